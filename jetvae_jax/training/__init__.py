@@ -1,0 +1,18 @@
+"""Training: one ``fit`` loop, strict checkpoints, exact resume."""
+
+from jetvae_jax.training.checkpoint import read_meta, restore, save
+from jetvae_jax.training.fit import FitResult, fit
+from jetvae_jax.training.settings import Config
+from jetvae_jax.training.step import Step, TrainState, gradient_step
+
+__all__ = [
+    "Config",
+    "FitResult",
+    "Step",
+    "TrainState",
+    "fit",
+    "gradient_step",
+    "read_meta",
+    "restore",
+    "save",
+]

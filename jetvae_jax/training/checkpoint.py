@@ -1,0 +1,126 @@
+"""Checkpoints: one npz file of named arrays and one JSON text, nothing else.
+
+The key of an array is its path in the tree (``params/encoder/mean/kernel``), so a
+checkpoint can be read with ``numpy.load`` alone. Restoring compares every path,
+shape and dtype: a checkpoint of another model is refused, never half accepted.
+"""
+
+import json
+import os
+import pathlib
+import zipfile
+from typing import Any
+
+import jax
+import numpy as np
+
+from jetvae_jax.errors import InputError
+
+META = "meta.json"
+
+
+def _is_key(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(
+        leaf.dtype, jax.dtypes.prng_key
+    )
+
+
+def _flatten(tree: Any) -> dict[str, np.ndarray]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    flat = {}
+    for path, leaf in leaves:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        # npz holds no typed PRNG keys; their words are plain integers.
+        flat[name] = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    return flat
+
+
+def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> None:
+    """Write a tree of arrays and its description; the old file stays until then.
+
+    The same tree and meta give the same bytes. The file is written under a
+    temporary name, flushed to disk, then renamed: a kill leaves the old one whole.
+
+    Args:
+        path: file to write, ending in ``.npz``.
+        tree: any pytree of arrays or numbers; typed PRNG keys are allowed.
+        meta: JSON-serialisable description.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(path.name + ".part")
+    text = json.dumps(meta or {}, sort_keys=True)
+    arrays = {META: np.frombuffer(text.encode(), np.uint8)} | _flatten(tree)
+    with open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise InputError(f"{path}: no such checkpoint; train first or fix the path")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in names or file.files}
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: not a whole checkpoint of this package ({error}); "
+            "it may be truncated or of another program: train again"
+        ) from error
+
+
+def read_meta(path: str | os.PathLike) -> dict:
+    """The description stored with a checkpoint.
+
+    Raises:
+        InputError: the file is missing, truncated or not a checkpoint.
+    """
+    path = pathlib.Path(path)
+    try:
+        return json.loads(_load(path, [META])[META].tobytes().decode())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: the description is damaged: train again") from error
+
+
+def restore(path: str | os.PathLike, like: Any) -> Any:
+    """Read a tree of the same structure, shapes and dtypes as ``like``.
+
+    Args:
+        path: file written by :func:`save`.
+        like: a tree of arrays or ``jax.ShapeDtypeStruct``; only its form is read.
+
+    Returns:
+        The tree with NumPy arrays (and typed keys where ``like`` has them).
+
+    Raises:
+        InputError: a path is missing or superfluous, or a shape or dtype differs;
+            the message names each.
+    """
+    path = pathlib.Path(path)
+    stored = _load(path)
+    stored.pop(META, None)
+    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    wanted = {
+        jax.tree_util.keystr(p, simple=True, separator="/"): leaf for p, leaf in leaves
+    }
+    problems = [f"missing {name}" for name in wanted.keys() - stored.keys()]
+    problems += [f"superfluous {name}" for name in stored.keys() - wanted.keys()]
+    for name in wanted.keys() & stored.keys():
+        leaf = wanted[name]
+        if _is_key(leaf):
+            # eval_shape also serves templates that hold no data.
+            leaf = jax.eval_shape(jax.random.key_data, leaf)
+        expected = (tuple(np.shape(leaf)), np.dtype(getattr(leaf, "dtype", type(leaf))))
+        found = (stored[name].shape, stored[name].dtype)
+        if expected != found:
+            problems.append(f"{name}: expected {expected}, found {found}")
+    if problems:
+        raise InputError(
+            f"{path}: does not fit this model: " + "; ".join(sorted(problems)[:5])
+        )
+    values = []
+    for name, leaf in wanted.items():
+        value = stored[name]
+        values.append(jax.random.wrap_key_data(value) if _is_key(leaf) else value)
+    return jax.tree_util.tree_unflatten(structure, values)

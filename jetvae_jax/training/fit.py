@@ -1,0 +1,268 @@
+"""The one training loop: compiled chunks of steps, early stopping, exact resume.
+
+Shuffles and noise depend only on the key, the epoch and the step, never on when
+the run was saved or how its steps were cut into compiled calls. A run that was
+killed and started again therefore ends with the same bits as one that was not.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jetvae_jax.errors import InputError
+from jetvae_jax.training import checkpoint
+from jetvae_jax.training.interrupt import Interrupt
+from jetvae_jax.training.progress import Progress
+from jetvae_jax.training.settings import Config
+from jetvae_jax.training.step import Step
+from jetvae_jax.types import Key, Params
+
+CHUNK_SECONDS = 1.0  # between looks at signals, the clock and NaN
+NEVER = np.iinfo(np.int32).max
+
+
+class FitResult(NamedTuple):
+    """What training gives.
+
+    Attributes:
+        params: those of the best epoch, by the monitored validation term.
+        history: one dict an epoch: epoch, train/<term>, valid/<term>, seconds.
+        best_epoch: epoch of ``params``, counted from 1.
+        signal_number: the signal that stopped the run early, or 0.
+    """
+
+    params: Params
+    history: list[dict]
+    best_epoch: int
+    signal_number: int
+
+
+def _num_rows(data: Any) -> int:
+    return jax.tree.leaves(data)[0].shape[0]
+
+
+def _compile_steps(step: Step, batch_size: int) -> Callable:
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def run(state, sums, data, order, key, start, stop):
+        """Steps start..stop of an epoch; bounds are dynamic: one compilation."""
+
+        def body(i, carry):
+            state, (totals, bad) = carry
+            rows = jax.lax.dynamic_slice_in_dim(order, i * batch_size, batch_size)
+            batch = jax.tree.map(lambda a: a[rows], data)
+            state, terms = step.update(state, jax.random.fold_in(key, i), batch)
+            first = {n: jnp.where(jnp.isfinite(v), NEVER, i) for n, v in terms.items()}
+            totals = jax.tree.map(jnp.add, totals, terms)
+            return state, (totals, jax.tree.map(jnp.minimum, bad, first))
+
+        return jax.lax.fori_loop(start, stop, body, (state, sums))
+
+    return run
+
+
+def _compile_evaluation(step: Step, batch_size: int) -> Callable:
+    @jax.jit
+    def run(params, data, key):
+        """Mean of each term over all rows; the last batch is padded and masked."""
+        rows = _num_rows(data)
+        count = -(-rows // batch_size)
+        index = jnp.arange(count * batch_size).reshape(count, batch_size)
+
+        def body(_, item):
+            i, index = item
+            batch = jax.tree.map(lambda a: a[jnp.minimum(index, rows - 1)], data)
+            terms = step.evaluate(params, jax.random.fold_in(key, i), batch)
+            return None, {n: jnp.sum(v * (index < rows)) for n, v in terms.items()}
+
+        _, sums = jax.lax.scan(body, None, (jnp.arange(count), index))
+        return {n: jnp.sum(v) / rows for n, v in sums.items()}
+
+    return run
+
+
+def _zero_sums(step: Step, state: Any, data: Any, batch_size: int) -> tuple:
+    batch = jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct((batch_size, *a.shape[1:]), a.dtype), data
+    )
+    _, terms = jax.eval_shape(step.update, state, jax.random.key(0), batch)
+    return (
+        {n: np.zeros(v.shape, v.dtype) for n, v in terms.items()},
+        {n: np.int32(NEVER) for n in terms},
+    )
+
+
+def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
+    def flat(tree, prefix=""):
+        if not isinstance(tree, dict):
+            return {prefix.rstrip("."): tree}
+        return {
+            k: v for n, t in tree.items() for k, v in flat(t, f"{prefix}{n}.").items()
+        }
+
+    old, new = flat(stored), flat(json.loads(json.dumps(wanted)))
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            raise InputError(
+                f"{path}: holds a run with other settings ({name}: {old.get(name)!r} "
+                f"there, {new.get(name)!r} here): give another --workdir, or delete "
+                "the folder to start anew"
+            )
+
+
+def fit(
+    step: Step,
+    key: Key,
+    train: Any,
+    valid: Any,
+    *,
+    config: Config,
+    name: str = "fit",
+    state_path: str | os.PathLike | None = None,
+    settings: dict | None = None,
+    on_save: Callable[[Params, list[dict], int], None] | None = None,
+) -> FitResult:
+    """Train until the epochs, the patience or the user end it.
+
+    Args:
+        step: the algorithm; see :class:`~jetvae_jax.training.Step`.
+        key: seeds initialisation, shuffles and noise.
+        train: pytree of arrays with leading axis J, kept on the device.
+        valid: the same for validation; never used in a gradient.
+        config: epochs, batch size, patience, and so on.
+        name: for progress lines and messages.
+        state_path: ``.npz`` of the resumable state; when it exists the run goes on
+            from there. None keeps nothing on disk.
+        settings: JSON-serialisable; a state of other settings is refused.
+        on_save: called with (best params, history, best epoch) after each save.
+
+    Returns:
+        A FitResult.
+
+    Raises:
+        InputError: too few jets, an unknown monitored term, a state of other
+            settings, or a term that became NaN or infinite, with its step.
+    """
+    num_steps = _num_rows(train) // config.batch_size
+    if not num_steps:
+        raise InputError(
+            f"{name}: {_num_rows(train)} training jets are fewer than "
+            f"batch_size = {config.batch_size}: use more jets or a smaller batch"
+        )
+    train, valid = jax.device_put((train, valid))
+    init_key, order_key, noise_key, valid_key = jax.random.split(key, 4)
+    run_steps = _compile_steps(step, config.batch_size)
+    run_evaluation = _compile_evaluation(step, max(config.batch_size, 500))
+
+    state = jax.jit(step.init)(init_key)
+    zeros = _zero_sums(step, state, train, config.batch_size)
+    if config.monitor not in zeros[0]:
+        raise InputError(
+            f"monitor = {config.monitor!r}: not a term of this loss; "
+            f"choose one of {', '.join(sorted(zeros[0]))}"
+        )
+    sums, best_params = zeros, state.params
+    meta = {"epoch": 0, "step": 0, "history": [], "best_epoch": 0, "finished": False}
+    settings = settings or {}
+    path = pathlib.Path(state_path) if state_path else None
+    if path and path.exists():
+        meta = checkpoint.read_meta(path)
+        _check_settings(path, meta.pop("settings"), settings)
+        template = jax.eval_shape(lambda: (state, sums, best_params))
+        state, sums, best_params = checkpoint.restore(path, template)
+    # The loop donates its state; the best parameters must be buffers of their own.
+    best_params = jax.tree.map(np.array, best_params)
+    history: list[dict] = meta["history"]
+
+    def save():
+        if path:
+            tree = (state, sums, best_params)
+            checkpoint.save(path, tree, meta=meta | {"settings": settings})
+        if on_save and meta["best_epoch"]:
+            on_save(best_params, history, meta["best_epoch"])
+        return time.monotonic()
+
+    def check_finite(epoch, sums):
+        first = jax.device_get(sums[1])
+        if (at := min(first.values())) != NEVER:
+            terms = ", ".join(sorted(n for n, i in first.items() if i == at))
+            kept = f"; the last good state is in {path}" if path else ""
+            raise InputError(
+                f"{name}: {terms} became NaN or infinite at step {at + 1} of "
+                f"{num_steps} in epoch {epoch + 1}{kept}: try a smaller learning_rate "
+                "or clip_norm = 1"
+            )
+
+    jets_per_epoch = num_steps * config.batch_size
+    done = (meta["epoch"] * num_steps + meta["step"]) * config.batch_size
+    progress = Progress(name, config.num_epochs * jets_per_epoch, done=done)
+    last_save, chunk = time.monotonic(), 1
+    with Interrupt() as interrupt, progress:
+        while not meta["finished"] and not interrupt.signal_number:
+            epoch, epoch_start = meta["epoch"], time.monotonic()
+            first_step = meta["step"]
+            order = jax.random.permutation(
+                jax.random.fold_in(order_key, epoch), _num_rows(train)
+            )
+            epoch_key = jax.random.fold_in(noise_key, epoch)
+            while meta["step"] < num_steps and not interrupt.signal_number:
+                start = meta["step"]
+                stop = min(start + chunk, num_steps)
+                began = time.monotonic()
+                state, sums = run_steps(
+                    state, sums, train, order, epoch_key, start, stop
+                )
+                check_finite(epoch, sums)
+                speed = CHUNK_SECONDS / max(time.monotonic() - began, 1e-9)
+                chunk = max(1, int(min(2 * chunk, speed * (stop - start), num_steps)))
+                meta["step"] = stop
+                progress.advance(
+                    (stop - start) * config.batch_size, f"epoch {epoch + 1}"
+                )
+                if time.monotonic() - last_save > config.save_seconds:
+                    last_save = save()
+            if meta["step"] < num_steps:
+                break
+            valid_terms = jax.device_get(run_evaluation(state.params, valid, valid_key))
+            row = {"epoch": epoch + 1}
+            row |= {f"train/{n}": float(v) / num_steps for n, v in sums[0].items()}
+            row |= {f"valid/{n}": float(v) for n, v in valid_terms.items()}
+            row["seconds"] = round(time.monotonic() - epoch_start, 3)
+            history.append(row)
+            monitored = f"valid/{config.monitor}"
+            if not np.isfinite(row[monitored]):
+                raise InputError(
+                    f"{name}: {monitored} is NaN or infinite after epoch {epoch + 1}: "
+                    "try a smaller learning_rate or clip_norm = 1"
+                )
+            best_epoch = meta["best_epoch"]
+            if not best_epoch or row[monitored] < history[best_epoch - 1][monitored]:
+                meta["best_epoch"] = epoch + 1
+                best_params = jax.tree.map(np.array, state.params)
+            meta |= {"epoch": epoch + 1, "step": 0}
+            stale = meta["epoch"] - meta["best_epoch"]
+            meta["finished"] = (
+                meta["epoch"] >= config.num_epochs or stale >= config.patience
+            )
+            sums = zeros
+            rate = (num_steps - first_step) * config.batch_size / row["seconds"]
+            terms = "  ".join(
+                f"{n} {row[f'train/{n}']:.5g}/{row[f'valid/{n}']:.5g}" for n in zeros[0]
+            )
+            progress.note(
+                f"{name} epoch {epoch + 1}/{config.num_epochs}  (train/valid) {terms}"
+                f"  best {meta['best_epoch']}  {rate:,.0f} jets/s"
+                f"  {progress.status().split(', ')[1]}"
+            )
+            if meta["finished"] or time.monotonic() - last_save > config.save_seconds:
+                last_save = save()
+        if interrupt.signal_number:
+            save()
+    return FitResult(best_params, history, meta["best_epoch"], interrupt.signal_number)

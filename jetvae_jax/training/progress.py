@@ -1,0 +1,77 @@
+"""Progress of long work: a bar on a terminal, plain lines in a log."""
+
+import sys
+import time
+
+from absl import logging
+
+LINE_SECONDS = 15.0
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+class Progress:
+    """Jets done of a total, with the rate and the time left.
+
+    Args:
+        name: what is being done, for the start of each line.
+        total: jets in all.
+        done: jets that an earlier, interrupted run has already done.
+    """
+
+    def __init__(self, name: str, total: int, *, done: int = 0):
+        self.name, self.total, self.done, self.first = name, total, done, done
+        self.start = self.last_line = time.monotonic()
+        self._bar = None
+
+    def __enter__(self):
+        if sys.stderr.isatty():
+            from rich import console, progress
+
+            self._bar = progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.TextColumn("{task.percentage:>3.0f}% {task.fields[text]}"),
+                console=console.Console(stderr=True),
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(
+                self.name, total=self.total, completed=self.done, text=""
+            )
+        return self
+
+    def __exit__(self, *exception):
+        if self._bar:
+            self._bar.stop()
+
+    def status(self) -> str:
+        """Rate and time left, as text."""
+        elapsed = time.monotonic() - self.start
+        rate = (self.done - self.first) / max(elapsed, 1e-9)
+        left = (self.total - self.done) / rate if rate else 0.0
+        return f"{rate:,.0f} jets/s, {clock(left)} left"
+
+    def advance(self, jets: int, text: str = "") -> None:
+        """Report ``jets`` more; ``text`` says what is being worked on."""
+        self.done += jets
+        line = f"{text}  {self.status()}".strip()
+        now = time.monotonic()
+        if self._bar:
+            self._bar.update(self._task, completed=self.done, text=line)
+        elif now - self.last_line > LINE_SECONDS:
+            self.last_line = now
+            percent = 100 * self.done / max(self.total, 1)
+            logging.info("%s: %.0f%%  %s", self.name, percent, line)
+
+    def note(self, text: str) -> None:
+        """Print a line that stays, above the bar."""
+        self.last_line = time.monotonic()
+        if self._bar:
+            self._bar.console.print(text, highlight=False)
+        else:
+            logging.info("%s", text)

@@ -1,0 +1,63 @@
+"""Settings of a training run and the optimiser they describe."""
+
+import dataclasses
+from typing import Literal
+
+import optax
+
+from jetvae_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """How a network is trained.
+
+    Attributes:
+        num_epochs: epochs at most.
+        batch_size: jets in a step; what is left over at an epoch's end waits for
+            the next shuffle.
+        learning_rate: step size of Adam, at its peak.
+        schedule: 'constant', or 'cosine' falling to 1 % over num_epochs.
+        warmup_steps: steps of linear rise before the schedule.
+        clip_norm: largest norm of the whole gradient; 0 for no clipping.
+        weight_decay: decoupled weight decay (AdamW).
+        patience: epochs without a better monitored value before stopping.
+        monitor: validation term that selects the best epoch and stops early.
+        save_seconds: seconds between saves of the resumable state.
+    """
+
+    num_epochs: int = 300
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = 0
+    clip_norm: float = 0.0
+    weight_decay: float = 0.0
+    patience: int = 80
+    monitor: str = "loss"
+    save_seconds: float = 60.0
+
+    def __post_init__(self):
+        for name in ("num_epochs", "batch_size", "learning_rate", "patience"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} = {getattr(self, name)}: must be positive")
+        for name in ("warmup_steps", "clip_norm", "weight_decay", "save_seconds"):
+            if not getattr(self, name) >= 0:
+                raise InputError(
+                    f"{name} = {getattr(self, name)}: must not be negative"
+                )
+
+
+def optimizer(config: Config, *, num_steps: int) -> optax.GradientTransformation:
+    """AdamW with the configured schedule over ``num_steps`` steps in all."""
+    peak, warmup = config.learning_rate, min(config.warmup_steps, num_steps - 1)
+    if config.schedule == "cosine":
+        schedule = optax.warmup_cosine_decay_schedule(
+            0.0 if warmup else peak, peak, warmup, num_steps, 0.01 * peak
+        )
+    elif warmup:
+        schedule = optax.linear_schedule(0.0, peak, warmup)
+    else:
+        schedule = peak
+    clip = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
+    return optax.chain(*clip, optax.adamw(schedule, weight_decay=config.weight_decay))

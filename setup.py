@@ -1,0 +1,50 @@
+"""All metadata of jetvae_jax; pyproject.toml holds only the build system and tools."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (HERE / "jetvae_jax" / "__init__.py").read_text()
+).group(1)
+
+PLOT = ["matplotlib>=3.8", "mplhep>=0.3.50"]
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "scipy>=1.11", "ruff>=0.6", "pyright>=1.1.380"]
+
+setup(
+    name="jetvae_jax",
+    version=VERSION,
+    description="Variational autoencoders for LHC jets in JAX",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["jetvae_jax", "jetvae_jax.*"]),
+    package_data={"jetvae_jax": ["py.typed", "data/embedded/*"]},
+    install_requires=[
+        "jax>=0.10",
+        "jaxlib>=0.10",
+        "flax>=0.12",
+        "optax>=0.2.6",
+        "distrax>=0.1.7",
+        "ott-jax>=0.5",
+        "numpy>=2.0",
+        "h5py>=3.11",
+        "absl-py>=2.1",
+    ],
+    extras_require={
+        "plot": PLOT,
+        "tensorboard": ["tensorboardX>=2.6"],
+        "test": PLOT + TEST,
+        "benchmark": ["torch>=2.5"],
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Physics",
+    ],
+)
