@@ -100,4 +100,4 @@ class Flow(NamedTuple):
 
 Terms = dict[str, Array]
 LossFn = Callable[[Params, Key, Any], tuple[Array, Terms]]
-"""``(params, key, data) -> (loss [J], {"name": [J], ...})``: data has a leading axis J."""
+"""``(params, key, data) -> (loss [J], {"name": [J], ...})``, data over J jets."""

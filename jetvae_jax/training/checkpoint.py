@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import zipfile
+import zlib
 from typing import Any
 
 import jax
@@ -61,9 +62,19 @@ def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.nd
     if not path.exists():
         raise InputError(f"{path}: no such checkpoint; train first or fix the path")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # np.load leaves a file that it opened itself open when it is no archive.
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in names or file.files}
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        ValueError,
+        OSError,
+        KeyError,
+        EOFError,
+        AttributeError,  # np.load of a plain npy array: no archive
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise InputError(
             f"{path}: not a whole checkpoint of this package ({error}); "
             "it may be truncated or of another program: train again"

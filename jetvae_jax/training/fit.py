@@ -5,7 +5,6 @@ the run was saved or how its steps were cut into compiled calls. A run that was
 killed and started again therefore ends with the same bits as one that was not.
 """
 
-import functools
 import json
 import os
 import pathlib
@@ -14,11 +13,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.errors import InputError
 from jetvae_jax.training import checkpoint
+from jetvae_jax.training.compiled import (
+    NEVER,
+    compile_evaluation,
+    compile_steps,
+    num_rows,
+    zero_sums,
+)
 from jetvae_jax.training.interrupt import Interrupt
 from jetvae_jax.training.progress import Progress
 from jetvae_jax.training.settings import Config
@@ -26,7 +31,6 @@ from jetvae_jax.training.step import Step
 from jetvae_jax.types import Key, Params
 
 CHUNK_SECONDS = 1.0  # between looks at signals, the clock and NaN
-NEVER = np.iinfo(np.int32).max
 
 
 class FitResult(NamedTuple):
@@ -43,60 +47,6 @@ class FitResult(NamedTuple):
     history: list[dict]
     best_epoch: int
     signal_number: int
-
-
-def _num_rows(data: Any) -> int:
-    return jax.tree.leaves(data)[0].shape[0]
-
-
-def _compile_steps(step: Step, batch_size: int) -> Callable:
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def run(state, sums, data, order, key, start, stop):
-        """Steps start..stop of an epoch; bounds are dynamic: one compilation."""
-
-        def body(i, carry):
-            state, (totals, bad) = carry
-            rows = jax.lax.dynamic_slice_in_dim(order, i * batch_size, batch_size)
-            batch = jax.tree.map(lambda a: a[rows], data)
-            state, terms = step.update(state, jax.random.fold_in(key, i), batch)
-            first = {n: jnp.where(jnp.isfinite(v), NEVER, i) for n, v in terms.items()}
-            totals = jax.tree.map(jnp.add, totals, terms)
-            return state, (totals, jax.tree.map(jnp.minimum, bad, first))
-
-        return jax.lax.fori_loop(start, stop, body, (state, sums))
-
-    return run
-
-
-def _compile_evaluation(step: Step, batch_size: int) -> Callable:
-    @jax.jit
-    def run(params, data, key):
-        """Mean of each term over all rows; the last batch is padded and masked."""
-        rows = _num_rows(data)
-        count = -(-rows // batch_size)
-        index = jnp.arange(count * batch_size).reshape(count, batch_size)
-
-        def body(_, item):
-            i, index = item
-            batch = jax.tree.map(lambda a: a[jnp.minimum(index, rows - 1)], data)
-            terms = step.evaluate(params, jax.random.fold_in(key, i), batch)
-            return None, {n: jnp.sum(v * (index < rows)) for n, v in terms.items()}
-
-        _, sums = jax.lax.scan(body, None, (jnp.arange(count), index))
-        return {n: jnp.sum(v) / rows for n, v in sums.items()}
-
-    return run
-
-
-def _zero_sums(step: Step, state: Any, data: Any, batch_size: int) -> tuple:
-    batch = jax.tree.map(
-        lambda a: jax.ShapeDtypeStruct((batch_size, *a.shape[1:]), a.dtype), data
-    )
-    _, terms = jax.eval_shape(step.update, state, jax.random.key(0), batch)
-    return (
-        {n: np.zeros(v.shape, v.dtype) for n, v in terms.items()},
-        {n: np.int32(NEVER) for n in terms},
-    )
 
 
 def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
@@ -127,7 +77,8 @@ def fit(
     name: str = "fit",
     state_path: str | os.PathLike | None = None,
     settings: dict | None = None,
-    on_save: Callable[[Params, list[dict], int], None] | None = None,
+    on_epoch: Callable[[list[dict]], None] | None = None,
+    on_save: Callable[[Params, int], None] | None = None,
 ) -> FitResult:
     """Train until the epochs, the patience or the user end it.
 
@@ -141,7 +92,8 @@ def fit(
         state_path: ``.npz`` of the resumable state; when it exists the run goes on
             from there. None keeps nothing on disk.
         settings: JSON-serialisable; a state of other settings is refused.
-        on_save: called with (best params, history, best epoch) after each save.
+        on_epoch: called with the history after each epoch.
+        on_save: called with (best params, best epoch) at each save.
 
     Returns:
         A FitResult.
@@ -150,19 +102,19 @@ def fit(
         InputError: too few jets, an unknown monitored term, a state of other
             settings, or a term that became NaN or infinite, with its step.
     """
-    num_steps = _num_rows(train) // config.batch_size
+    num_steps = num_rows(train) // config.batch_size
     if not num_steps:
         raise InputError(
-            f"{name}: {_num_rows(train)} training jets are fewer than "
+            f"{name}: {num_rows(train)} training jets are fewer than "
             f"batch_size = {config.batch_size}: use more jets or a smaller batch"
         )
     train, valid = jax.device_put((train, valid))
     init_key, order_key, noise_key, valid_key = jax.random.split(key, 4)
-    run_steps = _compile_steps(step, config.batch_size)
-    run_evaluation = _compile_evaluation(step, max(config.batch_size, 500))
+    run_steps = compile_steps(step, config.batch_size)
+    run_evaluation = compile_evaluation(step, max(config.batch_size, 500))
 
     state = jax.jit(step.init)(init_key)
-    zeros = _zero_sums(step, state, train, config.batch_size)
+    zeros = zero_sums(step, state, train, config.batch_size)
     if config.monitor not in zeros[0]:
         raise InputError(
             f"monitor = {config.monitor!r}: not a term of this loss; "
@@ -186,7 +138,7 @@ def fit(
             tree = (state, sums, best_params)
             checkpoint.save(path, tree, meta=meta | {"settings": settings})
         if on_save and meta["best_epoch"]:
-            on_save(best_params, history, meta["best_epoch"])
+            on_save(best_params, meta["best_epoch"])
         return time.monotonic()
 
     def check_finite(epoch, sums):
@@ -209,7 +161,7 @@ def fit(
             epoch, epoch_start = meta["epoch"], time.monotonic()
             first_step = meta["step"]
             order = jax.random.permutation(
-                jax.random.fold_in(order_key, epoch), _num_rows(train)
+                jax.random.fold_in(order_key, epoch), num_rows(train)
             )
             epoch_key = jax.random.fold_in(noise_key, epoch)
             while meta["step"] < num_steps and not interrupt.signal_number:
@@ -234,7 +186,7 @@ def fit(
             row = {"epoch": epoch + 1}
             row |= {f"train/{n}": float(v) / num_steps for n, v in sums[0].items()}
             row |= {f"valid/{n}": float(v) for n, v in valid_terms.items()}
-            row["seconds"] = round(time.monotonic() - epoch_start, 3)
+            row["seconds"] = round(max(time.monotonic() - epoch_start, 1e-3), 3)
             history.append(row)
             monitored = f"valid/{config.monitor}"
             if not np.isfinite(row[monitored]):
@@ -261,6 +213,8 @@ def fit(
                 f"  best {meta['best_epoch']}  {rate:,.0f} jets/s"
                 f"  {progress.status().split(', ')[1]}"
             )
+            if on_epoch:
+                on_epoch(history)
             if meta["finished"] or time.monotonic() - last_save > config.save_seconds:
                 last_save = save()
         if interrupt.signal_number:

@@ -1,0 +1,31 @@
+# Needs only make and Python 3.11 or newer; everything else goes into $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+WORKDIR ?= runs/quickstart
+RUN = $(VENV)/bin/python
+
+.PHONY: quickstart smoke test lint clean
+
+$(VENV)/.ready: setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable '.[plot,test]' --constraint constraints.txt
+	touch $@
+
+quickstart: $(VENV)/.ready  ## the main job on the embedded jets, under 10 minutes
+	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/quickstart.txt --workdir=$(WORKDIR)
+
+smoke: $(VENV)/.ready  ## the same in seconds, with figures that mean nothing
+	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/smoke.txt --workdir=$(WORKDIR)
+
+test: $(VENV)/.ready  ## the default tests, under 8 minutes on 2 cores
+	$(RUN) -m pytest -n 2
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright --pythonpath $(RUN)
+
+clean:
+	rm -rf $(VENV)

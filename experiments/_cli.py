@@ -1,0 +1,126 @@
+"""What the entry points share: flag groups, log format, one-line errors."""
+
+import logging as python_logging
+import os
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+from jetvae_jax.losses import elbo, reconstruction
+
+from jetvae_jax import flags as config_flags
+from jetvae_jax import flows, models, runs, training
+from jetvae_jax.data import scaling
+from jetvae_jax.errors import InputError
+
+FLAGS = flags.FLAGS
+FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
+
+
+def define_workdir() -> None:
+    """--workdir, which every entry point needs."""
+    flags.DEFINE_string("workdir", None, "folder that holds everything of one run")
+    flags.mark_flag_as_required("workdir")
+
+
+def define_vae() -> None:
+    """Flags of a VAE training; each model and loss brings its own group."""
+    config_flags.define("data", runs.DataConfig)
+    config_flags.define("scaling", scaling.Config)
+    flags.DEFINE_enum("model", "conv_vae", models.names(), "network to train")
+    flags.DEFINE_enum(
+        "loss", "chamfer", reconstruction.names(), "distance between jets"
+    )
+    for name in models.names():
+        config_flags.define(name, models.get(name).Config, skip=runs.config.DERIVED)
+    for name in reconstruction.names():
+        config_flags.define(name, reconstruction.get(name).Config)
+    config_flags.define("objective", elbo.Config)
+    config_flags.define("train", training.Config)
+    flags.DEFINE_integer("seed", 0, "seed of everything that is drawn")
+
+
+def vae_run() -> runs.VAERun:
+    """The VAE training that the flags describe."""
+    return runs.VAERun(
+        data=config_flags.read("data", runs.DataConfig),
+        scaling=config_flags.read("scaling", scaling.Config),
+        model=FLAGS.model,
+        model_config=config_flags.read(FLAGS.model, models.get(FLAGS.model).Config),
+        loss=FLAGS.loss,
+        loss_config=config_flags.read(
+            FLAGS.loss, reconstruction.get(FLAGS.loss).Config
+        ),
+        objective=config_flags.read("objective", elbo.Config),
+        training=config_flags.read("train", training.Config),
+        seed=FLAGS.seed,
+    )
+
+
+def define_flow() -> None:
+    """Flags of a flow fit."""
+    flags.DEFINE_enum("flow", "realnvp", flows.names(), "flow to fit to the latents")
+    flags.DEFINE_enum(
+        "latents", "samples", ("samples", "means"),
+        "fit the flow to fresh samples of each posterior, or to the means",
+    )  # fmt: skip
+    for name in flows.names():
+        config_flags.define(name, flows.get(name).Config)
+    config_flags.define("fit", training.Config, defaults=FLOW_TRAINING)
+
+
+def flow_run(seed: int) -> runs.FlowRun:
+    """The flow fit that the flags describe."""
+    return runs.FlowRun(
+        flow=FLAGS.flow,
+        flow_config=config_flags.read(FLAGS.flow, flows.get(FLAGS.flow).Config),
+        latents=FLAGS.latents,
+        training=config_flags.read("fit", training.Config),
+        seed=seed,
+    )
+
+
+def save_flags() -> None:
+    """Write workdir/flags.txt, which repeats the command by --flagfile."""
+    folder = runs.workdir.Workdir(FLAGS.workdir)
+    own = FLAGS.get_key_flags_for_module(sys.argv[0])
+    groups = [f for m, f in FLAGS.flags_by_module_dict().items() if "absl" not in m]
+    lines = {f.serialize() for group in [own, *groups] for f in group}
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    text = "".join(f"{line}\n" for line in sorted(lines) if line)
+    folder.write_text("flags.txt" if name == "train" else f"{name}.flags.txt", text)
+
+
+def stop_if_interrupted(signal_number: int) -> None:
+    """After a saved stop, say how to go on and exit as the signal asks."""
+    if signal_number:
+        logging.warning(
+            "stopped by signal %d; everything is saved in %s. Go on with: python %s",
+            signal_number, FLAGS.workdir, " ".join(sys.argv),
+        )  # fmt: skip
+        sys.exit(128 + signal_number)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parse the flags and run ``main``; a user's mistake ends in one line."""
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().setFormatter(
+        python_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    )
+
+    def guarded(arguments):
+        try:
+            if len(arguments) > 1:
+                raise InputError(
+                    f"{arguments[1]!r}: not a flag; write --flag=value, "
+                    "and see --help for the flags"
+                )
+            main()
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("stopped before anything was to be saved", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded)

@@ -1,0 +1,87 @@
+"""From latents to jets: reconstruct, sample the prior, sample the flow.
+
+Each of the three is a pure function of a key (and of data); :func:`stream` turns
+one into any number of jets, chunk by chunk, each chunk with its own folded key, so
+the same seed gives the same jets however many are asked for.
+"""
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jetvae_jax.types import VAE, Array, Batch, Flow, Jets, Key, Params
+
+CHUNK = 2000  # jets in one compiled call
+SLICE = 500  # jets decoded at once within it: the activations stay in cache
+
+
+def decode(params: Params, z: Array, *, vae: VAE) -> Array:
+    """Decode many latents, ``SLICE`` at a time to stay in cache.
+
+    Args:
+        params: of the VAE.
+        z: ``[J, L]``.
+        vae: the model.
+
+    Returns:
+        ``[J, N, F]`` scaled features.
+    """
+    return jax.lax.map(lambda row: vae.decode(params, row), z, batch_size=SLICE)
+
+
+def prior_latents(key: Key, num_jets: int, *, vae: VAE) -> Array:
+    """Latents from N(0, 1), ``[J, L]``."""
+    return jax.random.normal(key, (num_jets, vae.latent_dim))
+
+
+def flow_latents(
+    params: Params, key: Key, num_jets: int, *, flow: Flow, mean: Array, std: Array
+) -> Array:
+    """Latents from a flow fitted to standardised latents, ``[J, L]``.
+
+    Args:
+        params: of the flow.
+        key: seeds the draw.
+        num_jets: J.
+        flow: the flow over ``(z - mean) / std``.
+        mean: ``[L]`` of the training latents.
+        std: ``[L]`` of the training latents.
+    """
+    return mean + std * flow.sample(params, key, (num_jets,))
+
+
+def posterior_latents(params: Params, key: Key, batch: Batch, *, vae: VAE) -> Array:
+    """Latents drawn from the posterior of each jet, ``[J, L]``."""
+    posterior = vae.encode(params, batch.x, batch.mask)
+    noise = jax.random.normal(key, posterior.mean.shape)
+    return posterior.mean + jnp.exp(0.5 * posterior.logvar) * noise
+
+
+def stream(draw: Callable[[Key], Jets], key: Key, num_jets: int) -> Iterator[Jets]:
+    """Yield ``num_jets`` jets as NumPy chunks.
+
+    Args:
+        draw: compiled ``key -> Jets`` of ``CHUNK`` jets.
+        key: folded with the chunk's number.
+        num_jets: jets in all; the last chunk is cut.
+    """
+    for chunk in range(-(-num_jets // CHUNK)):
+        jets = draw(jax.random.fold_in(key, chunk))
+        keep = min(CHUNK, num_jets - chunk * CHUNK)
+        yield jax.tree.map(lambda a, keep=keep: np.asarray(a[:keep]), jets)
+
+
+def stream_batches(
+    draw: Callable[[Key, Batch], Jets], key: Key, batch: Batch
+) -> Iterator[Jets]:
+    """Like :func:`stream`, one jet out for each jet of ``batch``."""
+    num_jets = batch.x.shape[0]
+    for chunk in range(-(-num_jets // CHUNK)):
+        # One compiled shape: the last chunk repeats its last row, then is cut.
+        rows = np.minimum(np.arange(chunk * CHUNK, (chunk + 1) * CHUNK), num_jets - 1)
+        part = jax.tree.map(lambda a, rows=rows: a[rows], batch)
+        jets = draw(jax.random.fold_in(key, chunk), part)
+        keep = min(CHUNK, num_jets - chunk * CHUNK)
+        yield jax.tree.map(lambda a, keep=keep: np.asarray(a[:keep]), jets)

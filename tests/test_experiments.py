@@ -1,0 +1,177 @@
+"""Each entry point as a user runs it, on the smoke flagfile."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"
+FLOW = ["--realnvp.num_couplings=4", "--realnvp.hidden=16", "--fit.num_epochs=3",
+        "--fit.batch_size=50"]  # fmt: skip
+
+
+def command(name, *arguments):
+    return [sys.executable, f"experiments/{name}.py", *map(str, arguments)]
+
+
+def start(name, *arguments):
+    return subprocess.Popen(
+        command(name, *arguments), cwd=ROOT, text=True, stderr=subprocess.PIPE
+    )
+
+
+def run(name, *arguments, code=0):
+    result = subprocess.run(
+        command(name, *arguments), capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert result.returncode == code, result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("smoke")
+    result = run("pipeline", SMOKE, f"--workdir={folder}")
+    assert result.stdout.strip().splitlines()[-1] == str(folder / "report.html")
+    return folder
+
+
+def test_pipeline_leaves_everything(workdir):
+    for name in ("vae.npz", "flow.npz", "vae.metrics.jsonl", "flow.metrics.jsonl",
+                 "config.json", "pipeline.flags.txt", "generated_prior.hdf5",
+                 "generated_flow.hdf5", "generated_reconstruction.hdf5",
+                 "evaluation.json", "evaluation.txt", "report.html"):  # fmt: skip
+        assert (workdir / name).stat().st_size > 0, name
+    assert not list(workdir.glob("*.part"))
+    result = json.loads((workdir / "evaluation.json").read_text())
+    assert set(result["candidates"]) == {"reconstruction", "prior", "flow"}
+    assert result["floor"]["bin_height_w1_sum"] > 0
+
+
+def test_steps_one_by_one_give_the_same_bits(workdir, tmp_path):
+    smoke = [line for line in (ROOT / SMOKE.partition("=")[2]).read_text().splitlines()
+             if line.startswith(("--data", "--conv", "--train"))]  # fmt: skip
+    run("train", *smoke, f"--workdir={tmp_path}")
+    run("fit_flow", *FLOW, f"--workdir={tmp_path}")
+    for latents in ("reconstruction", "prior", "flow"):
+        run("generate", f"--workdir={tmp_path}", f"--generate.latents={latents}",
+            "--generate.num_jets=100")  # fmt: skip
+    result = run("evaluate", f"--workdir={tmp_path}")
+    assert result.stdout.strip() == str(tmp_path / "report.html")
+    for name in ("vae.npz", "flow.npz", "generated_prior.hdf5", "generated_flow.hdf5"):
+        assert (tmp_path / name).read_bytes() == (workdir / name).read_bytes(), name
+    # The flags that were written down repeat the run: it finds itself complete.
+    run("train", f"--flagfile={tmp_path / 'flags.txt'}")
+    assert (tmp_path / "vae.npz").read_bytes() == (workdir / "vae.npz").read_bytes()
+
+
+def test_generated_file_is_what_other_tools_read(workdir):
+    with h5py.File(workdir / "generated_flow.hdf5") as file:
+        particles, jets = file["particle_features"][:], file["jet_features"][:]
+    assert particles.shape == (100, 30, 4) and jets.shape == (100, 4)
+    mask = particles[..., 3] > 0
+    assert np.isfinite(particles).all() and not particles[~mask].any()
+    np.testing.assert_array_equal(mask.sum(1), jets[:, 3])
+
+
+def wait_for(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+LONG = [SMOKE, "--train.num_epochs=40", "--train.save_seconds=0"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    run("pipeline", *LONG, f"--workdir={folder}")
+    return folder
+
+
+def test_kill_9_in_training_then_resume(whole, tmp_path):
+    metrics = tmp_path / "vae.metrics.jsonl"
+    for lines in (3, 15):
+        process = start("pipeline", *LONG, f"--workdir={tmp_path}")
+        wait_for(
+            lambda lines=lines: (
+                metrics.exists() and len(metrics.read_text().splitlines()) >= lines
+            ),
+            process,
+        )
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    run("pipeline", *LONG, f"--workdir={tmp_path}")
+    for name in ("vae.npz", "flow.npz", "generated_flow.hdf5"):
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, number):
+    process = start("pipeline", *LONG, f"--workdir={tmp_path}")
+    metrics = tmp_path / "vae.metrics.jsonl"
+    wait_for(metrics.exists, process)
+    process.send_signal(number)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Go on with: python experiments/pipeline.py" in log
+    assert "Traceback" not in log
+    run("pipeline", *LONG, f"--workdir={tmp_path}")
+    assert (tmp_path / "vae.npz").read_bytes() == (whole / "vae.npz").read_bytes()
+
+
+def test_kill_9_in_writing_then_again(workdir, tmp_path):
+    output = tmp_path / "jets.hdf5"
+    arguments = [f"--workdir={workdir}", "--generate.latents=flow",
+                 "--generate.num_jets=60000", f"--generate.output={output}"]  # fmt: skip
+    process = start("generate", *arguments)
+    wait_for(lambda: (tmp_path / "jets.hdf5.part").exists(), process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not output.exists()
+    run("generate", *arguments)
+    first = output.read_bytes()
+    run("generate", *arguments)
+    assert output.read_bytes() == first
+    assert os.listdir(tmp_path) == ["jets.hdf5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("train", ["--conv_vae.latent_dm=3"], "conv_vae.latent_dim"),
+        ("train", ["--data.path=/no/such/file.hdf5"], "/no/such/file.hdf5"),
+        ("train", ["--model=conv_va"], "conv_vae"),
+        ("train", ["--train.batch_size=0"], "--train.batch_size = 0"),
+        ("train", ["--conv_vae.filters=a"], "--conv_vae.filters=a"),
+        ("train", ["stray"], "stray"),
+        ("train", ["--flagfile=/no/such.txt"], "/no/such.txt"),
+        ("fit_flow", [], "vae.npz"),
+        ("generate", ["--generate.num_jets=-1"], "num_jets = -1"),
+        ("evaluate", [], "vae.npz"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(tmp_path, name, arguments, message):
+    code = {"--conv_vae.latent_dm=3": 1, "--model=conv_va": 1,
+            "--flagfile=/no/such.txt": 1}.get("".join(arguments), 2)  # fmt: skip
+    result = run(name, *arguments, f"--workdir={tmp_path / 'w'}", code=code)
+    assert message in result.stderr and "Traceback" not in result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error")]
+    assert code == 1 or len(errors) == 1
+
+
+def test_workdir_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("train", SMOKE, f"--workdir={tmp_path / 'file' / 'sub'}", code=2)
+    assert "--workdir" in result.stderr and "Traceback" not in result.stderr

@@ -1,0 +1,104 @@
+"""Every Config becomes flags and comes back; every flagfile parses."""
+
+import dataclasses
+import pathlib
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+from absl import flags as absl_flags
+from jetvae_jax.losses import elbo, reconstruction
+
+from jetvae_jax import flags, flows, models, runs, training
+from jetvae_jax.data import scaling
+from jetvae_jax.errors import InputError
+
+ROOT = pathlib.Path(__file__).parent.parent
+CONFIGS = {
+    "data": runs.DataConfig,
+    "scaling": scaling.Config,
+    "objective": elbo.Config,
+    "train": training.Config,
+    "generate": runs.GenerateConfig,
+    "evaluate": runs.EvaluateConfig,
+}
+for package in (models, flows, reconstruction):
+    CONFIGS |= {name: package.get(name).Config for name in package.names()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """An example.
+
+    Attributes:
+        filters: of each layer,
+            first to last.
+        kind: of sky.
+        rate: how fast.
+        wet: or not.
+    """
+
+    filters: tuple[int, ...] = (1, 2)
+    kind: Literal["blue", "grey"] = "blue"
+    rate: float = 0.5
+    wet: bool = False
+
+
+def parse(config_class, *arguments):
+    values = absl_flags.FlagValues()
+    flags.define("x", config_class, flag_values=values)
+    values(["program", *arguments])
+    return flags.read("x", config_class, values)
+
+
+def test_values_and_last_wins():
+    assert parse(Example) == Example()
+    parsed = parse(
+        Example, "--x.filters=3,4,5", "--x.filters=8", "--x.kind=grey", "--x.wet"
+    )
+    assert parsed == Example((8,), "grey", 0.5, True)
+
+
+def test_help_comes_from_the_docstring():
+    assert flags.field_help(Example) == {
+        "filters": "of each layer, first to last.",
+        "kind": "of sky.",
+        "rate": "how fast.",
+        "wet": "or not.",
+    }
+
+
+def test_mistakes_are_named():
+    with pytest.raises(InputError, match=r"--x\.filters=1,a: expected numbers"):
+        parse(Example, "--x.filters=1,a")
+    with pytest.raises(absl_flags.IllegalFlagValueError, match=r"blue|grey"):
+        parse(Example, "--x.kind=green")
+    with pytest.raises(absl_flags.UnrecognizedFlagError, match=r"mean: x\.filters"):
+        parse(Example, "--x.filter=1")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_round_trips_and_is_documented(name):
+    config = CONFIGS[name]()
+    assert dataclasses.is_dataclass(config)
+    fields = [field.name for field in dataclasses.fields(config)]
+    assert list(flags.field_help(CONFIGS[name])) == fields
+    assert parse(CONFIGS[name]) == config
+    assert flags.from_json(CONFIGS[name], dataclasses.asdict(config)) == config
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(config, (fields or ["x"])[0], None)
+    with pytest.raises(InputError, match="does not know colour"):
+        flags.from_json(CONFIGS[name], {"colour": 1})
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments/flagfiles").glob("*.txt")), ids=lambda p: p.stem
+)
+def test_every_flagfile_parses(path):
+    result = subprocess.run(
+        [sys.executable, "experiments/pipeline.py", f"--flagfile={path}", "--workdir=x",
+         "--only_check_args"],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,189 @@
+"""The fit loop on small problems whose answers are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jetvae_jax.errors import InputError
+from jetvae_jax.training import Config, checkpoint, fit, gradient_step
+from jetvae_jax.training.settings import optimizer
+
+TRUTH = np.array([1.5, -2.0, 0.5], np.float32)
+
+
+def line(num_rows, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(num_rows, 3)).astype(np.float32)
+    return {"x": x, "y": x @ TRUTH}
+
+
+def squared_error(params, key, batch):
+    noise = 1e-3 * jax.random.normal(key, batch["y"].shape)
+    error = jnp.square(batch["x"] @ params["w"] - batch["y"] + noise)
+    return error, {"error": error, "twice": 2 * error}
+
+
+def make_step(loss_fn=squared_error, tx=None):
+    def init(key):
+        return {"w": jax.random.normal(key, (3,))}
+
+    return gradient_step(loss_fn, init, tx or optax.adam(1e-2))
+
+
+def run(tmp_path=None, step=None, seed=0, settings=None, on_epoch=None, **changes):
+    changes = {"num_epochs": 5, "batch_size": 32, "save_seconds": 0.0} | changes
+    return fit(
+        step or make_step(),
+        jax.random.key(seed),
+        line(200, 1),
+        line(70, 2),
+        config=Config(**changes),
+        state_path=tmp_path and tmp_path / "state.npz",
+        settings=settings,
+        on_epoch=on_epoch,
+    )
+
+
+def test_finds_the_known_answer():
+    result = run(num_epochs=200, patience=200)
+    np.testing.assert_allclose(result.params["w"], TRUTH, atol=2e-3)
+    assert result.history[-1]["train/loss"] < 1e-4 < result.history[0]["train/loss"]
+
+
+def test_same_seed_same_bits_and_other_seed_other_bits():
+    first, second, other = run(), run(), run(seed=1)
+    np.testing.assert_array_equal(first.params["w"], second.params["w"])
+    assert np.any(first.params["w"] != other.params["w"])
+
+
+def test_every_jet_is_used_once_an_epoch():
+    seen = []
+
+    def loss_fn(params, key, batch):
+        jax.debug.callback(lambda rows: seen.extend(np.asarray(rows)), batch["row"])
+        return jnp.square(params["w"][0]) + 0.0 * batch["row"], {}
+
+    data = {"row": np.arange(64, dtype=np.float32)}
+    config = Config(num_epochs=1, batch_size=16)
+    fit(make_step(loss_fn), jax.random.key(0), data, data, config=config)
+    jax.effects_barrier()
+    # Once in training, once in validation, whose padding repeats the last row.
+    counts = np.bincount(np.array(seen, int))
+    assert set(counts[:63]) == {2}
+
+
+def test_validation_is_the_mean_over_all_rows():
+    data = {"y": np.arange(70, dtype=np.float32)}
+
+    def loss_fn(params, key, batch):
+        return batch["y"] + 0.0 * params["w"][0], {}
+
+    config = Config(num_epochs=1, batch_size=32)
+    result = fit(make_step(loss_fn), jax.random.key(0), data, data, config=config)
+    assert result.history[0]["valid/loss"] == pytest.approx(34.5)
+
+
+def test_resumed_equals_uninterrupted(tmp_path):
+    class Killed(BaseException):
+        pass
+
+    whole = run(num_epochs=6)
+    for stop_after in (1, 2, 4):
+
+        def kill(history, stop_after=stop_after):
+            if len(history) == stop_after:
+                raise Killed
+
+        with pytest.raises(Killed):
+            run(tmp_path, num_epochs=6, on_epoch=kill)
+    resumed = run(tmp_path, num_epochs=6)
+    np.testing.assert_array_equal(resumed.params["w"], whole.params["w"])
+    losses = [row["valid/loss"] for row in resumed.history]
+    assert losses == [row["valid/loss"] for row in whole.history]
+    again = run(tmp_path, num_epochs=6)
+    np.testing.assert_array_equal(again.params["w"], whole.params["w"])
+
+
+def test_other_settings_are_refused_by_name(tmp_path):
+    run(tmp_path, settings={"model": {"latent_dim": 3}})
+    with pytest.raises(InputError, match=r"model\.latent_dim: 3 there, 4 here"):
+        run(tmp_path, settings={"model": {"latent_dim": 4}})
+
+
+def test_early_stopping_keeps_the_best():
+    def loss_fn(params, key, batch):
+        # Descent on -w^2 walks away from zero: the first epoch is the best.
+        size = jnp.square(params["w"][0]) + 0.0 * batch["y"]
+        return -size, {"size": size}
+
+    step = make_step(loss_fn)
+    result = run(step=step, num_epochs=50, patience=3, monitor="size")
+    assert result.best_epoch == 1 and len(result.history) == 4
+
+
+def test_nan_names_step_and_term():
+    def loss_fn(params, key, batch):
+        bad = jnp.where(batch["row"] == 77, jnp.nan, 1.0)
+        return jnp.sum(params["w"]) * bad, {"fine": jnp.ones_like(bad), "sick": bad}
+
+    data = {"row": np.arange(128, dtype=np.float32)}
+    config = Config(num_epochs=1, batch_size=32)
+    with pytest.raises(InputError, match=r"loss, sick became NaN .* of 4 in epoch 1"):
+        fit(make_step(loss_fn), jax.random.key(0), data, data, config=config)
+
+
+def test_steps_are_traced_once():
+    traces = []
+
+    def loss_fn(params, key, batch):
+        traces.append(batch["y"].shape)
+        return squared_error(params, key, batch)
+
+    run(step=make_step(loss_fn), num_epochs=4)
+    # Two shapes: training and validation. jax traces a loop body up to twice.
+    assert set(traces) == {(32,), (500,)} and len(traces) <= 6
+
+
+@pytest.mark.parametrize("rate", [1e-2, 1e-1])
+def test_finite_at_ten_times_the_rate_with_clipping(rate):
+    tx = optimizer(Config(learning_rate=rate, clip_norm=1.0), num_steps=100)
+    result = run(step=make_step(tx=tx), num_epochs=17)
+    assert all(np.isfinite(list(row.values())).all() for row in result.history)
+
+
+def test_wrong_settings_give_one_line():
+    with pytest.raises(InputError, match="fewer than batch_size = 500"):
+        run(batch_size=500)
+    with pytest.raises(InputError, match=r"monitor = 'los'.*choose one of error, loss"):
+        run(monitor="los")
+    with pytest.raises(InputError, match="batch_size = 0: must be positive"):
+        Config(batch_size=0)
+
+
+def test_cosine_schedule_ends_at_one_percent():
+    config = Config(learning_rate=1e-2, schedule="cosine", warmup_steps=10)
+    tx = optimizer(config, num_steps=100)
+    params = {"w": jnp.ones(3)}
+    state, update = tx.init(params), jax.jit(tx.update)
+    sizes = []
+    for _ in range(100):
+        updates, state = update({"w": jnp.ones(3)}, state, params)
+        sizes.append(-float(updates["w"][0]))
+    # Adam's update under a constant gradient equals the learning rate.
+    assert sizes[0] < 1e-6
+    assert max(sizes) == pytest.approx(1e-2, rel=1e-3)
+    assert sizes[-1] == pytest.approx(1e-4, rel=0.1)
+
+
+def test_saved_state_is_never_of_a_diverged_step(tmp_path):
+    def loss_fn(params, key, batch):
+        return jnp.square(params["w"][0] * 1e10) * batch["y"], {}
+
+    step = make_step(loss_fn, optax.sgd(1e6))
+    with pytest.raises(InputError, match="last good state"):
+        run(tmp_path, step=step, num_epochs=50)
+    if (tmp_path / "state.npz").exists():
+        for name, value in np.load(tmp_path / "state.npz").items():
+            assert value.dtype != np.float32 or np.isfinite(value).all(), name
