@@ -177,6 +177,21 @@ def test_cosine_schedule_ends_at_one_percent():
     assert sizes[-1] == pytest.approx(1e-4, rel=0.1)
 
 
+def test_average_is_the_running_mean_of_the_parameters():
+    step = gradient_step(
+        squared_error, lambda key: {"w": jnp.zeros(3)}, optax.sgd(0.1), averaging=0.5
+    )
+    state = step.init(jax.random.key(0))
+    mean = np.zeros(3)
+    batch = jax.tree.map(jnp.asarray, line(32, 1))
+    for t in range(6):
+        state, _ = jax.jit(step.update)(state, jax.random.key(t), batch)
+        decay = min(0.5, (1 + t) / (10 + t))
+        mean = decay * mean + (1 - decay) * np.asarray(state.params["w"], np.float64)
+    np.testing.assert_allclose(state.best_guess["w"], mean, rtol=1e-5)
+    assert np.any(np.abs(state.params["w"] - mean) > 1e-3)
+
+
 def test_saved_state_is_never_of_a_diverged_step(tmp_path):
     def loss_fn(params, key, batch):
         return jnp.square(params["w"][0] * 1e10) * batch["y"], {}

@@ -120,7 +120,7 @@ def fit(
             f"monitor = {config.monitor!r}: not a term of this loss; "
             f"choose one of {', '.join(sorted(zeros[0]))}"
         )
-    sums, best_params = zeros, state.params
+    sums, best_params = zeros, state.best_guess
     meta = {"epoch": 0, "step": 0, "history": [], "best_epoch": 0, "finished": False}
     settings = settings or {}
     path = pathlib.Path(state_path) if state_path else None
@@ -182,7 +182,9 @@ def fit(
                     last_save = save()
             if meta["step"] < num_steps:
                 break
-            valid_terms = jax.device_get(run_evaluation(state.params, valid, valid_key))
+            valid_terms = jax.device_get(
+                run_evaluation(state.best_guess, valid, valid_key)
+            )
             row = {"epoch": epoch + 1}
             row |= {f"train/{n}": float(v) / num_steps for n, v in sums[0].items()}
             row |= {f"valid/{n}": float(v) for n, v in valid_terms.items()}
@@ -197,7 +199,7 @@ def fit(
             best_epoch = meta["best_epoch"]
             if not best_epoch or row[monitored] < history[best_epoch - 1][monitored]:
                 meta["best_epoch"] = epoch + 1
-                best_params = jax.tree.map(np.array, state.params)
+                best_params = jax.tree.map(np.array, state.best_guess)
             meta |= {"epoch": epoch + 1, "step": 0}
             stale = meta["epoch"] - meta["best_epoch"]
             meta["finished"] = (

@@ -21,6 +21,8 @@ class Config:
         warmup_steps: steps of linear rise before the schedule.
         clip_norm: largest norm of the whole gradient; 0 for no clipping.
         weight_decay: decoupled weight decay (AdamW).
+        averaging: decay of the running mean of the parameters that is evaluated and
+            kept (0.999, say); 0 keeps the parameters themselves.
         patience: epochs without a better monitored value before stopping.
         monitor: validation term that selects the best epoch and stops early.
         save_seconds: seconds between saves of the resumable state.
@@ -33,6 +35,7 @@ class Config:
     warmup_steps: int = 0
     clip_norm: float = 0.0
     weight_decay: float = 0.0
+    averaging: float = 0.0
     patience: int = 80
     monitor: str = "loss"
     save_seconds: float = 60.0
@@ -41,6 +44,8 @@ class Config:
         for name in ("num_epochs", "batch_size", "learning_rate", "patience"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} = {getattr(self, name)}: must be positive")
+        if not 0 <= self.averaging < 1:
+            raise InputError(f"averaging = {self.averaging}: must be in [0, 1)")
         for name in ("warmup_steps", "clip_norm", "weight_decay", "save_seconds"):
             if not getattr(self, name) >= 0:
                 raise InputError(

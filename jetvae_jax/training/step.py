@@ -16,10 +16,20 @@ class TrainState(NamedTuple):
     Attributes:
         params: tree of the networks' parameters.
         opt_state: state of the optimiser, or of several.
+        average: running mean of ``params``, which then is what gets evaluated and
+            kept; None without averaging.
+        count: steps done, int32.
     """
 
     params: Params
     opt_state: Any
+    average: Params | None
+    count: Array
+
+    @property
+    def best_guess(self) -> Params:
+        """The parameters to evaluate and to keep."""
+        return self.params if self.average is None else self.average
 
 
 class Step(NamedTuple):
@@ -37,7 +47,11 @@ class Step(NamedTuple):
 
 
 def gradient_step(
-    loss_fn: LossFn, init: Callable[[Key], Params], tx: optax.GradientTransformation
+    loss_fn: LossFn,
+    init: Callable[[Key], Params],
+    tx: optax.GradientTransformation,
+    *,
+    averaging: float = 0.0,
 ) -> Step:
     """Plain gradient descent on the mean of a per-jet loss.
 
@@ -45,6 +59,8 @@ def gradient_step(
         loss_fn: ``(params, key, batch) -> (loss [J], {"name": [J]})``.
         init: ``(key) -> params``.
         tx: an optax transformation.
+        averaging: decay of the running mean of the parameters; 0 keeps none. The
+            mean starts short and lengthens: ``min(averaging, (1 + t) / (10 + t))``.
 
     Returns:
         A Step whose terms are the loss, under the name ``loss``, and its parts.
@@ -52,7 +68,8 @@ def gradient_step(
 
     def init_state(key):
         params = init(key)
-        return TrainState(params, tx.init(params))
+        average = params if averaging else None
+        return TrainState(params, tx.init(params), average, jnp.int32(0))
 
     def mean_loss(params, key, batch):
         loss, terms = loss_fn(params, key, batch)
@@ -62,7 +79,12 @@ def gradient_step(
         grads, terms = jax.grad(mean_loss, has_aux=True)(state.params, key, batch)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(params, opt_state), jax.tree.map(jnp.mean, terms)
+        average, t = state.average, state.count.astype(jnp.float32)
+        if averaging:
+            decay = jnp.minimum(averaging, (1 + t) / (10 + t))
+            average = jax.tree.map(lambda a, p: p + decay * (a - p), average, params)
+        state = TrainState(params, opt_state, average, state.count + 1)
+        return state, jax.tree.map(jnp.mean, terms)
 
     def evaluate(params, key, batch):
         return mean_loss(params, key, batch)[1]
