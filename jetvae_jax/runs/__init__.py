@@ -1,0 +1,32 @@
+"""The main job as functions over one folder, the workdir.
+
+``train -> fit_flow -> generate -> evaluate``: each reads what the one before it
+left in the folder. The scripts under ``experiments/`` only turn flags into the
+frozen configs taken here; a notebook calls these functions directly.
+"""
+
+from jetvae_jax.runs.config import (
+    DataConfig,
+    EvaluateConfig,
+    FlowRun,
+    GenerateConfig,
+    VAERun,
+)
+from jetvae_jax.runs.evaluate import evaluate
+from jetvae_jax.runs.fit_flow import fit_flow, load_flow
+from jetvae_jax.runs.generate import generate
+from jetvae_jax.runs.train import load_vae, train
+
+__all__ = [
+    "DataConfig",
+    "EvaluateConfig",
+    "FlowRun",
+    "GenerateConfig",
+    "VAERun",
+    "evaluate",
+    "fit_flow",
+    "generate",
+    "load_flow",
+    "load_vae",
+    "train",
+]

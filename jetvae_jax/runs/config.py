@@ -1,0 +1,199 @@
+"""What a run is: frozen configs, to and from JSON."""
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+from types import ModuleType
+from typing import Any, Literal
+
+from jetvae_jax import flags, flows, models, training
+from jetvae_jax.data import scaling
+from jetvae_jax.errors import InputError
+from jetvae_jax.losses import elbo, reconstruction
+
+DERIVED = ("num_particles", "num_features")  # follow from the data, never set by hand
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which jets.
+
+    Attributes:
+        path: an HDF5 file in the JetNet or hls4ml layout, a folder of them, or
+            'embedded' for the gluon jets that come with the package.
+        jet_type: class to take from files that hold several: g, q, t, w or z.
+        num_particles: hardest particles kept of each jet.
+        max_jets: jets taken from the start of the data; 0 takes all.
+        repair: drop bad jets and count them, instead of stopping at the first.
+        split_seed: seed of the split into training, validation and test parts.
+        fractions: of the training, validation and test parts.
+    """
+
+    path: str = "embedded"
+    jet_type: Literal["g", "q", "t", "w", "z"] = "g"
+    num_particles: int = 30
+    max_jets: int = 0
+    repair: bool = False
+    split_seed: int = 0
+    fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
+
+
+def _with_name(name: str, config: Any) -> dict:
+    return {"name": name} | dataclasses.asdict(config)
+
+
+def _plain(values: dict) -> dict:
+    """As it comes back from a JSON file: tuples are lists."""
+    return json.loads(json.dumps(values))
+
+
+def _from_name(package: ModuleType, values: dict) -> tuple[str, Any]:
+    values = dict(values)
+    name = values.pop("name")
+    return name, flags.from_json(package.get(name).Config, values)
+
+
+@dataclasses.dataclass(frozen=True)
+class VAERun:
+    """A training of a VAE, whole.
+
+    Attributes:
+        data: which jets.
+        scaling: coordinates and scaling.
+        model: name of a file in ``models/``.
+        model_config: its Config; num_particles is taken from ``data``.
+        loss: name of a file in ``losses/reconstruction/``.
+        loss_config: its Config.
+        objective: how the terms are weighted.
+        training: epochs, batches, optimiser.
+        seed: of initialisation, shuffles and noise.
+    """
+
+    data: DataConfig
+    scaling: scaling.Config
+    model: str
+    model_config: Any
+    loss: str
+    loss_config: Any
+    objective: elbo.Config
+    training: training.Config
+    seed: int = 0
+
+    def __post_init__(self):
+        names = {field.name for field in dataclasses.fields(self.model_config)}
+        derived = {"num_particles": self.data.num_particles, "num_features": 3}
+        derived = {k: v for k, v in derived.items() if k in names}
+        model_config = dataclasses.replace(self.model_config, **derived)
+        object.__setattr__(self, "model_config", model_config)
+
+    def to_json(self) -> dict:
+        """Nested dict of plain values; :meth:`from_json` is the inverse."""
+        values = {
+            "data": dataclasses.asdict(self.data),
+            "scaling": dataclasses.asdict(self.scaling),
+            "model": _with_name(self.model, self.model_config),
+            "loss": _with_name(self.loss, self.loss_config),
+            "objective": dataclasses.asdict(self.objective),
+            "training": dataclasses.asdict(self.training),
+            "seed": self.seed,
+        }
+        return _plain(values)
+
+    @classmethod
+    def from_json(cls, values: dict) -> "VAERun":
+        """Rebuild the run that :meth:`to_json` described."""
+        model, model_config = _from_name(models, values["model"])
+        loss, loss_config = _from_name(reconstruction, values["loss"])
+        return cls(
+            flags.from_json(DataConfig, values["data"]),
+            flags.from_json(scaling.Config, values["scaling"]),
+            model,
+            model_config,
+            loss,
+            loss_config,
+            flags.from_json(elbo.Config, values["objective"]),
+            flags.from_json(training.Config, values["training"]),
+            values["seed"],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class FlowRun:
+    """A fit of a flow to the latents of a trained VAE.
+
+    Attributes:
+        flow: name of a file in ``flows/``.
+        flow_config: its Config.
+        latents: fit to fresh 'samples' of each posterior, or to the 'means'.
+        training: epochs, batches, optimiser.
+        seed: of initialisation, shuffles and noise.
+    """
+
+    flow: str
+    flow_config: Any
+    latents: Literal["samples", "means"]
+    training: training.Config
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.latents not in ("samples", "means"):
+            raise InputError(f"latents = {self.latents!r}: choose 'samples' or 'means'")
+
+    def to_json(self) -> dict:
+        """Nested dict of plain values; :meth:`from_json` is the inverse."""
+        values = {
+            "flow": _with_name(self.flow, self.flow_config),
+            "latents": self.latents,
+            "training": dataclasses.asdict(self.training),
+            "seed": self.seed,
+        }
+        return _plain(values)
+
+    @classmethod
+    def from_json(cls, values: dict) -> "FlowRun":
+        """Rebuild the run that :meth:`to_json` described."""
+        flow, flow_config = _from_name(flows, values["flow"])
+        train = flags.from_json(training.Config, values["training"])
+        return cls(flow, flow_config, values["latents"], train, values["seed"])
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerateConfig:
+    """Which jets to make.
+
+    Attributes:
+        latents: 'prior' draws N(0, 1), 'flow' draws the fitted flow,
+            'reconstruction' encodes and decodes the test jets.
+        num_jets: jets to make; 0 makes as many as there are test jets.
+        seed: of the latents.
+        output: file to write; empty for generated_<latents>.hdf5 in the workdir.
+    """
+
+    latents: Literal["prior", "flow", "reconstruction"] = "flow"
+    num_jets: int = 0
+    seed: int = 0
+    output: str = ""
+
+    def __post_init__(self):
+        if self.num_jets < 0:
+            raise InputError(f"num_jets = {self.num_jets}: must not be negative")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """How jets are judged.
+
+    Attributes:
+        seed: of the draws of W1M and W1P.
+    """
+
+    seed: int = 0
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result, for checkpoints and reports."""
+    packages = ("jetvae_jax", "jax", "jaxlib", "flax", "optax", "distrax", "numpy")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in packages
+    }

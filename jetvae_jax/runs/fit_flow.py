@@ -1,0 +1,156 @@
+"""Fit a flow to the latents of the training jets, by maximum likelihood."""
+
+import functools
+import os
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jetvae_jax import flows, sampling
+from jetvae_jax.errors import InputError
+from jetvae_jax.losses import nll, reparameterize
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import FlowRun, versions
+from jetvae_jax.runs.train import TrainedVAE, load_vae
+from jetvae_jax.runs.workdir import Workdir
+from jetvae_jax.training import FitResult, checkpoint, fit, gradient_step
+from jetvae_jax.training.settings import optimizer
+from jetvae_jax.types import Array, Flow, GaussianPosterior, Jets, Key, Params
+
+CHECKPOINT = "flow.npz"
+STATE = "flow.state.npz"
+METRICS = "flow.metrics.jsonl"
+
+
+class TrainedFlow(NamedTuple):
+    """A flow over standardised latents, as its checkpoint describes it.
+
+    Attributes:
+        flow: the pure functions.
+        params: trained parameters.
+        mean: ``[L]`` of the training latents.
+        std: ``[L]`` of the training latents.
+        run: the settings it was fitted with.
+    """
+
+    flow: Flow
+    params: Params
+    mean: Array
+    std: Array
+    run: FlowRun
+
+    def sample(self, key: Key, num_jets: int) -> Array:
+        """Latents of the VAE, ``[J, L]``."""
+        return sampling.flow_latents(
+            self.params, key, num_jets, flow=self.flow, mean=self.mean, std=self.std
+        )
+
+
+def posteriors(trained: TrainedVAE, jets: Jets) -> GaussianPosterior:
+    """Posterior of every jet, ``[J, L]``, encoded in slices."""
+
+    @jax.jit
+    def encode(batch):
+        return jax.lax.map(
+            lambda b: trained.vae.encode(trained.params, b.x, b.mask),
+            batch,
+            batch_size=sampling.SLICE,
+        )
+
+    return encode(jax.jit(trained.scale)(jets))
+
+
+def _standardise(
+    posterior: GaussianPosterior, mean: Array, std: Array, latents: str
+) -> GaussianPosterior:
+    """The posterior of ``(z - mean) / std``; of no width when ``latents`` are means."""
+    logvar = posterior.logvar - 2 * jnp.log(std)
+    if latents == "means":
+        logvar = jnp.full_like(logvar, -jnp.inf)
+    return GaussianPosterior((posterior.mean - mean) / std, logvar)
+
+
+def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
+    """Fit, or go on fitting, a flow to the latents of the VAE in ``workdir``.
+
+    Leaves ``flow.npz``, ``flow.state.npz`` and ``flow.metrics.jsonl``. The test jets
+    are not touched.
+
+    Raises:
+        InputError: no trained VAE, changed data, a fit of other settings, or NaN.
+    """
+    folder = Workdir(workdir)
+    trained = load_vae(folder.path)
+    jets = dataset.load_same(trained.run.data, trained.meta["source"])
+    train, valid = posteriors(trained, jets.train), posteriors(trained, jets.valid)
+    variance = jnp.var(train.mean, axis=0)
+    if run.latents == "samples":
+        variance = variance + jnp.mean(jnp.exp(train.logvar), axis=0)
+    mean, std = jnp.mean(train.mean, axis=0), jnp.sqrt(jnp.maximum(variance, 1e-12))
+
+    flow = flows.get(run.flow).build(run.flow_config, dim=trained.vae.latent_dim)
+    likelihood = nll.build(flow)
+
+    def loss_fn(params, key, posterior):
+        return likelihood(params, key, reparameterize(key, posterior))
+
+    steps = run.training.num_epochs * (train.mean.shape[0] // run.training.batch_size)
+    tx = optimizer(run.training, num_steps=max(steps, 1))
+    vae_settings = {
+        "vae": trained.run.to_json(),
+        "vae_epoch": trained.meta["best_epoch"],
+    }
+
+    def save(params, best_epoch):
+        meta = {
+            "kind": "flow",
+            "run": run.to_json(),
+            "latent_dim": trained.vae.latent_dim,
+            "best_epoch": best_epoch,
+            "versions": versions(),
+            **vae_settings,
+        }
+        tree = {"params": params, "mean": mean, "std": std}
+        checkpoint.save(folder / CHECKPOINT, tree, meta=meta)
+
+    return fit(
+        gradient_step(loss_fn, flow.init, tx, averaging=run.training.averaging),
+        jax.random.key(run.seed),
+        _standardise(train, mean, std, run.latents),
+        _standardise(valid, mean, std, run.latents),
+        config=run.training,
+        name=run.flow,
+        state_path=folder / STATE,
+        settings=run.to_json() | vae_settings,
+        on_epoch=functools.partial(folder.write_lines, METRICS),
+        on_save=save,
+    )
+
+
+def load_flow(workdir: str | os.PathLike, trained: TrainedVAE) -> TrainedFlow:
+    """The flow of a workdir.
+
+    Raises:
+        InputError: there is none, it is damaged, or belongs to another VAE.
+    """
+    path = os.path.join(os.fspath(workdir), CHECKPOINT)
+    meta = checkpoint.read_meta(path)
+    if meta["vae_epoch"] != trained.meta["best_epoch"] or meta["vae"] != (
+        trained.run.to_json()
+    ):
+        raise InputError(
+            f"{path}: was fitted to another VAE than the one beside it: delete "
+            f"{CHECKPOINT} and {STATE} there and run fit_flow again"
+        )
+    run = FlowRun.from_json(meta["run"])
+    flow = flows.get(run.flow).build(run.flow_config, dim=meta["latent_dim"])
+    vector = np.zeros(meta["latent_dim"], np.float32)
+    template = {
+        "params": jax.eval_shape(flow.init, jax.random.key(0)),
+        "mean": vector,
+        "std": vector,
+    }
+    tree = checkpoint.restore(path, template)
+    return TrainedFlow(flow, tree["params"], tree["mean"], tree["std"], run)

@@ -1,0 +1,57 @@
+"""The folder of a run: its file names and how they are written."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+from jetvae_jax.errors import InputError
+
+
+class Workdir:
+    """Paths inside one run's folder, created if need be.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        InputError: it cannot be created or written to.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"--workdir={path}: cannot be created ({error.strerror}): "
+                "give a folder that you may write to"
+            ) from error
+        if not os.access(self.path, os.W_OK):
+            raise InputError(f"--workdir={path}: is not writable: give another folder")
+
+    def __truediv__(self, name: str) -> pathlib.Path:
+        return self.path / name
+
+    def write_text(self, name: str, text: str) -> pathlib.Path:
+        """Write a file whole or not at all."""
+        target = self / name
+        temporary = target.with_name(target.name + ".part")
+        temporary.write_text(text)
+        os.replace(temporary, target)
+        return target
+
+    def write_json(self, name: str, value: Any) -> pathlib.Path:
+        """Write indented JSON whole or not at all."""
+        return self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_lines(self, name: str, rows: list[dict]) -> pathlib.Path:
+        """Write one JSON object a line, whole or not at all."""
+        return self.write_text(name, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def read_lines(self, name: str) -> list[dict]:
+        """Rows of a JSON-lines file; empty when there is none."""
+        target = self / name
+        if not target.exists():
+            return []
+        return [json.loads(line) for line in target.read_text().splitlines()]
