@@ -86,6 +86,46 @@ def from_relative(r: Array, axis: Array) -> Array:
     return from_pt_eta_phi(jnp.stack(q, axis=-1))
 
 
+def to_frame(p: Array, axis: Array) -> Array:
+    """Momenta in the jet's own frame: turned by -phi, boosted along z by -eta.
+
+    A boost along the beam shifts the rapidity, which is the pseudorapidity of a
+    massless particle: pt stays, ``eta -> eta - eta_jet``, ``phi -> phi - phi_jet``.
+    The jet then points along +x.
+
+    Args:
+        p: ``[..., N, 3]`` (px, py, pz) in GeV, massless.
+        axis: ``[..., 3]`` the jet's (pt, eta, phi).
+
+    Returns:
+        ``[..., N, 3]`` in GeV.
+    """
+    eta, phi = axis[..., None, ETA], axis[..., None, PHI]
+    cos, sin = jnp.cos(phi), jnp.sin(phi)
+    x = p[..., PX] * cos + p[..., PY] * sin
+    y = p[..., PY] * cos - p[..., PX] * sin
+    z = p[..., PZ] * jnp.cosh(eta) - safe_norm(p) * jnp.sinh(eta)
+    return jnp.stack([x, y, z], axis=-1)
+
+
+def from_frame(q: Array, eta: Array, direction: Array) -> Array:
+    """Inverse of :func:`to_frame`.
+
+    Args:
+        q: ``[..., N, 3]`` momenta in the jet's frame, GeV.
+        eta: ``[...]`` the jet's pseudorapidity.
+        direction: ``[..., 2]`` unit vector (cos phi, sin phi) of the jet.
+
+    Returns:
+        ``[..., N, 3]`` (px, py, pz) in GeV.
+    """
+    eta, cos, sin = eta[..., None], direction[..., None, 0], direction[..., None, 1]
+    x = q[..., PX] * cos - q[..., PY] * sin
+    y = q[..., PX] * sin + q[..., PY] * cos
+    z = q[..., PZ] * jnp.cosh(eta) + safe_norm(q) * jnp.sinh(eta)
+    return jnp.stack([x, y, z], axis=-1)
+
+
 def _existing(p: Array, mask: Array | None) -> Array:
     return p if mask is None else jnp.where(mask[..., None], p, 0.0)
 

@@ -62,7 +62,7 @@ def find(spec: str) -> list[pathlib.Path]:
     path = pathlib.Path(spec)
     if path.is_file():
         return [path]
-    if not path.is_dir():
+    if not spec or not path.is_dir():
         raise InputError(
             f"{spec}: no such file or folder; give a data file, a folder of them, or "
             "'embedded' for the sample in the package"
@@ -100,9 +100,9 @@ def open_file(path: pathlib.Path) -> h5py.File:
 
 
 def keys(file: h5py.File) -> list[str]:
-    """Names at the top of the file."""
+    """Names at the top of the file, as printable text."""
     with guarded(file.filename, "the list of keys"):
-        return list(file.keys())
+        return [ascii(key)[:80].strip("'") for key in file]
 
 
 def dataset(file: h5py.File, key: str, shape: tuple[int | None, ...]) -> h5py.Dataset:

@@ -7,6 +7,7 @@ jnp functions for plain use, ``jit``, ``vmap`` and ``grad``; :func:`fit` runs on
 host.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -96,11 +97,11 @@ class Scaler(NamedTuple):
     axes: Array
 
 
-def _physical(config: Config, particles: Array, axis: Array) -> Array:
+def _physical(coordinates: str, particles: Array, axis: Array) -> Array:
     """Momenta ``[..., N, 3]`` in GeV to unscaled features ``[..., N, F]``."""
-    if config.coordinates == "cartesian":
+    if coordinates == "cartesian":
         return jnp.asarray(particles)
-    if config.coordinates == "cylindrical":
+    if coordinates == "cylindrical":
         return kinematics.to_pt_eta_phi(particles)
     return kinematics.to_relative(particles, axis)
 
@@ -114,11 +115,13 @@ def _axis(jets: Jets) -> Array:
     return kinematics.jet_pt_eta_phi(jnp.asarray(jets.particles), jets.mask)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _features(coordinates: str, jets: Jets) -> Array:
+    return _physical(coordinates, jets.particles, _axis(jets))
+
+
 def _statistics(config: Config, jets: Jets):
     """Minimum, maximum, mean and deviation ``[F]`` of the existing particles."""
-    physical = jax.jit(
-        lambda jets: _physical(config, jets.particles, _axis(jets)),
-    )
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
     count, total, squares = 0, np.zeros(3), np.zeros(3)
     for start in range(0, len(jets.mask), _ROWS):
@@ -126,7 +129,7 @@ def _statistics(config: Config, jets: Jets):
             np.asarray(jets.particles[start : start + _ROWS]),
             np.asarray(jets.mask[start : start + _ROWS]),
         )
-        values = np.asarray(physical(rows), np.float64)[rows.mask]
+        values = np.asarray(_features(config.coordinates, rows), np.float64)[rows.mask]
         if len(values):
             low = np.minimum(low, values.min(axis=0))
             high = np.maximum(high, values.max(axis=0))
@@ -205,7 +208,7 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
     axis = _axis(jets)
     exists = jnp.asarray(jets.mask)[..., None]
     particles = jnp.where(exists, jets.particles, 0.0)
-    x = (_physical(config, particles, axis) - scaler.offset) / scaler.factor
+    x = (_physical(config.coordinates, particles, axis) - scaler.offset) / scaler.factor
     return Batch(jnp.where(exists, x, scaler.ghost), jnp.asarray(jets.mask), axis)
 
 

@@ -103,9 +103,10 @@ class JetNetWriter:
         for name, values in rows.items():
             self._waiting[name].append(values)
         self._num_waiting += len(rows["jet_features"])
-        if self._num_waiting >= CHUNK:
-            # Whole chunks only: a chunk written twice would leave a hole in the file.
-            self._write(self._num_waiting // CHUNK * CHUNK)
+        # One whole chunk at a time, so that the layout of the file does not depend on
+        # the sizes of the appends.
+        while self._num_waiting >= CHUNK:
+            self._write(CHUNK)
 
     def __exit__(self, kind, error, trace) -> None:
         """Completes the file, or removes it after an exception."""
@@ -128,7 +129,7 @@ class JetNetWriter:
         assert self._file is not None
         with self._reported():
             for name, value in sorted(self._attrs.items()):
-                plain = isinstance(value, str | int | float)
+                plain = isinstance(value, str | int | float | np.generic)
                 self._file.attrs[name] = (
                     value if plain else json.dumps(value, sort_keys=True)
                 )
@@ -144,7 +145,7 @@ class JetNetWriter:
             return
         with self._reported():
             for name, parts in self._waiting.items():
-                values = np.concatenate(parts)
+                values = parts[0] if len(parts) == 1 else np.concatenate(parts)
                 data = self._file[name]
                 assert isinstance(data, h5py.Dataset)
                 start = data.shape[0]

@@ -1,0 +1,126 @@
+"""Small valid data files in both layouts, and how to spoil them."""
+
+import h5py
+import numpy as np
+import pytest
+
+from jetvae_jax.types import Jets
+
+PARTICLE_NAMES = [
+    *("j1_px", "j1_py", "j1_pz", "j1_e", "j1_erel", "j1_pt", "j1_ptrel", "j1_eta"),
+    *("j1_etarel", "j1_etarot", "j1_phi", "j1_phirel", "j1_phirot", "j1_deltaR"),
+    *("j1_costheta", "j1_costhetarel", "j1_pdgid"),
+]
+JET_NAMES = [
+    *("j_ptfrac", "j_pt", "j_eta", "j_mass", "j_multiplicity"),
+    *("j_g", "j_q", "j_w", "j_z", "j_t", "j_undef"),
+]
+
+
+def jet_arrays(num_jets, num_particles, seed):
+    """JetNet arrays (float32) of jets near 1 TeV with 2 or more particles each."""
+    rng = np.random.default_rng(seed)
+    count = rng.integers(min(2, num_particles), num_particles + 1, num_jets)
+    mask = np.arange(num_particles) < count[:, None]
+    share = rng.exponential(size=(num_jets, num_particles)) + 0.05
+    share = np.where(mask, share, 0)
+    share = -np.sort(-share / share.sum(1, keepdims=True), axis=1)
+    angles = rng.normal(scale=0.08, size=(2, num_jets, num_particles)) * mask
+    particles = np.stack([*angles, share, mask], axis=-1).astype(np.float32)
+    jets = np.stack(
+        [
+            rng.normal(1100, 100, num_jets),
+            rng.normal(0, 0.7, num_jets),
+            rng.normal(95, 10, num_jets),
+            count,
+        ],
+        axis=-1,
+    ).astype(np.float32)
+    extra = np.zeros((num_jets, 4), np.float32)
+    extra[:, 0] = rng.uniform(-np.pi, np.pi, num_jets)
+    extra[:, 2] = count
+    return {"particle_features": particles, "jet_features": jets, "jet_extra": extra}
+
+
+def momenta(arrays):
+    """px, py, pz in float64 of JetNet arrays."""
+    p = arrays["particle_features"].astype(np.float64)
+    jet = arrays["jet_features"].astype(np.float64)[:, None]
+    pt = p[..., 2] * jet[..., 0]
+    phi = p[..., 1] + arrays["jet_extra"][:, None, 0].astype(np.float64)
+    eta = p[..., 0] + jet[..., 1]
+    return np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=-1)
+
+
+def write(path, arrays):
+    with h5py.File(path, "w") as file:
+        for key, value in arrays.items():
+            file[key] = value
+    return path
+
+
+@pytest.fixture
+def make_jets():
+    """``(num_jets=8, num_particles=6, seed=0) -> Jets`` of NumPy arrays in GeV."""
+
+    def make(num_jets=8, num_particles=6, seed=0):
+        arrays = jet_arrays(num_jets, num_particles, seed)
+        mask = arrays["particle_features"][..., 3] > 0
+        return Jets(momenta(arrays).astype(np.float32), mask)
+
+    return make
+
+
+@pytest.fixture
+def make_jetnet(tmp_path):
+    """Writes a JetNet file and returns its path.
+
+    ``spoil`` changes the dictionary of arrays before it is written.
+    """
+
+    def make(name="g.hdf5", *, num_jets=8, num_particles=6, seed=0, spoil=None):
+        arrays = jet_arrays(num_jets, num_particles, seed)
+        if spoil is not None:
+            spoil(arrays)
+        return write(tmp_path / name, arrays)
+
+    return make
+
+
+@pytest.fixture
+def make_hls4ml(tmp_path):
+    """Writes a hls4ml file of the given classes and returns its path."""
+
+    def make(
+        name="jets.h5",
+        *,
+        classes="gqwztgqwzt",
+        num_particles=6,
+        seed=0,
+        shuffle=False,
+        spoil=None,
+    ):
+        rng = np.random.default_rng(seed)
+        arrays = jet_arrays(len(classes), num_particles, seed)
+        particles = rng.normal(size=(len(classes), num_particles, 16))
+        particles[..., :3] = momenta(arrays)
+        particles *= arrays["particle_features"][..., 3:]
+        jets = rng.normal(size=(len(classes), len(JET_NAMES)))
+        jets[:, -6:] = [[f"j_{c}" == n for n in JET_NAMES[-6:]] for c in classes]
+        columns = rng.permutation(16) if shuffle else np.arange(16)
+        others = (
+            rng.permutation(len(JET_NAMES)) if shuffle else np.arange(len(JET_NAMES))
+        )
+        arrays = {
+            "jetConstituentList": particles[..., columns],
+            "jets": jets[:, others],
+            "particleFeatureNames": np.array(
+                [*(PARTICLE_NAMES[i] for i in columns), "j1_pdgid"], "S"
+            ),
+            "jetFeatureNames": np.array([JET_NAMES[i] for i in others], "S"),
+        }
+        if spoil is not None:
+            spoil(arrays)
+        return write(tmp_path / name, arrays)
+
+    return make

@@ -1,0 +1,311 @@
+"""Scaling: round trips, exact values by float64 NumPy, padding and the mask rule."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jetvae_jax.data import scaling
+from jetvae_jax.errors import InputError
+from jetvae_jax.types import Jets
+
+ALL = [
+    scaling.Config(coordinates=c, method=m, ghosts=g)
+    for c in scaling.FEATURES
+    for m in scaling.METHODS
+    for g in scaling.GHOSTS
+]
+
+
+def name(config):
+    return f"{config.coordinates}-{config.method}-{config.ghosts}"
+
+
+each = pytest.mark.parametrize("config", ALL, ids=name)
+# The method only sets the numbers in the scaler: one will do for their use.
+one_method = pytest.mark.parametrize(
+    "config", [c for c in ALL if c.method == "minmax"], ids=name
+)
+
+
+@pytest.fixture
+def jets(make_jets):
+    jets = make_jets(64, 6)
+    # Softer particles would rightly not survive the mask rule.
+    assert np.hypot(jets.particles[..., 0], jets.particles[..., 1])[jets.mask].min() > 1
+    return jets
+
+
+def physical(coordinates, jets):
+    """The features in float64 NumPy, zeros on padding, written out by hand."""
+    p = jets.particles.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pt = np.hypot(p[..., 0], p[..., 1])
+        eta = np.arctanh(p[..., 2] / np.linalg.norm(p, axis=-1))
+        phi = np.arctan2(p[..., 1], p[..., 0])
+    total = p.sum(axis=1)
+    jet_pt = np.hypot(total[:, 0], total[:, 1])[:, None]
+    jet_eta = np.arctanh(total[:, 2] / np.linalg.norm(total, axis=-1))[:, None]
+    jet_phi = np.arctan2(total[:, 1], total[:, 0])[:, None]
+    turn = np.angle(np.exp(1j * (phi - jet_phi)))
+    features = {
+        "cartesian": p,
+        "cylindrical": np.stack([pt, eta, phi], -1),
+        "relative": np.stack([pt / jet_pt, eta - jet_eta, turn], -1),
+    }[coordinates]
+    return np.where(jets.mask[..., None], features, 0)
+
+
+@each
+def test_round_trip(config, jets):
+    scaler = scaling.fit(config, jets)
+    batch = scaling.scale(config, scaler, jets)
+    back = scaling.unscale(config, scaler, batch.x, batch.axis)
+    np.testing.assert_array_equal(back.mask, jets.mask)
+    # One float32 rounding of the widest range, and of angles times the momentum.
+    size = np.abs(jets.particles).max()
+    np.testing.assert_allclose(back.particles, jets.particles, atol=3e-6 * size)
+    assert not np.any(np.asarray(back.particles)[~jets.mask])
+    smooth = scaling.momenta(config, scaler, batch.x, batch.axis)
+    np.testing.assert_allclose(smooth, jets.particles, atol=3e-6 * size)
+
+
+@each
+def test_values(config, jets):
+    scaler = scaling.fit(config, jets)
+    batch = scaling.scale(config, scaler, jets)
+    v = physical(config.coordinates, jets)
+    real = v[jets.mask]
+    x = np.asarray(batch.x)[jets.mask]
+    if config.method == "minmax":
+        seen = np.asarray(batch.x).reshape(-1, 3)
+        np.testing.assert_allclose(seen.min(0), 0, atol=1e-5)
+        np.testing.assert_allclose(seen.max(0), 1, atol=1e-5)
+        if config.ghosts == "zero":
+            low, high = v.min((0, 1)), v.max((0, 1))
+            np.testing.assert_allclose(x, (real - low) / (high - low), atol=1e-5)
+    elif config.method == "standard":
+        expected = (real - real.mean(0)) / real.std(0)
+        np.testing.assert_allclose(x, expected, atol=1e-4)
+    elif config.method == "factors":
+        times = {
+            "cartesian": [1 / 2000] * 3,
+            "cylindrical": [1 / 2000, 1, 1],
+            "relative": [1, 100, 100],
+        }[config.coordinates]
+        np.testing.assert_allclose(x, real * times, rtol=1e-4, atol=1e-4)
+    else:
+        np.testing.assert_allclose(x, real, rtol=1e-5, atol=1e-3)
+
+
+@one_method
+def test_padding_is_the_ghost_and_has_no_gradient(config, jets):
+    scaler = scaling.fit(config, jets)
+    spoiled = Jets(np.where(jets.mask[..., None], jets.particles, np.nan), jets.mask)
+    batch = scaling.scale(config, scaler, spoiled)
+    padding = np.asarray(batch.x)[~jets.mask]
+    np.testing.assert_array_equal(padding, np.broadcast_to(scaler.ghost, padding.shape))
+
+    def total(particles):
+        x = scaling.scale(config, scaler, Jets(particles, jets.mask)).x
+        return jnp.sum(jnp.sin(x))
+
+    gradient = np.asarray(jax.grad(total)(jnp.asarray(jets.particles)))
+    assert np.all(gradient[~jets.mask] == 0)
+    assert np.all(np.isfinite(gradient)) and np.all(gradient[jets.mask].any(-1))
+
+
+@one_method
+def test_plain_jit_and_vmap_agree(config, jets):
+    scaler = scaling.fit(config, jets)
+
+    def there_and_back(particles, mask):
+        batch = scaling.scale(config, scaler, Jets(particles, mask))
+        jets = scaling.unscale(config, scaler, batch.x, batch.axis)
+        return batch, jets.particles, jets.mask
+
+    plain = there_and_back(*jets[:2])
+    size = np.abs(jets.particles).max()
+    for transform in (jax.jit, jax.vmap):
+        other = transform(there_and_back)(*(jnp.asarray(a) for a in jets[:2]))
+        np.testing.assert_allclose(other[0].x, plain[0].x, atol=1e-4)
+        np.testing.assert_allclose(other[1], plain[1], atol=3e-6 * size)
+        np.testing.assert_array_equal(other[2], plain[2])
+
+
+@one_method
+def test_momenta_are_finite_with_finite_gradients_anywhere(config, jets):
+    scaler = scaling.fit(config, jets)
+    x = jnp.asarray(
+        [[1e3, -1e3, 1e3], [0, 0, 0], scaler.ghost, [-50, 900, -900]], jnp.float32
+    )
+    axis = jnp.asarray([1000.0, 1.0, 3.0])
+
+    def total(x):
+        return jnp.sum(scaling.momenta(config, scaler, x, axis))
+
+    value, gradient = jax.value_and_grad(total)(x)
+    assert np.isfinite(value) and np.all(np.isfinite(gradient))
+    assert np.any(np.asarray(gradient) != 0)
+
+
+@one_method
+def test_gradient_of_momenta(config, jets):
+    # Central differences in float64 need NumPy: the formulas once more.
+    scaler = scaling.fit(config, jets)
+    x = np.asarray(scaling.scale(config, scaler, jets).x)[0, 0].astype(np.float64)
+    axis = np.array([1100.0, 0.4, 3.0])
+
+    def reference(x):
+        v = scaler.offset + scaler.factor * x
+        if config.coordinates == "cartesian":
+            return v
+        if config.coordinates == "relative":
+            v = np.array([v[0] * axis[0], v[1] + axis[1], v[2] + axis[2]])
+        return v[0] * np.array([np.cos(v[2]), np.sin(v[2]), np.sinh(v[1])])
+
+    jacobian = jax.jacobian(
+        lambda x: scaling.momenta(config, scaler, x[None], axis)[0]
+    )(jnp.asarray(x, jnp.float32))
+    step = 1e-5
+    expected = np.stack(
+        [
+            (reference(x + step * e) - reference(x - step * e)) / (2 * step)
+            for e in np.eye(3)
+        ],
+        axis=-1,
+    )
+    np.testing.assert_allclose(jacobian, expected, rtol=1e-3, atol=1e-2)
+
+
+def test_mask_rule_is_per_particle_and_strict():
+    config = scaling.Config(method="none", min_pt=0.25)
+    scaler = scaling.Scaler(*np.array([[0, 0, 0], [1, 1, 1], [0, 0, 0.0]]), np.empty(0))
+    x = np.array(
+        [
+            [0.25, 0, 900],
+            [0.2501, 0, 0],
+            [0.2, 0.2, 1e-9],
+            [np.nan, 9, 9],
+            [9, np.inf, 9],
+        ]
+    )
+    jets = scaling.unscale(config, scaler, x, np.zeros(3))
+    np.testing.assert_array_equal(jets.mask, [False, True, True, False, False])
+    np.testing.assert_allclose(jets.particles[1:3], x[1:3], rtol=1e-6)
+    assert not np.any(np.asarray(jets.particles)[[0, 3, 4]])
+
+
+@pytest.mark.parametrize("coordinates", ["cylindrical", "relative"])
+def test_negative_pt_does_not_exist(jets, coordinates):
+    config = scaling.Config(coordinates=coordinates, method="none")
+    scaler = scaling.fit(config, jets)
+    axis = np.array([1000.0, 0, 0])
+    x = np.array([[-0.5, 0.1, 0.1], [0.5, 0.1, 0.1]])
+    mask = scaling.unscale(config, scaler, x, axis).mask
+    np.testing.assert_array_equal(mask, [False, True])
+
+
+@pytest.mark.parametrize("coordinates", scaling.FEATURES)
+@pytest.mark.parametrize("method", scaling.METHODS)
+def test_away_ghosts_are_outside_and_recognised_halfway(jets, coordinates, method):
+    config = scaling.Config(coordinates=coordinates, method=method, ghosts="away")
+    scaler = scaling.fit(config, jets)
+    v = physical(coordinates, jets)[jets.mask]
+    ghost = scaler.offset + scaler.factor * scaler.ghost
+    first = 0 if coordinates == "cartesian" else 1
+    np.testing.assert_allclose(
+        ghost[first:], 2 * np.abs(v).max(0)[first:], rtol=1e-4, atol=1e-4
+    )
+    if first:
+        assert abs(ghost[0]) < 1e-3
+
+    # From the far corner of the particles to the ghost, at full pt.
+    axis = np.array([1000.0, 0.0, 0.0])
+    corner = ghost / 2
+    corner[:first] = 0.5 if coordinates == "relative" else 500
+    path = np.linspace(0, 1, 21)[:, None]
+    target = ghost.copy()
+    target[:first] = corner[:first]
+    points = (1 - path) * corner + path * target
+    x = (points - scaler.offset) / scaler.factor
+    mask = np.asarray(scaling.unscale(config, scaler, x, axis).mask)
+    np.testing.assert_array_equal(mask[:10], True)
+    np.testing.assert_array_equal(mask[11:], False)
+    p = np.asarray(scaling.momenta(config, scaler, x, axis))
+    assert not p[11:].any() and p[:10].any(-1).all()
+
+
+def test_axes_are_those_of_the_first_training_jets(make_jets, monkeypatch):
+    jets = make_jets(30)
+    config = scaling.Config(coordinates="relative")
+    axes = scaling.fit(config, jets).axes
+    total = jets.particles.astype(np.float64).sum(1)
+    pt = np.hypot(total[:, 0], total[:, 1])
+    expected = np.stack(
+        [pt, np.arcsinh(total[:, 2] / pt), np.arctan2(total[:, 1], total[:, 0])], -1
+    )
+    np.testing.assert_allclose(axes, expected, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(scaling, "MAX_AXES", 7)
+    np.testing.assert_array_equal(scaling.fit(config, jets).axes, axes[:7])
+    for coordinates in ("cartesian", "cylindrical"):
+        config = scaling.Config(coordinates=coordinates)
+        assert scaling.fit(config, jets).axes.shape == (0, 3)
+
+
+def test_relative_angles_cross_the_seam():
+    phi = np.array([3.1, -3.1])
+    p = np.stack([500 * np.cos(phi), 500 * np.sin(phi), 0 * phi], -1)[None]
+    jets = Jets(p.astype(np.float32), np.ones((1, 2), bool))
+    config = scaling.Config(coordinates="relative", method="none")
+    scaler = scaling.fit(config, jets)
+    batch = scaling.scale(config, scaler, jets)
+    np.testing.assert_allclose(batch.x[0, :, 2], [3.1 - np.pi, np.pi - 3.1], atol=1e-5)
+    back = scaling.unscale(config, scaler, batch.x, batch.axis)
+    np.testing.assert_allclose(back.particles, p, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", scaling.METHODS)
+@pytest.mark.parametrize("ghosts", scaling.GHOSTS)
+@pytest.mark.parametrize("coordinates", scaling.FEATURES)
+def test_constant_features(coordinates, method, ghosts):
+    p = np.tile(np.array([300.0, 0, 0], np.float32), (4, 3, 1))
+    jets = Jets(p, np.ones((4, 3), bool))
+    config = scaling.Config(coordinates=coordinates, method=method, ghosts=ghosts)
+    scaler = scaling.fit(config, jets)
+    assert np.all(np.asarray(scaler.factor) > 0)
+    batch = scaling.scale(config, scaler, jets)
+    assert np.all(np.isfinite(batch.x))
+    back = scaling.unscale(config, scaler, batch.x, batch.axis)
+    np.testing.assert_array_equal(back.mask, jets.mask)
+    np.testing.assert_allclose(back.particles, p, atol=1e-3)
+
+
+def test_statistics_do_not_depend_on_the_block(jets, monkeypatch):
+    config = scaling.Config(method="standard")
+    whole = scaling.fit(config, jets)
+    monkeypatch.setattr(scaling, "_ROWS", 7)
+    for a, b in zip(whole, scaling.fit(config, jets), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("coordinates", "polar"),
+        ("method", "max"),
+        ("ghosts", "far"),
+        ("min_pt", -1.0),
+        ("min_pt", float("nan")),
+    ],
+)
+def test_bad_config(field, value):
+    with pytest.raises(InputError, match=f"scaling.{field} is "):
+        scaling.Config(**{field: value})
+
+
+def test_jets_without_particles_or_of_wrong_shape(jets):
+    with pytest.raises(InputError, match="no particle"):
+        scaling.fit(scaling.Config(), Jets(jets.particles, np.zeros_like(jets.mask)))
+    with pytest.raises(ValueError, match=r"\(6, 3\)"):
+        scaling.fit(scaling.Config(), Jets(jets.particles[0], jets.mask[0]))
