@@ -1,5 +1,7 @@
 """Scaling: round trips, exact values by float64 NumPy, padding and the mask rule."""
 
+from typing import get_args, get_type_hints
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +11,15 @@ from jetvae_jax.data import scaling
 from jetvae_jax.errors import InputError
 from jetvae_jax.types import Jets
 
+HINTS = get_type_hints(scaling.Config)
+METHODS, GHOSTS = get_args(HINTS["method"]), get_args(HINTS["ghosts"])
+POINTWISE = [c for c in scaling.FEATURES if c != "frame"]
+
 ALL = [
     scaling.Config(coordinates=c, method=m, ghosts=g)
     for c in scaling.FEATURES
-    for m in scaling.METHODS
-    for g in scaling.GHOSTS
+    for m in METHODS
+    for g in GHOSTS
 ]
 
 
@@ -48,12 +54,18 @@ def physical(coordinates, jets):
     jet_eta = np.arctanh(total[:, 2] / np.linalg.norm(total, axis=-1))[:, None]
     jet_phi = np.arctan2(total[:, 1], total[:, 0])[:, None]
     turn = np.angle(np.exp(1j * (phi - jet_phi)))
+    turned = [pt * np.cos(turn), pt * np.sin(turn), pt * np.sinh(eta - jet_eta)]
     features = {
         "cartesian": p,
         "cylindrical": np.stack([pt, eta, phi], -1),
         "relative": np.stack([pt / jet_pt, eta - jet_eta, turn], -1),
+        "frame": np.stack(turned, -1),
     }[coordinates]
     return np.where(jets.mask[..., None], features, 0)
+
+
+def particle_rows(config, x):
+    return np.asarray(x)[..., 1:, :] if config.jet_row else np.asarray(x)
 
 
 @each
@@ -76,9 +88,10 @@ def test_values(config, jets):
     batch = scaling.scale(config, scaler, jets)
     v = physical(config.coordinates, jets)
     real = v[jets.mask]
-    x = np.asarray(batch.x)[jets.mask]
+    rows = particle_rows(config, batch.x)
+    x = rows[jets.mask]
     if config.method == "minmax":
-        seen = np.asarray(batch.x).reshape(-1, 3)
+        seen = rows.reshape(-1, 3)
         np.testing.assert_allclose(seen.min(0), 0, atol=1e-5)
         np.testing.assert_allclose(seen.max(0), 1, atol=1e-5)
         if config.ghosts == "zero":
@@ -87,8 +100,15 @@ def test_values(config, jets):
     elif config.method == "standard":
         expected = (real - real.mean(0)) / real.std(0)
         np.testing.assert_allclose(x, expected, atol=1e-4)
+    elif config.method == "slots":
+        for slot in range(rows.shape[1]):
+            real = v[:, slot][jets.mask[:, slot]]
+            expected = (real - real.mean(0)) / real.std(0)
+            x = rows[:, slot][jets.mask[:, slot]]
+            np.testing.assert_allclose(x, expected, atol=1e-3)
     elif config.method == "factors":
         times = {
+            "frame": [1 / 2000] * 3,
             "cartesian": [1 / 2000] * 3,
             "cylindrical": [1 / 2000, 1, 1],
             "relative": [1, 100, 100],
@@ -103,8 +123,9 @@ def test_padding_is_the_ghost_and_has_no_gradient(config, jets):
     scaler = scaling.fit(config, jets)
     spoiled = Jets(np.where(jets.mask[..., None], jets.particles, np.nan), jets.mask)
     batch = scaling.scale(config, scaler, spoiled)
-    padding = np.asarray(batch.x)[~jets.mask]
-    np.testing.assert_array_equal(padding, np.broadcast_to(scaler.ghost, padding.shape))
+    ghost = np.broadcast_to(particle_rows(config, scaler.ghost), jets.particles.shape)
+    rows = particle_rows(config, batch.x)
+    np.testing.assert_array_equal(rows[~jets.mask], ghost[~jets.mask])
 
     def total(particles):
         x = scaling.scale(config, scaler, Jets(particles, jets.mask)).x
@@ -136,9 +157,8 @@ def test_plain_jit_and_vmap_agree(config, jets):
 @one_method
 def test_momenta_are_finite_with_finite_gradients_anywhere(config, jets):
     scaler = scaling.fit(config, jets)
-    x = jnp.asarray(
-        [[1e3, -1e3, 1e3], [0, 0, 0], scaler.ghost, [-50, 900, -900]], jnp.float32
-    )
+    odd = [[0, 0, 0], [1e3, -1e3, 1e3], scaler.ghost[-1], [-50, 900, -900]]
+    x = jnp.asarray([odd[i % 4] for i in range(6 + config.jet_row)], jnp.float32)
     axis = jnp.asarray([1000.0, 1.0, 3.0])
 
     def total(x):
@@ -149,7 +169,25 @@ def test_momenta_are_finite_with_finite_gradients_anywhere(config, jets):
     assert np.any(np.asarray(gradient) != 0)
 
 
-@one_method
+def test_frame_row_is_the_direction_and_its_length_does_not_matter(jets):
+    config = scaling.Config(coordinates="frame", method="slots")
+    scaler = scaling.fit(config, jets)
+    batch = scaling.scale(config, scaler, jets)
+    row = np.asarray(batch.x[:, 0] * scaler.factor[0] + scaler.offset[0])
+    total = jets.particles.astype(np.float64).sum(1)
+    pt = np.hypot(total[:, 0], total[:, 1])
+    expected = np.stack([np.arcsinh(total[:, 2] / pt), *(total[:, :2].T / pt)], -1)
+    np.testing.assert_allclose(row, expected, atol=1e-5)
+    assert np.asarray(batch.mask).sum() == jets.mask.sum() + len(jets.mask)
+    longer = row * [1, 3, 3]
+    x = batch.x.at[:, 0].set((longer - scaler.offset[0]) / scaler.factor[0])
+    p = scaling.momenta(config, scaler, x, batch.axis)
+    np.testing.assert_allclose(p, jets.particles, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "config", [c for c in ALL if c.method == "minmax" and not c.jet_row], ids=name
+)
 def test_gradient_of_momenta(config, jets):
     # Central differences in float64 need NumPy: the formulas once more.
     scaler = scaling.fit(config, jets)
@@ -157,7 +195,7 @@ def test_gradient_of_momenta(config, jets):
     axis = np.array([1100.0, 0.4, 3.0])
 
     def reference(x):
-        v = scaler.offset + scaler.factor * x
+        v = scaler.offset[0] + scaler.factor[0] * x
         if config.coordinates == "cartesian":
             return v
         if config.coordinates == "relative":
@@ -180,7 +218,9 @@ def test_gradient_of_momenta(config, jets):
 
 def test_mask_rule_is_per_particle_and_strict():
     config = scaling.Config(method="none", min_pt=0.25)
-    scaler = scaling.Scaler(*np.array([[0, 0, 0], [1, 1, 1], [0, 0, 0.0]]), np.empty(0))
+    scaler = scaling.Scaler(
+        *np.array([[[0, 0, 0]], [[1, 1, 1]], [[0, 0, 0.0]]]), np.empty(0)
+    )
     x = np.array(
         [
             [0.25, 0, 900],
@@ -206,13 +246,13 @@ def test_negative_pt_does_not_exist(jets, coordinates):
     np.testing.assert_array_equal(mask, [False, True])
 
 
-@pytest.mark.parametrize("coordinates", scaling.FEATURES)
-@pytest.mark.parametrize("method", scaling.METHODS)
+@pytest.mark.parametrize("coordinates", POINTWISE)
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "slots"])
 def test_away_ghosts_are_outside_and_recognised_halfway(jets, coordinates, method):
     config = scaling.Config(coordinates=coordinates, method=method, ghosts="away")
     scaler = scaling.fit(config, jets)
     v = physical(coordinates, jets)[jets.mask]
-    ghost = scaler.offset + scaler.factor * scaler.ghost
+    ghost = (scaler.offset + scaler.factor * scaler.ghost)[0]
     first = 0 if coordinates == "cartesian" else 1
     np.testing.assert_allclose(
         ghost[first:], 2 * np.abs(v).max(0)[first:], rtol=1e-4, atol=1e-4
@@ -265,8 +305,8 @@ def test_relative_angles_cross_the_seam():
     np.testing.assert_allclose(back.particles, p, atol=1e-3)
 
 
-@pytest.mark.parametrize("method", scaling.METHODS)
-@pytest.mark.parametrize("ghosts", scaling.GHOSTS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("ghosts", GHOSTS)
 @pytest.mark.parametrize("coordinates", scaling.FEATURES)
 def test_constant_features(coordinates, method, ghosts):
     p = np.tile(np.array([300.0, 0, 0], np.float32), (4, 3, 1))
@@ -300,7 +340,7 @@ def test_statistics_do_not_depend_on_the_block(jets, monkeypatch):
     ],
 )
 def test_bad_config(field, value):
-    with pytest.raises(InputError, match=f"scaling.{field} is "):
+    with pytest.raises(InputError, match=f"{field}: "):
         scaling.Config(**{field: value})
 
 

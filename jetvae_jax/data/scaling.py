@@ -2,36 +2,39 @@
 
 A particle has physical coordinates ``v`` (see ``Config.coordinates``) and scaled
 coordinates ``x`` with ``v = offset + factor * x`` per feature. Padding sits at one
-known point, the ghost. :func:`scale`, :func:`unscale` and :func:`momenta` are pure
+known point, the ghost. In the coordinates "frame" a first row, before the particles,
+holds the jet's direction. :func:`scale`, :func:`unscale` and :func:`momenta` are pure
 jnp functions for plain use, ``jit``, ``vmap`` and ``grad``; :func:`fit` runs on the
 host.
 """
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args, get_type_hints
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax import kinematics
+from jetvae_jax.data.moments import Moments
 from jetvae_jax.errors import InputError
+from jetvae_jax.numerics import safe_divide, safe_norm
 from jetvae_jax.types import Array, Batch, Jets
 
 FEATURES = {
     "cartesian": ("px", "py", "pz"),
     "cylindrical": ("pt", "eta", "phi"),
     "relative": ("ptrel", "etarel", "phirel"),
+    "frame": ("px", "py", "pz"),
 }
-METHODS = ("minmax", "standard", "factors", "none")
-GHOSTS = ("zero", "away")
 
 # The fixed divisors of the ConVAE studies: pt by 2000 GeV, relative angles times 100.
 FIXED_FACTORS = {
     "cartesian": (2000.0, 2000.0, 2000.0),
     "cylindrical": (2000.0, 1.0, 1.0),
     "relative": (1.0, 0.01, 0.01),
+    "frame": (2000.0, 2000.0, 2000.0),
 }
 MAX_AXES = 20_000
 # sinh overflows float32 at 89 and detectors end at 5: a decoder may say anything,
@@ -46,46 +49,51 @@ class Config:
 
     Attributes:
         coordinates: features of a particle: cartesian (px, py, pz), cylindrical
-            (pt, eta, phi) or relative (ptrel, etarel, phirel) to the jet's axis.
+            (pt, eta, phi), relative (ptrel, etarel, phirel) to the jet's axis, or
+            frame (px, py, pz) turned and boosted to the jet's axis, which becomes
+            a row of its own.
         method: minmax maps the training range, padding included, to [0, 1];
-            standard gives the existing particles mean 0 and variance 1; factors
-            divides momenta in GeV by 2000 and multiplies relative angles by 100;
-            none changes nothing.
+            standard gives the existing particles mean 0 and variance 1; slots does
+            so for each place in the pt order apart; factors divides momenta in GeV
+            by 2000 and multiplies relative angles by 100; none changes nothing.
         ghosts: where padding sits: zero puts it at physical zero; away puts it at
-            zero pt and twice the largest training |angle| (cartesian: twice the
+            zero pt and twice the largest training |angle| (momenta: twice the
             largest |component|), where no particle is.
         min_pt: a decoded particle exists if its pt is above this many GeV.
     """
 
-    coordinates: str = "cartesian"
-    method: str = "minmax"
-    ghosts: str = "zero"
+    coordinates: Literal["cartesian", "cylindrical", "relative", "frame"] = "cartesian"
+    method: Literal["minmax", "standard", "slots", "factors", "none"] = "minmax"
+    ghosts: Literal["zero", "away"] = "zero"
     min_pt: float = 0.25
 
     def __post_init__(self):
-        for name, known in (
-            ("coordinates", tuple(FEATURES)),
-            ("method", METHODS),
-            ("ghosts", GHOSTS),
-        ):
-            value = getattr(self, name)
-            if value not in known:
-                raise InputError(
-                    f"scaling.{name} is {value!r}: choose one of {', '.join(known)}"
-                )
+        for name, kind in get_type_hints(Config).items():
+            value, known = getattr(self, name), get_args(kind)
+            if known and value not in known:
+                raise InputError(f"{name}: {value!r} is not one of {', '.join(known)}")
         if not 0 <= self.min_pt < float("inf"):
-            raise InputError(
-                f"scaling.min_pt is {self.min_pt}: give a number of GeV, 0 or more"
-            )
+            raise InputError(f"min_pt: {self.min_pt} is not a number of GeV, 0 or more")
+
+    @property
+    def jet_row(self) -> bool:
+        """Whether the first row of ``x`` describes the jet, not a particle."""
+        return self.coordinates == "frame"
+
+    @property
+    def momentum_features(self) -> bool:
+        """Whether the features are the components of a momentum."""
+        return self.coordinates in ("cartesian", "frame")
 
 
 class Scaler(NamedTuple):
     """What :func:`fit` learns from the training jets.
 
     Attributes:
-        offset: ``[F]`` physical value at ``x = 0``.
-        factor: ``[F]`` physical units per unit of ``x``, positive.
-        ghost: ``[F]`` scaled position of padding.
+        offset: ``[R, F]`` physical value at ``x = 0``; R is the number of rows of
+            ``x``, or 1 where all rows share it.
+        factor: ``[R, F]`` physical units per unit of ``x``, positive.
+        ghost: ``[R, F]`` scaled position of padding.
         axes: ``[A, 3]`` (pt [GeV], eta, phi) of the first training jets, at most
             ``MAX_AXES``, to draw axes from in generation; ``[0, 3]`` unless the
             coordinates are relative.
@@ -101,6 +109,8 @@ def _physical(coordinates: str, particles: Array, axis: Array) -> Array:
     """Momenta ``[..., N, 3]`` in GeV to unscaled features ``[..., N, F]``."""
     if coordinates == "cartesian":
         return jnp.asarray(particles)
+    if coordinates == "frame":
+        return kinematics.to_frame(particles, axis)
     if coordinates == "cylindrical":
         return kinematics.to_pt_eta_phi(particles)
     return kinematics.to_relative(particles, axis)
@@ -115,34 +125,33 @@ def _axis(jets: Jets) -> Array:
     return kinematics.jet_pt_eta_phi(jnp.asarray(jets.particles), jets.mask)
 
 
+def _jet_row(axis: Array) -> Array:
+    """``[..., 3]`` axis to the row (eta, cos phi, sin phi)."""
+    eta, phi = axis[..., 1], axis[..., 2]
+    return jnp.stack([eta, jnp.cos(phi), jnp.sin(phi)], axis=-1)
+
+
 @functools.partial(jax.jit, static_argnums=0)
-def _features(coordinates: str, jets: Jets) -> Array:
-    return _physical(coordinates, jets.particles, _axis(jets))
+def _features(coordinates: str, jets: Jets) -> tuple[Array, Array]:
+    axis = _axis(jets)
+    return _physical(coordinates, jets.particles, axis), _jet_row(axis)
 
 
 def _statistics(config: Config, jets: Jets):
-    """Minimum, maximum, mean and deviation ``[F]`` of the existing particles."""
-    low, high = np.full(3, np.inf), np.full(3, -np.inf)
-    count, total, squares = 0, np.zeros(3), np.zeros(3)
+    """Moments ``[R, 3]`` of the existing particles, and of the jets' directions."""
+    rows = jets.mask.shape[-1] if config.method == "slots" else 1
+    particles, directions = Moments((rows, 3)), Moments((1, 3))
     for start in range(0, len(jets.mask), _ROWS):
-        rows = Jets(
+        chunk = Jets(
             np.asarray(jets.particles[start : start + _ROWS]),
             np.asarray(jets.mask[start : start + _ROWS]),
         )
-        values = np.asarray(_features(config.coordinates, rows), np.float64)[rows.mask]
-        if len(values):
-            low = np.minimum(low, values.min(axis=0))
-            high = np.maximum(high, values.max(axis=0))
-            count += len(values)
-            total += values.sum(axis=0)
-            squares += np.square(values).sum(axis=0)
-    if not count:
+        values, direction = map(np.asarray, _features(config.coordinates, chunk))
+        particles.add(values, chunk.mask)
+        directions.add(direction[:, None], chunk.mask.any(axis=-1, keepdims=True))
+    if not particles.count.any():
         raise InputError("scaling: the training jets hold no particle; check the data")
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0.0))
-    # A constant feature leaves only rounding: it is not a scale to divide by.
-    deviation[deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 0.0
-    return low, high, mean, deviation
+    return particles.finish(), directions.finish()
 
 
 def fit(config: Config, jets: Jets) -> Scaler:
@@ -159,30 +168,30 @@ def fit(config: Config, jets: Jets) -> Scaler:
         InputError: no jet has a particle.
         ValueError: the arrays are not ``[J, N, 3]`` and ``[J, N]``.
     """
-    if (
-        np.ndim(jets.particles) != 3
-        or np.shape(jets.mask) != np.shape(jets.particles)[:2]
-    ):
-        raise ValueError(
-            f"expected particles [J, N, 3] and mask [J, N], got "
-            f"{np.shape(jets.particles)} and {np.shape(jets.mask)}"
-        )
-    low, high, mean, deviation = _statistics(config, jets)
+    shapes = np.shape(jets.particles), np.shape(jets.mask)
+    if len(shapes[0]) != 3 or shapes[1] != shapes[0][:2]:
+        raise ValueError(f"expected [J, N, 3] and [J, N], got {shapes[0]}, {shapes[1]}")
+    (low, high, mean, deviation), (_, _, *direction) = _statistics(config, jets)
     ghost = np.zeros(3)
     if config.ghosts == "away":
-        ghost = 2 * np.maximum(np.abs(low), np.abs(high))
+        ghost = 2 * np.maximum(np.abs(low), np.abs(high)).max(axis=0)
         ghost[ghost == 0] = 1.0
-        if config.coordinates != "cartesian":
+        if not config.momentum_features:
             ghost[0] = 0.0
 
-    offset, factor = np.zeros(3), np.ones(3)
+    offset, factor = np.zeros_like(mean), np.ones_like(mean)
     if config.method == "minmax":
         offset = np.minimum(low, ghost)
         factor = np.maximum(high, ghost) - offset
-    elif config.method == "standard":
+    elif config.method in ("standard", "slots"):
         offset, factor = mean, deviation
     elif config.method == "factors":
-        factor = np.array(FIXED_FACTORS[config.coordinates])
+        factor = np.array([FIXED_FACTORS[config.coordinates]])
+    if config.jet_row:
+        # Particles need rows of their own now; the direction is always standardised.
+        rows = [(jets.mask.shape[-1], 3)]
+        offset = np.concatenate([direction[0], np.broadcast_to(offset, *rows)])
+        factor = np.concatenate([direction[1], np.broadcast_to(factor, *rows)])
     factor = np.where(factor > 0, factor, 1.0)
 
     axes = np.zeros((0, 3))
@@ -202,14 +211,18 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
         jets: ``[..., N, 3]`` and ``[..., N]``.
 
     Returns:
-        Batch: x is exactly ``scaler.ghost`` on padding, with zero gradient; axis is
-        the axis of each jet's particles.
+        Batch of N rows, N + 1 with a row for the jet: x is exactly ``scaler.ghost``
+        on padding, with zero gradient; axis is the axis of each jet's particles.
     """
     axis = _axis(jets)
-    exists = jnp.asarray(jets.mask)[..., None]
-    particles = jnp.where(exists, jets.particles, 0.0)
-    x = (_physical(config.coordinates, particles, axis) - scaler.offset) / scaler.factor
-    return Batch(jnp.where(exists, x, scaler.ghost), jnp.asarray(jets.mask), axis)
+    mask = jnp.asarray(jets.mask)
+    particles = jnp.where(mask[..., None], jets.particles, 0.0)
+    v = _physical(config.coordinates, particles, axis)
+    if config.jet_row:
+        v = jnp.concatenate([_jet_row(axis)[..., None, :], v], axis=-2)
+        mask = jnp.concatenate([jnp.ones_like(mask[..., :1]), mask], axis=-1)
+    x = (v - scaler.offset) / scaler.factor
+    return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, axis)
 
 
 def _ghostly(config: Config, scaler: Scaler, v: Array) -> Array:
@@ -219,8 +232,8 @@ def _ghostly(config: Config, scaler: Scaler, v: Array) -> Array:
     coordinate that marks ghosts, and the ghost is at 1. The mean over these
     coordinates decides, halfway: 3/4.
     """
-    first = 0 if config.coordinates == "cartesian" else 1
-    ghost = jnp.asarray(scaler.offset + scaler.factor * scaler.ghost)[first:]
+    first = 0 if config.momentum_features else 1
+    ghost = jnp.asarray(scaler.offset + scaler.factor * scaler.ghost)[-1, first:]
     return jnp.mean(v[..., first:] / ghost, axis=-1) > 0.75
 
 
@@ -233,15 +246,20 @@ def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
     Args:
         config: as given to :func:`fit`.
         scaler: from :func:`fit`.
-        x: ``[..., N, F]`` scaled features.
+        x: ``[..., N, F]`` scaled features, N + 1 rows with one for the jet.
         axis: ``[..., 3]`` (pt [GeV], eta, phi); read by relative coordinates only.
 
     Returns:
         ``[..., N, 3]`` (px, py, pz) in GeV.
     """
-    v = scaler.offset + scaler.factor * jnp.asarray(x)
-    p = v
-    if config.coordinates != "cartesian":
+    v = p = scaler.offset + scaler.factor * jnp.asarray(x)
+    if config.coordinates == "frame":
+        jet, v = v[..., 0, :], v[..., 1:, :]
+        direction = safe_divide(jet[..., 1:], safe_norm(jet[..., 1:])[..., None])
+        p = kinematics.from_frame(
+            v, jnp.clip(jet[..., 0], -MAX_ETA, MAX_ETA), direction
+        )
+    elif config.coordinates != "cartesian":
         pt, eta, phi = v[..., 0], v[..., 1], v[..., 2]
         if config.coordinates == "relative":
             axis = jnp.asarray(axis)[..., None, :]
@@ -270,11 +288,11 @@ def unscale(config: Config, scaler: Scaler, x: Array, axis: Array) -> Jets:
         Jets ``[..., N, 3]`` in GeV, exactly zero where they do not exist.
     """
     p = momenta(config, scaler, x, axis)
-    if config.coordinates == "cartesian":
+    if config.momentum_features:
         pt = kinematics.to_pt_eta_phi(p)[..., 0]
     else:
         # The decoded pt with its sign, which the momenta no longer show.
-        pt = scaler.offset[0] + scaler.factor[0] * jnp.asarray(x)[..., 0]
+        pt = scaler.offset[:, 0] + scaler.factor[:, 0] * jnp.asarray(x)[..., 0]
         if config.coordinates == "relative":
             pt = pt * jnp.asarray(axis)[..., None, 0]
     mask = (pt > config.min_pt) & jnp.all(jnp.isfinite(p), axis=-1)

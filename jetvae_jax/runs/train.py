@@ -76,7 +76,7 @@ def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
         meta = {
             "kind": "vae",
             "run": run.to_json(),
-            "scaler_axes": scaler.axes.shape[0],
+            "scaler_shapes": {k: v.shape for k, v in scaler._asdict().items()},
             "units": {"momenta": "GeV", "angles": "rad"},
             "features": scaling.FEATURES[run.scaling.coordinates],
             "source": jets.source,
@@ -121,10 +121,7 @@ def load_vae(workdir: str | os.PathLike) -> TrainedVAE:
     template = {
         "params": jax.eval_shape(vae.init, jax.random.key(0)),
         "scaler": scaling.Scaler(
-            offset=np.zeros(3, np.float32),
-            factor=np.zeros(3, np.float32),
-            ghost=np.zeros(3, np.float32),
-            axes=np.zeros((meta["scaler_axes"], 3), np.float32),
+            **{k: np.zeros(v, np.float32) for k, v in meta["scaler_shapes"].items()}
         ),
     }
     tree = checkpoint.restore(path, template)
