@@ -5,7 +5,7 @@ from jetvae_jax.metrics.histogram_emd import bin_height_w1, histogram, histogram
 from jetvae_jax.metrics.jetnet_w1 import w1m, w1p
 from jetvae_jax.metrics.observables import jet_observables, particle_observables
 from jetvae_jax.metrics.protocols import JETNET_50K, MPGAN_10K, Protocol
-from jetvae_jax.metrics.table import text_table
+from jetvae_jax.metrics.table import table
 from jetvae_jax.metrics.wasserstein import wasserstein_1d
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "histogram_emd",
     "jet_observables",
     "particle_observables",
-    "text_table",
+    "table",
     "w1m",
     "w1p",
     "wasserstein_1d",

@@ -6,6 +6,7 @@ refer to the axis of the full jet before the cut to the leading particles, so th
 ``ptrel`` sums to less than one where ours sums to about one.
 """
 
+import jax
 import numpy as np
 
 from jetvae_jax import kinematics
@@ -74,6 +75,6 @@ def particle_observables(jets: Jets) -> dict[str, np.ndarray]:
     """
     mask = np.asarray(jets.mask)
     momenta = np.asarray(jets.particles)[mask]
-    relative = np.asarray(relative_particles(jets))[mask]
+    relative = np.asarray(jax.jit(relative_particles)(jets))[mask]
     names = ("px", "py", "pz", "ptrel", "etarel", "phirel")
     return dict(zip(names, [*momenta.T, *relative.T], strict=True))

@@ -5,13 +5,13 @@ from typing import Any
 
 from jetvae_jax.metrics.evaluation import Evaluation
 
-_LABEL, _UNIT, _CELL, _PER_TABLE = 31, 10, 14, 3
+_LABEL, _UNIT, _CELL, _PER_TABLE = 28, 9, 14, 3
 
 Row = tuple[str, str, Callable[[dict[str, Any]], str]]
 """Label, unit, and how to read the cell from one sample's figures."""
 
 
-def text_table(evaluation: Evaluation) -> str:
+def table(evaluation: Evaluation) -> str:
     """Every figure of every candidate, beside its floor.
 
     Args:
@@ -40,12 +40,11 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
     yield (
         "Sums over mass, pt, energy, eta, phi",
         [
-            ("EMD / range", "", lambda f: f"{f['emd_normalised_sum']:.4f}"),
-            (
-                "bin-height W1 (published EMD)",
-                "",
-                lambda f: f"{f['bin_height_w1_sum']:.4f}",
-            ),
+            (label, "", lambda figures, name=name: f"{figures[name]:.4f}")
+            for label, name in (
+                ("EMD / range", "emd_normalised_sum"),
+                ("bin-height W1 (published)", "bin_height_w1_sum"),
+            )
         ],
     )
     yield (
@@ -96,8 +95,8 @@ def _row(level: str, measure: str, observable: str, unit: str) -> Row:
 def _heading(evaluation: Evaluation) -> str:
     lines = [
         f"{evaluation['jets']:,} jets per sample; every distance: lower is better (↓).",
-        "floor: other real jets against the same real jets; no model is below it but",
-        "by chance.",
+        "floor: other real jets against the same real jets; below it is chance, or a",
+        "sample made from the same jets, as a reconstruction is.",
     ]
     if evaluation["floor"] is None:
         lines = [*lines[:1], "No floor: no second sample of real jets was given."]

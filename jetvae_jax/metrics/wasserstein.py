@@ -48,7 +48,7 @@ def wasserstein_1d(
     x, x_steps = _quantile_steps(xp, x, x_weights, wide)
     y, y_steps = _quantile_steps(xp, y, y_weights, wide)
     # Both parts are sorted: the stable sort merges them in one pass.
-    steps = xp.sort(xp.concatenate([x_steps, y_steps]), kind="stable")
+    steps = xp.sort(xp.concatenate([x_steps, y_steps]), stable=True)
     width = xp.diff(steps, prepend=xp.zeros(1, wide))
     at_x = xp.minimum(xp.searchsorted(x_steps, steps), x.size - 1)
     at_y = xp.minimum(xp.searchsorted(y_steps, steps), y.size - 1)
@@ -63,7 +63,7 @@ def _equal_weights(x: np.ndarray, y: np.ndarray) -> np.floating:
     """
     j, m = x.size, y.size
     steps = np.concatenate([np.arange(1, j + 1) * m, np.arange(1, m + 1) * j])
-    steps.sort(kind="stable")
+    steps.sort(stable=True)
     gap = np.abs(x[(steps - 1) // m] - y[(steps - 1) // j])
     return np.dot(np.diff(steps, prepend=0) / (j * m), gap.astype(np.float64))
 
