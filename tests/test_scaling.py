@@ -59,13 +59,13 @@ def physical(coordinates, jets):
         "cartesian": p,
         "cylindrical": np.stack([pt, eta, phi], -1),
         "relative": np.stack([pt / jet_pt, eta - jet_eta, turn], -1),
-        "frame": np.stack(turned, -1),
+        "frame": np.stack(turned, -1) / jet_pt[..., None],
     }[coordinates]
     return np.where(jets.mask[..., None], features, 0)
 
 
 def particle_rows(config, x):
-    return np.asarray(x)[..., 1:, :] if config.jet_row else np.asarray(x)
+    return np.asarray(x)[..., config.jet_rows :, :]
 
 
 @each
@@ -108,7 +108,7 @@ def test_values(config, jets):
             np.testing.assert_allclose(x, expected, atol=1e-3)
     elif config.method == "factors":
         times = {
-            "frame": [1 / 2000] * 3,
+            "frame": [1, 1, 1],
             "cartesian": [1 / 2000] * 3,
             "cylindrical": [1 / 2000, 1, 1],
             "relative": [1, 100, 100],
@@ -158,7 +158,7 @@ def test_plain_jit_and_vmap_agree(config, jets):
 def test_momenta_are_finite_with_finite_gradients_anywhere(config, jets):
     scaler = scaling.fit(config, jets)
     odd = [[0, 0, 0], [1e3, -1e3, 1e3], scaler.ghost[-1], [-50, 900, -900]]
-    x = jnp.asarray([odd[i % 4] for i in range(6 + config.jet_row)], jnp.float32)
+    x = jnp.asarray([odd[i % 4] for i in range(6 + config.jet_rows)], jnp.float32)
     axis = jnp.asarray([1000.0, 1.0, 3.0])
 
     def total(x):
@@ -169,24 +169,25 @@ def test_momenta_are_finite_with_finite_gradients_anywhere(config, jets):
     assert np.any(np.asarray(gradient) != 0)
 
 
-def test_frame_row_is_the_direction_and_its_length_does_not_matter(jets):
+def test_frame_rows_are_the_jet_and_the_direction_needs_no_length(jets):
     config = scaling.Config(coordinates="frame", method="slots")
     scaler = scaling.fit(config, jets)
     batch = scaling.scale(config, scaler, jets)
-    row = np.asarray(batch.x[:, 0] * scaler.factor[0] + scaler.offset[0])
+    rows = np.asarray(batch.x[:, :2] * scaler.factor[:2] + scaler.offset[:2])
     total = jets.particles.astype(np.float64).sum(1)
     pt = np.hypot(total[:, 0], total[:, 1])
-    expected = np.stack([np.arcsinh(total[:, 2] / pt), *(total[:, :2].T / pt)], -1)
-    np.testing.assert_allclose(row, expected, atol=1e-5)
-    assert np.asarray(batch.mask).sum() == jets.mask.sum() + len(jets.mask)
-    longer = row * [1, 3, 3]
-    x = batch.x.at[:, 0].set((longer - scaler.offset[0]) / scaler.factor[0])
-    p = scaling.momenta(config, scaler, x, batch.axis)
+    expected = np.zeros((len(pt), 2, 3))
+    expected[:, 0, :2] = np.stack([np.log(pt), np.arcsinh(total[:, 2] / pt)], -1)
+    expected[:, 1, :2] = total[:, :2] / pt[:, None]
+    np.testing.assert_allclose(rows, expected, atol=1e-5)
+    assert np.asarray(batch.mask).sum() == jets.mask.sum() + 2 * len(jets.mask)
+    longer = (3 * rows[:, 1] - scaler.offset[1]) / scaler.factor[1]
+    p = scaling.momenta(config, scaler, batch.x.at[:, 1].set(longer), batch.axis)
     np.testing.assert_allclose(p, jets.particles, atol=1e-2)
 
 
 @pytest.mark.parametrize(
-    "config", [c for c in ALL if c.method == "minmax" and not c.jet_row], ids=name
+    "config", [c for c in ALL if c.method == "minmax" and not c.jet_rows], ids=name
 )
 def test_gradient_of_momenta(config, jets):
     # Central differences in float64 need NumPy: the formulas once more.

@@ -2,10 +2,9 @@
 
 A particle has physical coordinates ``v`` (see ``Config.coordinates``) and scaled
 coordinates ``x`` with ``v = offset + factor * x`` per feature. Padding sits at one
-known point, the ghost. In the coordinates "frame" a first row, before the particles,
-holds the jet's direction. :func:`scale`, :func:`unscale` and :func:`momenta` are pure
-jnp functions for plain use, ``jit``, ``vmap`` and ``grad``; :func:`fit` runs on the
-host.
+known point, the ghost. In the coordinates "frame" two rows before the particles hold
+the jet. :func:`scale`, :func:`unscale` and :func:`momenta` are pure jnp functions for
+plain use, ``jit``, ``vmap`` and ``grad``; :func:`fit` runs on the host.
 """
 
 import functools
@@ -17,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax import kinematics
+from jetvae_jax.data import frame
 from jetvae_jax.data.moments import Moments
 from jetvae_jax.errors import InputError
-from jetvae_jax.numerics import safe_divide, safe_norm
 from jetvae_jax.types import Array, Batch, Jets
 
 FEATURES = {
@@ -34,12 +33,11 @@ FIXED_FACTORS = {
     "cartesian": (2000.0, 2000.0, 2000.0),
     "cylindrical": (2000.0, 1.0, 1.0),
     "relative": (1.0, 0.01, 0.01),
-    "frame": (2000.0, 2000.0, 2000.0),
+    "frame": (1.0, 1.0, 1.0),
 }
 MAX_AXES = 20_000
-# sinh overflows float32 at 89 and detectors end at 5: a decoder may say anything,
-# its momenta stay finite.
-MAX_ETA = 10.0
+# A decoder may say anything, its momenta stay finite (sinh overflows at 89).
+MAX_ETA = frame.MAX_ETA
 _ROWS = 16_384
 
 
@@ -50,8 +48,8 @@ class Config:
     Attributes:
         coordinates: features of a particle: cartesian (px, py, pz), cylindrical
             (pt, eta, phi), relative (ptrel, etarel, phirel) to the jet's axis, or
-            frame (px, py, pz) turned and boosted to the jet's axis, which becomes
-            a row of its own.
+            frame (px, py, pz) turned and boosted to the jet's axis, over its pt;
+            pt and axis become rows of their own.
         method: minmax maps the training range, padding included, to [0, 1];
             standard gives the existing particles mean 0 and variance 1; slots does
             so for each place in the pt order apart; factors divides momenta in GeV
@@ -76,9 +74,9 @@ class Config:
             raise InputError(f"min_pt: {self.min_pt} is not a number of GeV, 0 or more")
 
     @property
-    def jet_row(self) -> bool:
-        """Whether the first row of ``x`` describes the jet, not a particle."""
-        return self.coordinates == "frame"
+    def jet_rows(self) -> int:
+        """How many rows of ``x`` describe the jet, before those of the particles."""
+        return frame.ROWS if self.coordinates == "frame" else 0
 
     @property
     def momentum_features(self) -> bool:
@@ -110,7 +108,7 @@ def _physical(coordinates: str, particles: Array, axis: Array) -> Array:
     if coordinates == "cartesian":
         return jnp.asarray(particles)
     if coordinates == "frame":
-        return kinematics.to_frame(particles, axis)
+        return frame.particle_rows(particles, axis)
     if coordinates == "cylindrical":
         return kinematics.to_pt_eta_phi(particles)
     return kinematics.to_relative(particles, axis)
@@ -125,33 +123,29 @@ def _axis(jets: Jets) -> Array:
     return kinematics.jet_pt_eta_phi(jnp.asarray(jets.particles), jets.mask)
 
 
-def _jet_row(axis: Array) -> Array:
-    """``[..., 3]`` axis to the row (eta, cos phi, sin phi)."""
-    eta, phi = axis[..., 1], axis[..., 2]
-    return jnp.stack([eta, jnp.cos(phi), jnp.sin(phi)], axis=-1)
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _features(coordinates: str, jets: Jets) -> tuple[Array, Array]:
     axis = _axis(jets)
-    return _physical(coordinates, jets.particles, axis), _jet_row(axis)
+    return _physical(coordinates, jets.particles, axis), frame.jet_rows(axis)
 
 
 def _statistics(config: Config, jets: Jets):
-    """Moments ``[R, 3]`` of the existing particles, and of the jets' directions."""
+    """Moments ``[R, 3]`` of the existing particles, ``[2, 3]`` of the jets' rows."""
     rows = jets.mask.shape[-1] if config.method == "slots" else 1
-    particles, directions = Moments((rows, 3)), Moments((1, 3))
+    particles, whole = Moments((rows, 3)), Moments((frame.ROWS, 3))
     for start in range(0, len(jets.mask), _ROWS):
         chunk = Jets(
             np.asarray(jets.particles[start : start + _ROWS]),
             np.asarray(jets.mask[start : start + _ROWS]),
         )
-        values, direction = map(np.asarray, _features(config.coordinates, chunk))
+        values, jet_rows = map(np.asarray, _features(config.coordinates, chunk))
         particles.add(values, chunk.mask)
-        directions.add(direction[:, None], chunk.mask.any(axis=-1, keepdims=True))
+        whole.add(
+            jet_rows, np.repeat(chunk.mask.any(-1, keepdims=True), frame.ROWS, -1)
+        )
     if not particles.count.any():
         raise InputError("scaling: the training jets hold no particle; check the data")
-    return particles.finish(), directions.finish()
+    return particles.finish(), whole.finish()
 
 
 def fit(config: Config, jets: Jets) -> Scaler:
@@ -171,7 +165,7 @@ def fit(config: Config, jets: Jets) -> Scaler:
     shapes = np.shape(jets.particles), np.shape(jets.mask)
     if len(shapes[0]) != 3 or shapes[1] != shapes[0][:2]:
         raise ValueError(f"expected [J, N, 3] and [J, N], got {shapes[0]}, {shapes[1]}")
-    (low, high, mean, deviation), (_, _, *direction) = _statistics(config, jets)
+    (low, high, mean, deviation), (_, _, *jet_rows) = _statistics(config, jets)
     ghost = np.zeros(3)
     if config.ghosts == "away":
         ghost = 2 * np.maximum(np.abs(low), np.abs(high)).max(axis=0)
@@ -187,11 +181,11 @@ def fit(config: Config, jets: Jets) -> Scaler:
         offset, factor = mean, deviation
     elif config.method == "factors":
         factor = np.array([FIXED_FACTORS[config.coordinates]])
-    if config.jet_row:
-        # Particles need rows of their own now; the direction is always standardised.
-        rows = [(jets.mask.shape[-1], 3)]
-        offset = np.concatenate([direction[0], np.broadcast_to(offset, *rows)])
-        factor = np.concatenate([direction[1], np.broadcast_to(factor, *rows)])
+    if config.jet_rows:
+        # Particles need rows of their own now; the jet's are always standardised.
+        particles = (jets.mask.shape[-1], 3)
+        offset = np.concatenate([jet_rows[0], np.broadcast_to(offset, particles)])
+        factor = np.concatenate([jet_rows[1], np.broadcast_to(factor, particles)])
     factor = np.where(factor > 0, factor, 1.0)
 
     axes = np.zeros((0, 3))
@@ -211,16 +205,17 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
         jets: ``[..., N, 3]`` and ``[..., N]``.
 
     Returns:
-        Batch of N rows, N + 1 with a row for the jet: x is exactly ``scaler.ghost``
+        Batch of N rows, or N + 2 with those of the jet: x is exactly ``scaler.ghost``
         on padding, with zero gradient; axis is the axis of each jet's particles.
     """
     axis = _axis(jets)
     mask = jnp.asarray(jets.mask)
     particles = jnp.where(mask[..., None], jets.particles, 0.0)
     v = _physical(config.coordinates, particles, axis)
-    if config.jet_row:
-        v = jnp.concatenate([_jet_row(axis)[..., None, :], v], axis=-2)
-        mask = jnp.concatenate([jnp.ones_like(mask[..., :1]), mask], axis=-1)
+    if config.jet_rows:
+        v = jnp.concatenate([frame.jet_rows(axis), v], axis=-2)
+        exists = jnp.ones((*mask.shape[:-1], frame.ROWS), bool)
+        mask = jnp.concatenate([exists, mask], axis=-1)
     x = (v - scaler.offset) / scaler.factor
     return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, axis)
 
@@ -246,7 +241,7 @@ def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
     Args:
         config: as given to :func:`fit`.
         scaler: from :func:`fit`.
-        x: ``[..., N, F]`` scaled features, N + 1 rows with one for the jet.
+        x: ``[..., N, F]`` scaled features, or N + 2 rows.
         axis: ``[..., 3]`` (pt [GeV], eta, phi); read by relative coordinates only.
 
     Returns:
@@ -254,11 +249,8 @@ def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
     """
     v = p = scaler.offset + scaler.factor * jnp.asarray(x)
     if config.coordinates == "frame":
-        jet, v = v[..., 0, :], v[..., 1:, :]
-        direction = safe_divide(jet[..., 1:], safe_norm(jet[..., 1:])[..., None])
-        p = kinematics.from_frame(
-            v, jnp.clip(jet[..., 0], -MAX_ETA, MAX_ETA), direction
-        )
+        v = v[..., frame.ROWS :, :]
+        p = frame.momenta(p[..., : frame.ROWS, :], v)
     elif config.coordinates != "cartesian":
         pt, eta, phi = v[..., 0], v[..., 1], v[..., 2]
         if config.coordinates == "relative":
