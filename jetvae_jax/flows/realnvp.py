@@ -1,0 +1,172 @@
+"""RealNVP (arXiv:1605.08803) on latent vectors, as one scanned distrax bijector.
+
+A coupling permutes the L coordinates, keeps the first ``ceil(L/2)``, ``a``, and moves
+the rest, ``b``, by an affine map whose scale and shift are an MLP of ``a``::
+
+    forward   b' = b exp(s(a)) + t(a)      log|det| = sum s
+    inverse   b  = (b' - t(a)) exp(-s(a))
+
+The parameters of the K couplings are stacked along a leading axis and the flow is
+one ``lax.scan`` over it: program size and compile time do not depend on K.
+"""
+
+import dataclasses
+import functools
+from typing import Literal
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jetvae_jax import networks
+from jetvae_jax.errors import InputError
+from jetvae_jax.types import Array, Flow, Key, Params
+
+PERMUTATION_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes of the flow.
+
+    Attributes:
+        num_couplings: coupling layers.
+        hidden: sizes of the hidden layers of each coupling's network.
+        log_scale_bound: largest absolute log-scale of one coupling.
+        activation: function between the layers of a coupling's network.
+    """
+
+    num_couplings: int = 8
+    hidden: tuple[int, ...] = (128, 128)
+    log_scale_bound: float = 2.0
+    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
+
+    def __post_init__(self):
+        """Raise InputError for a field that cannot be."""
+        networks.check_positive(self, "num_couplings", "hidden", "log_scale_bound")
+        networks.activation(self.activation)
+
+
+def orders(num_couplings: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """How each coupling reorders what it gets: fixed, not parameters.
+
+    Odd couplings exchange the two halves, so that in two couplings every coordinate
+    of an even L moves; even ones shuffle, as the published flow does after each
+    coupling, so that others move together. Coupling k does not depend on K.
+
+    Returns:
+        ``[K, L]`` the orders, and ``[L]`` the order that undoes them all: a flow
+        whose couplings do nothing is the identity.
+    """
+    halves = np.roll(np.arange(dim), dim // 2)
+    random = np.random.default_rng(PERMUTATION_SEED)
+    rows = [halves if k % 2 else random.permutation(dim) for k in range(num_couplings)]
+    total = functools.reduce(lambda done, row: done[row], rows)
+    return np.asarray(rows, np.int32), np.argsort(total).astype(np.int32)
+
+
+def _conditioner(config: Config, dim: int) -> networks.MLP:
+    return networks.MLP(
+        config.hidden, 2 * (dim // 2), config.activation, zero_last=True
+    )
+
+
+class RealNVP(distrax.Bijector):
+    """The couplings as one bijector of events ``[L]``, base to latents.
+
+    Attributes:
+        params: of the conditioners, each leaf with a leading axis K.
+    """
+
+    def __init__(self, config: Config, params: Params, *, dim: int):
+        super().__init__(event_ndims_in=1)
+        self.params = params
+        self._config = config
+        self._dim = dim
+
+    def _scale_and_shift(self, params: Params, kept: Array) -> tuple[Array, Array]:
+        mlp, bound = _conditioner(self._config, self._dim), self._config.log_scale_bound
+        raw, shift = jnp.split(networks.apply(mlp, params, kept), 2, axis=-1)
+        return bound * jnp.tanh(raw / bound), shift
+
+    def _split(self, x: Array) -> tuple[Array, Array]:
+        kept = self._dim - self._dim // 2
+        return x[..., :kept], x[..., kept:]
+
+    def _check(self, x: Array) -> None:
+        if jnp.shape(x)[-1:] != (self._dim,):
+            raise ValueError(f"input of shape {jnp.shape(x)}, flow of dim {self._dim}")
+
+    def forward_and_log_det(self, x: Array) -> tuple[Array, Array]:
+        """``u [..., L] -> (z [..., L], log|det dz/du| [...])``."""
+        self._check(x)
+
+        def couple(carry, layer):
+            (x, log_det), (params, order) = carry, layer
+            kept, moved = self._split(x[..., order])
+            log_scale, shift = self._scale_and_shift(params, kept)
+            x = jnp.concatenate([kept, moved * jnp.exp(log_scale) + shift], axis=-1)
+            return (x, log_det + jnp.sum(log_scale, axis=-1)), None
+
+        order, undo = orders(self._config.num_couplings, self._dim)
+        start = (x, jnp.zeros_like(x[..., 0]))
+        (x, log_det), _ = lax.scan(couple, start, (self.params, order))
+        return x[..., undo], log_det
+
+    def inverse_and_log_det(self, y: Array) -> tuple[Array, Array]:
+        """``z [..., L] -> (u [..., L], log|det du/dz| [...])``."""
+        self._check(y)
+
+        def uncouple(carry, layer):
+            (y, log_det), (params, back) = carry, layer
+            kept, moved = self._split(y)
+            log_scale, shift = self._scale_and_shift(params, kept)
+            y = jnp.concatenate([kept, (moved - shift) * jnp.exp(-log_scale)], axis=-1)
+            return (y[..., back], log_det - jnp.sum(log_scale, axis=-1)), None
+
+        order, undo = orders(self._config.num_couplings, self._dim)
+        back = np.argsort(order, axis=-1).astype(np.int32)
+        start = (y[..., np.argsort(undo)], jnp.zeros_like(y[..., 0]))
+        return lax.scan(uncouple, start, (self.params, back), reverse=True)[0]
+
+
+def bijector(config: Config, params: Params, *, dim: int) -> distrax.Bijector:
+    """The flow for people who want distrax, from ``u`` (base) to ``z`` (latents).
+
+    Do not let ``jax.vmap`` return a distribution made from it: distrax then gives
+    wrong shapes without an error. Return arrays.
+    """
+    return RealNVP(config, params, dim=dim)
+
+
+def build(config: Config, *, dim: int) -> Flow:
+    """The flow on ``dim`` coordinates as pure functions; the identity at first.
+
+    Raises:
+        InputError: fewer than two coordinates: one half would be empty.
+    """
+    if dim < 2:
+        raise InputError(f"latent_dim: a RealNVP needs at least 2, got {dim}")
+    conditioner = _conditioner(config, dim)
+
+    def init(key: Key) -> Params:
+        keys = jax.random.split(key, config.num_couplings)
+        kept = jnp.zeros(dim - dim // 2)
+        return jax.vmap(lambda key: networks.init(conditioner, key, kept))(keys)
+
+    def forward(params: Params, u: Array) -> tuple[Array, Array]:
+        return RealNVP(config, params, dim=dim).forward_and_log_det(u)
+
+    def inverse(params: Params, z: Array) -> tuple[Array, Array]:
+        return RealNVP(config, params, dim=dim).inverse_and_log_det(z)
+
+    def log_prob(params: Params, z: Array) -> Array:
+        u, log_det = inverse(params, z)
+        return jnp.sum(jax.scipy.stats.norm.logpdf(u), axis=-1) + log_det
+
+    def sample(params: Params, key: Key, shape: tuple[int, ...] = ()) -> Array:
+        return forward(params, jax.random.normal(key, (*shape, dim)))[0]
+
+    return Flow(init, log_prob, sample, forward, inverse, dim)

@@ -1,0 +1,129 @@
+"""A VAE for sets: the order of the particles does not matter, and padding is unseen.
+
+The encoder is a stack of equivariant EPiC layers (arXiv:2301.08128) closed by a
+pooled summary, a Deep Set (arXiv:1703.06114) whose points know their jet. The
+decoder begins with one learned embedding a slot, adds the latent vector to each,
+and lets the slots settle who becomes which particle through the same layers. It
+writes every slot: the scaling's rule decides which particles exist. Train it with
+a loss that does not see the order (Chamfer, Sinkhorn).
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jetvae_jax import networks
+from jetvae_jax.errors import InputError
+from jetvae_jax.types import VAE, Array, GaussianPosterior
+
+USES_MASK = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes of the network.
+
+    Attributes:
+        num_particles: particles that the decoder writes.
+        num_features: features of a particle.
+        latent_dim: dimensions of the latent space.
+        width: channels of a particle.
+        context: size of the vector that all particles share.
+        encoder_layers: equivariant layers of the encoder; 0 is a plain Deep Set.
+        decoder_layers: equivariant layers of the decoder.
+        hidden: sizes of the dense layers before the posterior.
+        activation: function between the layers.
+    """
+
+    num_particles: int = 30
+    num_features: int = 3
+    latent_dim: int = 30
+    width: int = 128
+    context: int = 32
+    encoder_layers: int = 2
+    decoder_layers: int = 4
+    hidden: tuple[int, ...] = (256,)
+    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+
+    def __post_init__(self):
+        """Raise InputError for a field that cannot be."""
+        networks.check_positive(
+            self, "num_particles", "num_features", "latent_dim", "width", "context"
+        )
+        networks.check_positive(self, "hidden", "decoder_layers")
+        networks.activation(self.activation)
+        if self.encoder_layers < 0:
+            raise InputError(f"encoder_layers: negative, {self.encoder_layers}")
+
+
+def _layer(config: Config, i: int) -> networks.EpicLayer:
+    return networks.EpicLayer(
+        config.width,
+        config.context,
+        config.num_particles,
+        config.activation,
+        name=f"layer_{i}",
+    )
+
+
+class Encoder(nn.Module):
+    """Points to a posterior that neither order nor padding changes."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array) -> GaussianPosterior:
+        """``x [..., N, F]``, ``mask [..., N]`` to the posterior of ``z [..., L]``."""
+        config, act = self.config, networks.activation(self.config.activation)
+        x = jnp.where(mask[..., None], x, 0.0)
+        x = networks.MLP(
+            (config.width,), config.width, config.activation, name="embed"
+        )(x)
+        x = act(x)
+        summary = networks.pool(x, mask, config.num_particles)
+        context = act(networks.Dense(config.context, name="context")(summary))
+        for i in range(config.encoder_layers):
+            x, context = _layer(config, i)(x, context, mask)
+        summary = networks.pool(x, mask, config.num_particles)
+        outputs = networks.MLP(
+            config.hidden, 2 * config.latent_dim, config.activation, name="posterior"
+        )(jnp.concatenate([summary, context], axis=-1))
+        return networks.posterior(outputs)
+
+
+class Decoder(nn.Module):
+    """A latent vector to as many points as there are slots."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        """``z [..., L]`` to ``[..., N, F]``."""
+        config, act = self.config, networks.activation(self.config.activation)
+        slots = self.param(
+            "slots",
+            networks.within(3**0.5),  # variance 1
+            (config.num_particles, config.width),
+        )
+        z = act(
+            networks.MLP(config.hidden, config.width, config.activation, name="z")(z)
+        )
+        context = act(networks.Dense(config.context, name="context")(z))
+        x = act(slots + networks.Dense(config.width, name="embed")(z)[..., None, :])
+        for i in range(config.decoder_layers):
+            x, context = _layer(config, i)(x, context)
+        return networks.Dense(config.num_features, name="last")(x)
+
+
+def build(config: Config) -> VAE:
+    """The network of ``config``; its encoder takes jets of any number of particles."""
+    return networks.as_vae(
+        Encoder(config),
+        Decoder(config),
+        num_particles=config.num_particles,
+        num_features=config.num_features,
+        latent_dim=config.latent_dim,
+        any_length=True,
+    )

@@ -1,0 +1,229 @@
+"""What a model must do: the page to read before adding one.
+
+Put one file into ``jetvae_jax/models/``. It defines
+
+- ``Config``: a frozen dataclass. Every field has a default and a line under
+  ``Attributes:`` in the docstring; both become a flag, ``--my_vae.width``.
+  ``num_particles``, ``num_features`` and ``latent_dim`` are among them; the data set
+  the first two. A value that cannot be raises ``InputError("field: why")``.
+- ``USES_MASK``: True if padding is never looked at.
+- ``build(config) -> VAE``: pure functions of a plain dict ``{"encoder", "decoder"}``.
+  ``networks.as_vae`` makes them from two linen modules and checks the shapes.
+
+No list has to be edited: ``models.names()`` reads the folder, and flags, training,
+checkpoints and this test follow. The test runs every model at its defaults, with
+jets of a few particles, and asserts what the rest of the package relies on: any
+leading axes, ``jit`` and ``vmap`` that change nothing, finite gradients that reach
+every parameter, and, with ``USES_MASK``, padding without any influence.
+"""
+
+import dataclasses
+import functools
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jetvae_jax import models
+from jetvae_jax.errors import InputError
+from jetvae_jax.flags import field_help
+from jetvae_jax.types import VAE, GaussianPosterior
+
+N, F, L = 14, 3, 6
+every_model = pytest.mark.parametrize("name", models.names())
+masked_model = pytest.mark.parametrize(
+    "name", [name for name in models.names() if models.get(name).USES_MASK]
+)
+
+
+def plain(name):
+    module = models.get(name)
+    return module.build(module.Config(num_particles=N, num_features=F, latent_dim=L))
+
+
+@functools.cache
+def built(name):
+    """The model, compiled, and parameters."""
+    vae = plain(name)
+    init, encode, decode = (jax.jit(f) for f in vae[:3])
+    vae = vae._replace(init=init, encode=encode, decode=decode)
+    return vae, vae.init(jax.random.key(0))
+
+
+def jets(*lead, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(size=(*lead, N, F)).astype(np.float32)
+    mask = np.arange(N) < rng.integers(1, N + 1, size=(*lead, 1))
+    return x, mask
+
+
+def assert_close(a, b):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), a, b)
+
+
+@every_model
+def test_config_is_frozen_and_every_field_is_explained(name):
+    config = models.get(name).Config()
+    fields = [field.name for field in dataclasses.fields(config)]
+    assert {"num_particles", "num_features", "latent_dim"} <= set(fields)
+    assert list(field_help(type(config))) == fields
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.latent_dim = 1
+    for field in ("num_particles", "num_features", "latent_dim"):
+        with pytest.raises(InputError, match=f"^{field}: must be positive"):
+            dataclasses.replace(config, **{field: 0})
+    with pytest.raises(InputError, match=r"^activation: 'swish' is unknown"):
+        dataclasses.replace(config, activation="swish")
+
+
+@every_model
+def test_parameters_are_plain_finite_float32_and_depend_on_the_key(name):
+    vae, params = built(name)
+    assert isinstance(vae, VAE)
+    assert vae.latent_dim == L
+    assert type(params) is dict
+    assert set(params) == {"encoder", "decoder"}
+    for leaf in jax.tree.leaves(params):
+        assert leaf.dtype == jnp.float32
+        assert np.all(np.isfinite(leaf))
+    same, other = (vae.init(jax.random.key(i)) for i in (0, 1))
+    jax.tree.map(np.testing.assert_array_equal, same, params)
+    flat = [
+        np.concatenate([a.ravel() for a in jax.tree.leaves(p)]) for p in (params, other)
+    ]
+    assert np.any(flat[0] != flat[1])
+
+
+@every_model
+@pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
+def test_any_leading_axes(name, lead):
+    vae, params = built(name)
+    x, mask = jets(*lead)
+    posterior = vae.encode(params, x, mask)
+    assert isinstance(posterior, GaussianPosterior)
+    assert posterior.mean.shape == posterior.logvar.shape == (*lead, L)
+    decoded = vae.decode(params, posterior.mean)
+    assert decoded.shape == (*lead, N, F)
+    assert decoded.dtype == posterior.mean.dtype == jnp.float32
+    first = (0,) * len(lead)
+    alone = vae.encode(params, x[first], mask[first])
+    assert_close(alone, jax.tree.map(lambda a: a[first], posterior))
+    assert_close(vae.decode(params, alone.mean), decoded[first])
+
+
+@every_model
+def test_jit_and_vmap_change_nothing(name):
+    vae, params = built(name)
+    x, mask = jets(4)
+    posterior = plain(name).encode(params, x, mask)
+    decoded = plain(name).decode(params, posterior.mean)
+    assert_close(vae.encode(params, x, mask), posterior)
+    assert_close(vae.decode(params, posterior.mean), decoded)
+    encode, decode = (
+        jax.jit(jax.vmap(f, (None, 0)))
+        for f in (lambda p, v: vae.encode(p, *v), vae.decode)
+    )
+    assert_close(encode(params, (x, mask)), posterior)
+    assert_close(decode(params, posterior.mean), decoded)
+
+
+@every_model
+def test_an_ensemble_is_a_vmap_over_parameters(name):
+    vae, params = built(name)
+    x, mask = jets(2)
+    other = jax.tree.map(lambda a: 0.5 * a, params)
+    both = jax.tree.map(lambda a, b: jnp.stack([a, b]), params, other)
+    posterior = jax.jit(jax.vmap(vae.encode, (0, None, None)))(both, x, mask)
+    assert_close(posterior.mean[1], vae.encode(other, x, mask).mean)
+
+
+@every_model
+def test_gradients_are_finite_and_reach_every_parameter(name):
+    vae, params = built(name)
+    x, mask = jets(16)
+    mask[0] = False  # a jet without particles
+
+    @jax.jit
+    @jax.grad
+    def gradient(params):
+        posterior = vae.encode(params, x, mask)
+        noise = jax.random.normal(jax.random.key(1), posterior.mean.shape)
+        z = posterior.mean + jnp.exp(0.5 * posterior.logvar) * noise
+        return jnp.sum(jnp.square(vae.decode(params, z) - x))
+
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient(params)):
+        assert np.all(np.isfinite(leaf)), jax.tree_util.keystr(path)
+        assert np.any(leaf != 0), jax.tree_util.keystr(path)
+
+
+@every_model
+def test_wild_inputs_give_a_finite_posterior(name):
+    vae, params = built(name)
+    x, mask = jets(3)
+    posterior = vae.encode(params, 1e4 * (x - 0.5), mask)
+    assert np.all(np.isfinite(posterior.mean))
+    assert np.all(posterior.logvar >= -20)
+    assert np.all(posterior.logvar <= 10)
+
+
+@every_model
+def test_wrong_shapes_name_both(name):
+    vae, params = built(name)
+    x, mask = jets(2)
+    with pytest.raises(ValueError, match=r"\(2, 14, 2\).*14, 3"):
+        vae.encode(params, x[..., :2], mask)
+    with pytest.raises(ValueError, match=r"mask has shape \(2, 13\)"):
+        vae.encode(params, x, mask[:, 1:])
+    with pytest.raises(ValueError, match=r"\(2, 5\).*6"):
+        vae.decode(params, np.zeros((2, 5)))
+
+
+@masked_model
+def test_padding_is_never_seen(name):
+    vae, params = built(name)
+    x, mask = jets(6)
+    posterior = vae.encode(params, x, mask)
+    for fill in (np.nan, 1e6):
+        filled = np.where(mask[..., None], x, np.float32(fill))
+        assert_close(vae.encode(params, filled, mask), posterior)
+    for j in range(3):
+        kept = x[j, mask[j]]
+        alone = vae.encode(params, kept, np.ones(len(kept), bool))
+        assert_close(alone.mean, posterior.mean[j])
+        assert_close(alone.logvar, posterior.logvar[j])
+
+
+@masked_model
+def test_the_gradient_on_padding_is_exactly_zero(name):
+    vae, params = built(name)
+    x, mask = jets(6)
+    mask[0] = False
+
+    def total(x):
+        posterior = vae.encode(params, x, mask)
+        return jnp.sum(posterior.mean) + jnp.sum(posterior.logvar)
+
+    gradient = np.asarray(jax.jit(jax.grad(total))(x))
+    assert np.all(gradient[~mask] == 0)
+    assert np.all(np.isfinite(gradient))
+    assert np.any(gradient[mask] != 0)
+
+
+def test_unknown_names_get_a_suggestion():
+    with pytest.raises(InputError, match=r"'convvae' is unknown .*mean 'conv_vae'"):
+        models.get("convvae")
+    with pytest.raises(InputError, match=r"one of .*conv_vae, .*deepsets_vae"):
+        models.get("zzz")
+
+
+def test_models_import_neither_distrax_nor_each_other_until_asked():
+    code = (
+        "import sys, jetvae_jax.models as m; m.names();"
+        "assert not any(k.startswith('jetvae_jax.models.') for k in sys.modules);"
+        "[m.get(n) for n in m.names()];"
+        "assert not {'distrax', 'ott', 'h5py'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
