@@ -11,7 +11,13 @@ VERSION = re.search(
 ).group(1)
 
 PLOT = ["matplotlib>=3.8", "mplhep>=0.3.50"]
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "scipy>=1.11", "ruff>=0.6", "pyright>=1.1.380"]
+TEST = [
+    "pytest>=8",
+    "pytest-xdist>=3.5",
+    "scipy>=1.11",
+    "ruff>=0.6",
+    "pyright>=1.1.380",
+]
 
 setup(
     name="jetvae_jax",

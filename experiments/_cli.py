@@ -1,43 +1,48 @@
 """What the entry points share: flag groups, log format, one-line errors."""
 
+import dataclasses
 import logging as python_logging
 import os
 import sys
 from collections.abc import Callable
 
 from absl import app, flags, logging
-from jetvae_jax.losses import elbo, reconstruction
 
 from jetvae_jax import flags as config_flags
 from jetvae_jax import flows, models, runs, training
 from jetvae_jax.data import scaling
 from jetvae_jax.errors import InputError
+from jetvae_jax.losses import elbo, reconstruction
 
 FLAGS = flags.FLAGS
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
 
 
-def define_workdir() -> None:
-    """--workdir, which every entry point needs."""
+def define_flags() -> None:
+    """All flags, the same for every script: one flagfile describes a whole run."""
     flags.DEFINE_string("workdir", None, "folder that holds everything of one run")
     flags.mark_flag_as_required("workdir")
-
-
-def define_vae() -> None:
-    """Flags of a VAE training; each model and loss brings its own group."""
+    flags.DEFINE_integer("seed", 0, "seed of training and of the flow's fit")
     config_flags.define("data", runs.DataConfig)
     config_flags.define("scaling", scaling.Config)
     flags.DEFINE_enum("model", "conv_vae", models.names(), "network to train")
     flags.DEFINE_enum(
-        "loss", "chamfer", reconstruction.names(), "distance between jets"
+        "loss", "chamfer", reconstruction.names(), "distance between sets of particles"
     )
-    for name in models.names():
-        config_flags.define(name, models.get(name).Config, skip=runs.config.DERIVED)
-    for name in reconstruction.names():
-        config_flags.define(name, reconstruction.get(name).Config)
+    flags.DEFINE_enum("flow", "realnvp", flows.names(), "flow to fit to the latents")
+    flags.DEFINE_enum(
+        "latents", "samples", ("samples", "means"),
+        "fit the flow to fresh samples of each posterior, or to the means",
+    )  # fmt: skip
+    for package in (models, reconstruction, flows):
+        for name in package.names():
+            config = package.get(name).Config
+            config_flags.define(name, config, skip=runs.config.DERIVED)
     config_flags.define("objective", elbo.Config)
     config_flags.define("train", training.Config)
-    flags.DEFINE_integer("seed", 0, "seed of everything that is drawn")
+    config_flags.define("fit", training.Config, defaults=FLOW_TRAINING)
+    config_flags.define("generate", runs.GenerateConfig)
+    config_flags.define("evaluate", runs.EvaluateConfig)
 
 
 def vae_run() -> runs.VAERun:
@@ -57,38 +62,41 @@ def vae_run() -> runs.VAERun:
     )
 
 
-def define_flow() -> None:
-    """Flags of a flow fit."""
-    flags.DEFINE_enum("flow", "realnvp", flows.names(), "flow to fit to the latents")
-    flags.DEFINE_enum(
-        "latents", "samples", ("samples", "means"),
-        "fit the flow to fresh samples of each posterior, or to the means",
-    )  # fmt: skip
-    for name in flows.names():
-        config_flags.define(name, flows.get(name).Config)
-    config_flags.define("fit", training.Config, defaults=FLOW_TRAINING)
-
-
-def flow_run(seed: int) -> runs.FlowRun:
+def flow_run() -> runs.FlowRun:
     """The flow fit that the flags describe."""
     return runs.FlowRun(
         flow=FLAGS.flow,
         flow_config=config_flags.read(FLAGS.flow, flows.get(FLAGS.flow).Config),
         latents=FLAGS.latents,
         training=config_flags.read("fit", training.Config),
-        seed=seed,
+        seed=FLAGS.seed,
     )
 
 
 def save_flags() -> None:
     """Write workdir/flags.txt, which repeats the command by --flagfile."""
     folder = runs.workdir.Workdir(FLAGS.workdir)
-    own = FLAGS.get_key_flags_for_module(sys.argv[0])
-    groups = [f for m, f in FLAGS.flags_by_module_dict().items() if "absl" not in m]
-    lines = {f.serialize() for group in [own, *groups] for f in group}
+    foreign = ("absl", "chex")  # flags of the libraries, not of this run
+    groups = [
+        group
+        for module, group in FLAGS.flags_by_module_dict().items()
+        if not module.startswith(foreign)
+    ]
+    lines = {flag.serialize() for group in groups for flag in group}
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     text = "".join(f"{line}\n" for line in sorted(lines) if line)
     folder.write_text("flags.txt" if name == "train" else f"{name}.flags.txt", text)
+
+
+def generate_config(**changes) -> runs.GenerateConfig:
+    """What to generate, by the flags."""
+    config = config_flags.read("generate", runs.GenerateConfig)
+    return dataclasses.replace(config, **changes)
+
+
+def evaluate_config() -> runs.EvaluateConfig:
+    """How to evaluate, by the flags."""
+    return config_flags.read("evaluate", runs.EvaluateConfig)
 
 
 def stop_if_interrupted(signal_number: int) -> None:
@@ -103,7 +111,10 @@ def stop_if_interrupted(signal_number: int) -> None:
 
 def run(main: Callable[[], None]) -> None:
     """Parse the flags and run ``main``; a user's mistake ends in one line."""
+    define_flags()
     logging.set_verbosity(logging.INFO)
+    # jax says at this level which accelerators it did not find.
+    python_logging.getLogger("jax").setLevel(python_logging.WARNING)
     logging.get_absl_handler().setFormatter(
         python_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     )

@@ -5,18 +5,13 @@ python experiments/evaluate.py --workdir=runs/quickstart
 
 import _cli
 
-from jetvae_jax import flags, runs
+from jetvae_jax import runs
 
 
 def main() -> None:
     """Evaluate every generated file of the workdir."""
-    report = runs.evaluate(
-        _cli.FLAGS.workdir, flags.read("evaluate", runs.EvaluateConfig)
-    )
-    print(report)
+    print(runs.evaluate(_cli.FLAGS.workdir, _cli.evaluate_config()))
 
 
 if __name__ == "__main__":
-    _cli.define_workdir()
-    flags.define("evaluate", runs.EvaluateConfig)
     _cli.run(main)

@@ -6,21 +6,17 @@ A fit that was stopped or killed goes on when the same command is given again.
 """
 
 import _cli
-from absl import flags
 
 from jetvae_jax import runs
 
 
 def main() -> None:
     """Fit, or go on fitting."""
-    run = _cli.flow_run(_cli.FLAGS.seed)
+    run = _cli.flow_run()
     _cli.save_flags()
     result = runs.fit_flow(_cli.FLAGS.workdir, run)
     _cli.stop_if_interrupted(result.signal_number)
 
 
 if __name__ == "__main__":
-    _cli.define_workdir()
-    _cli.define_flow()
-    flags.DEFINE_integer("seed", 0, "seed of everything that is drawn")
     _cli.run(main)

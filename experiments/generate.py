@@ -6,15 +6,13 @@ python experiments/generate.py --workdir=runs/quickstart \
 
 import _cli
 
-from jetvae_jax import flags, runs
+from jetvae_jax import runs
 
 
 def main() -> None:
     """Write one file of jets."""
-    runs.generate(_cli.FLAGS.workdir, flags.read("generate", runs.GenerateConfig))
+    runs.generate(_cli.FLAGS.workdir, _cli.generate_config())
 
 
 if __name__ == "__main__":
-    _cli.define_workdir()
-    flags.define("generate", runs.GenerateConfig)
     _cli.run(main)

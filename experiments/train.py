@@ -20,6 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.define_workdir()
-    _cli.define_vae()
     _cli.run(main)

@@ -6,6 +6,7 @@ gather their windows by slicing (:func:`windows`), transposed ones add theirs up
 fast as XLA's convolutions, whose gradients are slow (``benchmarks/conv_vae.py``).
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -90,18 +91,22 @@ def fan_in(size: int) -> Callable[..., Array]:
     return within(1 / math.sqrt(size))
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def init(module: nn.Module, key: Key, *args: Array) -> Params:
     """Random parameters for a module of this file's layers, called with ``args``.
 
-    One draw for all: a draw for each parameter apart takes XLA 10 s to compile for
-    the ConVAE, one draw takes 0.5 s.
+    Compiled, and one draw for all: a draw for every parameter apart takes XLA
+    several times as long to compile as the whole rest.
     """
     bounds, tree = jax.tree.flatten(module.init(key, *args)["params"])
     ends = np.cumsum([bound.size for bound in bounds])
     draw = jax.random.uniform(key, (ends[-1],), jnp.float32, -1.0, 1.0)
     parts = jnp.split(draw, ends[:-1])
     return tree.unflatten(
-        [bound * part.reshape(bound.shape) for bound, part in zip(bounds, parts)]
+        [
+            bound * part.reshape(bound.shape)
+            for bound, part in zip(bounds, parts, strict=True)
+        ]
     )
 
 
@@ -326,6 +331,16 @@ class EpicLayer(nn.Module):
         return act(x + Dense(self.width, name="point_1")(hidden)), context
 
 
+def jet_features(x: Array, size: int) -> Array:
+    """What a decoder adds to the jet's features: a linear map of ``x``, zero at first.
+
+    Called inside a decoder's ``__call__``; without features, without parameters.
+    """
+    if not size:
+        return jnp.zeros((*x.shape[:-1], 0), x.dtype)
+    return Dense(size, zero=True, name="jet")(x)
+
+
 def as_vae(
     encoder: nn.Module,
     decoder: nn.Module,
@@ -333,42 +348,59 @@ def as_vae(
     num_particles: int,
     num_features: int,
     latent_dim: int,
+    jet_rows: int = 0,
     any_length: bool = False,
 ) -> VAE:
     """Two linen modules as a VAE of pure functions with checked shapes.
 
+    Rows before those of the particles, if any, describe the jet. They reach the
+    encoder as one vector of G features, and skip the networks: the first G latents
+    are those features plus what the encoder adds, and the decoded features are those
+    latents plus what the decoder adds.
+
     Args:
-        encoder: ``(x [..., N, F], mask [..., N]) -> GaussianPosterior``.
-        decoder: ``(z [..., L]) -> [..., N, F]``.
+        encoder: ``(x [..., N, F], mask [..., N], jet [..., G]) -> GaussianPosterior``.
+        decoder: ``(z [..., L]) -> (x [..., N, F], jet [..., G])``.
         num_particles: N.
         num_features: F.
         latent_dim: L.
+        jet_rows: R; the VAE's x is ``[..., R + N, F]``, and ``G = R F``.
         any_length: the encoder takes any number of particles.
 
     Returns:
         The VAE; its parameters are ``{"encoder": ..., "decoder": ...}``.
     """
-    shape = (num_particles, num_features)
+    rows, width = jet_rows + num_particles, jet_rows * num_features
+    skip = min(width, latent_dim)
 
     def draw(key: Key) -> Params:
         encoder_key, decoder_key = jax.random.split(key)
-        x, mask = jnp.zeros(shape), jnp.ones(num_particles, bool)
+        x, mask = (
+            jnp.zeros((num_particles, num_features)),
+            jnp.ones(num_particles, bool),
+        )
         return {
-            "encoder": init(encoder, encoder_key, x, mask),
+            "encoder": init(encoder, encoder_key, x, mask, jnp.zeros(width)),
             "decoder": init(decoder, decoder_key, jnp.zeros(latent_dim)),
         }
 
     def encode(params: Params, x: Array, mask: Array) -> GaussianPosterior:
-        expected = (x.shape[-2] if any_length else num_particles, num_features)
+        expected = (x.shape[-2] if any_length else rows, num_features)
         if x.shape[-2:] != expected:
             raise ValueError(f"x has shape {x.shape}, expected [..., *{expected}]")
         if mask.shape != x.shape[:-1]:
             raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
-        return apply(encoder, params["encoder"], x, mask)
+        jet = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
+        x, mask = x[..., jet_rows:, :], mask[..., jet_rows:]
+        mean, logvar = apply(encoder, params["encoder"], x, mask, jet)
+        return GaussianPosterior(mean.at[..., :skip].add(jet[..., :skip]), logvar)
 
     def decode(params: Params, z: Array) -> Array:
         if z.shape[-1] != latent_dim:
             raise ValueError(f"z has shape {z.shape}, expected [..., {latent_dim}]")
-        return apply(decoder, params["decoder"], z)
+        x, jet = apply(decoder, params["decoder"], z)
+        jet = jet.at[..., :skip].add(z[..., :skip])
+        jet = jet.reshape(*z.shape[:-1], jet_rows, num_features)
+        return jnp.concatenate([jet, x], axis=-2)
 
     return VAE(draw, encode, decode, latent_dim)

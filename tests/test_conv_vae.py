@@ -24,7 +24,7 @@ def small(**fields):
     } | fields
     config = conv_vae.Config(**fields)
     vae = conv_vae.build(config)
-    params = jax.jit(vae.init)(jax.random.key(3))
+    params = vae.init(jax.random.key(3))
     jitted = vae._replace(encode=jax.jit(vae.encode), decode=jax.jit(vae.decode))
     return config, jitted, params
 

@@ -31,7 +31,7 @@ def built(name, dim):
     """A flow, compiled, with parameters far from the start."""
     module = flows.get(name)
     flow = module.build(module.Config(), dim=dim)
-    params = jax.jit(flow.init)(jax.random.key(0))
+    params = flow.init(jax.random.key(0))
     rng = np.random.default_rng(1)
     params = jax.tree.map(
         lambda a: np.asarray(a) + rng.normal(0, 0.05, a.shape).astype(np.float32),

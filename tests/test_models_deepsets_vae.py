@@ -14,7 +14,7 @@ def small(**fields):
     )
     vae = deepsets_vae.build(config)
     jitted = vae._replace(encode=jax.jit(vae.encode), decode=jax.jit(vae.decode))
-    return jitted, jax.jit(vae.init)(jax.random.key(0))
+    return jitted, vae.init(jax.random.key(0))
 
 
 def test_the_order_of_the_particles_does_not_matter():

@@ -38,8 +38,10 @@ class Config:
     mask_ghosts: bool = False
 
     def __post_init__(self):
-        if not 0 <= self.beta or (self.form == "published" and self.beta > 1):
-            raise InputError(f"beta = {self.beta}: must be in [0, 1], or form = classic")
+        if not self.beta >= 0 or (self.form == "published" and self.beta > 1):
+            raise InputError(
+                f"beta = {self.beta}: must be in [0, 1], or form = classic"
+            )
 
 
 def combine(config: Config, terms: Terms) -> Array:

@@ -16,6 +16,7 @@ import math
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from jetvae_jax import networks
@@ -38,6 +39,7 @@ class Config:
         hidden: sizes of the dense layers between convolutions and latent space.
         activation: function between the layers.
         output: sigmoid for features scaled to [0, 1], linear for any others.
+        jet_rows: rows before the particles that describe the jet; not convolved.
     """
 
     num_particles: int = 30
@@ -48,6 +50,7 @@ class Config:
     hidden: tuple[int, ...] = (1500,)
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
     output: Literal["sigmoid", "linear"] = "sigmoid"
+    jet_rows: int = 0
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
@@ -85,13 +88,13 @@ class Encoder(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x: Array, mask: Array) -> GaussianPosterior:
-        """``x [..., N, F]`` to the posterior of ``z [..., L]``; mask is not read."""
+    def __call__(self, x: Array, mask: Array, jet: Array) -> GaussianPosterior:
+        """``x [..., N, F]``, ``jet [..., G]`` to the posterior; mask is not read."""
         del mask
         config, act = self.config, networks.activation(self.config.activation)
         for i, channels in enumerate(config.filters):
             x = act(networks.Conv(channels, config.kernel, name=f"conv_{i}")(x))
-        x = x.reshape(*x.shape[:-2], -1)
+        x = jnp.concatenate([x.reshape(*x.shape[:-2], -1), jet], axis=-1)
         for i, size in enumerate(config.hidden):
             x = act(networks.Dense(size, name=f"dense_{i}")(x))
         outputs = networks.Dense(2 * config.latent_dim, name="posterior")(x)
@@ -104,20 +107,22 @@ class Decoder(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
-        """``z [..., L]`` to ``[..., N, F]``."""
+    def __call__(self, z: Array) -> tuple[Array, Array]:
+        """``z [..., L]`` to ``[..., N, F]`` and ``[..., G]``."""
         config, act = self.config, networks.activation(self.config.activation)
         image = (width(config), config.filters[-1])
-        for i, size in enumerate((*config.hidden[::-1], math.prod(image))):
+        for i, size in enumerate(config.hidden[::-1]):
             z = act(networks.Dense(size, name=f"dense_{i}")(z))
-        x = z.reshape(*z.shape[:-1], *image)
+        jet = networks.jet_features(z, config.jet_rows * config.num_features)
+        layer = networks.Dense(math.prod(image), name=f"dense_{len(config.hidden)}")
+        x = act(layer(z)).reshape(*z.shape[:-1], *image)
         for i, channels in enumerate(config.filters[-2::-1]):
             layer = networks.ConvTranspose(channels, config.kernel, name=f"conv_{i}")
             x = act(layer(x))
         x = networks.ConvTranspose(
             config.num_features, config.kernel, bias_per_channel=False, name="last"
         )(x)
-        return jax.nn.sigmoid(x) if config.output == "sigmoid" else x
+        return jax.nn.sigmoid(x) if config.output == "sigmoid" else x, jet
 
 
 def build(config: Config) -> VAE:
@@ -133,4 +138,5 @@ def build(config: Config) -> VAE:
         num_particles=config.num_particles,
         num_features=config.num_features,
         latent_dim=config.latent_dim,
+        jet_rows=config.jet_rows,
     )

@@ -35,6 +35,7 @@ class Config:
         decoder_layers: equivariant layers of the decoder.
         hidden: sizes of the dense layers before the posterior.
         activation: function between the layers.
+        jet_rows: rows before the particles that describe the jet as a whole.
     """
 
     num_particles: int = 30
@@ -46,6 +47,7 @@ class Config:
     decoder_layers: int = 4
     hidden: tuple[int, ...] = (256,)
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+    jet_rows: int = 0
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
@@ -74,8 +76,8 @@ class Encoder(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, x: Array, mask: Array) -> GaussianPosterior:
-        """``x [..., N, F]``, ``mask [..., N]`` to the posterior of ``z [..., L]``."""
+    def __call__(self, x: Array, mask: Array, jet: Array) -> GaussianPosterior:
+        """``x [..., N, F]``, ``mask [..., N]``, ``jet [..., G]`` to the posterior."""
         config, act = self.config, networks.activation(self.config.activation)
         x = jnp.where(mask[..., None], x, 0.0)
         x = networks.MLP(
@@ -83,6 +85,7 @@ class Encoder(nn.Module):
         )(x)
         x = act(x)
         summary = networks.pool(x, mask, config.num_particles)
+        summary = jnp.concatenate([summary, jet], axis=-1)
         context = act(networks.Dense(config.context, name="context")(summary))
         for i in range(config.encoder_layers):
             x, context = _layer(config, i)(x, context, mask)
@@ -99,8 +102,8 @@ class Decoder(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
-        """``z [..., L]`` to ``[..., N, F]``."""
+    def __call__(self, z: Array) -> tuple[Array, Array]:
+        """``z [..., L]`` to ``[..., N, F]`` and ``[..., G]``."""
         config, act = self.config, networks.activation(self.config.activation)
         slots = self.param(
             "slots",
@@ -114,7 +117,8 @@ class Decoder(nn.Module):
         x = act(slots + networks.Dense(config.width, name="embed")(z)[..., None, :])
         for i in range(config.decoder_layers):
             x, context = _layer(config, i)(x, context)
-        return networks.Dense(config.num_features, name="last")(x)
+        jet = networks.jet_features(context, config.jet_rows * config.num_features)
+        return networks.Dense(config.num_features, name="last")(x), jet
 
 
 def build(config: Config) -> VAE:
@@ -125,5 +129,6 @@ def build(config: Config) -> VAE:
         num_particles=config.num_particles,
         num_features=config.num_features,
         latent_dim=config.latent_dim,
+        jet_rows=config.jet_rows,
         any_length=True,
     )

@@ -12,7 +12,11 @@ from jetvae_jax.data import scaling
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import elbo, reconstruction
 
-DERIVED = ("num_particles", "num_features")  # follow from the data, never set by hand
+DERIVED = (
+    "num_particles",
+    "num_features",
+    "jet_rows",
+)  # follow from the data, never set by hand
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +86,21 @@ class VAERun:
 
     def __post_init__(self):
         names = {field.name for field in dataclasses.fields(self.model_config)}
-        derived = {"num_particles": self.data.num_particles, "num_features": 3}
+        derived = {
+            "num_particles": self.data.num_particles,
+            "num_features": 3,
+            "jet_rows": self.scaling.jet_rows,
+        }
         derived = {k: v for k, v in derived.items() if k in names}
         model_config = dataclasses.replace(self.model_config, **derived)
         object.__setattr__(self, "model_config", model_config)
+        sigmoid = getattr(model_config, "output", None) == "sigmoid"
+        if sigmoid and self.scaling.method != "minmax":
+            raise InputError(
+                f"{self.model}.output = 'sigmoid' reaches only [0, 1], "
+                f"scaling.method = {self.scaling.method!r} goes beyond: give "
+                f"--{self.model}.output=linear or --scaling.method=minmax"
+            )
 
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""

@@ -159,7 +159,6 @@ def fit(
     with Interrupt() as interrupt, progress:
         while not meta["finished"] and not interrupt.signal_number:
             epoch, epoch_start = meta["epoch"], time.monotonic()
-            first_step = meta["step"]
             order = jax.random.permutation(
                 jax.random.fold_in(order_key, epoch), num_rows(train)
             )
@@ -206,14 +205,12 @@ def fit(
                 meta["epoch"] >= config.num_epochs or stale >= config.patience
             )
             sums = zeros
-            rate = (num_steps - first_step) * config.batch_size / row["seconds"]
             terms = "  ".join(
                 f"{n} {row[f'train/{n}']:.5g}/{row[f'valid/{n}']:.5g}" for n in zeros[0]
             )
             progress.note(
                 f"{name} epoch {epoch + 1}/{config.num_epochs}  (train/valid) {terms}"
-                f"  best {meta['best_epoch']}  {rate:,.0f} jets/s"
-                f"  {progress.status().split(', ')[1]}"
+                f"  best {meta['best_epoch']}  {progress.status()}"
             )
             if on_epoch:
                 on_epoch(history)

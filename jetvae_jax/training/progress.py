@@ -25,8 +25,10 @@ class Progress:
     """
 
     def __init__(self, name: str, total: int, *, done: int = 0):
-        self.name, self.total, self.done, self.first = name, total, done, done
-        self.start = self.last_line = time.monotonic()
+        self.name, self.total, self.done = name, total, done
+        self.last_line = time.monotonic()
+        # Set by the first report, so that compiling does not count.
+        self.first, self.start = done, 0.0
         self._bar = None
 
     def __enter__(self):
@@ -51,14 +53,17 @@ class Progress:
 
     def status(self) -> str:
         """Rate and time left, as text."""
-        elapsed = time.monotonic() - self.start
-        rate = (self.done - self.first) / max(elapsed, 1e-9)
-        left = (self.total - self.done) / rate if rate else 0.0
-        return f"{rate:,.0f} jets/s, {clock(left)} left"
+        jets, seconds = self.done - self.first, time.monotonic() - self.start
+        if not self.start or not jets:
+            return "compiled"
+        rate = jets / seconds
+        return f"{rate:,.0f} jets/s, {clock((self.total - self.done) / rate)} left"
 
     def advance(self, jets: int, text: str = "") -> None:
         """Report ``jets`` more; ``text`` says what is being worked on."""
         self.done += jets
+        if not self.start:
+            self.first, self.start = self.done, time.monotonic()
         line = f"{text}  {self.status()}".strip()
         now = time.monotonic()
         if self._bar:
