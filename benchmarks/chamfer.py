@@ -67,6 +67,7 @@ def medians(functions, seconds):
 
 
 def main():
+    """Print one line a size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each size")

@@ -28,7 +28,7 @@ def networks(num_couplings):
 
     config = realnvp.Config(num_couplings=num_couplings, hidden=HIDDEN)
     flow = realnvp.build(config, dim=DIM)
-    mlp = MLP(HIDDEN, 2 * DIM, zero_last=True)
+    mlp = MLP(HIDDEN, 2 * DIM, last_scale=0.0)
 
     def affine(raw):
         log_scale, shift = jnp.split(raw, 2, axis=-1)

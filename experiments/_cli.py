@@ -13,6 +13,8 @@ from jetvae_jax import flows, models, runs, training
 from jetvae_jax.data import scaling
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import elbo, reconstruction
+from jetvae_jax.runs.config import DERIVED
+from jetvae_jax.runs.workdir import Workdir
 
 FLAGS = flags.FLAGS
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
@@ -37,7 +39,7 @@ def define_flags() -> None:
     for package in (models, reconstruction, flows):
         for name in package.names():
             config = package.get(name).Config
-            config_flags.define(name, config, skip=runs.config.DERIVED)
+            config_flags.define(name, config, skip=DERIVED)
     config_flags.define("objective", elbo.Config)
     config_flags.define("train", training.Config)
     config_flags.define("fit", training.Config, defaults=FLOW_TRAINING)
@@ -75,7 +77,7 @@ def flow_run() -> runs.FlowRun:
 
 def save_flags() -> None:
     """Write workdir/flags.txt, which repeats the command by --flagfile."""
-    folder = runs.workdir.Workdir(FLAGS.workdir)
+    folder = Workdir(FLAGS.workdir)
     foreign = ("absl", "chex")  # flags of the libraries, not of this run
     groups = [
         group

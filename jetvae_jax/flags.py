@@ -87,7 +87,7 @@ def read(
         name, kind = f"{prefix}.{field.name}", hints[field.name]
         if name not in flag_values:
             continue
-        value = flag_values[name].value
+        value: Any = flag_values[name].value
         if typing.get_origin(kind) is tuple:
             item = typing.get_args(kind)[0]
             try:

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from jetvae_jax.errors import InputError
-from jetvae_jax.training import Config, checkpoint, fit, gradient_step
+from jetvae_jax.training import Config, fit, gradient_step
 from jetvae_jax.training.settings import optimizer
 
 TRUTH = np.array([1.5, -2.0, 0.5], np.float32)

@@ -134,15 +134,11 @@ def _statistics(config: Config, jets: Jets):
     rows = jets.mask.shape[-1] if config.method == "slots" else 1
     particles, whole = Moments((rows, 3)), Moments((frame.ROWS, 3))
     for start in range(0, len(jets.mask), _ROWS):
-        chunk = Jets(
-            np.asarray(jets.particles[start : start + _ROWS]),
-            np.asarray(jets.mask[start : start + _ROWS]),
-        )
+        mask = np.asarray(jets.mask[start : start + _ROWS])
+        chunk = Jets(np.asarray(jets.particles[start : start + _ROWS]), mask)
         values, jet_rows = map(np.asarray, _features(config.coordinates, chunk))
-        particles.add(values, chunk.mask)
-        whole.add(
-            jet_rows, np.repeat(chunk.mask.any(-1, keepdims=True), frame.ROWS, -1)
-        )
+        particles.add(values, mask)
+        whole.add(jet_rows, np.repeat(mask.any(-1, keepdims=True), frame.ROWS, -1))
     if not particles.count.any():
         raise InputError("scaling: the training jets hold no particle; check the data")
     return particles.finish(), whole.finish()

@@ -69,7 +69,7 @@ def orders(num_couplings: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _conditioner(config: Config, dim: int) -> networks.MLP:
     return networks.MLP(
-        config.hidden, 2 * (dim // 2), config.activation, zero_last=True
+        config.hidden, 2 * (dim // 2), config.activation, last_scale=0.0
     )
 
 

@@ -108,7 +108,11 @@ def _squared_distance(points, others, index, mask, others_mask):
     batch, count, d = others.shape
     # One flat gather: on the CPU much cheaper, backwards too, than a batched one.
     first = jnp.arange(batch, dtype=index.dtype)[:, None] * count
-    nearest = others.reshape(-1, d).at[first + index].get(mode="promise_in_bounds")
+    nearest = (
+        others.reshape(-1, d)
+        .at[first + index]
+        .get(mode="promise_in_bounds", wrap_negative_indices=False)
+    )
     squared = jnp.sum(jnp.square(points - nearest), axis=-1)
     if mask is not None:
         squared = jnp.where(mask, squared, 0.0)

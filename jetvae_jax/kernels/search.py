@@ -40,9 +40,9 @@ def running_minimum(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     twenty times slower.
     """
     by_jets = max(x.shape[1], y.shape[1]) <= MANY_POINTS and len(x) >= FEW_JETS
-    x, y = _columns(x, by_jets), _columns(y, by_jets)
+    xs, ys = _columns(x, by_jets), _columns(y, by_jets)
     axis = 0 if by_jets else 1
-    xy_index, yx_index = _nearest(x, y, axis), _nearest(y, x, axis)
+    xy_index, yx_index = _nearest(xs, ys, axis), _nearest(ys, xs, axis)
     return (xy_index.T, yx_index.T) if by_jets else (xy_index, yx_index)
 
 

@@ -1,23 +1,33 @@
-"""Losses: pure functions of arrays that give one value a jet; the caller averages.
+"""Losses as pure functions of arrays: per-jet values, which the caller averages.
 
-Importing this costs little more than importing jax: use single functions in your
-own code.
+Importing them costs little more than importing JAX; optimal transport is imported
+when it is first called.
 """
 
-from jetvae_jax.losses.elbo import combine
-from jetvae_jax.losses.jet_terms import jet_mass_error, jet_pt_error
+from jetvae_jax.losses import elbo, nll, reconstruction
+from jetvae_jax.losses.elbo import classic_objective, published_objective
+from jetvae_jax.losses.jet_terms import jet_mass_error, jet_pt_error, mass_weight
 from jetvae_jax.losses.kl import gaussian_kl, reparameterize
 from jetvae_jax.losses.reconstruction.chamfer import (
     chamfer_distance,
     pairwise_sq_distance,
 )
+from jetvae_jax.losses.reconstruction.mse import squared_error
+from jetvae_jax.losses.reconstruction.sinkhorn import sinkhorn_divergence
 
 __all__ = [
     "chamfer_distance",
-    "combine",
+    "classic_objective",
+    "elbo",
     "gaussian_kl",
     "jet_mass_error",
     "jet_pt_error",
+    "mass_weight",
+    "nll",
     "pairwise_sq_distance",
+    "published_objective",
+    "reconstruction",
     "reparameterize",
+    "sinkhorn_divergence",
+    "squared_error",
 ]

@@ -1,4 +1,4 @@
-"""Squared errors of the jets that two sets of particles make."""
+"""Errors of the whole jet: what its particles sum to."""
 
 import jax.numpy as jnp
 
@@ -9,24 +9,50 @@ from jetvae_jax.types import Array
 def jet_pt_error(
     x: Array, y: Array, *, x_mask: Array | None = None, y_mask: Array | None = None
 ) -> Array:
-    """``(pT_x - pT_y)^2`` of the summed momenta (arXiv:2109.15197).
+    """Squared difference of the two jets' transverse momenta, in GeV^2.
 
     Args:
         x: ``[..., N, 3]`` (px, py, pz) in GeV.
-        y: ``[..., M, 3]``.
-        x_mask: ``[..., N]`` bool, or None for all.
-        y_mask: ``[..., M]`` bool, or None for all.
+        y: ``[..., M, 3]`` in GeV.
+        x_mask: ``[..., N]`` bool, True where a particle exists; None: all do.
+        y_mask: ``[..., M]`` bool, or None.
 
     Returns:
-        ``[...]`` in GeV^2.
+        ``[...]``.
     """
-    pt_x, pt_y = kinematics.jet_pt(x, x_mask), kinematics.jet_pt(y, y_mask)
-    return jnp.square(pt_x - pt_y)
+    return jnp.square(kinematics.jet_pt(x, x_mask) - kinematics.jet_pt(y, y_mask))
 
 
 def jet_mass_error(
     x: Array, y: Array, *, x_mask: Array | None = None, y_mask: Array | None = None
 ) -> Array:
-    """``(m_x - m_y)^2`` of the jets of massless particles; see :func:`jet_pt_error`."""
-    m_x, m_y = kinematics.jet_mass(x, x_mask), kinematics.jet_mass(y, y_mask)
-    return jnp.square(m_x - m_y)
+    """Squared difference of the two jets' invariant masses, in GeV^2.
+
+    Particles are massless; see :func:`jetvae_jax.kinematics.jet_mass`.
+
+    Args:
+        x: ``[..., N, 3]`` (px, py, pz) in GeV.
+        y: ``[..., M, 3]`` in GeV.
+        x_mask: ``[..., N]`` bool, True where a particle exists; None: all do.
+        y_mask: ``[..., M]`` bool, or None.
+
+    Returns:
+        ``[...]``; zero gradient with respect to a jet of no or of one particle.
+    """
+    return jnp.square(kinematics.jet_mass(x, x_mask) - kinematics.jet_mass(y, y_mask))
+
+
+def mass_weight(p: Array, mask: Array | None = None) -> Array:
+    """``<pT> / <m>`` of a sample of jets: ConVAE's weight of the mass error.
+
+    It gives the mass error the size of the pT error. About 10 for gluon jets.
+
+    Args:
+        p: ``[J, N, 3]`` (px, py, pz) in GeV of the training jets.
+        mask: ``[J, N]`` bool, or None.
+
+    Returns:
+        A scalar without unit.
+    """
+    pt = jnp.mean(kinematics.jet_pt(p, mask))
+    return pt / jnp.mean(kinematics.jet_mass(p, mask))

@@ -1,18 +1,17 @@
-"""Negative log-likelihood: what fits a flow."""
+"""Exact negative log-likelihood, which trains the flow."""
 
 from jetvae_jax.types import Array, Flow, Key, LossFn, Params, Terms
 
 
 def build(flow: Flow) -> LossFn:
-    """The loss ``-log p(z)`` of latents ``z [..., L]``, in nats.
+    """The loss ``(params, key, latents [J, L]) -> (-log p [J], {"nll": -log p})``.
 
-    Returns:
-        A LossFn with the term ``nll``; its key is not used.
+    In nats. The key is not used: nothing is drawn.
     """
 
-    def loss_fn(params: Params, key: Key, z: Array) -> tuple[Array, Terms]:
+    def loss_fn(params: Params, key: Key, latents: Array) -> tuple[Array, Terms]:
         del key
-        loss = -flow.log_prob(params, z)
-        return loss, {"nll": loss}
+        nll = -flow.log_prob(params, latents)
+        return nll, {"nll": nll}
 
     return loss_fn

@@ -97,7 +97,9 @@ class Encoder(nn.Module):
         x = jnp.concatenate([x.reshape(*x.shape[:-2], -1), jet], axis=-1)
         for i, size in enumerate(config.hidden):
             x = act(networks.Dense(size, name=f"dense_{i}")(x))
-        outputs = networks.Dense(2 * config.latent_dim, name="posterior")(x)
+        outputs = networks.Dense(
+            2 * config.latent_dim, scale=networks.QUIET, name="posterior"
+        )(x)
         return networks.posterior(outputs)
 
 
@@ -120,7 +122,11 @@ class Decoder(nn.Module):
             layer = networks.ConvTranspose(channels, config.kernel, name=f"conv_{i}")
             x = act(layer(x))
         x = networks.ConvTranspose(
-            config.num_features, config.kernel, bias_per_channel=False, name="last"
+            config.num_features,
+            config.kernel,
+            bias_per_channel=False,
+            scale=networks.QUIET,
+            name="last",
         )(x)
         return jax.nn.sigmoid(x) if config.output == "sigmoid" else x, jet
 

@@ -91,7 +91,11 @@ class Encoder(nn.Module):
             x, context = _layer(config, i)(x, context, mask)
         summary = networks.pool(x, mask, config.num_particles)
         outputs = networks.MLP(
-            config.hidden, 2 * config.latent_dim, config.activation, name="posterior"
+            config.hidden,
+            2 * config.latent_dim,
+            config.activation,
+            last_scale=networks.QUIET,
+            name="posterior",
         )(jnp.concatenate([summary, context], axis=-1))
         return networks.posterior(outputs)
 
@@ -118,7 +122,9 @@ class Decoder(nn.Module):
         for i in range(config.decoder_layers):
             x, context = _layer(config, i)(x, context)
         jet = networks.jet_features(context, config.jet_rows * config.num_features)
-        return networks.Dense(config.num_features, name="last")(x), jet
+        return networks.Dense(config.num_features, scale=networks.QUIET, name="last")(
+            x
+        ), jet
 
 
 def build(config: Config) -> VAE:

@@ -46,8 +46,13 @@ def load(config: DataConfig) -> Dataset:
         repair=config.repair,
         seed=config.split_seed,
     )
+    if len(config.fractions) != 3:
+        raise InputError(
+            f"fractions = {config.fractions}: give three, of training, validation, test"
+        )
+    train, valid, test = config.fractions
     parts = splits.split(
-        config.split_seed, len(loaded.jets.mask), fractions=config.fractions
+        config.split_seed, len(loaded.jets.mask), fractions=(train, valid, test)
     )
     for note in loaded.notes:
         logging.info("%s: %s", config.path, note)
@@ -59,7 +64,7 @@ def load(config: DataConfig) -> Dataset:
     def take(rows):
         return jax.tree.map(lambda a: a[rows], loaded.jets)
 
-    return Dataset(*(take(rows) for rows in parts), loaded.notes, loaded.source)
+    return Dataset(take(parts.train), take(parts.valid), take(parts.test), *loaded[1:])
 
 
 def load_same(config: DataConfig, source: dict) -> Dataset:

@@ -1,5 +1,6 @@
 """Train a VAE on the training jets of a data set."""
 
+import dataclasses
 import functools
 import os
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 
 from jetvae_jax import models
 from jetvae_jax.data import scaling
-from jetvae_jax.losses import elbo, reconstruction
+from jetvae_jax.losses import elbo, mass_weight, reconstruction
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import VAERun, versions
 from jetvae_jax.runs.workdir import Workdir
@@ -61,8 +62,12 @@ def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
     jets = dataset.load(run.data)
     scaler = scaling.fit(run.scaling, jets.train)
     vae = models.get(run.model).build(run.model_config)
+    objective = run.objective
+    if objective.gamma_mass < 0:
+        weight = float(mass_weight(*jets.train[:2]))
+        objective = dataclasses.replace(objective, gamma_mass=weight)
     loss_fn = elbo.build(
-        run.objective,
+        objective,
         vae,
         reconstruction.get(run.loss).build(run.loss_config),
         functools.partial(scaling.momenta, run.scaling, scaler),

@@ -13,6 +13,7 @@ import zlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.errors import InputError
@@ -21,9 +22,7 @@ META = "meta.json"
 
 
 def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(
-        leaf.dtype, jax.dtypes.prng_key
-    )
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _flatten(tree: Any) -> dict[str, np.ndarray]:
@@ -52,7 +51,7 @@ def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> Non
     text = json.dumps(meta or {}, sort_keys=True)
     arrays = {META: np.frombuffer(text.encode(), np.uint8)} | _flatten(tree)
     with open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
@@ -133,5 +132,7 @@ def restore(path: str | os.PathLike, like: Any) -> Any:
     values = []
     for name, leaf in wanted.items():
         value = stored[name]
-        values.append(jax.random.wrap_key_data(value) if _is_key(leaf) else value)
+        values.append(
+            jax.random.wrap_key_data(jnp.asarray(value)) if _is_key(leaf) else value
+        )
     return jax.tree_util.tree_unflatten(structure, values)

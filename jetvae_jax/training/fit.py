@@ -77,8 +77,8 @@ def fit(
     name: str = "fit",
     state_path: str | os.PathLike | None = None,
     settings: dict | None = None,
-    on_epoch: Callable[[list[dict]], None] | None = None,
-    on_save: Callable[[Params, int], None] | None = None,
+    on_epoch: Callable[[list[dict]], object] | None = None,
+    on_save: Callable[[Params, int], object] | None = None,
 ) -> FitResult:
     """Train until the epochs, the patience or the user end it.
 

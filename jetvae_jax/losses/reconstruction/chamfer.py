@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 
 from jetvae_jax.errors import InputError
@@ -15,7 +14,7 @@ from jetvae_jax.types import Array
 Reduction = Literal["sum", "mean"]
 
 
-def pairwise_sq_distance(x: Array, y: Array) -> jax.Array:
+def pairwise_sq_distance(x: Array, y: Array) -> Array:
     """All squared Euclidean distances, by direct differences.
 
     The expanded form ``x^2 + y^2 - 2 x.y`` is faster and wrong: among momenta near
@@ -40,7 +39,7 @@ def chamfer_distance(
     y_mask: Array | None = None,
     squared: bool = True,
     reduction: Reduction = "sum",
-) -> jax.Array:
+) -> Array:
     """``sum_i min_j d(x_i, y_j) + sum_j min_i d(x_i, y_j)``, never halved.
 
     Many conventions share the name. The defaults, squared distances and sums, are
@@ -98,7 +97,7 @@ class Config:
             )
 
 
-def build(config: Config) -> Callable[..., jax.Array]:
+def build(config: Config) -> Callable[..., Array]:
     """The reconstruction loss ``(x, y, *, x_mask, y_mask) -> [...]``."""
 
     def loss(x, y, *, x_mask=None, y_mask=None):

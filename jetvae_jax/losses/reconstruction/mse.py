@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 
 from jetvae_jax.errors import InputError
@@ -20,7 +19,7 @@ def squared_error(
     x_mask: Array | None = None,
     y_mask: Array | None = None,
     reduction: Reduction = "sum",
-) -> jax.Array:
+) -> Array:
     """``sum_i |x_i - y_i|^2`` over the points that exist in both sets.
 
     Args:
@@ -69,7 +68,7 @@ class Config:
             raise InputError(f"mse.reduction = {self.reduction!r}: choose sum or mean")
 
 
-def build(config: Config) -> Callable[..., jax.Array]:
+def build(config: Config) -> Callable[..., Array]:
     """The reconstruction loss ``(x, y, *, x_mask, y_mask) -> [...]``."""
 
     def loss(x, y, *, x_mask=None, y_mask=None):

@@ -1,0 +1,318 @@
+"""Nearest neighbours and the Chamfer distance, against float64 loops."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jetvae_jax.kernels import nearest_neighbours, search
+from jetvae_jax.losses import chamfer_distance, pairwise_sq_distance
+
+SEARCHES = {
+    "running_minimum": search.running_minimum,
+    "broadcast_argmin": search.broadcast_argmin,
+}
+# (jets, N, M, D): both layouts of the CPU, no multiple of any vector or unroll.
+SHAPES = [(1, 1, 1, 3), (3, 5, 7, 2), (20, 30, 30, 3), (33, 13, 31, 3), (17, 4, 9, 18)]
+SHAPES += [(2, 60, 53, 3), (18, 101, 51, 3), (40, 50, 50, 2)]
+
+
+@pytest.fixture(params=SEARCHES)
+def every_search(request, monkeypatch):
+    """Run the test with each implementation on this platform."""
+    monkeypatch.setattr(search, "nearest_indices", SEARCHES[request.param])
+
+
+def loops(x, y, x_mask, y_mask):
+    """Value, gradients and nearest indices of one jet, in float64, point by point."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    xs, ys = np.flatnonzero(x_mask), np.flatnonzero(y_mask)
+    total, dx, dy = 0.0, np.zeros_like(x), np.zeros_like(y)
+    if len(xs) == 0 or len(ys) == 0:
+        return total, dx, dy
+    for i in xs:
+        distances = [np.sum((x[i] - y[j]) ** 2) for j in ys]
+        j = ys[int(np.argmin(distances))]
+        total += min(distances)
+        dx[i] += 2 * (x[i] - y[j])
+        dy[j] -= 2 * (x[i] - y[j])
+    for j in ys:
+        distances = [np.sum((x[i] - y[j]) ** 2) for i in xs]
+        i = xs[int(np.argmin(distances))]
+        total += min(distances)
+        dy[j] += 2 * (y[j] - x[i])
+        dx[i] -= 2 * (y[j] - x[i])
+    return total, dx, dy
+
+
+def clouds(shape, seed, spread=1.0):
+    b, n, m, d = shape
+    rng = np.random.default_rng(seed)
+    x = (rng.normal(size=(b, n, d)) * spread).astype(np.float32)
+    y = (rng.normal(size=(b, m, d)) * spread).astype(np.float32)
+    return x, y
+
+
+def masks(shape, seed, kind):
+    b, n, m, _ = shape
+    rng = np.random.default_rng(seed)
+    if kind == "full":
+        return np.ones((b, n), bool), np.ones((b, m), bool)
+    if kind == "suffix":
+        counts = rng.integers(1, n + 1, b), rng.integers(1, m + 1, b)
+        return tuple(
+            np.arange(k) < c[:, None] for k, c in zip((n, m), counts, strict=True)
+        )
+    return rng.random((b, n)) < 0.5, rng.random((b, m)) < 0.5  # some empty
+
+
+@pytest.mark.parametrize("kind", ["full", "suffix", "random"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_jitted_value_and_gradient_equal_float64_loops(every_search, shape, kind):
+    x, y = clouds(shape, 1)
+    x_mask, y_mask = masks(shape, 2, kind)
+    given = {} if kind == "full" else {"x_mask": x_mask, "y_mask": y_mask}
+
+    def total(x, y):
+        value = chamfer_distance(x, y, **given)
+        return value.sum(), value
+
+    step = jax.jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))
+    (_, value), (dx, dy) = step(x, y)
+    for b in range(shape[0]):
+        expected, ex, ey = loops(x[b], y[b], x_mask[b], y_mask[b])
+        np.testing.assert_allclose(value[b], expected, rtol=2e-6)
+        np.testing.assert_allclose(dx[b], ex, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(dy[b], ey, rtol=1e-5, atol=1e-5)
+
+
+def test_indices_are_right_among_near_ties(every_search):
+    # Momenta near 1 TeV, 1e-3 GeV apart: the expanded square has no digits left.
+    rng = np.random.default_rng(3)
+    x = (1000 + 1e-3 * rng.integers(0, 40, (20, 40, 3))).astype(np.float32)
+    y = (1000 + 1e-3 * rng.integers(0, 40, (20, 45, 3))).astype(np.float32)
+    near = jax.jit(nearest_neighbours)(x, y)
+    exact = np.square(
+        x[:, :, None].astype(np.float64) - y[:, None].astype(np.float64)
+    ).sum(-1)
+    found = np.take_along_axis(exact, np.array(near.xy_index)[..., None], 2)[..., 0]
+    np.testing.assert_allclose(found, exact.min(2), rtol=1e-6)
+    np.testing.assert_allclose(near.xy_sq, exact.min(2), rtol=1e-5)
+    np.testing.assert_allclose(near.yx_sq, exact.min(1), rtol=1e-5)
+
+
+def test_ties_take_the_lowest_index(every_search):
+    x = np.zeros((20, 3, 2), np.float32)
+    y = np.tile(np.float32([[1, 0], [0, 1], [-1, 0], [0, 1]]), (20, 1, 1))
+    near = nearest_neighbours(x, y)
+    assert np.all(np.array(near.xy_index) == 0)
+    assert np.all(np.array(near.yx_index) == 0)
+    masked = nearest_neighbours(
+        x, y, y_mask=np.tile([False, True, True, True], (20, 1))
+    )
+    assert np.all(np.array(masked.xy_index) == 1)
+
+
+@pytest.mark.parametrize("squared", [True, False])
+def test_coincident_points_have_zero_gradient(every_search, squared):
+    x, _ = clouds((4, 9, 9, 3), 4)
+
+    def total(x, y):
+        return chamfer_distance(x, y, squared=squared).sum()
+
+    value, grads = jax.jit(jax.value_and_grad(total, (0, 1)))(x, x)
+    assert value == 0
+    for grad in grads:
+        assert np.all(np.array(grad) == 0)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("squared", [True, False])
+def test_conventions(squared, reduction):
+    x, y = clouds((5, 6, 8, 3), 5)
+    x_mask, y_mask = masks((5, 6, 8, 3), 6, "suffix")
+    value = chamfer_distance(
+        x, y, x_mask=x_mask, y_mask=y_mask, squared=squared, reduction=reduction
+    )
+    for b in range(5):
+        p, q = x[b][x_mask[b]].astype(np.float64), y[b][y_mask[b]].astype(np.float64)
+        distance = np.linalg.norm(p[:, None] - q, axis=-1) ** (2 if squared else 1)
+        reduce = np.sum if reduction == "sum" else np.mean
+        expected = reduce(distance.min(1)) + reduce(distance.min(0))
+        np.testing.assert_allclose(value[b], expected, rtol=1e-6)
+
+
+def test_plain_distance_gradient_against_finite_differences():
+    x, y = clouds((1, 6, 8, 3), 7)
+    direction = np.random.default_rng(8).normal(size=x.shape)
+
+    def value(t):
+        p, q = x[0] + t * direction[0], y[0].astype(np.float64)
+        distance = np.linalg.norm(p[:, None] - q, axis=-1)
+        return distance.min(1).sum() + distance.min(0).sum()
+
+    grad = jax.grad(lambda x: chamfer_distance(x, y, squared=False).sum())(x)
+    expected = (value(1e-5) - value(-1e-5)) / 2e-5
+    np.testing.assert_allclose(np.sum(grad * direction), expected, rtol=1e-4)
+
+
+def test_masked_equals_the_unpadded_subset(every_search):
+    shape = (30, 30, 30, 3)
+    x, y = clouds(shape, 9, spread=100.0)
+    x_mask, y_mask = masks(shape, 10, "suffix")
+    near = nearest_neighbours(x, y, x_mask=x_mask, y_mask=y_mask)
+    value = chamfer_distance(x, y, x_mask=x_mask, y_mask=y_mask)
+    for b in range(30):
+        n, m = x_mask[b].sum(), y_mask[b].sum()
+        alone = nearest_neighbours(x[b, :n], y[b, :m])
+        for field in ("xy_sq", "xy_index"):
+            assert np.array_equal(getattr(near, field)[b, :n], getattr(alone, field))
+        for field in ("yx_sq", "yx_index"):
+            assert np.array_equal(getattr(near, field)[b, :m], getattr(alone, field))
+        # The sum's order may change with the padded length, nothing else.
+        subset = chamfer_distance(x[b, :n], y[b, :m])
+        np.testing.assert_allclose(value[b], subset, rtol=5e-7)
+
+
+def test_padding_gets_no_gradient_and_may_hold_anything(every_search):
+    shape = (6, 7, 9, 3)
+    x, y = clouds(shape, 11)
+    x_mask, y_mask = masks(shape, 12, "suffix")
+
+    def total(x, y):
+        return chamfer_distance(x, y, x_mask=x_mask, y_mask=y_mask).sum()
+
+    step = jax.jit(jax.value_and_grad(total, (0, 1)))
+    clean = step(x, y)
+    for junk in (np.nan, np.inf, 1e30):
+        spoilt = step(
+            np.where(x_mask[..., None], x, junk).astype(np.float32),
+            np.where(y_mask[..., None], y, junk).astype(np.float32),
+        )
+        for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(spoilt), strict=True):
+            assert np.array_equal(a, b)
+    for grad, mask in zip(clean[1], (x_mask, y_mask), strict=True):
+        assert np.all(np.array(grad)[~mask] == 0)
+
+
+@pytest.mark.parametrize("which", ["x", "y", "both"])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_empty_set_gives_zero_and_no_gradient(every_search, which, reduction):
+    x, y = clouds((2, 4, 5, 3), 13)
+    x_mask = np.full((2, 4), which == "y")
+    y_mask = np.full((2, 5), which == "x")
+
+    def total(x, y):
+        return chamfer_distance(
+            x, y, x_mask=x_mask, y_mask=y_mask, squared=False, reduction=reduction
+        ).sum()
+
+    value, grads = jax.value_and_grad(total, (0, 1))(x, y)
+    assert value == 0
+    assert all(np.all(np.array(grad) == 0) for grad in grads)
+
+
+def test_nan_that_exists_is_not_hidden(every_search):
+    x, y = clouds((3, 5, 5, 3), 14)
+    y[1, 2, 0] = np.nan
+    value = np.array(chamfer_distance(x, y))
+    assert np.isnan(value[1])
+    assert np.all(np.isfinite(value[[0, 2]]))
+
+
+def test_symmetric_and_permutation_invariant(every_search):
+    x, y = clouds((20, 30, 30, 3), 15)
+    value = chamfer_distance(x, y)
+    np.testing.assert_allclose(chamfer_distance(y, x), value, rtol=1e-7)
+    shuffled = x[:, np.random.default_rng(16).permutation(30)]
+    np.testing.assert_allclose(chamfer_distance(shuffled, y), value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
+def test_leading_axes_jit_and_vmap_agree(every_search, lead):
+    rng = np.random.default_rng(17)
+    x = rng.normal(size=(*lead, 7, 3)).astype(np.float32)
+    y = rng.normal(size=(*lead, 9, 3)).astype(np.float32)
+    mask = rng.random((*lead, 7)) < 0.7
+    mask[..., 0] = True
+
+    def loss(x, y, mask):
+        return chamfer_distance(x, y, x_mask=mask)
+
+    mapped, grads = loss, jax.grad(loss)
+    for _ in lead:
+        mapped, grads = jax.vmap(mapped), jax.vmap(grads)
+    plain = loss(x, y, mask)
+    assert plain.shape == lead
+    np.testing.assert_allclose(jax.jit(loss)(x, y, mask), plain, rtol=1e-6)
+    np.testing.assert_allclose(mapped(x, y, mask), plain, rtol=1e-6)
+    whole = jax.grad(lambda x: loss(x, y, mask).sum())(x)
+    np.testing.assert_allclose(grads(x, y, mask), whole, rtol=1e-6, atol=1e-7)
+
+
+def test_vmap_over_one_argument_and_forward_mode(every_search):
+    x, y = clouds((3, 5, 7, 3), 18)
+    mapped = jax.vmap(chamfer_distance, in_axes=(0, None))(x, y[0])
+    each = [chamfer_distance(x[i], y[0]) for i in range(3)]
+    np.testing.assert_allclose(mapped, each, rtol=1e-6)
+
+    def total(x):
+        return chamfer_distance(x, y).sum()
+
+    _, forward = jax.jvp(total, (x,), (np.ones_like(x),))
+    np.testing.assert_allclose(forward, jax.grad(total)(x).sum(), rtol=1e-4)
+
+
+def test_float64_stays_float64(every_search):
+    with jax.enable_x64(True):
+        x, y = (a.astype(np.float64) for a in clouds((17, 30, 29, 3), 19))
+        value, grad = jax.value_and_grad(lambda x: chamfer_distance(x, y).sum())(
+            jnp.asarray(x)
+        )
+        assert value.dtype == grad.dtype == np.float64
+        expected = sum(
+            loops(a, b, np.ones(30, bool), np.ones(29, bool))[0]
+            for a, b in zip(x, y, strict=True)
+        )
+        np.testing.assert_allclose(value, expected, rtol=1e-13)
+
+
+def test_this_platform_runs_a_tested_search():
+    x, y = clouds((20, 30, 31, 3), 20)
+    chosen = jax.jit(search.nearest_indices)(x, y)
+    for implementation in SEARCHES.values():
+        for a, b in zip(chosen, implementation(x, y), strict=True):
+            assert a.dtype == b.dtype == np.int32
+            assert np.array_equal(a, b)
+
+
+def test_pairwise_sq_distance():
+    x, y = clouds((2, 3, 4, 5), 21)
+    value = pairwise_sq_distance(x, y)
+    for i in range(3):
+        for j in range(4):
+            expected = np.sum((x[:, i].astype(np.float64) - y[:, j]) ** 2, -1)
+            np.testing.assert_allclose(value[:, i, j], expected, rtol=1e-6)
+    close = np.float32(1000) + np.float32([[0.0, 0, 0], [1e-3, 0, 0]])
+    assert pairwise_sq_distance(close, close).min() >= 0
+    assert pairwise_sq_distance(close, close)[0, 1] > 0
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "given"),
+    [
+        ((4, 3), (4, 2), {}),
+        ((2, 4, 3), (3, 4, 3), {}),
+        ((3,), (4, 3), {}),
+        ((0, 3), (4, 3), {}),
+        ((4, 3), (5, 3), {"x_mask": np.ones(5, bool)}),
+    ],
+)
+def test_shapes_that_do_not_fit_are_printed(x, y, given):
+    with pytest.raises(ValueError, match=r"\(.*\).*\(.*\)"):
+        chamfer_distance(np.zeros(x), np.zeros(y), **given)
+
+
+def test_unknown_reduction():
+    with pytest.raises(ValueError, match="'median'"):
+        chamfer_distance(np.zeros((2, 3)), np.zeros((2, 3)), reduction="median")
