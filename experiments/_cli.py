@@ -75,16 +75,21 @@ def flow_run() -> runs.FlowRun:
     )
 
 
+def own_flags() -> list[flags.Flag]:
+    """The flags of this run, without those of the libraries."""
+    foreign = ("absl", "chex")
+    return [
+        flag
+        for module, group in FLAGS.flags_by_module_dict().items()
+        if not module.startswith(foreign)
+        for flag in group
+    ]
+
+
 def save_flags() -> None:
     """Write workdir/flags.txt, which repeats the command by --flagfile."""
     folder = Workdir(FLAGS.workdir)
-    foreign = ("absl", "chex")  # flags of the libraries, not of this run
-    groups = [
-        group
-        for module, group in FLAGS.flags_by_module_dict().items()
-        if not module.startswith(foreign)
-    ]
-    lines = {flag.serialize() for group in groups for flag in group}
+    lines = {flag.serialize() for flag in own_flags()}
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     text = "".join(f"{line}\n" for line in sorted(lines) if line)
     folder.write_text("flags.txt" if name == "train" else f"{name}.flags.txt", text)
@@ -114,6 +119,8 @@ def stop_if_interrupted(signal_number: int) -> None:
 def run(main: Callable[[], None]) -> None:
     """Parse the flags and run ``main``; a user's mistake ends in one line."""
     define_flags()
+    for flag in own_flags():  # so that --help shows them
+        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     logging.set_verbosity(logging.INFO)
     # jax says at this level which accelerators it did not find.
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)

@@ -1,6 +1,6 @@
-"""Generate jets with a trained VAE and write them in the JetNet layout.
+r"""Generate jets with a trained VAE and write them in the JetNet layout.
 
-python experiments/generate.py --workdir=runs/quickstart \
+  python experiments/generate.py --workdir=runs/quickstart \
       --generate.latents=flow --generate.num_jets=50000
 """
 

@@ -1,7 +1,7 @@
-"""The main job in a row: train, fit the flow, generate, evaluate.
+r"""The main job in a row: train, fit the flow, generate, evaluate.
 
-  python experiments/pipeline.py --flagfile=experiments/flagfiles/quickstart.txt \
-      --workdir=runs/quickstart
+  python experiments/pipeline.py --workdir=runs/quickstart \
+      --flagfile=experiments/flagfiles/quickstart.txt
 
 Steps already done are not done again: give the same command after an interruption.
 """

@@ -1,7 +1,7 @@
-"""Train a VAE on jets.
+r"""Train a VAE on jets.
 
-  python experiments/train.py --flagfile=experiments/flagfiles/quickstart.txt \
-      --workdir=runs/quickstart
+  python experiments/train.py --workdir=runs/quickstart \
+      --flagfile=experiments/flagfiles/quickstart.txt
 
 A run that was stopped or killed goes on when the same command is given again.
 """

@@ -1,7 +1,6 @@
 """Nearest neighbours and the Chamfer distance, against float64 loops."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -9,8 +8,8 @@ from jetvae_jax.kernels import nearest_neighbours, search
 from jetvae_jax.losses import chamfer_distance, pairwise_sq_distance
 
 SEARCHES = {
-    "running_minimum": search.running_minimum,
-    "broadcast_argmin": search.broadcast_argmin,
+    "running_minimum": jax.jit(search.running_minimum),
+    "broadcast_argmin": jax.jit(search.broadcast_argmin),
 }
 # (jets, N, M, D): both layouts of the CPU, no multiple of any vector or unroll.
 SHAPES = [(1, 1, 1, 3), (3, 5, 7, 2), (20, 30, 30, 3), (33, 13, 31, 3), (17, 4, 9, 18)]
@@ -66,24 +65,26 @@ def masks(shape, seed, kind):
     return rng.random((b, n)) < 0.5, rng.random((b, m)) < 0.5  # some empty
 
 
-@pytest.mark.parametrize("kind", ["full", "suffix", "random"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_jitted_value_and_gradient_equal_float64_loops(every_search, shape, kind):
-    x, y = clouds(shape, 1)
-    x_mask, y_mask = masks(shape, 2, kind)
-    given = {} if kind == "full" else {"x_mask": x_mask, "y_mask": y_mask}
-
-    def total(x, y):
-        value = chamfer_distance(x, y, **given)
+def test_jitted_value_and_gradient_equal_float64_loops(every_search, shape):
+    def total(x, y, x_mask, y_mask):
+        value = chamfer_distance(x, y, x_mask=x_mask, y_mask=y_mask)
         return value.sum(), value
 
     step = jax.jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))
-    (_, value), (dx, dy) = step(x, y)
-    for b in range(shape[0]):
-        expected, ex, ey = loops(x[b], y[b], x_mask[b], y_mask[b])
-        np.testing.assert_allclose(value[b], expected, rtol=2e-6)
-        np.testing.assert_allclose(dx[b], ex, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(dy[b], ey, rtol=1e-5, atol=1e-5)
+    for seed, kind in enumerate(("full", "suffix", "random")):
+        x, y = clouds(shape, seed)
+        x_mask, y_mask = masks(shape, seed + 10, kind)
+        (_, value), (dx, dy) = step(x, y, x_mask, y_mask)
+        for b in range(shape[0]):
+            expected, ex, ey = loops(x[b], y[b], x_mask[b], y_mask[b])
+            np.testing.assert_allclose(value[b], expected, rtol=2e-6)
+            np.testing.assert_allclose(dx[b], ex, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(dy[b], ey, rtol=1e-5, atol=1e-5)
+        if kind == "full":
+            (_, bare), grads = step(x, y, None, None)
+            np.testing.assert_allclose(bare, value, rtol=1e-6)
+            np.testing.assert_allclose(grads[0], dx, rtol=1e-6, atol=1e-7)
 
 
 def test_indices_are_right_among_near_ties(every_search):
@@ -162,7 +163,7 @@ def test_masked_equals_the_unpadded_subset(every_search):
     x_mask, y_mask = masks(shape, 10, "suffix")
     near = nearest_neighbours(x, y, x_mask=x_mask, y_mask=y_mask)
     value = chamfer_distance(x, y, x_mask=x_mask, y_mask=y_mask)
-    for b in range(30):
+    for b in range(4):
         n, m = x_mask[b].sum(), y_mask[b].sum()
         alone = nearest_neighbours(x[b, :n], y[b, :m])
         for field in ("xy_sq", "xy_index"):
@@ -195,21 +196,20 @@ def test_padding_gets_no_gradient_and_may_hold_anything(every_search):
         assert np.all(np.array(grad)[~mask] == 0)
 
 
-@pytest.mark.parametrize("which", ["x", "y", "both"])
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
-def test_empty_set_gives_zero_and_no_gradient(every_search, which, reduction):
+def test_empty_set_gives_zero_and_no_gradient(reduction):
     x, y = clouds((2, 4, 5, 3), 13)
-    x_mask = np.full((2, 4), which == "y")
-    y_mask = np.full((2, 5), which == "x")
 
-    def total(x, y):
+    def total(x, y, x_mask, y_mask):
         return chamfer_distance(
             x, y, x_mask=x_mask, y_mask=y_mask, squared=False, reduction=reduction
         ).sum()
 
-    value, grads = jax.value_and_grad(total, (0, 1))(x, y)
-    assert value == 0
-    assert all(np.all(np.array(grad) == 0) for grad in grads)
+    step = jax.jit(jax.value_and_grad(total, (0, 1)))
+    for x_full, y_full in ((True, False), (False, True), (False, False)):
+        value, grads = step(x, y, np.full((2, 4), x_full), np.full((2, 5), y_full))
+        assert value == 0
+        assert all(np.all(np.array(grad) == 0) for grad in grads)
 
 
 def test_nan_that_exists_is_not_hidden(every_search):
@@ -228,7 +228,7 @@ def test_symmetric_and_permutation_invariant(every_search):
     np.testing.assert_allclose(chamfer_distance(shuffled, y), value, rtol=1e-6)
 
 
-@pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
+@pytest.mark.parametrize("lead", [(), (2, 3)])
 def test_leading_axes_jit_and_vmap_agree(every_search, lead):
     rng = np.random.default_rng(17)
     x = rng.normal(size=(*lead, 7, 3)).astype(np.float32)
@@ -245,30 +245,30 @@ def test_leading_axes_jit_and_vmap_agree(every_search, lead):
     plain = loss(x, y, mask)
     assert plain.shape == lead
     np.testing.assert_allclose(jax.jit(loss)(x, y, mask), plain, rtol=1e-6)
-    np.testing.assert_allclose(mapped(x, y, mask), plain, rtol=1e-6)
-    whole = jax.grad(lambda x: loss(x, y, mask).sum())(x)
-    np.testing.assert_allclose(grads(x, y, mask), whole, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(jax.jit(mapped)(x, y, mask), plain, rtol=1e-6)
+    whole = jax.jit(jax.grad(lambda x: loss(x, y, mask).sum()))(x)
+    np.testing.assert_allclose(jax.jit(grads)(x, y, mask), whole, rtol=1e-6, atol=1e-6)
 
 
 def test_vmap_over_one_argument_and_forward_mode(every_search):
     x, y = clouds((3, 5, 7, 3), 18)
-    mapped = jax.vmap(chamfer_distance, in_axes=(0, None))(x, y[0])
+    mapped = jax.jit(jax.vmap(chamfer_distance, in_axes=(0, None)))(x, y[0])
     each = [chamfer_distance(x[i], y[0]) for i in range(3)]
     np.testing.assert_allclose(mapped, each, rtol=1e-6)
 
     def total(x):
         return chamfer_distance(x, y).sum()
 
-    _, forward = jax.jvp(total, (x,), (np.ones_like(x),))
-    np.testing.assert_allclose(forward, jax.grad(total)(x).sum(), rtol=1e-4)
+    _, forward = jax.jit(lambda x: jax.jvp(total, (x,), (np.ones_like(x),)))(x)
+    reverse = jax.jit(jax.grad(total))(x).sum()
+    np.testing.assert_allclose(forward, reverse, rtol=1e-4)
 
 
 def test_float64_stays_float64(every_search):
     with jax.enable_x64(True):
         x, y = (a.astype(np.float64) for a in clouds((17, 30, 29, 3), 19))
-        value, grad = jax.value_and_grad(lambda x: chamfer_distance(x, y).sum())(
-            jnp.asarray(x)
-        )
+        step = jax.jit(jax.value_and_grad(lambda x: chamfer_distance(x, y).sum()))
+        value, grad = step(x)
         assert value.dtype == grad.dtype == np.float64
         expected = sum(
             loops(a, b, np.ones(30, bool), np.ones(29, bool))[0]

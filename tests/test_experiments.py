@@ -133,8 +133,11 @@ def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, number):
 
 def test_kill_9_in_writing_then_again(workdir, tmp_path):
     output = tmp_path / "jets.hdf5"
-    arguments = [f"--workdir={workdir}", "--generate.latents=flow",
-                 "--generate.num_jets=60000", f"--generate.output={output}"]  # fmt: skip
+    arguments = [
+        f"--workdir={workdir}",
+        "--generate.num_jets=60000",
+        f"--generate.output={output}",
+    ]
     process = start("generate", *arguments)
     wait_for(lambda: (tmp_path / "jets.hdf5.part").exists(), process)
     process.send_signal(signal.SIGKILL)

@@ -61,7 +61,7 @@ def test_it_learns_to_copy_sixteen_sets():
 
     run = jax.jit(lambda c: jax.lax.scan(step, c, length=600)[1])
     losses = run((params, tx.init(params)))
-    assert losses[0] > 0.9  # the variance of the targets is 1
+    assert losses[0] > 0.8  # the variance of the targets is 1
     assert losses[-1] < 0.1
 
 

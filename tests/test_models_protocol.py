@@ -8,7 +8,7 @@ Put one file into ``jetvae_jax/models/``. It defines
   the first two. A value that cannot be raises ``InputError("field: why")``.
 - ``USES_MASK``: True if padding is never looked at.
 - ``build(config) -> VAE``: pure functions of a plain dict ``{"encoder", "decoder"}``.
-  ``networks.as_vae`` makes them from two linen modules and checks the shapes.
+  ``models/_vae.py`` makes them from two linen modules and checks the shapes.
 
 No list has to be edited: ``models.names()`` reads the folder, and flags, training,
 checkpoints and this test follow. The test runs every model at its defaults, with

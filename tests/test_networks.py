@@ -6,6 +6,7 @@ from jax.test_util import check_grads
 
 from jetvae_jax import networks
 from jetvae_jax.errors import InputError
+from jetvae_jax.models import _sets, _vae
 
 
 def normal(seed, *shape):
@@ -14,11 +15,11 @@ def normal(seed, *shape):
 
 def test_smooth_clip_is_the_identity_inside_bounded_outside_and_alive_at_the_edge():
     inside = np.linspace(-12, 0, 7, dtype=np.float32)
-    np.testing.assert_allclose(networks.smooth_clip(inside, -20, 10), inside, atol=4e-4)
+    np.testing.assert_allclose(_vae.smooth_clip(inside, -20, 10), inside, atol=4e-4)
     far = np.float32([-1e30, -100, 100, 1e30])
-    clipped = networks.smooth_clip(far, -20, 10)
+    clipped = _vae.smooth_clip(far, -20, 10)
     np.testing.assert_allclose(clipped, [-20, -20, 10, 10], atol=1e-6)
-    slope = jax.vmap(jax.grad(lambda x: networks.smooth_clip(x, -20.0, 10.0)))
+    slope = jax.vmap(jax.grad(lambda x: _vae.smooth_clip(x, -20.0, 10.0)))
     assert np.all(slope(np.float32([-25, -20, 10, 15])) > 1e-3)
     assert np.all(np.isfinite(slope(far)))
 
@@ -36,8 +37,8 @@ def test_windows_and_overlap_add_are_transposes_of_each_other():
 @pytest.mark.parametrize("points", [1, 2, 3, 7, 30])
 def test_max_over_points_and_its_gradient(points):
     x = normal(points, 4, points, 5)
-    np.testing.assert_array_equal(networks.max_over_points(x), x.max(axis=-2))
-    gradient = jax.jit(jax.grad(lambda x: jnp.sum(networks.max_over_points(x))))(x)
+    np.testing.assert_array_equal(_sets.max_over_points(x), x.max(axis=-2))
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(_sets.max_over_points(x))))(x)
     expected = np.zeros_like(x)
     for j in range(4):
         for c in range(5):
@@ -50,7 +51,7 @@ def test_pool_equals_loops_and_an_empty_set_gives_zero():
     mask[0, [1, 3, 4]] = True
     mask[1, 2] = True
     x[2] = np.nan  # nothing of a masked point may leak
-    pooled = networks.pool(x, mask, 5)
+    pooled = _sets.pool(x, mask, 5)
     for j in range(2):
         kept = x[j, mask[j]].astype(np.float64)
         expected = [kept.mean(0), kept.sum(0) / 5, kept.max(0)]
@@ -59,12 +60,12 @@ def test_pool_equals_loops_and_an_empty_set_gives_zero():
     full = np.ones((3, 5), bool)
     x[2] = 1.0
     np.testing.assert_allclose(
-        networks.pool(x, None, 7), networks.pool(x, full, 7), rtol=1e-6
+        _sets.pool(x, None, 7), _sets.pool(x, full, 7), rtol=1e-6
     )
 
 
 def test_epic_layer_moves_with_the_order_of_the_points():
-    layer = networks.EpicLayer(width=8, context=4, capacity=6)
+    layer = _sets.EpicLayer(width=8, context=4, capacity=6)
     x, context, mask = normal(0, 6, 8), normal(1, 4), np.arange(6) < 4
     params = networks.init(layer, jax.random.key(0), x, context, mask)
     order = np.random.default_rng(2).permutation(6)

@@ -18,6 +18,7 @@ MANY_POINTS = 50
 FEW_JETS = 16
 
 
+@jax.jit  # so that calls outside of jit do not compile the loop anew each time
 def nearest_indices(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     """Index of the nearest y of each x, and of the nearest x of each y.
 

@@ -5,7 +5,7 @@ spans all features and ``kernel`` neighbouring particles, the others only
 particles; no padding, stride 1. Then a dense part, and everything mirrored. As
 the features are always spanned whole, the image is one-dimensional: here the
 features are channels and the convolutions run over particles, which gives the same
-numbers (tests compare with 2-D convolutions) in half the time.
+numbers (tests compare with 2-D convolutions) in little more than half the time.
 
 Particles must come in a fixed order (descending pt). The mask is not read: padding
 is part of the image, at the value that the scaling gave it.
@@ -21,6 +21,7 @@ from flax import linen as nn
 
 from jetvae_jax import networks
 from jetvae_jax.errors import InputError
+from jetvae_jax.models import _vae
 from jetvae_jax.types import VAE, Array, GaussianPosterior
 
 USES_MASK = False
@@ -100,7 +101,7 @@ class Encoder(nn.Module):
         outputs = networks.Dense(
             2 * config.latent_dim, scale=networks.QUIET, name="posterior"
         )(x)
-        return networks.posterior(outputs)
+        return _vae.posterior(outputs)
 
 
 class Decoder(nn.Module):
@@ -115,7 +116,7 @@ class Decoder(nn.Module):
         image = (width(config), config.filters[-1])
         for i, size in enumerate(config.hidden[::-1]):
             z = act(networks.Dense(size, name=f"dense_{i}")(z))
-        jet = networks.jet_features(z, config.jet_rows * config.num_features)
+        jet = _vae.jet_features(z, config.jet_rows * config.num_features)
         layer = networks.Dense(math.prod(image), name=f"dense_{len(config.hidden)}")
         x = act(layer(z)).reshape(*z.shape[:-1], *image)
         for i, channels in enumerate(config.filters[-2::-1]):
@@ -138,7 +139,7 @@ def build(config: Config) -> VAE:
         InputError: the convolutions leave no particle.
     """
     width(config)
-    return networks.as_vae(
+    return _vae.as_vae(
         Encoder(config),
         Decoder(config),
         num_particles=config.num_particles,

@@ -16,6 +16,7 @@ from flax import linen as nn
 
 from jetvae_jax import networks
 from jetvae_jax.errors import InputError
+from jetvae_jax.models import _sets, _vae
 from jetvae_jax.types import VAE, Array, GaussianPosterior
 
 USES_MASK = True
@@ -60,8 +61,8 @@ class Config:
             raise InputError(f"encoder_layers: negative, {self.encoder_layers}")
 
 
-def _layer(config: Config, i: int) -> networks.EpicLayer:
-    return networks.EpicLayer(
+def _layer(config: Config, i: int) -> _sets.EpicLayer:
+    return _sets.EpicLayer(
         config.width,
         config.context,
         config.num_particles,
@@ -84,12 +85,12 @@ class Encoder(nn.Module):
             (config.width,), config.width, config.activation, name="embed"
         )(x)
         x = act(x)
-        summary = networks.pool(x, mask, config.num_particles)
+        summary = _sets.pool(x, mask, config.num_particles)
         summary = jnp.concatenate([summary, jet], axis=-1)
         context = act(networks.Dense(config.context, name="context")(summary))
         for i in range(config.encoder_layers):
             x, context = _layer(config, i)(x, context, mask)
-        summary = networks.pool(x, mask, config.num_particles)
+        summary = _sets.pool(x, mask, config.num_particles)
         outputs = networks.MLP(
             config.hidden,
             2 * config.latent_dim,
@@ -97,7 +98,7 @@ class Encoder(nn.Module):
             last_scale=networks.QUIET,
             name="posterior",
         )(jnp.concatenate([summary, context], axis=-1))
-        return networks.posterior(outputs)
+        return _vae.posterior(outputs)
 
 
 class Decoder(nn.Module):
@@ -121,7 +122,7 @@ class Decoder(nn.Module):
         x = act(slots + networks.Dense(config.width, name="embed")(z)[..., None, :])
         for i in range(config.decoder_layers):
             x, context = _layer(config, i)(x, context)
-        jet = networks.jet_features(context, config.jet_rows * config.num_features)
+        jet = _vae.jet_features(context, config.jet_rows * config.num_features)
         return networks.Dense(config.num_features, scale=networks.QUIET, name="last")(
             x
         ), jet
@@ -129,7 +130,7 @@ class Decoder(nn.Module):
 
 def build(config: Config) -> VAE:
     """The network of ``config``; its encoder takes jets of any number of particles."""
-    return networks.as_vae(
+    return _vae.as_vae(
         Encoder(config),
         Decoder(config),
         num_particles=config.num_particles,

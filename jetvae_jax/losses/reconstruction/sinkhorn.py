@@ -1,6 +1,7 @@
 """Sinkhorn divergence: optimal transport between two sets, smoothed and debiased."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -11,6 +12,7 @@ from jetvae_jax.losses.reconstruction.chamfer import pairwise_sq_distance
 from jetvae_jax.types import Array
 
 
+@functools.partial(jax.jit, static_argnames=("epsilon", "threshold", "max_iterations"))
 def sinkhorn_divergence(
     x: Array,
     y: Array,
