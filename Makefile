@@ -10,7 +10,7 @@ $(VENV)/.ready: setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --editable '.[plot,test]' --constraint constraints.txt
+	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --editable '.[plot,test]' --constraint constraints.txt
 	touch $@
 
 quickstart: $(VENV)/.ready  ## the main job on the embedded jets, under 10 minutes

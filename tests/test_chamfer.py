@@ -13,7 +13,7 @@ SEARCHES = {
 }
 # (jets, N, M, D): both layouts of the CPU, no multiple of any vector or unroll.
 SHAPES = [(1, 1, 1, 3), (3, 5, 7, 2), (20, 30, 30, 3), (33, 13, 31, 3), (17, 4, 9, 18)]
-SHAPES += [(2, 60, 53, 3), (18, 101, 51, 3), (40, 50, 50, 2)]
+SHAPES += [(18, 101, 51, 3), (20, 50, 50, 2)]
 
 
 @pytest.fixture(params=SEARCHES)
@@ -30,15 +30,15 @@ def loops(x, y, x_mask, y_mask):
     if len(xs) == 0 or len(ys) == 0:
         return total, dx, dy
     for i in xs:
-        distances = [np.sum((x[i] - y[j]) ** 2) for j in ys]
-        j = ys[int(np.argmin(distances))]
-        total += min(distances)
+        distances = np.square(x[i] - y[ys]).sum(-1)
+        j = ys[np.argmin(distances)]
+        total += distances.min()
         dx[i] += 2 * (x[i] - y[j])
         dy[j] -= 2 * (x[i] - y[j])
     for j in ys:
-        distances = [np.sum((x[i] - y[j]) ** 2) for i in xs]
-        i = xs[int(np.argmin(distances))]
-        total += min(distances)
+        distances = np.square(x[xs] - y[j]).sum(-1)
+        i = xs[np.argmin(distances)]
+        total += distances.min()
         dy[j] += 2 * (y[j] - x[i])
         dx[i] -= 2 * (y[j] - x[i])
     return total, dx, dy
@@ -163,7 +163,7 @@ def test_masked_equals_the_unpadded_subset(every_search):
     x_mask, y_mask = masks(shape, 10, "suffix")
     near = nearest_neighbours(x, y, x_mask=x_mask, y_mask=y_mask)
     value = chamfer_distance(x, y, x_mask=x_mask, y_mask=y_mask)
-    for b in range(4):
+    for b in range(3):
         n, m = x_mask[b].sum(), y_mask[b].sum()
         alone = nearest_neighbours(x[b, :n], y[b, :m])
         for field in ("xy_sq", "xy_index"):
@@ -259,7 +259,9 @@ def test_vmap_over_one_argument_and_forward_mode(every_search):
     def total(x):
         return chamfer_distance(x, y).sum()
 
-    _, forward = jax.jit(lambda x: jax.jvp(total, (x,), (np.ones_like(x),)))(x)
+    _, forward = jax.jit(lambda x: jax.jvp(total, (x,), (np.ones(x.shape, x.dtype),)))(
+        x
+    )
     reverse = jax.jit(jax.grad(total))(x).sum()
     np.testing.assert_allclose(forward, reverse, rtol=1e-4)
 
