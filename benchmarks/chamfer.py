@@ -5,9 +5,10 @@
     python benchmarks/chamfer.py --threads=2
 
 Squared nearest-neighbour distances, summed over both directions and all jets, with
-the gradient to both sets, in float32. The runs alternate, so that what else the
-machine does hits both; the ratio is that of the medians. With two threads and a busy
-core PyTorch's thread pool stalls on small work: trust one thread, or an idle machine.
+the gradient to both sets, in float32. Blocks of ten calls alternate, so that what
+else the machine does hits both; the ratio is that of the medians. With two threads
+and a busy core PyTorch's thread pool stalls on small work, and ratios above 50 mean
+only that: trust one thread, or an idle machine.
 """
 
 import argparse
@@ -54,16 +55,18 @@ def cases(num_particles, num_jets):
     return ours, theirs
 
 
-def medians(functions, seconds):
-    """Median time of each function, called in turn for about ``seconds`` in all."""
+def medians(functions, seconds, block=10):
+    """Median time of a call of each, in alternating blocks, for about ``seconds``."""
     times = [[] for _ in functions]
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 5:
+    while time.perf_counter() < end or len(times[0]) < 3:
         for function, record in zip(functions, times, strict=True):
+            function()  # fills the caches that the other one emptied
             start = time.perf_counter()
-            function()
-            record.append(time.perf_counter() - start)
-    return [statistics.median(record) for record in times], len(times[0])
+            for _ in range(block):
+                function()
+            record.append((time.perf_counter() - start) / block)
+    return [statistics.median(record) for record in times]
 
 
 def main():
@@ -84,7 +87,7 @@ def main():
     print(f"{'N':>4} {'jets':>5} {'ours ms':>8} {'torch ms':>9}  ratios")
     for num_particles, num_jets in SIZES:
         functions = cases(num_particles, num_jets)
-        rows = [medians(functions, args.seconds)[0] for _ in range(args.repeats)]
+        rows = [medians(functions, args.seconds) for _ in range(args.repeats)]
         ours, theirs = (1e3 * statistics.median(t) for t in zip(*rows, strict=True))
         ratios = "  ".join(f"{b / a:.1f}x" for a, b in rows)
         print(f"{num_particles:4} {num_jets:5} {ours:8.2f} {theirs:9.2f}  {ratios}")

@@ -1,10 +1,9 @@
 """Nearest neighbours between two sets of points, with exact gradients.
 
-The search only yields indices and is not differentiated; the distances are then
-computed from the gathered neighbours by ordinary, differentiable operations. So the
-gradient follows the very pairs that the value was made of. (Differentiating a
-minimum compares recomputed distances for equality, which compiled code may round in
-another way: wrong neighbours, silently.)
+The search only yields indices and is not differentiated; values and gradients are
+then made of the same gathered differences. (Differentiating a minimum compares
+recomputed distances for equality, which compiled code may round in another way:
+wrong neighbours, silently.)
 """
 
 from typing import NamedTuple
@@ -56,8 +55,8 @@ def nearest_neighbours(
         y_mask: ``[..., M]`` bool, or None.
 
     Returns:
-        ``Neighbours``; the distances carry gradients with respect to x and y, zero
-        between coincident points.
+        ``Neighbours``; the distances carry gradients with respect to x and y (in
+        reverse mode), zero between coincident points.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -70,8 +69,9 @@ def nearest_neighbours(
     xy_index, yx_index = search.nearest_indices(
         jax.lax.stop_gradient(x_far), jax.lax.stop_gradient(y_far)
     )
-    xy_sq = _squared_distance(x, y, xy_index, x_mask, y_mask)
-    yx_sq = _squared_distance(y, x, yx_index, y_mask, x_mask)
+    xy_sq, yx_sq = _squared_distances(x, y, xy_index, yx_index)
+    xy_sq = _only_where(xy_sq, x_mask, y_mask)
+    yx_sq = _only_where(yx_sq, y_mask, x_mask)
     return Neighbours(
         xy_sq.reshape(*lead, n),
         xy_index.reshape(*lead, n),
@@ -103,19 +103,58 @@ def _put_away(points, mask):
     return *(jnp.where(mask[..., None], points, v) for v in (0.0, FAR)), mask
 
 
-def _squared_distance(points, others, index, mask, others_mask):
-    """``|points - others[index]|^2``, ``[B, N]``; zero for masked or lonely points."""
-    batch, count, d = others.shape
-    # One flat gather: on the CPU much cheaper, backwards too, than a batched one.
-    first = jnp.arange(batch, dtype=index.dtype)[:, None] * count
-    nearest = (
-        others.reshape(-1, d)
-        .at[first + index]
-        .get(mode="promise_in_bounds", wrap_negative_indices=False)
-    )
-    squared = jnp.sum(jnp.square(points - nearest), axis=-1)
+def _only_where(squared, mask, others_mask):
+    """Zero for points that do not exist or have none to be near to."""
     if mask is not None:
         squared = jnp.where(mask, squared, 0.0)
     if others_mask is not None:
         squared = jnp.where(jnp.any(others_mask, axis=-1, keepdims=True), squared, 0.0)
     return squared
+
+
+# Rows of the flattened points: indices are in range by construction, and one flat
+# gather or scatter is much cheaper on the CPU than a batched one.
+_IN_RANGE = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
+
+
+def _rows(index, count):
+    first = jnp.arange(index.shape[0], dtype=index.dtype)[:, None] * count
+    return first + index
+
+
+def _differences(points, others, index):
+    batch, count, d = others.shape
+    rows = _rows(index, count)
+    return points - others.reshape(batch * count, d).at[rows].get(**_IN_RANGE)
+
+
+@jax.custom_vjp
+def _squared_distances(x, y, xy_index, yx_index):
+    """``|x - y[xy_index]|^2 [B, N]`` and ``|y - x[yx_index]|^2 [B, M]``."""
+    return _forward(x, y, xy_index, yx_index)[0]
+
+
+def _forward(x, y, xy_index, yx_index):
+    to_y, to_x = _differences(x, y, xy_index), _differences(y, x, yx_index)
+    squared = tuple(jnp.sum(jnp.square(d), axis=-1) for d in (to_y, to_x))
+    return squared, (to_y, to_x, xy_index, yx_index)
+
+
+def _backward(saved, cotangents):
+    to_y, to_x, xy_index, yx_index = saved
+    dx, dy = (
+        2 * g[..., None] * d for g, d in zip(cotangents, (to_y, to_x), strict=True)
+    )
+    # Each point moves its own distance and, against it, those it is nearest in.
+    # Autodiff would scatter into zeros and add: half as much time again.
+    return _scatter(dx, -dy, yx_index), _scatter(dy, -dx, xy_index), None, None
+
+
+def _scatter(onto, values, index):
+    batch, count, d = onto.shape
+    rows = _rows(index, count).reshape(-1)
+    flat = onto.reshape(batch * count, d)
+    return flat.at[rows].add(values.reshape(-1, d), **_IN_RANGE).reshape(onto.shape)
+
+
+_squared_distances.defvjp(_forward, _backward)

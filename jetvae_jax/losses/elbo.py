@@ -167,11 +167,8 @@ class _Weights:
     gamma_mass: float
 
     def __call__(self, terms):
-        total = self.alpha * terms["reconstruction"]
-        if "jet_pt" in terms:
-            jet = self.gamma_pt * terms["jet_pt"] + self.gamma_mass * terms["jet_mass"]
-            total = total + self.gamma * jet
-        return total
+        jet = self.gamma_pt * terms["jet_pt"] + self.gamma_mass * terms["jet_mass"]
+        return self.alpha * terms["reconstruction"] + self.gamma * jet
 
 
 def _terms(x, x_hat, posterior, x_mask, reconstruction):
