@@ -1,7 +1,7 @@
 r"""Generate jets with a trained VAE and write them in the JetNet layout.
 
-  python experiments/generate.py --workdir=runs/quickstart \
-      --generate.latents=flow --generate.num_jets=50000
+python experiments/generate.py --workdir=runs/quickstart \
+    --generate.latents=flow --generate.num_jets=50000
 """
 
 import _cli
