@@ -20,7 +20,7 @@ smoke: $(VENV)/.ready  ## the same in seconds, with figures that mean nothing
 	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/smoke.txt --workdir=$(WORKDIR)
 
 test: $(VENV)/.ready  ## the default tests, under 8 minutes on 2 cores
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
