@@ -8,11 +8,11 @@ from typing import Literal
 
 import pytest
 from absl import flags as absl_flags
-from jetvae_jax.losses import elbo, reconstruction
 
 from jetvae_jax import flags, flows, models, runs, training
 from jetvae_jax.data import scaling
 from jetvae_jax.errors import InputError
+from jetvae_jax.losses import elbo, reconstruction
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = {
