@@ -10,14 +10,14 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "jetvae_jax"
 LAYER = {
-    "types": 0, "errors": 0, "numerics": 0, "flags": 0,
+    "types": 0, "errors": 0, "plugins": 0, "numerics": 0, "flags": 0,
     "kinematics": 1, "networks": 1, "kernels": 1,
     "data": 2, "models": 2, "flows": 2, "losses": 2, "metrics": 2,
     "training": 3, "sampling": 3, "report": 3,
     "runs": 4,
 }  # fmt: skip
 # Layer 0 modules stand in this order; each may use those before it.
-BASE_ORDER = ["types", "errors", "numerics", "flags"]
+BASE_ORDER = ["types", "errors", "plugins", "numerics", "flags"]
 FENCES = {
     "distrax": ["flows/"],
     "tensorflow_probability": [],

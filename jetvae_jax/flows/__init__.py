@@ -3,18 +3,14 @@
 A new flow is a new file here; ``tests/test_flows_protocol.py`` says what it needs.
 """
 
-import difflib
-import importlib
-import pkgutil
 from types import ModuleType
 
-from jetvae_jax.errors import InputError
+from jetvae_jax import plugins
 
 
 def names() -> tuple[str, ...]:
     """The flows in this folder."""
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in found if not name.startswith("_")))
+    return plugins.names(__path__)
 
 
 def get(name: str) -> ModuleType:
@@ -23,10 +19,4 @@ def get(name: str) -> ModuleType:
     Raises:
         InputError: there is none.
     """
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InputError(
-            f"flow: {name!r} is unknown{hint}; choose one of {', '.join(names())}"
-        )
-    return importlib.import_module(f"{__name__}.{name}")
+    return plugins.get(__name__, __path__, "flow", name)
