@@ -8,9 +8,9 @@ the same seed gives the same jets however many are asked for.
 from collections.abc import Callable, Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.losses import reparameterize
 from jetvae_jax.types import VAE, Array, Batch, Flow, Jets, Key, Params
 
 CHUNK = 2000  # jets in one compiled call
@@ -54,9 +54,7 @@ def flow_latents(
 
 def posterior_latents(params: Params, key: Key, batch: Batch, *, vae: VAE) -> Array:
     """Latents drawn from the posterior of each jet, ``[J, L]``."""
-    posterior = vae.encode(params, batch.x, batch.mask)
-    noise = jax.random.normal(key, posterior.mean.shape)
-    return posterior.mean + jnp.exp(0.5 * posterior.logvar) * noise
+    return reparameterize(key, vae.encode(params, batch.x, batch.mask))
 
 
 def stream(draw: Callable[[Key], Jets], key: Key, num_jets: int) -> Iterator[Jets]:
@@ -67,10 +65,9 @@ def stream(draw: Callable[[Key], Jets], key: Key, num_jets: int) -> Iterator[Jet
         key: folded with the chunk's number.
         num_jets: jets in all; the last chunk is cut.
     """
-    for chunk in range(-(-num_jets // CHUNK)):
-        jets = draw(jax.random.fold_in(key, chunk))
-        keep = min(CHUNK, num_jets - chunk * CHUNK)
-        yield jax.tree.map(lambda a, keep=keep: np.asarray(a[:keep]), jets)
+    for start in range(0, num_jets, CHUNK):
+        jets = draw(jax.random.fold_in(key, start // CHUNK))
+        yield _first(jets, num_jets - start)
 
 
 def stream_batches(
@@ -78,10 +75,14 @@ def stream_batches(
 ) -> Iterator[Jets]:
     """Like :func:`stream`, one jet out for each jet of ``batch``."""
     num_jets = batch.x.shape[0]
-    for chunk in range(-(-num_jets // CHUNK)):
+    for start in range(0, num_jets, CHUNK):
         # One compiled shape: the last chunk repeats its last row, then is cut.
-        rows = np.minimum(np.arange(chunk * CHUNK, (chunk + 1) * CHUNK), num_jets - 1)
+        rows = np.minimum(np.arange(start, start + CHUNK), num_jets - 1)
         part = jax.tree.map(lambda a, rows=rows: a[rows], batch)
-        jets = draw(jax.random.fold_in(key, chunk), part)
-        keep = min(CHUNK, num_jets - chunk * CHUNK)
-        yield jax.tree.map(lambda a, keep=keep: np.asarray(a[:keep]), jets)
+        jets = draw(jax.random.fold_in(key, start // CHUNK), part)
+        yield _first(jets, num_jets - start)
+
+
+def _first(jets: Jets, count: int) -> Jets:
+    """The first ``count`` jets of a chunk, all of them if it has fewer, as NumPy."""
+    return jax.tree.map(lambda a: np.asarray(a[:count]), jets)

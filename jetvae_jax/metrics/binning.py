@@ -55,8 +55,3 @@ PARTICLES = (
 )
 """Ranges chosen here: they hold more than 99 % of the particles of TeV jets with
 radius 0.4."""
-
-
-def range_of(binning: Binning) -> str:
-    """The range in words, for example ``0 to 400 GeV``."""
-    return f"{binning.low:g} to {binning.high:g} {binning.unit}".rstrip()

@@ -40,7 +40,14 @@ class DataConfig:
     max_jets: int = 0
     repair: bool = False
     split_seed: int = 0
-    fractions: tuple[float, ...] = (0.7, 0.15, 0.15)
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+
+    def __post_init__(self):
+        if len(self.fractions) != 3:
+            raise InputError(
+                f"fractions = {self.fractions}: give three, of training, validation, "
+                "test"
+            )
 
 
 def _with_name(name: str, config: Any) -> dict:

@@ -46,13 +46,8 @@ def load(config: DataConfig) -> Dataset:
         repair=config.repair,
         seed=config.split_seed,
     )
-    if len(config.fractions) != 3:
-        raise InputError(
-            f"fractions = {config.fractions}: give three, of training, validation, test"
-        )
-    train, valid, test = config.fractions
     parts = splits.split(
-        config.split_seed, len(loaded.jets.mask), fractions=(train, valid, test)
+        config.split_seed, len(loaded.jets.mask), fractions=config.fractions
     )
     for note in loaded.notes:
         logging.info("%s: %s", config.path, note)

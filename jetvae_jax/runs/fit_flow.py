@@ -15,8 +15,7 @@ from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import FlowRun, versions
 from jetvae_jax.runs.train import TrainedVAE, load_vae
 from jetvae_jax.runs.workdir import Workdir
-from jetvae_jax.training import FitResult, checkpoint, fit, gradient_step
-from jetvae_jax.training.settings import optimizer
+from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
 from jetvae_jax.types import Array, Flow, GaussianPosterior, Jets, Key, Params
 
 CHECKPOINT = "flow.npz"
@@ -96,8 +95,7 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
     def loss_fn(params, key, posterior):
         return likelihood(params, key, reparameterize(key, posterior))
 
-    steps = run.training.num_epochs * (train.mean.shape[0] // run.training.batch_size)
-    tx = optimizer(run.training, num_steps=max(steps, 1))
+    num_train = train.mean.shape[0]
     vae_settings = {
         "vae": trained.run.to_json(),
         "vae_epoch": trained.meta["best_epoch"],
@@ -116,7 +114,7 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
         checkpoint.save(folder / CHECKPOINT, tree, meta=meta)
 
     return fit(
-        gradient_step(loss_fn, flow.init, tx, averaging=run.training.averaging),
+        configured_step(loss_fn, flow.init, run.training, num_jets=num_train),
         jax.random.key(run.seed),
         _standardise(train, mean, std, run.latents),
         _standardise(valid, mean, std, run.latents),

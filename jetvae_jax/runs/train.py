@@ -14,8 +14,7 @@ from jetvae_jax.losses import elbo, mass_weight, reconstruction
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import VAERun, versions
 from jetvae_jax.runs.workdir import Workdir
-from jetvae_jax.training import FitResult, checkpoint, fit, gradient_step
-from jetvae_jax.training.settings import optimizer
+from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
 from jetvae_jax.types import VAE, Array, Batch, Jets, Params
 
 CHECKPOINT = "vae.npz"
@@ -73,8 +72,7 @@ def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
         functools.partial(scaling.momenta, run.scaling, scaler),
     )
     num_train = len(jets.train.mask)
-    steps = run.training.num_epochs * (num_train // run.training.batch_size)
-    tx = optimizer(run.training, num_steps=max(steps, 1))
+    scale = jax.jit(functools.partial(scaling.scale, run.scaling, scaler))
     settings = run.to_json() | {"fingerprint": jets.source["fingerprint"]}
 
     def save(params, best_epoch):
@@ -93,10 +91,10 @@ def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
         checkpoint.save(folder / CHECKPOINT, tree, meta=meta)
 
     result = fit(
-        gradient_step(loss_fn, vae.init, tx, averaging=run.training.averaging),
+        configured_step(loss_fn, vae.init, run.training, num_jets=num_train),
         jax.random.key(run.seed),
-        jax.jit(functools.partial(scaling.scale, run.scaling, scaler))(jets.train),
-        jax.jit(functools.partial(scaling.scale, run.scaling, scaler))(jets.valid),
+        scale(jets.train),
+        scale(jets.valid),
         config=run.training,
         name=run.model,
         state_path=folder / STATE,

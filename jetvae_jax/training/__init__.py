@@ -3,13 +3,19 @@
 from jetvae_jax.training.checkpoint import read_meta, restore, save
 from jetvae_jax.training.fit import FitResult, fit
 from jetvae_jax.training.settings import Config
-from jetvae_jax.training.step import Step, TrainState, gradient_step
+from jetvae_jax.training.step import (
+    Step,
+    TrainState,
+    configured_step,
+    gradient_step,
+)
 
 __all__ = [
     "Config",
     "FitResult",
     "Step",
     "TrainState",
+    "configured_step",
     "fit",
     "gradient_step",
     "read_meta",

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jetvae_jax.training.settings import Config, optimizer
 from jetvae_jax.types import Array, Key, LossFn, Params
 
 
@@ -90,3 +91,19 @@ def gradient_step(
         return mean_loss(params, key, batch)[1]
 
     return Step(init_state, update, evaluate)
+
+
+def configured_step(
+    loss_fn: LossFn, init: Callable[[Key], Params], config: Config, *, num_jets: int
+) -> Step:
+    """:func:`gradient_step` with the configured optimiser, schedule and averaging.
+
+    Args:
+        loss_fn: as for :func:`gradient_step`.
+        init: as for :func:`gradient_step`.
+        config: its schedule spans all its epochs.
+        num_jets: of the training data.
+    """
+    num_steps = max(config.num_epochs * (num_jets // config.batch_size), 1)
+    tx = optimizer(config, num_steps=num_steps)
+    return gradient_step(loss_fn, init, tx, averaging=config.averaging)
