@@ -32,6 +32,19 @@ class Jets(NamedTuple):
     features: Array | None = None
 
 
+class RelativeJets(NamedTuple):
+    """Jets relative to their axis, without units: what the field's metrics act on.
+
+    Attributes:
+        particles: ``[..., N, 3]`` (ptrel, etarel, phirel), exactly zero where ``mask``
+            is False.
+        mask: ``[..., N]`` bool, True where a particle exists.
+    """
+
+    particles: Array
+    mask: Array
+
+
 class Batch(NamedTuple):
     """Sets of points as a network sees them: scaled, padded to one length.
 

@@ -11,7 +11,7 @@ SEARCHES = {
     "running_minimum": jax.jit(search.running_minimum),
     "broadcast_argmin": jax.jit(search.broadcast_argmin),
 }
-# (jets, N, M, D): both layouts of the CPU, no multiple of any vector or unroll.
+# (jets, N, M, D): one block and many, no multiple of any vector or unroll.
 SHAPES = [(1, 1, 1, 3), (3, 5, 7, 2), (20, 30, 30, 3), (33, 13, 31, 3), (17, 4, 9, 18)]
 SHAPES += [(18, 101, 51, 3), (20, 50, 50, 2)]
 
@@ -326,3 +326,33 @@ def test_shapes_that_do_not_fit_are_printed(x, y, given):
 def test_unknown_reduction():
     with pytest.raises(ValueError, match="'median'"):
         chamfer_distance(np.zeros((2, 3)), np.zeros((2, 3)), reduction="median")
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf])
+def test_a_bad_point_is_nobodys_neighbour(every_search, bad):
+    x, y = clouds((4, 9, 7, 3), 22)
+    expected = nearest_neighbours(x, y[:, 1:])
+    y[:, 0] = bad
+    found = nearest_neighbours(x, y)
+    np.testing.assert_array_equal(found.xy_index, expected.xy_index + 1)
+    assert not np.isfinite(found.yx_sq[:, 0]).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_precisions_find_the_same_neighbours(dtype):
+    with jax.enable_x64(True):
+        x, y = (a.astype(dtype) for a in clouds((3, 12, 25, 3), 23))
+        found = nearest_neighbours(x, y)
+        apart = np.square(x[:, :, None].astype(float) - y[:, None]).sum(-1)
+        assert found.xy_sq.dtype == dtype
+        chosen = np.take_along_axis(apart, np.asarray(found.xy_index)[..., None], 2)
+        np.testing.assert_allclose(chosen[..., 0], apart.min(2), rtol=4e-3, atol=1e-3)
+
+
+def test_vmap_of_vmap_under_jit_finds_the_same():
+    x, y = clouds((6, 11, 12, 3), 24)
+    expected = nearest_neighbours(x, y)
+    nested = jax.jit(jax.vmap(jax.vmap(nearest_neighbours)))
+    found = nested(x.reshape(2, 3, 11, 3), y.reshape(2, 3, 12, 3))
+    np.testing.assert_array_equal(found.xy_index.reshape(6, 11), expected.xy_index)
+    np.testing.assert_array_equal(found.yx_index.reshape(6, 12), expected.yx_index)

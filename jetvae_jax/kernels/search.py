@@ -12,10 +12,6 @@ from jetvae_jax.types import Array
 
 # Candidates handled in one pass over the running minimum, which stays in registers.
 UNROLL = 10
-# Up to this many points the CPU vectorises over jets, beyond it over points.
-MANY_POINTS = 50
-# Fewer jets than this do not fill the vector registers.
-FEW_JETS = 16
 
 
 @jax.jit  # so that calls outside of jit do not compile the loop anew each time
@@ -40,33 +36,57 @@ def running_minimum(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     No ``[B, N, M]`` array exists. For XLA on the CPU, whose own argmin is about
     twenty times slower.
     """
-    by_jets = max(x.shape[1], y.shape[1]) <= MANY_POINTS and len(x) >= FEW_JETS
-    xs, ys = _columns(x, by_jets), _columns(y, by_jets)
-    axis = 0 if by_jets else 1
-    xy_index, yx_index = _nearest(xs, ys, axis), _nearest(ys, xs, axis)
-    return (xy_index.T, yx_index.T) if by_jets else (xy_index, yx_index)
+    nearest = _nearest_packed if x.dtype == jnp.float32 else _nearest
+    xs, ys = _columns(x), _columns(y)
+    return nearest(xs, ys), nearest(ys, xs)
 
 
-def _columns(points, by_jets):
-    """One array a feature, ``[N, B]`` if ``by_jets`` else ``[B, N]``."""
-    columns = [points[..., i] for i in range(points.shape[-1])]
-    return [c.T for c in columns] if by_jets else columns
+def _columns(points):
+    """One ``[B, N]`` array a feature."""
+    return [points[..., i] for i in range(points.shape[-1])]
 
 
-def _nearest(points, candidates, axis):
+def _squared_to(points, candidates, i):
+    """Squared distance ``[B, N]`` of every point to candidate i of its set."""
+    squared = jnp.zeros_like(points[0])
+    for column, candidate in zip(points, candidates, strict=True):
+        one = jax.lax.dynamic_index_in_dim(candidate, i, axis=1)
+        squared = squared + jnp.square(column - one)
+    return squared
+
+
+def _nearest(points, candidates):
     def step(i, state):
         smallest, index = state
-        squared = jnp.zeros_like(smallest)
-        for column, candidate in zip(points, candidates, strict=True):
-            one = jax.lax.dynamic_index_in_dim(candidate, i, axis)
-            squared = squared + jnp.square(column - one)
+        squared = _squared_to(points, candidates, i)
         nearer = squared < smallest
         return jnp.where(nearer, squared, smallest), jnp.where(nearer, i, index)
 
     shape, dtype = points[0].shape, points[0].dtype
     start = (jnp.full(shape, jnp.inf, dtype), jnp.zeros(shape, jnp.int32))
-    count = candidates[0].shape[axis]
+    count = candidates[0].shape[1]
     return jax.lax.fori_loop(0, count, step, start, unroll=min(UNROLL, count))[1]
+
+
+def _nearest_packed(points, candidates):
+    """The same for float32, distance and index in one 64-bit integer.
+
+    The bits of floats that are not negative are ordered as the floats are, and the
+    index below them decides ties: exact. With two arrays XLA computes every distance
+    twice, once for each.
+    """
+
+    def step(i, best):
+        squared = _squared_to(points, candidates, i)
+        bits = jax.lax.bitcast_convert_type(squared, jnp.int32)
+        bits = bits & 0x7FFFFFFF  # a NaN may be signed; it is never nearest
+        return jnp.minimum(best, bits.astype(jnp.int64) << 32 | i)
+
+    count = candidates[0].shape[1]
+    with jax.enable_x64(True):
+        best = jnp.full(points[0].shape, jnp.iinfo(jnp.int64).max)
+        best = jax.lax.fori_loop(0, count, step, best, unroll=min(UNROLL, count))
+        return best.astype(jnp.int32)  # the lower half
 
 
 def broadcast_argmin(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
@@ -74,6 +94,7 @@ def broadcast_argmin(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     squared = jnp.zeros((), x.dtype)
     for i in range(x.shape[-1]):
         squared = squared + jnp.square(x[:, :, None, i] - y[:, None, :, i])
+    squared = jnp.where(squared >= 0, squared, jnp.inf)  # argmin would choose a NaN
     xy_index = jnp.argmin(squared, axis=2)
     yx_index = jnp.argmin(squared, axis=1)
     return xy_index.astype(jnp.int32), yx_index.astype(jnp.int32)
