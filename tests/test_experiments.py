@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,19 +92,21 @@ def wait_for(condition, process, seconds=120):
 
 
 LONG = [SMOKE, "--train.num_epochs=40", "--train.save_seconds=0"]
+LONG_FLOW = [*FLOW, "--fit.num_epochs=40", "--fit.patience=40", "--fit.save_seconds=0"]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     run("train", *LONG, f"--workdir={folder}")
-    return (folder / "vae.npz").read_bytes()
+    run("fit_flow", *LONG_FLOW, f"--workdir={folder}")
+    return folder
 
 
-def test_kill_9_in_training_then_resume(whole, tmp_path):
-    metrics = tmp_path / "vae.metrics.jsonl"
+def kill_twice(arguments, metrics):
+    """SIGKILL when the log has 3 lines, and again at 15, then run to the end."""
     for lines in (3, 15):
-        process = start("train", *LONG, f"--workdir={tmp_path}")
+        process = start(*arguments)
         wait_for(
             lambda lines=lines: (
                 metrics.exists() and len(metrics.read_text().splitlines()) >= lines
@@ -112,8 +115,20 @@ def test_kill_9_in_training_then_resume(whole, tmp_path):
         )
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    run("train", *LONG, f"--workdir={tmp_path}")
-    assert (tmp_path / "vae.npz").read_bytes() == whole
+    run(*arguments)
+
+
+def test_kill_9_in_training_then_resume(whole, tmp_path):
+    arguments = ["train", *LONG, f"--workdir={tmp_path}"]
+    kill_twice(arguments, tmp_path / "vae.metrics.jsonl")
+    assert (tmp_path / "vae.npz").read_bytes() == (whole / "vae.npz").read_bytes()
+
+
+def test_kill_9_in_the_fit_of_the_flow_then_resume(whole, tmp_path):
+    shutil.copy(whole / "vae.npz", tmp_path)
+    arguments = ["fit_flow", *LONG_FLOW, f"--workdir={tmp_path}"]
+    kill_twice(arguments, tmp_path / "flow.metrics.jsonl")
+    assert (tmp_path / "flow.npz").read_bytes() == (whole / "flow.npz").read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -126,7 +141,7 @@ def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, number):
     assert "Go on with: python experiments/train.py" in log
     assert "Traceback" not in log
     run("train", *LONG, f"--workdir={tmp_path}")
-    assert (tmp_path / "vae.npz").read_bytes() == whole
+    assert (tmp_path / "vae.npz").read_bytes() == (whole / "vae.npz").read_bytes()
 
 
 def test_kill_9_in_writing_then_again(workdir, tmp_path):
