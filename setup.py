@@ -38,7 +38,7 @@ setup(
         "ott-jax>=0.5",
         "numpy>=2.0",
         "h5py>=3.11",
-        "absl-py>=2.1",
+        "absl-py>=2.3.1",
     ],
     extras_require={
         "plot": PLOT,

@@ -32,7 +32,7 @@ def read(
     num_particles: int,
     max_jets: int | None,
     jet_type: str,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> validation.Rows:
     """Reads the jets of one class from one file.
 
     Args:
@@ -43,7 +43,7 @@ def read(
         jet_type: class, one of ``validation.JET_TYPES``.
 
     Returns:
-        particles ``[J, N, 3]`` in GeV float32, mask ``[J, N]``; J may be 0.
+        The good rows; J may be 0.
 
     Raises:
         InputError: keys, names, shapes or types are wrong.
@@ -90,6 +90,16 @@ def _blocks(file, audit, max_jets, jet_type) -> Iterator[Block]:
         p = hdf5.read(features, start, stop, near)[wanted]
         p = p[..., np.subtract(xyz, near.start)]
         pt = np.hypot(p[..., 0], p[..., 1])
-        yield Block(rows[wanted], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
+        keep = np.ones(len(p), bool)
+        yield Block(rows[wanted], p, (p != 0).any(-1), pt, keep, _axis(p))
         if read == max_jets:
             return
+
+
+def _axis(p):
+    """``[n, 3]`` (pt, eta, phi) of the sums of the particles."""
+    px, py, pz = p.sum(axis=1, dtype=np.float64).T
+    pt = np.hypot(px, py)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta = np.where(pt > 0, np.arcsinh(pz / pt), 0)
+    return np.column_stack([pt, eta, np.arctan2(py, px)])

@@ -31,7 +31,7 @@ def read(
     num_particles: int,
     max_jets: int | None,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> validation.Rows:
     """Reads one file.
 
     Args:
@@ -43,7 +43,7 @@ def read(
             the azimuthal symmetry is exact.
 
     Returns:
-        particles ``[J, N, 3]`` in GeV float32, mask ``[J, N]``.
+        The good rows.
 
     Raises:
         InputError: keys, shapes or types are wrong.
@@ -124,4 +124,5 @@ def _block(audit, rows, p, jet, phi, check_sum) -> Block:
         angle = p[..., PHIREL] + np.asarray(phi, np.float64)[:, None]
         momenta = [pt * np.cos(angle), pt * np.sin(angle), pt * np.sinh(eta)]
         particles = np.stack(momenta, axis=-1).astype(np.float32)
-    return Block(rows, particles, mask, ptrel, keep)
+    axis = np.column_stack([jet[:, :2], phi])
+    return Block(rows, particles, mask, ptrel, keep, axis)

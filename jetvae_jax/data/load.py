@@ -24,11 +24,15 @@ class Loaded(NamedTuple):
         source: JSON-able facts: path, files, layout, jet_type, num_particles, jets,
             repaired, seed, units, generator (if the file says it) and fingerprint, the
             sha256 of the momenta and masks as loaded.
+        axis: ``[J, 3]`` (pt in GeV, eta, phi) of the jets as the file has them. A
+            JetNet file was made from all particles of a jet, of which it holds the
+            leading ones: the axis is that of all.
     """
 
     jets: Jets
     notes: tuple[str, ...]
     source: dict[str, Any]
+    axis: np.ndarray
 
 
 def load(
@@ -98,9 +102,8 @@ def load(
                 "particles, so they may hold the same jets; give one of them"
             )
         parts.append(jets)
-        left = None if left is None else left - len(jets[0])
-    particles = np.concatenate([p for p, _ in parts])
-    mask = np.concatenate([m for _, m in parts])
+        left = None if left is None else left - len(jets.mask)
+    particles, mask, axis = map(np.concatenate, zip(*parts, strict=True))
     if not len(particles):
         why = "no good jet is left" if repair else f"no jet of type {jet_type!r}"
         raise InputError(f"{spec}: {layout.KEY}: {why}; give another file or jet_type")
@@ -121,7 +124,7 @@ def load(
         "generator": generator,
         "fingerprint": fingerprint(particles, mask),
     }
-    return Loaded(Jets(particles, mask), tuple(notes), source)
+    return Loaded(Jets(particles, mask), tuple(notes), source, axis)
 
 
 def fingerprint(particles: np.ndarray, mask: np.ndarray) -> str:

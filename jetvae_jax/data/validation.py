@@ -31,6 +31,7 @@ class Block(NamedTuple):
         mask: ``[n, M]`` bool.
         pt: ``[n, M]`` what orders the particles, in any unit.
         keep: ``[n]`` bool, False for rows already found bad.
+        axis: ``[n, 3]`` (pt in GeV, eta, phi) of the jets as the file has them.
     """
 
     rows: np.ndarray
@@ -38,6 +39,21 @@ class Block(NamedTuple):
     mask: np.ndarray
     pt: np.ndarray
     keep: np.ndarray
+    axis: np.ndarray
+
+
+class Rows(NamedTuple):
+    """The good rows of one file.
+
+    Attributes:
+        particles: ``[J, N, 3]`` (px, py, pz) in GeV, float32.
+        mask: ``[J, N]`` bool.
+        axis: ``[J, 3]`` (pt in GeV, eta, phi) of the jets as the file has them.
+    """
+
+    particles: np.ndarray
+    mask: np.ndarray
+    axis: np.ndarray
 
 
 class Audit:
@@ -152,7 +168,7 @@ def assemble(
     num_particles: int,
     *,
     allow_empty: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Rows:
     """Checks, orders, cuts and joins the blocks of one file.
 
     Args:
@@ -163,9 +179,11 @@ def assemble(
         allow_empty: keep jets without particles.
 
     Returns:
-        particles ``[J, N, 3]`` float32 and mask ``[J, N]`` bool of the good rows.
+        The good rows, in the order of the file.
     """
-    parts, masks = [], []
+    parts = [np.zeros((0, num_particles, 3), np.float32)]
+    masks = [np.zeros((0, num_particles), bool)]
+    axes = [np.zeros((0, 3), np.float32)]
     unsorted = cut = 0
     width = num_particles
     for block in blocks:
@@ -187,6 +205,7 @@ def assemble(
         spare = max(0, num_particles - width)
         parts.append(np.pad(particles[:, :num_particles], ((0, 0), (0, spare), (0, 0))))
         masks.append(np.pad(mask[:, :num_particles], ((0, 0), (0, spare))))
+        axes.append(block.axis[keep].astype(np.float32))
     if unsorted:
         audit.notes.append(f"{audit.path}: {unsorted} jets sorted by descending pt")
     if cut:
@@ -197,12 +216,7 @@ def assemble(
         audit.notes.append(
             f"{audit.path}: padded from {width} to {num_particles} particles"
         )
-    if not parts:
-        return (
-            np.zeros((0, num_particles, 3), np.float32),
-            np.zeros((0, num_particles), bool),
-        )
-    return np.concatenate(parts), np.concatenate(masks)
+    return Rows(*map(np.concatenate, (parts, masks, axes)))
 
 
 def row_blocks(num_rows: int, size: int) -> Iterator[tuple[int, int]]:
