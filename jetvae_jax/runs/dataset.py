@@ -59,7 +59,8 @@ def load(config: DataConfig) -> Dataset:
     def take(rows):
         return jax.tree.map(lambda a: a[rows], loaded.jets)
 
-    return Dataset(take(parts.train), take(parts.valid), take(parts.test), *loaded[1:])
+    jets = map(take, (parts.train, parts.valid, parts.test))
+    return Dataset(*jets, loaded.notes, loaded.source)
 
 
 def load_same(config: DataConfig, source: dict) -> Dataset:
