@@ -10,7 +10,7 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (HERE / "jetvae_jax" / "__init__.py").read_text()
 ).group(1)
 
-PLOT = ["matplotlib>=3.8", "mplhep>=0.3.50"]
+PLOT = ["matplotlib>=3.9", "mplhep>=0.3.50"]
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.5",
