@@ -11,10 +11,10 @@ VERSION = re.search(
 ).group(1)
 
 PLOT = ["matplotlib>=3.9", "mplhep>=0.3.50"]
+FORMATS = ["pyarrow>=17", "uproot>=5.3", "awkward>=2.6"]
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.5",
-    "scipy>=1.11",
     "ruff>=0.6",
     "pyright>=1.1.380",
 ]
@@ -38,12 +38,15 @@ setup(
         "ott-jax>=0.5",
         "numpy>=2.0",
         "h5py>=3.11",
+        "scipy>=1.13",
+        "POT>=0.9.5",
         "absl-py>=2.3.1",
     ],
     extras_require={
         "plot": PLOT,
         "tensorboard": ["tensorboardX>=2.6"],
-        "test": PLOT + TEST,
+        "formats": [*FORMATS, "hdf5plugin>=4.4"],
+        "test": PLOT + TEST + FORMATS,
         "benchmark": ["torch>=2.5"],
     },
     classifiers=[

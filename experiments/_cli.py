@@ -50,7 +50,7 @@ def define_flags() -> None:
 def vae_run() -> runs.VAERun:
     """The VAE training that the flags describe."""
     return runs.VAERun(
-        data=config_flags.read("data", runs.DataConfig),
+        data=data_config(),
         scaling=config_flags.read("scaling", scaling.Config),
         model=FLAGS.model,
         model_config=config_flags.read(FLAGS.model, models.get(FLAGS.model).Config),
@@ -101,6 +101,11 @@ def generate_config(**changes) -> runs.GenerateConfig:
     return dataclasses.replace(config, **changes)
 
 
+def data_config() -> runs.DataConfig:
+    """Which jets, by the flags."""
+    return config_flags.read("data", runs.DataConfig)
+
+
 def evaluate_config() -> runs.EvaluateConfig:
     """How to evaluate, by the flags."""
     return config_flags.read("evaluate", runs.EvaluateConfig)
@@ -116,9 +121,9 @@ def stop_if_interrupted(signal_number: int) -> None:
         sys.exit(128 + signal_number)
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> None:
     """Parse the flags and run ``main``; a user's mistake ends in one line."""
-    define_flags()
+    define()
     for flag in own_flags():  # so that --help shows them
         FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     logging.set_verbosity(logging.INFO)

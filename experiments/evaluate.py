@@ -1,6 +1,12 @@
-"""Compare the jets in a workdir with the test jets: table, JSON, HTML report.
+r"""Compare jets with real jets: table, JSON, CSV, LaTeX, HTML report.
 
-python experiments/evaluate.py --workdir=runs/quickstart
+  python experiments/evaluate.py --workdir=runs/quickstart
+
+judges what generate.py left in the workdir against its test jets. Any files, of any
+generator, in any layout that can be read:
+
+  python experiments/evaluate.py --workdir=runs/mpgan \
+      --evaluate.real=g.hdf5 --evaluate.generated=mpgan.hdf5,epic_gan.hdf5
 """
 
 import _cli
@@ -9,8 +15,9 @@ from jetvae_jax import runs
 
 
 def main() -> None:
-    """Evaluate every generated file of the workdir."""
-    print(runs.evaluate(_cli.FLAGS.workdir, _cli.evaluate_config()))
+    """Evaluate the named files, or every generated file of the workdir."""
+    workdir = _cli.FLAGS.workdir
+    print(runs.evaluate(workdir, _cli.evaluate_config(), _cli.data_config()))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,23 @@ import pytest
 
 from jetvae_jax import metrics
 from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.observables import relative_mass, relative_particles
+from jetvae_jax.metrics.chunks import map_chunks
+from jetvae_jax.metrics.draws import over_batches
+from jetvae_jax.metrics.observables import relative, relative_mass
+from jetvae_jax.metrics.protocols import Draws, Extrapolation, Protocol
 from jetvae_jax.types import Jets
 
 KEY = jax.random.key(0)
-SMALL = metrics.Protocol("small", 200, 3, replace=False)
-BOOTSTRAP = metrics.Protocol("bootstrap", 300, 3, replace=True)
+FEW = Draws(200, 3, replace=False)
+BOOTSTRAP = Draws(300, 3)
+SMALL = Protocol(
+    "small",
+    w1=FEW,
+    cov_mmd=Draws(20, 2),
+    fpd=Extrapolation(50, 200, num_batches=3, num_sizes=4),
+    kpd=Draws(100, 3),
+)
+DRAWN_AGAIN = Protocol("drawn_again", w1=BOOTSTRAP, kpd=SMALL.kpd)
 
 
 def toy_jets(seed, num_jets=300, *, particles=12, spread=0.1):
@@ -27,13 +38,14 @@ def toy_jets(seed, num_jets=300, *, particles=12, spread=0.1):
 
 
 REAL, OTHER, WIDE = toy_jets(0), toy_jets(1), toy_jets(2, spread=0.3)
+R_REAL, R_OTHER, R_WIDE = map(relative, (REAL, OTHER, WIDE))
 
 
 @pytest.fixture(scope="module")
 def evaluation():
     candidates = {"same": REAL, "wide": WIDE}
     return metrics.evaluate(
-        KEY, REAL, candidates, truth=OTHER, protocols=(SMALL, BOOTSTRAP)
+        KEY, REAL, candidates, truth=OTHER, protocol=(SMALL, DRAWN_AGAIN)
     )
 
 
@@ -64,8 +76,8 @@ def test_particle_observables_hold_existing_particles_only():
     assert got["ptrel"].min() > 0
     assert np.abs(got["phirel"]).max() <= np.pi  # jets at the seam are wrapped
     # pt-weighted along the axis, ptrel sums to one by definition of the axis.
-    relative = np.asarray(relative_particles(REAL))
-    along = (relative[..., 0] * np.cos(relative[..., 2]) * REAL.mask).sum(axis=1)
+    ptrel, _, phirel = np.moveaxis(np.asarray(R_REAL.particles), -1, 0)
+    along = (ptrel * np.cos(phirel) * REAL.mask).sum(axis=1)
     np.testing.assert_allclose(along, 1, rtol=1e-5)
 
 
@@ -77,7 +89,7 @@ def test_relative_mass_is_the_mass_in_units_of_pt():
     jets = Jets(p.astype(np.float32), np.ones((40, 8), bool))
     observed = metrics.jet_observables(jets)
     np.testing.assert_allclose(
-        relative_mass(jets), observed["mass"] / observed["pt"], rtol=2e-3
+        relative_mass(relative(jets)), observed["mass"] / observed["pt"], rtol=2e-3
     )
 
 
@@ -91,65 +103,104 @@ def test_padding_does_not_matter():
             np.testing.assert_allclose(function(padded)[name], values, rtol=1e-5)
 
 
-@pytest.mark.parametrize("figure", [metrics.w1m, metrics.w1p])
+def test_relative_to_a_given_axis():
+    axis = np.float32([[500, 0.3, -3.0]] * len(REAL.mask))
+    got = relative(REAL, axis)
+    i, n = 3, REAL.mask[3].sum()
+    px, py, pz = REAL.particles[i, :n].astype(float).T
+    pt = np.hypot(px, py)
+    turn = np.arctan2(py, px) + 3.0
+    expected = [pt / 500, np.arcsinh(pz / pt) - 0.3, np.angle(np.exp(1j * turn))]
+    np.testing.assert_allclose(got.particles[i, :n].T, expected, rtol=1e-4, atol=1e-6)
+    assert not got.particles[i, n:].any()
+
+
+@pytest.mark.parametrize("size", [7, 50, 1000])
+def test_chunks_change_nothing(size):
+    def function(jets, scale):
+        return {"sum": jets.particles.sum((1, 2)) * scale, "n": jets.mask.sum(1)}
+
+    scale = np.arange(50, dtype=np.float32)
+    jets = jax.tree.map(lambda a: a[:50], REAL)
+    found = map_chunks(function, jets, scale, size=size)
+    for name, values in function(jets, scale).items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5)
+        assert isinstance(found[name], np.ndarray)
+
+
+def test_draws_are_fair_and_as_many_as_asked():
+    seen = []
+
+    def distance(i, j):
+        seen.append((i, j))
+        return 0.0
+
+    over_batches(KEY, distance, 40, 50, Draws(30, 200, replace=False))
+    over_batches(KEY, distance, 40, 50, Draws(30, 200))
+    for i, j in seen[:200]:
+        assert len(i) == len(j) == 30 == len(set(i.tolist())) == len(set(j.tolist()))
+    for rows in (seen[:200], seen[200:]):
+        counts = np.bincount(np.concatenate([i for i, _ in rows]), minlength=40)
+        # Each of 40 jets is drawn 150 times on average: 5 deviations of 12.2.
+        assert len(counts) == 40 and np.abs(counts - 150).max() < 61
+    assert any(len(set(i.tolist())) < 30 for i, _ in seen[200:])
+
+
+@pytest.mark.parametrize("figure", [metrics.w1m, metrics.w1p, metrics.w1efp])
 def test_same_key_same_number(figure):
-    first = figure(KEY, REAL, WIDE, protocol=SMALL)
-    assert first == figure(KEY, REAL, WIDE, protocol=SMALL)
-    other = figure(jax.random.key(1), REAL, WIDE, protocol=SMALL)
-    assert other["mean"] != first["mean"]
-    assert first["std"] > 0
+    first = figure(KEY, R_REAL, R_WIDE, draws=FEW)
+    assert first == figure(KEY, R_REAL, R_WIDE, draws=FEW)
+    other = figure(jax.random.key(1), R_REAL, R_WIDE, draws=FEW)
+    assert other["value"] != first["value"]
+    assert first["error"] > 0
 
 
-@pytest.mark.parametrize("figure", [metrics.w1m, metrics.w1p])
+@pytest.mark.parametrize("figure", [metrics.w1m, metrics.w1p, metrics.w1efp])
 def test_two_halves_score_far_below_a_wrong_shape(figure):
-    floor = figure(KEY, REAL, OTHER, protocol=SMALL)["mean"]
-    wrong = figure(KEY, REAL, WIDE, protocol=SMALL)["mean"]
+    floor = figure(KEY, R_REAL, R_OTHER, draws=FEW)["value"]
+    wrong = figure(KEY, R_REAL, R_WIDE, draws=FEW)["value"]
     assert 0 < floor < 0.2 * wrong
 
 
 @pytest.mark.parametrize("figure", [metrics.w1m, metrics.w1p])
 def test_floor_falls_with_the_number_of_jets(figure):
     # As one over the root of the number: a factor of 6 here, noise aside.
-    a, b = toy_jets(3, 4000, particles=30), toy_jets(4, 4000, particles=30)
+    a, b = (relative(toy_jets(seed, 4000, particles=30)) for seed in (3, 4))
     few, many = (
-        figure(KEY, a, b, protocol=metrics.Protocol("", n, 5, replace=False))["mean"]
+        figure(KEY, a, b, draws=Draws(n, 5, replace=False))["value"]
         for n in (100, 4000)
     )
     assert 0 < many < 0.4 * few
 
 
 def test_without_replacement_the_whole_sample_is_one_draw():
-    protocol = metrics.Protocol("all", 300, 2, replace=False)
-    result = metrics.w1m(KEY, REAL, REAL, protocol=protocol)
-    assert result["mean"] == result["std"] == 0
+    result = metrics.w1m(KEY, R_REAL, R_REAL, draws=Draws(300, 2, replace=False))
+    assert result["value"] == result["error"] == 0
     assert result["replaced"] is False
 
 
 def test_too_few_jets_are_drawn_with_replacement_and_said_so():
-    result = metrics.w1m(KEY, REAL, OTHER, protocol=metrics.MPGAN_10K)
+    result = metrics.w1m(KEY, R_REAL, R_OTHER, draws=metrics.MPGAN_10K.w1)
     assert result["replaced"] is True
     assert (result["num_jets"], result["num_batches"]) == (10_000, 5)
-    assert metrics.w1m(KEY, REAL, OTHER, protocol=BOOTSTRAP)["replaced"] is True
+    assert metrics.w1m(KEY, R_REAL, R_OTHER, draws=BOOTSTRAP)["replaced"] is True
 
 
 def test_w1p_is_the_mean_of_the_features():
-    protocol = metrics.Protocol("all", 300, 1, replace=False)
     x, y = metrics.particle_observables(REAL), metrics.particle_observables(WIDE)
     names = ("ptrel", "etarel", "phirel")
     expected = np.mean([metrics.wasserstein_1d(x[n], y[n]) for n in names])
-    got = metrics.w1p(KEY, REAL, WIDE, protocol=protocol)
-    assert got["mean"] == pytest.approx(expected, rel=1e-5)
+    got = metrics.w1p(KEY, R_REAL, R_WIDE, draws=Draws(300, 1, replace=False))
+    assert got["value"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_evaluation_goes_through_json(evaluation):
     text = json.dumps(evaluation, allow_nan=False)
     assert json.loads(text) == evaluation
     assert evaluation["jets"] == 300
-    assert evaluation["protocols"]["small"] == {
-        "num_jets": 200,
-        "num_batches": 3,
-        "replace": False,
-    }
+    small = evaluation["protocols"]["small"]
+    assert small["w1"] == {"num_jets": 200, "num_batches": 3, "replace": False}
+    assert small["fpnd"] is None and small["fpd"]["max_jets"] == 200
     assert evaluation["binnings"]["jet"]["mass"]["high"] == 400
     assert evaluation["key"] == [0, 0]
 
@@ -158,18 +209,60 @@ def test_identical_jets_score_zero(evaluation):
     same = evaluation["candidates"]["same"]
     for level in ("jet", "particle"):
         for figures in same[level].values():
-            for name in ("emd", "emd_normalised", "bin_height_w1", "w1"):
+            for name in ("emd", "emd_normalised", "bin_height_w1", "w1", "ks"):
                 assert figures[name] == 0
             assert figures["outside_fraction"] == figures["outside_fraction_real"]
     assert same["emd_normalised_sum"] == same["bin_height_w1_sum"] == 0
+    assert same["correlations"]["spearman"]["frobenius"] == 0
 
 
 def test_the_floor_lies_below_a_wrong_candidate(evaluation):
     floor, wide = evaluation["floor"], evaluation["candidates"]["wide"]
     assert 0 < floor["emd_normalised_sum"] < wide["emd_normalised_sum"]
     assert floor["jet"]["mass"]["w1"] < 0.2 * wide["jet"]["mass"]["w1"]
-    for protocol in ("small", "bootstrap"):
-        assert floor["w1m"][protocol]["mean"] < wide["w1m"][protocol]["mean"]
+    assert set(wide["protocols"]["drawn_again"]) == {"w1m", "w1p", "w1efp", "kpd"}
+    for protocol, figures in wide["protocols"].items():
+        for name in set(figures) - {"cov"}:
+            best = floor["protocols"][protocol][name]
+            assert best["value"] < figures[name]["value"], (protocol, name)
+    assert floor["protocols"]["small"]["cov"]["value"] > 0.3
+    assert floor["correlations"]["pearson"]["largest"] < 0.3
+
+
+def test_protocols_that_draw_alike_share_the_figure(evaluation):
+    shared = [p["kpd"] for p in evaluation["candidates"]["wide"]["protocols"].values()]
+    assert shared[0] == shared[1]
+
+
+def test_axes_of_the_files_are_used_if_given():
+    axes = {name: np.float32([[1000, 0, 0]] * 300) for name in ("real", "jets")}
+    result = metrics.evaluate(KEY, REAL, WIDE, protocol=SMALL, axes=axes)
+    assert result["axis"] == "given" and list(result["candidates"]) == ["jets"]
+    expected = metrics.w1m(
+        jax.random.fold_in(jax.random.fold_in(KEY, 0), 0),
+        relative(REAL, axes["real"]),
+        relative(WIDE, axes["jets"]),
+        draws=FEW,
+    )
+    assert result["candidates"]["jets"]["protocols"]["small"]["w1m"] == expected
+
+
+def test_without_a_key_the_seed_of_the_protocol_draws():
+    expected = metrics.evaluate(jax.random.key(42), REAL, WIDE, protocol=SMALL)
+    assert metrics.evaluate(None, REAL, WIDE, protocol=SMALL) == expected
+
+
+def test_fpnd_and_the_classifier_are_asked_for():
+    result = metrics.evaluate(
+        KEY,
+        REAL,
+        WIDE,
+        protocol=Protocol("p", fpnd=120),
+        fpnd=lambda jets: float(len(jets.mask)),
+        classify=True,
+    )["candidates"]["jets"]
+    assert result["protocols"]["p"]["fpnd"] == {"value": 120.0, "num_jets": 120}
+    assert result["c2st"]["auc"] > 0.8
 
 
 def test_sums_are_over_the_five_published_observables(evaluation):
@@ -184,15 +277,15 @@ def test_sums_are_over_the_five_published_observables(evaluation):
 
 def test_samples_are_cut_to_the_common_number():
     result = metrics.evaluate(
-        KEY, REAL, {"few": toy_jets(5, 120)}, truth=OTHER, protocols=(SMALL,)
+        KEY, REAL, {"few": toy_jets(5, 120)}, truth=OTHER, protocol=SMALL
     )
     assert result["jets"] == 120
     assert result["jets_given"] == {"real": 300, "truth": 300, "few": 120}
-    assert result["floor"]["w1m"]["small"]["replaced"] is True
+    assert result["floor"]["protocols"]["small"]["w1m"]["replaced"] is True
 
 
 def test_without_truth_there_is_no_floor():
-    result = metrics.evaluate(KEY, REAL, {"wide": WIDE}, protocols=())
+    result = metrics.evaluate(KEY, REAL, {"wide": WIDE}, protocol=())
     assert result["floor"] is None
     assert "No floor" in metrics.table(result)
 
@@ -210,6 +303,15 @@ def test_samples_without_particles_are_refused():
         metrics.evaluate(KEY, REAL, {"prior": empty})
     with pytest.raises(InputError, match="'real': no particles in 0 jets"):
         metrics.evaluate(KEY, toy_jets(0, 0), {"wide": WIDE})
+    with pytest.raises(InputError, match="'one' holds a single jet"):
+        metrics.evaluate(KEY, REAL, {"one": toy_jets(0, 1)})
+
+
+def test_identical_jets_in_a_sample_are_no_error():
+    same = jax.tree.map(lambda a: np.repeat(a[:1], 250, axis=0), REAL)
+    result = metrics.evaluate(KEY, REAL, same, truth=same, protocol=SMALL)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["candidates"]["jets"]["protocols"]["small"]["cov"]["value"] < 0.1
 
 
 def test_table_shows_each_figure_beside_its_floor(evaluation):

@@ -6,13 +6,27 @@ import sys
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
 from jetvae_jax import metrics, report
-from jetvae_jax.report import curves, images, latents, style
+from jetvae_jax.metrics import leaderboard
+from jetvae_jax.metrics.binning import Binning
+from jetvae_jax.metrics.protocols import Draws, Protocol
+from jetvae_jax.report import (
+    correlations,
+    curves,
+    distributions,
+    images,
+    latents,
+    pulls,
+    style,
+    tables,
+)
+from jetvae_jax.report import leaderboard as board
 from jetvae_jax.types import Jets
 
 PNG = b"\x89PNG\r\n\x1a\n"
-SMALL = metrics.Protocol("small", 50, 2, replace=False)
+SMALL = Protocol("small", w1=Draws(50, 2, replace=False))
 HISTORY = [
     {"epoch": i, "train/loss": 9.0 / i, "valid/loss": 9.5 / i, "train/kl": 1.0 * i}
     for i in range(1, 4)
@@ -31,7 +45,7 @@ def jets(seed, num_jets=80):
 def written(tmp_path_factory):
     samples = {"reconstruction": jets(1), "prior": jets(2, 60), "flow": jets(3)}
     evaluation = metrics.evaluate(
-        jax.random.key(0), jets(0), samples, truth=jets(4), protocols=(SMALL,)
+        jax.random.key(0), jets(0), samples, truth=jets(4), protocol=SMALL
     )
     z = np.random.default_rng(0).normal(size=(100, 3))
     path = tmp_path_factory.mktemp("run") / "report.html"
@@ -43,6 +57,8 @@ def written(tmp_path_factory):
         samples={"input": jets(0), **samples},
         history={"vae": HISTORY, "flow": HISTORY[:1]},
         latents={"posterior": z, "flow": z[:50]},
+        trained_on=frozenset({"mass", "pt"}),
+        leaderboard=("g", 30),
     )
     assert returned == path
     return path
@@ -69,7 +85,8 @@ def test_images_decode_and_stand_beside_the_page(written):
     names = {path.stem for path in folder.iterdir()}
     assert names == {
         "jets", "particles", "images", "single_jets", "latents", "curves_vae",
-        "curves_flow",
+        "curves_flow", "correlations_pearson", "correlations_spearman",
+        "pulls_reconstruction", "pulls_prior", "pulls_flow",
     }  # fmt: skip
     assert {path.read_bytes() for path in folder.iterdir()} == set(found)
     assert not list(written.parent.rglob("*.part"))
@@ -80,7 +97,7 @@ def test_headline_stands_beside_floor_and_published_figures(written):
     assert "a run of &lt;x&gt;" in page
     assert "first &amp; last" in page
     assert "floor" in page
-    assert page.count("published (talk 2022), different data") == 4
+    assert page.count("published, talk 2022") == 4
     for value in ("0.0061", "0.0040", "0.0027", "0.0018", "0.0022", "0.0013"):
         assert f"<td>{value}</td>" in page
 
@@ -159,3 +176,266 @@ def test_importing_the_report_loads_no_matplotlib():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "False"
+
+
+def test_what_the_loss_held_is_marked_and_nothing_else(written):
+    page = written.read_text()
+    rows = re.findall(
+        r'<th scope="(?:row|col)">([^<]*) <span class="badge trained">', page
+    )
+    assert {"mass", "pt", "EMD mass [GeV]\N{NBSP}↓", "W1M [10⁻³]\N{NBSP}↓"} <= set(rows)
+    assert not {"energy", "eta", "phi", "multiplicity"} & set(rows)
+    assert "training enforced: mass, pt." in page
+    badges = [
+        text.get_text()
+        for axis in distributions.jets(
+            {"input": VALUES, "prior": VALUES}, trained_on={"mass"}
+        ).axes
+        for text in axis.texts
+    ]
+    assert badges == [style.TRAINED]
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_a_training_nothing_is_marked(tmp_path):
+    samples = {"input": jets(0), "other": jets(1)}
+    path = report.write(tmp_path / "r.html", title="two files", samples=samples)
+    page = path.read_text()
+    assert style.TRAINED not in page
+    assert "other: worst-agreeing bins first" in page
+    assert "Training" not in page
+
+
+VALUES = {
+    "mass": np.random.default_rng(0).normal(100, 20, 400),
+    "energy": np.random.default_rng(1).normal(1000, 100, 400),
+}
+
+
+def test_pulls_are_standard_normal_for_equal_distributions():
+    rng = np.random.default_rng(0)
+    bins = Binning("mass", 20, -2.0, 2.0)
+    found = [
+        pulls.compare(rng.normal(size=3000), rng.normal(size=1000), bins)
+        for _ in range(200)
+    ]
+    values = np.concatenate([few.values for few in found])
+    assert values.mean() == pytest.approx(0, abs=0.1)
+    chi2, ndf = (np.array([getattr(f, n) for f in found]) for n in ("chi2", "ndf"))
+    assert ndf.min() > 5
+    error = np.sqrt(2 / ndf.sum())
+    assert chi2.sum() / ndf.sum() == pytest.approx(1, abs=4 * error)
+
+
+def test_chi2_is_that_of_the_contingency_table():
+    rng = np.random.default_rng(1)
+    real, other = rng.normal(size=500), rng.normal(0.8, 1, 300)
+    found = pulls.compare(real, other, Binning("x", 30, -2.0, 2.0))
+    counts = np.stack([found.real, found.generated])
+    expected = stats.chi2_contingency(counts, correction=False)
+    assert found.chi2 == pytest.approx(expected.statistic)
+    assert found.ndf == expected.dof
+    # Positive where too many are generated: on the right.
+    assert found.values[-1] > 0 > found.values[0]
+
+
+def test_pulls_count_every_finite_value_and_join_thin_bins():
+    real = np.array([0.5] * 30 + [7.0] * 3 + [-99.0, np.nan])
+    other = np.array([1.5] * 25 + [1e9])
+    found = pulls.compare(real, other, Binning("x", 10, 0.0, 10.0))
+    assert (found.num_real, found.num_generated) == (34, 26)
+    assert np.min(found.real + found.generated) >= 10
+    assert found.edges[[0, -1]].tolist() == [0, 10]
+    assert np.isfinite(found.values).all()
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+def test_pulls_of_almost_nothing_are_zero(size):
+    found = pulls.compare(np.ones(size), np.ones(1), Binning("x", 10, 0.0, 10.0))
+    assert found.values.tolist() == [0]
+    assert found.ndf == 0
+
+
+def test_worst_bins_come_first_with_their_ranges():
+    rng = np.random.default_rng(2)
+    real = {"mass": rng.uniform(0, 10, 2000), "eta": rng.uniform(0, 10, 2000)}
+    other = {"mass": rng.uniform(0, 10, 2000), "eta": np.full(2000, 5.5)}
+    bins = {name: Binning(name, 10, 0.0, 10.0, "GeV") for name in real}
+    found = {name: pulls.compare(real[name], other[name], bins[name]) for name in real}
+    html = pulls.worst(found, {"eta": "GeV"}, trained_on={"mass"})
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", html)
+    assert len(rows) == pulls.WORST
+    sizes = [abs(float(re.findall(r"<td>([+-][\d.]+)</td>", row)[0])) for row in rows]
+    assert sizes == sorted(sizes, reverse=True)
+    assert rows[0].startswith("eta</th><td>5 to 6 GeV</td>")
+    assert "100.00 ± 0.00 %" in rows[0]
+    assert "badge trained" in rows[-1] and "badge" not in rows[0]
+    ends = " ".join(rows)
+    assert "≥ 9 GeV" in ends and "&lt; 1 GeV" in ends
+
+
+def test_correlations_stand_side_by_side_and_mark_real_differences():
+    real = np.array([[1.0, 0.2], [0.2, 1.0]])
+    near, far = real.copy(), real.copy()
+    near[0, 1] = near[1, 0] = 0.22
+    far[0, 1] = far[1, 0] = -0.5
+    drawn = correlations.figure(
+        {"input": real, "near": near, "far": far},
+        ["mass", "pt"],
+        sizes={"input": 1000, "near": 1000, "far": 1000},
+        trained_on={"pt"},
+    )
+    titles = [axis.get_title() for axis in drawn.axes][:6]
+    assert titles == [
+        *("input", "near", "near - input"),
+        *("input", "far", "far - input"),
+    ]
+    bold = [
+        [t.get_text() for t in axis.texts if t.get_fontweight() == "bold"]
+        for axis in drawn.axes[:6]
+    ]
+    assert bold == [[], [], [], [], [], ["-.70", "-.70"]]
+    labels = [t.get_text() for t in drawn.axes[0].get_yticklabels()]
+    assert labels == ["mass", "pt*"]
+
+
+def test_error_of_a_correlation_is_that_of_repeated_samples():
+    rng = np.random.default_rng(3)
+    covariance = [[1, 0.6], [0.6, 1]]
+    found = [
+        np.corrcoef(rng.multivariate_normal([0, 0], covariance, 200).T)
+        for _ in range(500)
+    ]
+    expected = correlations.error(np.array(covariance), 200)[0, 1]
+    assert np.std(found, axis=0)[0, 1] == pytest.approx(expected, rel=0.15)
+
+
+def test_undefined_correlations_and_a_single_sample_are_drawn():
+    matrix = np.array([[1.0, np.nan], [np.nan, 1.0]])
+    for others in ({}, {"other": matrix}):
+        drawn = correlations.figure(
+            {"input": matrix, **others}, ["a", "b"], sizes={"input": 1, "other": 1}
+        )
+        assert style.png(drawn).startswith(PNG)
+
+
+def test_leaderboard_has_measured_rows_first_and_published_ones_with_source(written):
+    page = written.read_text()
+    start = page.index("<h2>Leaderboard</h2>")
+    part = page[start : page.index("<h2>", start + 5)]
+    assert part.index("Measured here") < part.index("arXiv:2106.11535")
+    measured, published = part.count(">measured<"), part.count(">published<")
+    assert measured == 4
+    assert published == len(leaderboard.published("g", 30))
+    row = re.search(r"<tr[^>]*><th scope=\"row\">MPGAN \(MP-MP\).*?</tr>", part)
+    assert row is not None
+    cells = re.findall(r"<td>(.*?)</td>", row[0])
+    dash = tables.MISSING
+    assert cells == [
+        *("0.7 ± 0.2", "0.9 ± 0.3", "0.7 ± 0.2", "0.12", dash, dash, "0.56", "0.037")
+    ]
+    assert "W1: 10,000 jets x 5" in part
+    assert "quoted by a third party" in part
+    assert "Protocols and data sets differ" in part
+
+
+def test_leaderboard_of_an_unknown_class_holds_what_was_measured():
+    entry = leaderboard.measured("<ours>", "w", {"fpnd": 0.5}, protocol="all")
+    html = board.table([entry], "w", 30)
+    assert "&lt;ours&gt;" in html
+    assert "published" not in html
+    assert "No published figures" in board.note("w", 30)
+
+
+def test_numbers_carry_the_digits_of_their_error():
+    assert tables.with_error(0.71234, 0.0123) == "0.712 ± 0.012"
+    assert tables.with_error(123.4, 11.0) == "123 ± 11"
+    assert tables.with_error(0.5, 0.0) == "0.5000 ± 0.0000"
+    assert tables.with_error(0.123456) == "0.123"
+    assert tables.with_error(1.0, float("nan")) == "1"
+
+
+LONG = "<b>a run</b> with $x_{1}$ and a name that is much longer than any column"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Figures without layout and in few pixels: most of the time goes there."""
+
+    def png(figure):
+        figure.set_layout_engine("none")
+        figure.set_dpi(20)
+        figure.canvas.draw()
+        return PNG
+
+    monkeypatch.setattr(style, "png", png)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("num_jets", [1, 40])
+def test_five_candidates_with_any_names_and_few_jets(tmp_path, num_jets):
+    names = [LONG + " 1", LONG + " 2", "_hidden", "prior", "ghi/jkl"]
+    samples = {name: jets(i, num_jets) for i, name in enumerate(names, start=1)}
+    path = report.write(
+        tmp_path / "r.html",
+        title=LONG,
+        summary={LONG: LONG},
+        samples={"input": jets(0, num_jets), **samples},
+        trained_on={"mass", "<i>"},
+    )
+    page = path.read_text()
+    assert "<b>" not in page and "<i>" not in page
+    assert page.count("worst-agreeing bins first") == 5
+    found = list((tmp_path / "figures").glob("pulls_*.png"))
+    assert len(found) == 5
+
+
+@pytest.mark.usefixtures("quick")
+def test_identical_jets_and_further_observables(tmp_path):
+    one = jets(0, 1)
+    same = Jets(np.repeat(one.particles, 30, axis=0), np.repeat(one.mask, 30, axis=0))
+    extra = {"mass": np.full(30, 90.0), "tau21": np.zeros(30), "<odd>": np.arange(30.0)}
+    path = report.write(
+        tmp_path / "r.html",
+        title="same",
+        samples={"input": same, "other": same},
+        observables={"input": extra, "other": extra},
+    )
+    page = path.read_text()
+    assert "<odd>" not in page
+    assert "&lt;odd&gt;" in page
+    with pytest.raises(ValueError, match=r"\['input'\].*\['input', 'other'\]"):
+        report.write(
+            tmp_path / "r.html",
+            title="",
+            samples={"input": same, "other": same},
+            observables={"input": extra},
+        )
+
+
+def test_names_in_figures_are_short_plain_and_shown():
+    assert style.plain("flow") == "flow"
+    assert len(style.plain("x" * 100)) < 30
+    assert style.plain("x" * 50 + "1") != style.plain("x" * 50 + "2")
+    assert style.plain("a$b$") == r"a\$b\$"
+    assert not style.plain("_a").startswith("_")
+
+
+def test_many_samples_differ_in_colour_or_dash():
+    lines = style.lines([f"run {i}" for i in range(12)])
+    looks = {(line["color"], line["linestyle"]) for line in lines.values()}
+    assert len(looks) == 12
+    assert len({line["color"] for line in list(lines.values())[:5]}) == 5
+
+
+def test_ratio_panels_hold_the_error_of_the_real_sample():
+    rng = np.random.default_rng(0)
+    real = {"mass": rng.normal(200, 40, 3000)}
+    drawn = distributions.jets({"input": real, "other": real})
+    lower = drawn.axes[3]
+    band = next(p for p in lower.patches if p.get_facecolor()[:3] == (0.8, 0.8, 0.8))
+    values, edges, baseline = band.get_data()
+    counts, _ = np.histogram(real["mass"], edges)
+    well = counts >= 10
+    assert np.allclose((values - 1)[well], 1 / np.sqrt(counts[well]))
+    assert np.allclose((1 - baseline)[well], 1 / np.sqrt(counts[well]))

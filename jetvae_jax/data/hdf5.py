@@ -124,7 +124,7 @@ def dataset(file: h5py.File, key: str, shape: tuple[int | None, ...]) -> h5py.Da
     name = f"{file.filename}: {key}"
     with guarded(file.filename, key):
         claimed, kind = data.shape or (), data.dtype.kind
-    if kind not in "fiu":
+    if kind not in "fiub":
         raise InputError(f"{name}: dtype is {data.dtype}, expected real numbers")
     if len(claimed) != len(shape) or any(
         want is not None and have != want

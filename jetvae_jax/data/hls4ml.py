@@ -25,33 +25,6 @@ def is_layout(keys: list[str]) -> bool:
     return KEY in keys or "jetFeatureNames" in keys
 
 
-def read(
-    file: h5py.File,
-    audit: Audit,
-    *,
-    num_particles: int,
-    max_jets: int | None,
-    jet_type: str,
-) -> validation.Rows:
-    """Reads the jets of one class from one file.
-
-    Args:
-        file: an open file.
-        audit: collects what is wrong.
-        num_particles: N.
-        max_jets: jets of the class to read, from the first; None for all.
-        jet_type: class, one of ``validation.JET_TYPES``.
-
-    Returns:
-        The good rows; J may be 0.
-
-    Raises:
-        InputError: keys, names, shapes or types are wrong.
-    """
-    blocks = _blocks(file, audit, max_jets, jet_type)
-    return validation.assemble(blocks, audit, KEY, num_particles)
-
-
 def _columns(file: h5py.File, key: str, wanted: tuple[str, ...], width: int):
     """Positions of the wanted names; width is that of the data they describe."""
     found = hdf5.names(file, key)
@@ -64,7 +37,20 @@ def _columns(file: h5py.File, key: str, wanted: tuple[str, ...], width: int):
     return [found.index(name) for name in wanted]
 
 
-def _blocks(file, audit, max_jets, jet_type) -> Iterator[Block]:
+def blocks(
+    file: h5py.File, audit: Audit, max_jets: int | None, jet_type: str
+) -> Iterator[Block]:
+    """Reads the jets of one class from one file, some rows at a time.
+
+    Args:
+        file: an open file.
+        audit: collects what is wrong.
+        max_jets: jets of the class to read, from the first; None for all.
+        jet_type: class, one of ``validation.JET_TYPES``.
+
+    Raises:
+        InputError: keys, names, shapes or types are wrong.
+    """
     features = hdf5.dataset(file, KEY, (None, None, None))
     total = features.shape[0]
     jets = hdf5.dataset(file, JETS, (total, None))
@@ -90,16 +76,6 @@ def _blocks(file, audit, max_jets, jet_type) -> Iterator[Block]:
         p = hdf5.read(features, start, stop, near)[wanted]
         p = p[..., np.subtract(xyz, near.start)]
         pt = np.hypot(p[..., 0], p[..., 1])
-        keep = np.ones(len(p), bool)
-        yield Block(rows[wanted], p, (p != 0).any(-1), pt, keep, _axis(p))
+        yield Block(rows[wanted], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
         if read == max_jets:
             return
-
-
-def _axis(p):
-    """``[n, 3]`` (pt, eta, phi) of the sums of the particles."""
-    px, py, pz = p.sum(axis=1, dtype=np.float64).T
-    pt = np.hypot(px, py)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        eta = np.where(pt > 0, np.arcsinh(pz / pt), 0)
-    return np.column_stack([pt, eta, np.arctan2(py, px)])

@@ -24,44 +24,34 @@ def is_layout(keys: list[str]) -> bool:
     return KEY in keys or JETS in keys
 
 
-def read(
-    file: h5py.File,
-    audit: Audit,
-    *,
-    num_particles: int,
-    max_jets: int | None,
-    rng: np.random.Generator,
-) -> validation.Rows:
-    """Reads one file.
-
-    Args:
-        file: an open file.
-        audit: collects what is wrong.
-        num_particles: N.
-        max_jets: rows to read, from the first; None for all.
-        rng: draws phi of the jets, uniform in [-pi, pi), where the file has none:
-            the azimuthal symmetry is exact.
-
-    Returns:
-        The good rows.
-
-    Raises:
-        InputError: keys, shapes or types are wrong.
-    """
-    # A file of generated jets says how many are empty; what a model made is read
-    # as it is, however unlike a jet.
-    generated = is_generated(file)
-    blocks = _blocks(file, audit, max_jets, rng, check_sum=not generated)
-    return validation.assemble(blocks, audit, KEY, num_particles, allow_empty=generated)
-
-
 def is_generated(file: h5py.File) -> bool:
     """Whether :class:`~jetvae_jax.data.writer.JetNetWriter` wrote the file."""
     with hdf5.guarded(file.filename, "its attributes"):
         return "empty_jets" in file.attrs
 
 
-def _blocks(file, audit, max_jets, rng, check_sum) -> Iterator[Block]:
+def blocks(
+    file: h5py.File,
+    audit: Audit,
+    max_jets: int | None,
+    rng: np.random.Generator,
+    *,
+    check_sum: bool,
+) -> Iterator[Block]:
+    """Reads one file, some rows at a time.
+
+    Args:
+        file: an open file.
+        audit: collects what is wrong.
+        max_jets: rows to read, from the first; None for all.
+        rng: draws phi of the jets, uniform in [-pi, pi), where the file has none:
+            the azimuthal symmetry is exact.
+        check_sum: whether ptrel must sum to about one, as it does unless a model made
+            the jets.
+
+    Raises:
+        InputError: keys, shapes or types are wrong.
+    """
     features = hdf5.dataset(file, KEY, (None, None, None))
     total, _, columns = features.shape
     if columns not in (3, 4):

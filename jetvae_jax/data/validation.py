@@ -31,7 +31,8 @@ class Block(NamedTuple):
         mask: ``[n, M]`` bool.
         pt: ``[n, M]`` what orders the particles, in any unit.
         keep: ``[n]`` bool, False for rows already found bad.
-        axis: ``[n, 3]`` (pt in GeV, eta, phi) of the jets as the file has them.
+        axis: ``[n, 3]`` (pt in GeV, eta, phi) of the jets as the file has them, or
+            None if it does not have them.
     """
 
     rows: np.ndarray
@@ -39,7 +40,7 @@ class Block(NamedTuple):
     mask: np.ndarray
     pt: np.ndarray
     keep: np.ndarray
-    axis: np.ndarray
+    axis: np.ndarray | None = None
 
 
 class Rows(NamedTuple):
@@ -48,12 +49,13 @@ class Rows(NamedTuple):
     Attributes:
         particles: ``[J, N, 3]`` (px, py, pz) in GeV, float32.
         mask: ``[J, N]`` bool.
-        axis: ``[J, 3]`` (pt in GeV, eta, phi) of the jets as the file has them.
+        axis: ``[J, 3]`` (pt in GeV, eta, phi) of the jets as the file has them, or
+            None if it does not have them.
     """
 
     particles: np.ndarray
     mask: np.ndarray
-    axis: np.ndarray
+    axis: np.ndarray | None
 
 
 class Audit:
@@ -205,7 +207,8 @@ def assemble(
         spare = max(0, num_particles - width)
         parts.append(np.pad(particles[:, :num_particles], ((0, 0), (0, spare), (0, 0))))
         masks.append(np.pad(mask[:, :num_particles], ((0, 0), (0, spare))))
-        axes.append(block.axis[keep].astype(np.float32))
+        if block.axis is not None:
+            axes.append(block.axis[keep].astype(np.float32))
     if unsorted:
         audit.notes.append(f"{audit.path}: {unsorted} jets sorted by descending pt")
     if cut:
@@ -216,7 +219,8 @@ def assemble(
         audit.notes.append(
             f"{audit.path}: padded from {width} to {num_particles} particles"
         )
-    return Rows(*map(np.concatenate, (parts, masks, axes)))
+    particles, mask, axis = map(np.concatenate, (parts, masks, axes))
+    return Rows(particles, mask, axis if len(axis) == len(mask) else None)
 
 
 def row_blocks(num_rows: int, size: int) -> Iterator[tuple[int, int]]:

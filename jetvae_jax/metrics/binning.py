@@ -43,7 +43,17 @@ energy of forward jets are not, so the outside fraction is always reported."""
 MULTIPLICITY = Binning("multiplicity", 151, -0.5, 150.5, "particles")
 """One bin for each number of particles a JetNet jet can have."""
 
-JETS = (*PAPER_JETS, MULTIPLICITY)
+SUBSTRUCTURE = (
+    Binning("tau21", 100, 0.0, 1.4),
+    Binning("tau32", 100, 0.0, 1.4),
+    Binning("c2", 100, 0.0, 0.25),
+    Binning("d2", 100, 0.0, 20.0),
+    Binning("width", 100, 0.0, 0.3),
+    Binning("ptd", 100, 0.0, 1.0),
+)
+"""Ranges chosen here: they hold more than 99.8 % of gluon and of top jets of 1 TeV."""
+
+JETS = (*PAPER_JETS, MULTIPLICITY, *SUBSTRUCTURE)
 
 PARTICLES = (
     Binning("px", 100, -500.0, 500.0, "GeV"),

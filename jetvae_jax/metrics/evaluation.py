@@ -1,38 +1,38 @@
 """All figures of generated jets, each with the floor that real jets set."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics import binning
-from jetvae_jax.metrics.histogram_emd import bin_height_w1, histogram, histogram_emd
-from jetvae_jax.metrics.jetnet_w1 import w1m, w1p
-from jetvae_jax.metrics.observables import jet_observables, particle_observables
+from jetvae_jax.metrics.c2st import c2st
+from jetvae_jax.metrics.comparison import compare
+from jetvae_jax.metrics.correlations import distance, pearson, spearman
+from jetvae_jax.metrics.figures import FPND, figures
 from jetvae_jax.metrics.protocols import PROTOCOLS, Protocol
-from jetvae_jax.metrics.wasserstein import wasserstein_1d
-from jetvae_jax.types import Jets, Key
+from jetvae_jax.metrics.sample import Sample
+from jetvae_jax.types import Array, Jets, Key
 
 Evaluation = dict[str, Any]
 
-
-class _Measured(NamedTuple):
-    """A sample cut to the common size, with its observables."""
-
-    jets: Jets
-    jet: dict[str, np.ndarray]
-    particle: dict[str, np.ndarray]
+CLASSIFIED = 10_000
+CORRELATIONS = {"pearson": pearson, "spearman": spearman}
 
 
 def evaluate(
-    key: Key,
+    key: Key | None,
     real: Jets,
-    candidates: Mapping[str, Jets],
+    generated: Jets | Mapping[str, Jets],
     *,
     truth: Jets | None = None,
-    protocols: Sequence[Protocol] = PROTOCOLS,
+    protocol: Protocol | Sequence[Protocol] = PROTOCOLS,
+    axes: Mapping[str, Array] | None = None,
+    fpnd: FPND | None = None,
+    classify: bool = False,
 ) -> Evaluation:
     """Compares samples of jets with real jets.
 
@@ -41,12 +41,19 @@ def evaluate(
     so that their differences are not those of the draws.
 
     Args:
-        key: drives the draws of W1M and W1P.
+        key: drives all draws; None for the seed of the (first) protocol.
         real: real jets, particles ``[J, N, 3]`` in GeV.
-        candidates: name to jets; each may have its own J and N.
+        generated: jets to judge, or name to jets; each may have its own J and N.
         truth: further real jets, disjoint from ``real``: their figures are the floor
             no candidate is expected to beat. None leaves the floor out.
-        protocols: of W1M and W1P.
+        protocol: one or several.
+        axes: ``"real"``, ``"truth"`` and the names of the candidates to the axes
+            ``[J, 3]`` (pt in GeV, eta, phi) that relative features refer to, for all
+            samples or none; None for the axes of the particles themselves.
+        fpnd: measures FPND, ``functools.partial(metrics.fpnd, jet_type="g")`` for
+            example; None leaves it out.
+        classify: run the classifier two-sample test too, on the first 10,000 jets of
+            each: about half a minute a sample on two cores.
 
     Returns:
         Plain dicts, lists, strings and numbers, ready for JSON::
@@ -54,72 +61,71 @@ def evaluate(
             jets         number of jets compared, per sample
             jets_given   {sample: number of jets handed in}
             key          data of the key
-            protocols    {name: {num_jets, num_batches, replace}}
+            axis         "own" or "given": what relative features refer to
+            protocols    {name: fields of the protocol}
             binnings     {"jet"|"particle": {observable: {bins, low, high, unit}}}
+            observables  those of the correlation matrices
+            correlations {"pearson"|"spearman": matrix of the real jets}
             candidates   {name: figures};  floor: figures, or None
 
         figures::
 
-            jet          {observable: {emd, emd_normalised, bin_height_w1, w1,
+            jet          {observable: {emd, emd_normalised, bin_height_w1, w1, ks,
                           outside_fraction, outside_fraction_real}}
             particle     the same
             emd_normalised_sum, bin_height_w1_sum   over the five published observables
-            w1m, w1p     {protocol: {mean, std, num_jets, num_batches, replaced}}
+            protocols    {protocol: {metric: {value, error, ...}}}
+            correlations {"pearson"|"spearman": {matrix, frobenius, largest}}
+            c2st         {auc, error, ...}, if asked for
 
     Raises:
-        InputError: a sample without jets or particles, or with NaN or infinity.
+        InputError: a sample without jets or particles, of a single jet, or with NaN or
+            infinity.
     """
-    floor = {} if truth is None else {"truth": truth}
-    given = [("real", real), *floor.items(), *candidates.items()]
-    sizes = [len(jets.mask) for _, jets in given]
-    common = min(sizes)
-    reference = _measure("real", real, common)
-    draws = jax.random.split(key, (len(protocols), 2))
+    candidates = generated if isinstance(generated, Mapping) else {"jets": generated}
+    protocols = (protocol,) if isinstance(protocol, Protocol) else tuple(protocol)
+    if key is None:
+        key = jax.random.key(protocols[0].seed if protocols else 0)
+    given = {"real": real} | ({} if truth is None else {"truth": truth})
+    given |= candidates
+    sizes = {name: len(jets.mask) for name, jets in given.items()}
+    common = min(sizes.values())
+    if common == 1:
+        raise InputError(
+            f"sample '{min(sizes, key=sizes.__getitem__)}' holds a single jet: "
+            "distributions need at least two"
+        )
 
-    def figures(name: str, jets: Jets) -> dict[str, Any]:
-        return _figures(draws, reference, _measure(name, jets, common), protocols)
+    def sample(name: str) -> Sample:
+        jets = Jets(given[name].particles[:common], given[name].mask[:common])
+        return Sample(name, jets, None if axes is None else axes[name][:common])
+
+    reference = sample("real")
+
+    def judge(name: str) -> dict[str, Any]:
+        return _figures(key, reference, sample(name), protocols, fpnd, classify)
 
     return {
         "jets": common,
-        "jets_given": {name: n for (name, _), n in zip(given, sizes, strict=True)},
+        "jets_given": sizes,
         "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "axis": "own" if axes is None else "given",
         "protocols": {p.name: _described(p) for p in protocols},
         "binnings": {
             "jet": {b.name: _described(b) for b in binning.JETS},
             "particle": {b.name: _described(b) for b in binning.PARTICLES},
         },
-        "candidates": {name: figures(name, jets) for name, jets in candidates.items()},
-        "floor": None if truth is None else figures("truth", truth),
+        "observables": list(reference.jet),
+        "correlations": {
+            name: matrix(_columns(reference)).tolist()
+            for name, matrix in CORRELATIONS.items()
+        },
+        "candidates": {name: judge(name) for name in candidates},
+        "floor": None if truth is None else judge("truth"),
     }
 
 
-def compare(x: np.ndarray, y: np.ndarray, bins: binning.Binning) -> dict[str, float]:
-    """Figures of one observable.
-
-    Args:
-        x: ``[J]`` real values, finite.
-        y: ``[M]`` values to judge, finite.
-        bins: range and bins of the observable.
-
-    Returns:
-        ``emd`` and unbinned ``w1`` in the observable's unit, ``emd_normalised`` by the
-        range, ``bin_height_w1``, and the fractions outside the range.
-    """
-    p, outside_real = histogram(x, bins.edges)
-    q, outside = histogram(y, bins.edges)
-    inside = [histogram(v, bins.edges, outside="drop")[0] for v in (x, y)]
-    emd = float(histogram_emd(p, q, bins.edges))
-    return {
-        "emd": emd,
-        "emd_normalised": emd / (bins.high - bins.low),
-        "bin_height_w1": float(bin_height_w1(*inside)),
-        "w1": float(wasserstein_1d(x, y)),
-        "outside_fraction": float(outside),
-        "outside_fraction_real": float(outside_real),
-    }
-
-
-def _figures(draws, real: _Measured, other: _Measured, protocols) -> dict[str, Any]:
+def _figures(key, real: Sample, other: Sample, protocols, fpnd, classify):
     jet = _compare_all(real.jet, other.jet, binning.JETS)
     published = [jet[b.name] for b in binning.PAPER_JETS]
     result: dict[str, Any] = {
@@ -127,13 +133,15 @@ def _figures(draws, real: _Measured, other: _Measured, protocols) -> dict[str, A
         "particle": _compare_all(real.particle, other.particle, binning.PARTICLES),
         "emd_normalised_sum": sum(row["emd_normalised"] for row in published),
         "bin_height_w1_sum": sum(row["bin_height_w1"] for row in published),
-        "w1m": {},
-        "w1p": {},
+        "protocols": figures(key, real, other, protocols, fpnd=fpnd),
+        "correlations": {
+            name: _correlations(matrix, real, other)
+            for name, matrix in CORRELATIONS.items()
+        },
     }
-    for (mass_key, particle_key), protocol in zip(draws, protocols, strict=True):
-        pair = (real.jets, other.jets)
-        result["w1m"][protocol.name] = w1m(mass_key, *pair, protocol=protocol)
-        result["w1p"][protocol.name] = w1p(particle_key, *pair, protocol=protocol)
+    if classify:
+        pair = (jax.tree.map(lambda a: a[:CLASSIFIED], s.jets) for s in (real, other))
+        result["c2st"] = c2st(key, *pair)
     return result
 
 
@@ -141,27 +149,17 @@ def _compare_all(real, other, binnings) -> dict[str, dict[str, float]]:
     return {b.name: compare(real[b.name], other[b.name], b) for b in binnings}
 
 
-def _measure(name: str, jets: Jets, num_jets: int) -> _Measured:
-    """Cuts and measures a sample; one clear line if it cannot be judged."""
-    jets = Jets(np.asarray(jets.particles)[:num_jets], np.asarray(jets.mask)[:num_jets])
-    if not jets.mask.any():
-        raise InputError(
-            f"sample '{name}': no particles in {num_jets} jets; check that it was "
-            "generated or read completely"
-        )
-    jet = {k: np.asarray(v) for k, v in jax.jit(jet_observables)(jets).items()}
-    # An observable overflows before the momenta do; masked entries do not matter.
-    finite = np.all([np.isfinite(values) for values in jet.values()], axis=0)
-    finite &= np.isfinite(np.where(jets.mask[..., None], jets.particles, 0)).all((1, 2))
-    if not finite.all():
-        raise InputError(
-            f"sample '{name}': NaN or infinity in {np.sum(~finite)} of {num_jets} jets "
-            f"(first: jet {np.argmin(finite)}); such jets cannot be evaluated, repair "
-            "or regenerate them"
-        )
-    return _Measured(jets, jet, particle_observables(jets))
+def _columns(sample: Sample) -> np.ndarray:
+    return np.column_stack(list(sample.jet.values()))
+
+
+def _correlations(matrix, real: Sample, other: Sample) -> dict[str, Any]:
+    wanted, found = matrix(_columns(real)), matrix(_columns(other))
+    return {"matrix": found.tolist()} | distance(wanted, found)
 
 
 def _described(thing: Protocol | binning.Binning) -> dict[str, Any]:
     """The fields of a dataclass without its name."""
-    return {k: v for k, v in vars(thing).items() if k != "name"}
+    fields = dataclasses.asdict(thing)
+    fields.pop("name")
+    return fields

@@ -1,16 +1,19 @@
 """What is measured on jets: one array per observable, in GeV and radians.
 
-Relative features refer to the jet's own axis, the sum of the particles it holds, for
-real and generated jets alike: a generated jet has no other axis. JetNet's files
-refer to the axis of the full jet before the cut to the leading particles, so their
-``ptrel`` sums to less than one where ours sums to about one.
+A generated jet has no other axis than that of its particles, so relative features
+refer to it unless another is given. JetNet's files refer to the axis of the full jet
+before the cut to the leading particles, so their ``ptrel`` sums to less than one
+where ours sums to about one.
 """
 
-import jax
+from collections.abc import Iterator, Mapping
+
+import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax import kinematics
-from jetvae_jax.types import Array, Jets
+from jetvae_jax.metrics.chunks import map_chunks
+from jetvae_jax.types import Array, Jets, RelativeJets
 
 
 def jet_observables(jets: Jets) -> dict[str, Array]:
@@ -35,46 +38,64 @@ def jet_observables(jets: Jets) -> dict[str, Array]:
     }
 
 
-def relative_particles(jets: Jets) -> Array:
-    """Particles relative to the jet's own axis.
+def relative(jets: Jets, axis: Array | None = None) -> RelativeJets:
+    """Jets relative to their axes, in units of their pt.
 
     Args:
         jets: particles ``[..., N, 3]`` in GeV, mask ``[..., N]``.
+        axis: ``[..., 3]`` (pt in GeV, eta, phi) to refer to; None for that of the
+            particles themselves.
 
     Returns:
-        ``[..., N, 3]`` (ptrel, etarel, phirel), dimensionless.
+        Particles ``[..., N, 3]`` (ptrel, etarel, phirel), zero where masked.
     """
-    axis = kinematics.jet_pt_eta_phi(jets.particles, jets.mask)
-    return kinematics.to_relative(jets.particles, axis)
+    if axis is None:
+        axis = kinematics.jet_pt_eta_phi(jets.particles, jets.mask)
+    particles = kinematics.to_relative(jets.particles, axis)
+    return RelativeJets(jnp.where(jets.mask[..., None], particles, 0.0), jets.mask)
 
 
-def relative_mass(jets: Jets) -> Array:
+def relative_mass(jets: RelativeJets) -> Array:
     """Mass of the massless relative particles, dimensionless, about m / pt.
 
     Args:
-        jets: particles ``[..., N, 3]`` in GeV, mask ``[..., N]``.
+        jets: particles ``[..., N, 3]`` (ptrel, etarel, phirel), mask ``[..., N]``.
 
     Returns:
         ``[...]``, the quantity behind W1M (arXiv:2106.11535, section 4).
     """
-    relative = kinematics.from_pt_eta_phi(relative_particles(jets))
-    return kinematics.jet_mass(relative, jets.mask)
+    return kinematics.jet_mass(kinematics.from_pt_eta_phi(jets.particles), jets.mask)
 
 
-def particle_observables(jets: Jets) -> dict[str, np.ndarray]:
-    """Observables of the particles that exist, all jets in one array.
+class ParticleObservables(Mapping[str, np.ndarray]):
+    """Observables of the particles that exist, all jets in one array each.
 
-    The number of values depends on the mask, so this one runs outside ``jit``.
+    ``px``, ``py``, ``pz`` in GeV, ``ptrel``, ``etarel``, ``phirel``; each ``[P]`` with
+    P the number of True entries of the mask, made when it is asked for: together they
+    would need more memory than the jets.
 
     Args:
         jets: particles ``[..., N, 3]`` in GeV, mask ``[..., N]``.
-
-    Returns:
-        ``px``, ``py``, ``pz`` in GeV, ``ptrel``, ``etarel``, ``phirel``, each ``[P]``
-        with P the number of True entries of the mask.
+        relative_jets: the same jets by :func:`relative`.
     """
-    mask = np.asarray(jets.mask)
-    momenta = np.asarray(jets.particles)[mask]
-    relative = np.asarray(jax.jit(relative_particles)(jets))[mask]
-    names = ("px", "py", "pz", "ptrel", "etarel", "phirel")
-    return dict(zip(names, [*momenta.T, *relative.T], strict=True))
+
+    NAMES = ("px", "py", "pz", "ptrel", "etarel", "phirel")
+
+    def __init__(self, jets: Jets, relative_jets: RelativeJets):
+        self._arrays = (jets.particles, relative_jets.particles)
+        self._mask = np.asarray(jets.mask)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        group, column = divmod(self.NAMES.index(name), 3)
+        return np.asarray(self._arrays[group])[..., column][self._mask]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.NAMES)
+
+    def __len__(self) -> int:
+        return len(self.NAMES)
+
+
+def particle_observables(jets: Jets) -> ParticleObservables:
+    """Observables of the particles of a sample, relative to their own jets' axes."""
+    return ParticleObservables(jets, map_chunks(relative, jets))

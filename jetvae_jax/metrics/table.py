@@ -1,11 +1,15 @@
 """An evaluation as text, readable at 100 columns."""
 
+import math
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from jetvae_jax.metrics.evaluation import Evaluation
+from jetvae_jax.metrics.figures import METRICS
 
 _LABEL, _UNIT, _CELL, _PER_TABLE = 28, 9, 14, 3
+_WIDTH = 100
 
 Row = tuple[str, str, Callable[[dict[str, Any]], str]]
 """Label, unit, and how to read the cell from one sample's figures."""
@@ -47,42 +51,85 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
             )
         ],
     )
+    for name in evaluation["protocols"]:
+        rows = [_metric_row(m, name) for m in METRICS if _has(evaluation, name, m)]
+        if rows:
+            yield f"Protocol {name}", rows
     yield (
-        "Relative jet mass and particle features, mean and deviation of batches",
+        "All observables together",
         [
-            _w1_row(figure, name, protocol)
-            for name, protocol in evaluation["protocols"].items()
-            for figure in ("w1m", "w1p")
+            _together("Pearson, largest gap", lambda f: f["correlations"]["pearson"]),
+            _together("Spearman, largest gap", lambda f: f["correlations"]["spearman"]),
+            *([_C2ST] if all("c2st" in f for f in _all_figures(evaluation)) else []),
         ],
     )
     for level, measure, title in (
         ("jet", "emd", "Jets: EMD of histograms"),
         ("jet", "bin_height_w1", "Jets: bin-height W1 (published EMD)"),
         ("jet", "w1", "Jets: unbinned W1"),
+        ("jet", "ks", "Jets: Kolmogorov-Smirnov distance"),
         ("jet", "outside_fraction", "Jets: outside the histogram"),
         ("particle", "emd", "Particles: EMD of histograms"),
         ("particle", "w1", "Particles: unbinned W1"),
+        ("particle", "ks", "Particles: Kolmogorov-Smirnov distance"),
         ("particle", "outside_fraction", "Particles: outside the histogram"),
     ):
         observables = evaluation["binnings"][level].items()
         yield title, [_row(level, measure, k, b["unit"]) for k, b in observables]
 
 
-def _w1_row(figure: str, name: str, protocol: dict[str, Any]) -> Row:
-    drawn = f"{protocol['num_jets']:,} x {protocol['num_batches']}"
+def _all_figures(evaluation: Evaluation) -> list[dict[str, Any]]:
+    floor = evaluation["floor"]
+    return [*evaluation["candidates"].values(), *([] if floor is None else [floor])]
+
+
+def _has(evaluation: Evaluation, protocol: str, metric: str) -> bool:
+    return all(metric in f["protocols"][protocol] for f in _all_figures(evaluation))
+
+
+def _metric_row(metric: str, protocol: str) -> Row:
+    unit = METRICS[metric]
 
     def cell(figures):
-        value = figures[figure][name]
-        mark = "*" if value["replaced"] and not protocol["replace"] else ""
-        return f"{1e3 * value['mean']:.2f}+-{1e3 * value['std']:.2f}{mark}"
+        return with_error(figures["protocols"][protocol][metric], unit)
 
-    return f"{figure.upper()} ({drawn} jets)", "1e-3", cell
+    label = f"{metric.upper()}{' (higher is better)' if metric == 'cov' else ''}"
+    return label, "" if unit == 1 else f"{unit:.0e}".replace("e-0", "e-"), cell
+
+
+def with_error(figure: dict[str, Any], unit: float = 1.0) -> str:
+    """A figure in its unit, with two digits of its error, as ``0.71+-0.10``.
+
+    Args:
+        figure: ``value``, and ``error`` if it has one.
+        unit: to print it in.
+    """
+    value = figure["value"] / unit
+    error = figure.get("error")
+    if error is None:
+        return f"{value:.3g}"
+    error /= unit
+    digits = 4 if error == 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
+    return f"{value:.{digits}f}+-{error:.{digits}f}"
+
+
+def _together(label: str, read: Callable[[dict[str, Any]], dict[str, Any]]) -> Row:
+    return label, "", lambda figures: f"{read(figures)['largest']:.3f}"
+
+
+_C2ST: Row = (
+    "classifier, AUC (0.5 best)",
+    "",
+    lambda figures: with_error(
+        {"value": figures["c2st"]["auc"], "error": figures["c2st"]["error"]}
+    ),
+)
 
 
 def _row(level: str, measure: str, observable: str, unit: str) -> Row:
     if measure == "outside_fraction":
         unit = "%"
-    elif measure == "bin_height_w1":
+    elif measure in ("bin_height_w1", "ks"):
         unit = ""
 
     def cell(figures):
@@ -100,16 +147,30 @@ def _heading(evaluation: Evaluation) -> str:
     ]
     if evaluation["floor"] is None:
         lines = [*lines[:1], "No floor: no second sample of real jets was given."]
-    short = [
-        name
-        for name, protocol in evaluation["protocols"].items()
-        if protocol["num_jets"] > evaluation["jets"] and not protocol["replace"]
-    ]
-    if short:
-        lines.append(
-            f"* drawn with replacement: fewer jets than {', '.join(short)} asks for."
-        )
+    for name, protocol in evaluation["protocols"].items():
+        text = f"{name}: {_drawn(protocol)}."
+        lines += textwrap.wrap(text, _WIDTH, subsequent_indent="    ")
+    if evaluation["axis"] == "own":
+        lines.append("Relative features refer to the sum of a jet's own particles.")
+    else:
+        lines.append("Relative features refer to the jet axes of the files.")
     return "\n".join(lines)
+
+
+def _drawn(protocol: dict[str, Any]) -> str:
+    """How many jets a protocol draws."""
+    names = {"w1": "W1", "cov_mmd": "COV, MMD", "kpd": "KPD"}
+    parts = [
+        f"{label} {spec['num_jets']:,} x {spec['num_batches']} jets"
+        + (", drawn with replacement" if spec["replace"] else "")
+        for name, label in names.items()
+        if (spec := protocol[name])
+    ]
+    if spec := protocol["fpd"]:
+        parts.append(f"FPD from {spec['min_jets']:,} to {spec['max_jets']:,} jets")
+    if protocol["fpnd"]:
+        parts.append(f"FPND of the first {protocol['fpnd']:,}")
+    return "; ".join(parts)
 
 
 def _block(evaluation: Evaluation, names: list[str]) -> str:

@@ -1,13 +1,12 @@
 """Distributions of jets and of particles, each with its ratio to the input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax
 import numpy as np
 
 from jetvae_jax.metrics import binning
-from jetvae_jax.metrics.observables import jet_observables, particle_observables
+from jetvae_jax.metrics.observables import particle_observables
 from jetvae_jax.report import style
 from jetvae_jax.types import Jets
 
@@ -22,6 +21,17 @@ LABELS = {
     "eta": r"jet $\eta$",
     "phi": r"jet $\phi$ [rad]",
     "multiplicity": "particles per jet",
+    "tau1": r"$\tau_1$",
+    "tau2": r"$\tau_2$",
+    "tau3": r"$\tau_3$",
+    "e2": "$e_2$",
+    "e3": "$e_3$",
+    "tau21": r"$\tau_{21}$",
+    "tau32": r"$\tau_{32}$",
+    "d2": "$D_2$",
+    "c2": "$C_2$",
+    "width": "jet width",
+    "ptd": r"$p_T^D$",
     "px": "particle $p_x$ [GeV]",
     "py": "particle $p_y$ [GeV]",
     "pz": "particle $p_z$ [GeV]",
@@ -31,6 +41,7 @@ LABELS = {
 }
 _FEWEST = 4  # entries of the input for a ratio that says anything
 _LOGARITHMIC = ("multiplicity", "px", "py", "pz", "ptrel", "etarel", "phirel")
+_COLUMNS = 3
 
 Values = Mapping[str, np.ndarray]
 
@@ -49,90 +60,144 @@ class Histogram(NamedTuple):
     total: int
 
 
-def jets(samples: Mapping[str, Jets]) -> "Figure":
+def jets(values: Mapping[str, Values], *, trained_on: Collection[str] = ()) -> "Figure":
     """Jet features of every sample over the input's.
 
     Args:
-        samples: name to jets, ``"input"`` among them.
+        values: sample to observable to ``[J]``, ``"input"`` among the samples.
+        trained_on: observables that were part of the training loss.
     """
-    measure = jax.jit(jet_observables)
-    values = {
-        name: {k: np.asarray(v) for k, v in measure(few).items()}
-        for name, few in samples.items()
-    }
-    return _grid(values, binning.JETS, "jets")
+    return _grid(values, binnings(values["input"]), "jets", trained_on)
 
 
-def particles(samples: Mapping[str, Jets]) -> "Figure":
+def particles(
+    samples: Mapping[str, Jets], *, trained_on: Collection[str] = ()
+) -> "Figure":
     """Particle features of every sample over the input's.
 
     Args:
         samples: name to jets, ``"input"`` among them.
+        trained_on: observables that were part of the training loss.
     """
     values = {name: particle_observables(few) for name, few in samples.items()}
-    return _grid(values, binning.PARTICLES, "particles")
+    return _grid(values, binning.PARTICLES, "particles", trained_on)
 
 
-def histogram(values: np.ndarray, bins: binning.Binning, group: int) -> Histogram:
-    """Counts inside the range, ``group`` bins of the binning in one."""
-    edges = bins.edges[::group]
+def binnings(values: Values) -> list[binning.Binning]:
+    """Range and bins of each observable: the published ones, or those of its values.
+
+    Args:
+        values: observable to ``[J]`` real values.
+    """
+    known = {bins.name: bins for bins in binning.JETS}
+    return [known.get(name) or _ranged(name, few) for name, few in values.items()]
+
+
+def histogram(values: np.ndarray, edges: np.ndarray) -> Histogram:
+    """Counts inside the range."""
     counts, _ = np.histogram(values, edges)
     return Histogram(edges, counts, len(values))
 
 
+def grouped(bins: binning.Binning, num_values: int) -> np.ndarray:
+    """Edges with about 100 values in a bin, or 20 bins; whole numbers stay apart."""
+    if bins.name == "multiplicity":
+        return bins.edges
+    enough = (g for g in (1, 2, 4) if num_values * g >= 100 * bins.bins)
+    return bins.edges[:: next(enough, 5)]
+
+
+def _ranged(name: str, values: np.ndarray) -> binning.Binning:
+    """100 bins around all but a thousandth of the values on each side."""
+    finite = np.asarray(values, np.float64)
+    finite = finite[np.isfinite(finite)]
+    low, high = np.quantile(finite, [0.001, 0.999]) if finite.size else (0.0, 1.0)
+    margin = 0.05 * (high - low) or 0.5 * max(abs(low), 1.0)
+    return binning.Binning(name, 100, float(low - margin), float(high + margin))
+
+
 def _grid(
-    values: Mapping[str, Values], binnings: Sequence[binning.Binning], things: str
+    values: Mapping[str, Values],
+    binnings: Sequence[binning.Binning],
+    things: str,
+    trained_on: Collection[str],
 ) -> "Figure":
-    figure = style.new_figure(11.5, 8.0)
-    axes = figure.subplots(4, 3, height_ratios=[3, 1.1, 3, 1.1])
+    rows = -(-len(binnings) // _COLUMNS)
+    figure = style.new_figure(11.5, 4.0 * rows + 0.3)
+    axes = figure.subplots(2 * rows, _COLUMNS, height_ratios=[3, 1.2] * rows)
     figure.set_layout_engine("constrained", h_pad=0.02, hspace=0.02, wspace=0.04)
     handles: dict[str, object] = {}
     for i, bins in enumerate(binnings):
-        row, column = divmod(i, 3)
+        row, column = divmod(i, _COLUMNS)
         upper, lower = axes[2 * row, column], axes[2 * row + 1, column]
-        few = {name: v[bins.name] for name, v in values.items()}
-        handles = _panel(upper, lower, few, bins)
+        few = {name: v[bins.name] for name, v in values.items() if bins.name in v}
+        handles |= _panel(upper, lower, few, bins)
+        if bins.name in trained_on:
+            style.badge(upper)
         if column == 0:
             upper.set_ylabel(f"fraction of {things}")
             lower.set_ylabel("ratio to input")
+    for i in range(len(binnings), rows * _COLUMNS):
+        row, column = divmod(i, _COLUMNS)
+        axes[2 * row, column].set_axis_off()
+        axes[2 * row + 1, column].set_axis_off()
     style.legend_above(figure, list(handles.values()), list(handles))
     return figure
 
 
 def _panel(upper: "Axes", lower: "Axes", values: Values, bins: binning.Binning) -> dict:
-    group = _group(len(values["input"]), bins)
-    drawn = {name: histogram(v, bins, group) for name, v in values.items()}
+    edges = grouped(bins, len(values["input"]))
+    drawn = {name: histogram(v, edges) for name, v in values.items()}
     reference = drawn["input"]
-    edges = reference.edges
-    expected = reference.counts / reference.total
+    expected = reference.counts / max(reference.total, 1)
     enough = reference.counts >= _FEWEST
+    spread = _relative_error(reference, enough)
     handles: dict[str, object] = {
-        "input": upper.stairs(expected, edges, fill=True, color="#d9d9d9")
+        "input": upper.stairs(expected, edges, fill=True, color="#e4e4e4")
     }
     upper.stairs(expected, edges, linewidth=0.8, **style.INPUT)
-    spread = 1 / np.sqrt(np.where(enough, reference.counts, np.nan))
-    spread = np.append(spread, spread[-1])  # the step of the last bin needs its end
-    lower.fill_between(
-        edges, 1 - spread, 1 + spread, step="post", color="#cccccc", linewidth=0
+    error = {"color": style.BAND, "linewidth": 0}
+    _band(upper, edges, expected, expected * spread, **error, zorder=1)
+    handles["error of the input"] = _band(
+        lower, edges, np.ones(len(expected)), spread, **error
     )
     lower.axhline(1, linewidth=0.8, **style.INPUT)
+    ratios = []
     for name, line in style.lines(n for n in drawn if n != "input").items():
-        fraction = drawn[name].counts / drawn[name].total
+        fraction = drawn[name].counts / max(drawn[name].total, 1)
         handles[name] = upper.stairs(fraction, edges, **line)
         ratio = np.divide(
             fraction, expected, out=np.full_like(expected, np.nan), where=enough
         )
         lower.stairs(ratio, edges, baseline=None, **line)
+        own = ratio * _relative_error(drawn[name], drawn[name].counts > 0)
+        _band(lower, edges, ratio, own, color=line["color"], alpha=0.13, linewidth=0)
+        ratios.append(ratio[reference.counts >= 25])
     _limits(upper, lower, drawn, logarithmic=bins.name in _LOGARITHMIC)
-    lower.set_xlabel(LABELS[bins.name])
+    lower.set_ylim(*_ratio_limits(ratios))
+    lower.set_xlabel(LABELS.get(bins.name, style.plain(bins.name)))
     return handles
 
 
-def _group(num_values: int, bins: binning.Binning) -> int:
-    """How many bins to draw as one: about 100 entries a bin, or 20 bins."""
-    if bins.name == "multiplicity":
-        return 1
-    return next((g for g in (1, 2, 4) if num_values * g >= 100 * bins.bins), 5)
+def _relative_error(drawn: Histogram, where: np.ndarray) -> np.ndarray:
+    """``1 / sqrt(n)`` of each bin, NaN where it says nothing."""
+    return 1 / np.sqrt(np.where(where, drawn.counts, np.nan))
+
+
+def _band(axis: "Axes", edges, middle: np.ndarray, error: np.ndarray, **look):
+    """The steps ``middle +- error``, nothing where either is NaN."""
+    return axis.stairs(
+        middle + error, edges, baseline=middle - error, fill=True, **look
+    )
+
+
+def _ratio_limits(ratios: Iterable[np.ndarray]) -> tuple[float, float]:
+    """From 0 to 2, or closer around 1 where all well measured ratios are."""
+    gaps = np.abs(np.concatenate([np.zeros(1), *ratios]) - 1)[1:]
+    gaps = gaps[np.isfinite(gaps)]
+    far = float(np.quantile(gaps, 0.95)) if gaps.size else 1.0
+    side = next((s for s in (0.25, 0.5) if 1.3 * far < s), 1.0)
+    return 1 - side, 1 + side
 
 
 def _limits(upper, lower, drawn: Mapping[str, Histogram], *, logarithmic: bool) -> None:
@@ -151,5 +216,4 @@ def _limits(upper, lower, drawn: Mapping[str, Histogram], *, logarithmic: bool) 
             upper.set_ylim(0, highest.max() * 1.12)
     for axis in (upper, lower):
         axis.locator_params("x", nbins=5)
-    lower.set_ylim(0, 2)
     upper.tick_params(labelbottom=False)

@@ -3,21 +3,30 @@
 import base64
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from jetvae_jax.metrics import binning
+from jetvae_jax.metrics.chunks import map_chunks
+from jetvae_jax.metrics.correlations import pearson, spearman
+from jetvae_jax.metrics.observables import jet_observables
 from jetvae_jax.report import (
+    correlations,
     curves,
     distributions,
     images,
+    pulls,
     single_jets,
     style,
     tables,
+    text,
 )
 from jetvae_jax.report import latents as latent_panels
+from jetvae_jax.report import leaderboard as board
 from jetvae_jax.report.css import CSS
 from jetvae_jax.types import Jets
 
@@ -25,15 +34,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Summary = str | Sequence[str] | Mapping[str, Any]
+Observables = Mapping[str, Mapping[str, np.ndarray]]
 
 
 class _Plot(NamedTuple):
-    """A figure still to be drawn: file name, heading, caption, how to draw it."""
+    """A figure still to be drawn: file name, heading, caption, how to draw it.
+
+    ``below`` is HTML that follows it.
+    """
 
     name: str
     heading: str
     caption: str
     draw: Callable[[], "Figure"]
+    below: str = ""
 
 
 def write(
@@ -43,12 +57,16 @@ def write(
     summary: Summary = "",
     evaluation: Mapping[str, Any] | None = None,
     samples: Mapping[str, Jets] | None = None,
+    observables: Observables | None = None,
     history: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     latents: Mapping[str, np.ndarray | None] | None = None,
+    trained_on: Collection[str] = frozenset(),
+    leaderboard: tuple[str, int] | None = None,
 ) -> pathlib.Path:
     """Writes the report, and each figure as PNG in ``figures/`` beside it.
 
-    Every file appears whole or not at all. What is missing is left out.
+    Every file appears whole or not at all. What is missing is left out: two files of
+    jets can be compared without any training.
 
     Args:
         path: the HTML file to write; its folder must exist.
@@ -57,23 +75,30 @@ def write(
         evaluation: what `metrics.evaluate` returns.
         samples: name to jets. ``"input"`` are the real jets that others are compared
             with; ``"reconstruction"``, ``"prior"`` and ``"flow"`` have fixed colours.
+        observables: sample to observable to ``[J]``, for every sample the same; None
+            for those of `metrics.jet_observables`.
         history: ``"vae"`` and ``"flow"`` (or other names) to a dict per epoch with
             ``train/<term>`` and ``valid/<term>``.
         latents: ``"posterior"`` to ``[J, L]``, ``"flow"`` to ``[M, L]``.
+        trained_on: observables whose agreement the training loss enforced, such as
+            ``{"mass", "pt"}``: marked wherever they are judged.
+        leaderboard: class and number of particles of the jets, such as
+            ``("g", 30)``: puts the evaluation beside what is published for them.
 
     Returns:
         The path of the HTML file.
 
     Raises:
-        ValueError: samples without ``"input"``.
+        ValueError: samples without ``"input"``, or observables of other samples.
     """
     path = pathlib.Path(path)
-    parts = [f"<h1>{escape(title)}</h1>", _summary(summary)]
+    parts = [f"<h1>{escape(title)}</h1>", _summary(summary), text.enforced(trained_on)]
     if evaluation:
-        parts += _tables(evaluation)
+        parts += _tables(evaluation, trained_on, leaderboard)
     folder = path.parent / "figures"
     heading = None
-    for plot in _plots(samples or {}, history or {}, latents or {}):
+    plots = _sample_plots(samples or {}, observables, evaluation, trained_on)
+    for plot in (*plots, *_training_plots(history or {}, latents or {})):
         with style.look():
             image = style.png(plot.draw())
         folder.mkdir(exist_ok=True)
@@ -81,57 +106,108 @@ def write(
         if plot.heading != heading:
             parts.append(f"<h2>{escape(plot.heading)}</h2>")
         heading = plot.heading
-        parts.append(_figure(image, plot.caption))
+        parts.append(_figure(image, plot.caption) + plot.below)
     _replace(path, _page(title, "\n".join(parts)).encode())
     return path
 
 
-def _plots(samples, history, latents) -> Iterator[_Plot]:
-    if samples:
-        if "input" not in samples:
-            raise ValueError(f"samples need 'input', got {sorted(samples)}")
-        # The input comes first: the others are drawn over it.
-        samples = {"input": samples["input"], **samples}
-        sizes = ", ".join(f"{name} {len(s.mask):,}" for name, s in samples.items())
-        ratio = (
-            "Below, the ratio to the input with the input's statistical error in "
-            "grey. Values outside the published range are not drawn; the table counts "
-            f"them. Jets: {sizes}."
+def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[_Plot]:
+    if not samples:
+        return
+    if "input" not in samples:
+        raise ValueError(f"samples need 'input', got {sorted(samples)}")
+    # The input comes first: the others are drawn over it.
+    samples = {"input": samples["input"], **samples}
+    sizes = {name: len(s.mask) for name, s in samples.items()}
+    values = _values(samples, observables)
+    ratio = text.ratio(sizes)
+    yield _Plot(
+        "jets",
+        "Jets",
+        f"Features of the jets. {ratio} {text.floor(evaluation, 'jet')}",
+        lambda: distributions.jets(values, trained_on=trained_on),
+    )
+    yield from _pull_plots(values, sizes, trained_on)
+    if min(sizes.values()) > 1:
+        for kind, matrix in (("Pearson", pearson), ("Spearman", spearman)):
+            yield _Plot(
+                f"correlations_{kind.lower()}",
+                "Correlations of jet features",
+                text.correlations(kind, sizes, trained_on),
+                lambda matrix=matrix: correlations.figure(
+                    {
+                        k: matrix(np.column_stack([*v.values()]))
+                        for k, v in values.items()
+                    },
+                    [*values["input"]],
+                    sizes=sizes,
+                    trained_on=trained_on,
+                ),
+            )
+    yield _Plot(
+        "particles",
+        "Particles",
+        f"Features of the particles that exist. {ratio} "
+        + text.floor(evaluation, "particle"),
+        lambda: distributions.particles(samples, trained_on=trained_on),
+    )
+    yield _Plot(
+        "images", "Average jet images", text.IMAGES, lambda: images.figure(samples)
+    )
+    yield _Plot(
+        "single_jets",
+        "Single jets",
+        text.SINGLE_JETS,
+        lambda: single_jets.figure(samples),
+    )
+
+
+def _values(
+    samples: Mapping[str, Jets], observables: Observables | None
+) -> Observables:
+    """Sample to observable to values, the input and known observables first."""
+    if observables is None:
+        observables = {n: map_chunks(jet_observables, s) for n, s in samples.items()}
+    if set(observables) != set(samples):
+        raise ValueError(
+            f"observables of {sorted(observables)} for samples {sorted(samples)}"
         )
+    known = [b.name for b in binning.JETS if b.name in observables["input"]]
+    names = [*known, *(k for k in observables["input"] if k not in known)]
+    return {name: {k: observables[name][k] for k in names} for name in samples}
+
+
+def _pull_plots(values: Observables, sizes, trained_on) -> Iterator[_Plot]:
+    real = values["input"]
+    binnings = distributions.binnings(real)
+    units = pulls.units(binnings)
+    for i, (name, others) in enumerate(values.items()):
+        if name == "input":
+            continue
+        found = {
+            b.name: pulls.compare(real[b.name], others[b.name], b) for b in binnings
+        }
+        slug = re.sub(r"[^A-Za-z0-9]+", "_", name)[:40].strip("_")
+        table = pulls.worst(found, units, trained_on=trained_on)
         yield _Plot(
-            "jets",
-            "Jets",
-            f"Features of the jets. {ratio}",
-            lambda: distributions.jets(samples),
+            f"pulls_{slug}" if name in style.KNOWN else f"pulls_{i}_{slug}",
+            "Pulls",
+            text.pulls(name, sizes, paired=name in style.PAIRED),
+            lambda found=found, name=name: pulls.figure(
+                found, name, trained_on=trained_on
+            ),
+            f"<h3>{escape(name)}: worst-agreeing bins first</h3>{table}",
         )
-        yield _Plot(
-            "particles",
-            "Particles",
-            f"Features of the particles that exist. {ratio}",
-            lambda: distributions.particles(samples),
-        )
-        yield _Plot(
-            "images",
-            "Average jet images",
-            "Mean transverse momentum per jet and pixel around the jet's own axis, "
-            "100 by 100 pixels, and the difference from the input.",
-            lambda: images.figure(samples),
-        )
-        yield _Plot(
-            "single_jets",
-            "Single jets",
-            "The first jets of each sample. The area of a particle is its share of the "
-            "jet's transverse momentum; rings are the reconstruction of the same jet.",
-            lambda: single_jets.figure(samples),
-        )
+
+
+def _training_plots(history, latents) -> Iterator[_Plot]:
     posterior, flow = latents.get("posterior"), latents.get("flow")
     if posterior is not None:
         beyond = posterior.shape[1] - latent_panels.MAX_PANELS
         yield _Plot(
             "latents",
             "Latent variables",
-            "Encoded real jets, one panel per dimension, with their mean and standard "
-            "deviation. What is sampled at generation should follow them."
+            text.LATENTS
             + (f" {beyond} dimensions nearest N(0, 1) left out." * (beyond > 0)),
             lambda: latent_panels.figure(posterior, flow),
         )
@@ -154,16 +230,24 @@ def _summary(summary: Summary) -> str:
     return f"<ul>{items}</ul>" if items else ""
 
 
-def _tables(evaluation: Mapping[str, Any]) -> list[str]:
-    return [
+def _tables(evaluation, trained_on, leaderboard) -> list[str]:
+    parts = [
         "<h2>Headline</h2>",
-        tables.headline(evaluation),
-        f'<p class="note">{evaluation["jets"]:,} jets per sample. Every figure is a '
-        "distance to real jets: lower is better. The floor is what other real jets "
-        "score. The published EMD compares the heights of histogram bins and is blind "
-        "to their position; it stands here only beside the published figures.</p>",
+        tables.headline(evaluation, trained_on=trained_on),
+        f'<p class="note">{evaluation["jets"]:,} jets per sample. {text.HEADLINE}</p>',
+    ]
+    if leaderboard:
+        measured = board.entries(evaluation, *leaderboard)
+        parts += [
+            "<h2>Leaderboard</h2>",
+            board.table(measured, *leaderboard, trained_on=trained_on),
+            f'<p class="note">{escape(board.note(*leaderboard))}</p>',
+        ]
+    full = tables.full(evaluation, trained_on=trained_on)
+    return [
+        *parts,
         "<h2>All figures</h2>",
-        f"<details><summary>By observable</summary>{tables.full(evaluation)}</details>",
+        f"<details><summary>By observable</summary>{full}</details>",
     ]
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from jetvae_jax import kinematics
-from jetvae_jax.metrics.observables import relative_particles
+from jetvae_jax.metrics.chunks import map_chunks
+from jetvae_jax.metrics.observables import relative
 from jetvae_jax.report import style
 from jetvae_jax.types import Jets
 
@@ -29,11 +29,11 @@ def average_image(jets: Jets, *, half_width: float) -> np.ndarray:
         ``[100, 100]`` in GeV, rows along eta, columns along phi.
     """
     mask = np.asarray(jets.mask)
-    relative = np.asarray(jax.jit(relative_particles)(jets))[mask]
+    particles = map_chunks(relative, jets).particles[mask]
     momenta = np.asarray(jets.particles)[mask]
     image, *_ = np.histogram2d(
-        relative[:, kinematics.ETA],
-        relative[:, kinematics.PHI],
+        particles[:, kinematics.ETA],
+        particles[:, kinematics.PHI],
         bins=PIXELS,
         range=[[-half_width, half_width]] * 2,
         weights=np.hypot(momenta[:, 0], momenta[:, 1]),
@@ -43,10 +43,10 @@ def average_image(jets: Jets, *, half_width: float) -> np.ndarray:
 
 def half_width(jets: Jets) -> float:
     """Half the side of a window that holds 99.8 % of the particles, in tenths."""
-    relative = np.asarray(jax.jit(relative_particles)(jets))[np.asarray(jets.mask)]
-    if not len(relative):
+    particles = map_chunks(relative, jets).particles[np.asarray(jets.mask)]
+    if not len(particles):
         return 0.4
-    far = np.quantile(np.abs(relative[:, 1:]).max(axis=1), 0.998)
+    far = np.quantile(np.abs(particles[:, 1:]).max(axis=1), 0.998)
     return float(np.clip(np.ceil(10 * far) / 10, 0.1, 3.2))
 
 
@@ -71,7 +71,7 @@ def figure(samples: Mapping[str, Jets]) -> "Figure":
     upper: Any = None
     lower: Any = None
     for column, (name, image) in enumerate(images.items()):
-        axes[0, column].set_title(name)
+        axes[0, column].set_title(style.plain(name))
         upper = axes[0, column].imshow(
             image.T,
             origin="lower",
@@ -91,7 +91,7 @@ def figure(samples: Mapping[str, Jets]) -> "Figure":
             cmap="PuOr_r",
             norm=SymLogNorm(largest / 1e2, vmin=-largest, vmax=largest),
         )
-        axes[1, column].set_title(f"{name} - input")
+        axes[1, column].set_title(f"{style.plain(name)} - input")
     drawn.colorbar(upper, ax=axes[0], label="mean $p_T$ per pixel [GeV]", pad=0.01)
     if lower is not None:
         ticks = largest * np.array([-1, -0.1, 0, 0.1, 1])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jetvae_jax import kinematics
-from jetvae_jax.metrics.observables import relative_particles
+from jetvae_jax.metrics.observables import relative
 from jetvae_jax.report import style
 from jetvae_jax.report.images import half_width
 from jetvae_jax.types import Jets
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 AREA = 900.0  # of a particle with all the jet's pt, in square points
-_PAIRED = ("reconstruction", "reconstructed")
 
 
 def figure(samples: Mapping[str, Jets]) -> "Figure":
@@ -29,7 +28,7 @@ def figure(samples: Mapping[str, Jets]) -> "Figure":
         samples: name to jets, ``"input"`` among them.
     """
     size = len(samples["input"].mask)
-    over = [n for n in _PAIRED if n in samples and len(samples[n].mask) == size]
+    over = [n for n in style.PAIRED if n in samples and len(samples[n].mask) == size]
     rows = [name for name in samples if name not in over]
     side = half_width(samples["input"])
     columns = min(COLUMNS, *(len(jets.mask) for jets in samples.values()))
@@ -67,11 +66,11 @@ def figure(samples: Mapping[str, Jets]) -> "Figure":
 
 def _scatter(axis, jets: Jets, i: int, **look):
     one = _one(jets, i)
-    relative = np.asarray(relative_particles(one))[one.mask]
+    particles = np.asarray(relative(one).particles)[one.mask]
     return axis.scatter(
-        relative[:, kinematics.ETA],
-        relative[:, kinematics.PHI],
-        s=AREA * relative[:, kinematics.PT],
+        particles[:, kinematics.ETA],
+        particles[:, kinematics.PHI],
+        s=AREA * particles[:, kinematics.PT],
         **look,
     )
 

@@ -2,23 +2,33 @@
 
 import contextlib
 import io
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: distinct under every common colour blindness. Line styles
 # differ too, for print in grey.
 INPUT: dict[str, Any] = {"color": "#333333", "linestyle": "-"}
-_KNOWN = {
+KNOWN = {
     "input": INPUT,
     "reconstruction": {"color": "#0072B2", "linestyle": "-"},
     "reconstructed": {"color": "#0072B2", "linestyle": "-"},
     "prior": {"color": "#D55E00", "linestyle": "--"},
     "flow": {"color": "#009E73", "linestyle": "-."},
 }
-_FURTHER = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31")
+PAIRED = ("reconstruction", "reconstructed")
+"""Samples made from the input's own jets."""
+_FURTHER = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#6A3D9A")
+_DASHES = ((0, (6, 1.5)), (0, (3, 1, 1, 1)), (0, (1.5, 1)), (0, (8, 2, 2, 2)), "-")
+BAND = "#cccccc"
+"""The statistical error of the real sample: nothing within it is a difference."""
+TRAINED = "in the training loss"
+"""The badge of a statistic that the training enforced: no check of quality any more."""
+_LONGEST = 26  # characters of a name in a figure
 
 _SIZES = {
     "font.size": 10,
@@ -35,11 +45,12 @@ _SIZES = {
 
 def lines(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour and line style of each sample, the same in every figure."""
-    further = iter(_FURTHER * 10)
-    return {
-        name: _KNOWN.get(name) or {"color": next(further), "linestyle": ":"}
-        for name in names
-    }
+    further = (
+        {"color": color, "linestyle": _DASHES[(i + turn) % len(_DASHES)]}
+        for turn in itertools.count()
+        for i, color in enumerate(_FURTHER)
+    )
+    return {name: KNOWN.get(name) or next(further) for name in names}
 
 
 @contextlib.contextmanager
@@ -70,13 +81,52 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def legend_above(figure: "Figure", handles: list, labels: list[str]) -> None:
-    """A legend in its own row, where it cannot cover data."""
+    """A legend in its own rows, where it cannot cover data."""
+    labels = [plain(label) for label in labels]
+    # A character is about 0.08 inches wide, a handle with its gaps 0.7.
+    widest = 0.7 + 0.08 * max(map(len, labels), default=0)
+    fitting = max(int(figure.get_figwidth() / widest), 1)
     figure.legend(
         handles,
         labels,
         loc="outside upper center",
-        ncols=min(len(labels), 5),
+        ncols=min(len(labels), fitting, 6),
         frameon=False,
+    )
+
+
+def plain(name: str) -> str:
+    """A user's name as text for a figure: no formula, not too long, and shown.
+
+    The middle of a long name goes: names of runs tend to differ at their ends.
+    """
+    name = " ".join(name.split())
+    if len(name) > _LONGEST:
+        half = (_LONGEST - 1) // 2
+        name = f"{name[:half]}…{name[-half:]}"
+    name = name.replace("$", r"\$")
+    # matplotlib leaves labels out that begin with an underscore.
+    return f" {name}" if name.startswith("_") else name
+
+
+def badge(axis: "Axes") -> None:
+    """Marks a panel whose statistic was part of the training loss."""
+    axis.annotate(
+        TRAINED,
+        (1, 1),
+        xytext=(0, 3),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=8,
+        color="#7a4a00",
+        bbox={
+            "boxstyle": "round,pad=0.25",
+            "fc": "#ffe9c2",
+            "ec": "#d9a441",
+            "lw": 0.6,
+        },
     )
 
 

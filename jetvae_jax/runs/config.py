@@ -1,6 +1,7 @@
 """What a run is: frozen configs, to and from JSON."""
 
 import dataclasses
+import difflib
 import importlib.metadata
 import json
 import platform
@@ -11,6 +12,7 @@ from jetvae_jax import flags, flows, models, training
 from jetvae_jax.data import scaling
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import elbo, reconstruction
+from jetvae_jax.metrics.protocols import KNOWN
 
 DERIVED = (
     "num_particles",
@@ -24,8 +26,11 @@ class DataConfig:
     """Which jets.
 
     Attributes:
-        path: an HDF5 file in the JetNet or hls4ml layout, a folder of them, or
-            'embedded' for the gluon jets that come with the package.
+        path: a file or a folder of files: JetNet, hls4ml, TopTagging (HDF5),
+            EnergyFlow (npz), JetClass-like Parquet or ROOT, what this package writes,
+            or any file by data.columns; 'embedded' for the gluon jets that come with
+            the package.
+        columns: where the jets are in a file of one's own: px=...,py=...,pz=...
         jet_type: class to take from files that hold several: g, q, t, w or z.
         num_particles: hardest particles kept of each jet.
         max_jets: jets taken from the start of the data; 0 takes all.
@@ -35,6 +40,7 @@ class DataConfig:
     """
 
     path: str = "embedded"
+    columns: tuple[str, ...] = ()
     jet_type: Literal["g", "q", "t", "w", "z"] = "g"
     num_particles: int = 30
     max_jets: int = 0
@@ -204,13 +210,40 @@ class GenerateConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """How jets are judged.
+    """Which jets are judged against which, and how.
 
     Attributes:
-        seed: of the draws of W1M and W1P.
+        real: file of real jets; empty for the test jets of the workdir's training.
+        generated: files of jets to judge, any generator's; empty for those that
+            generate.py left in the workdir.
+        truth: file of further real jets, for the floor; empty for the training jets
+            of the workdir, or for a part of the real ones.
+        protocols: conventions of the field, by name.
+        classify: train a classifier to tell the jets apart; a minute a sample.
+        fpnd: where the network of FPND lies: a folder or a wheel of the jetnet
+            package; 'installed' uses that package where it is installed, empty none.
+        seed: of all draws.
     """
 
-    seed: int = 0
+    real: str = ""
+    generated: tuple[str, ...] = ()
+    truth: str = ""
+    protocols: tuple[str, ...] = ("mpgan_10k", "jetnet_50k")
+    classify: bool = False
+    fpnd: str = "installed"
+    seed: int = 42
+
+    def __post_init__(self):
+        for name in self.protocols:
+            if name not in KNOWN:
+                near = difflib.get_close_matches(name, KNOWN, n=1)
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                raise InputError(
+                    f"protocols: {name!r} is unknown{hint}; choose of "
+                    f"{', '.join(KNOWN)}"
+                )
+        if self.seed < 0:
+            raise InputError(f"seed = {self.seed}: must not be negative")
 
 
 def versions() -> dict[str, str]:

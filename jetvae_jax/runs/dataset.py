@@ -45,6 +45,7 @@ def load(config: DataConfig) -> Dataset:
         jet_type=config.jet_type,
         repair=config.repair,
         seed=config.split_seed,
+        columns=config.columns,
     )
     parts = splits.split(
         config.split_seed, len(loaded.jets.mask), fractions=config.fractions
@@ -59,8 +60,8 @@ def load(config: DataConfig) -> Dataset:
     def take(rows):
         return jax.tree.map(lambda a: a[rows], loaded.jets)
 
-    jets = map(take, (parts.train, parts.valid, parts.test))
-    return Dataset(*jets, loaded.notes, loaded.source)
+    train, valid, test = map(take, (parts.train, parts.valid, parts.test))
+    return Dataset(train, valid, test, loaded.notes, loaded.source)
 
 
 def load_same(config: DataConfig, source: dict) -> Dataset:

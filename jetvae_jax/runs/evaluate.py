@@ -1,94 +1,155 @@
-"""Judge the generated jets of a workdir against its test jets."""
+"""Judge generated jets against real ones, those of a workdir or of any files."""
 
+import functools
 import os
 import pathlib
+from typing import Any
 
 import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax import data, metrics, report
+from jetvae_jax import metrics, report
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import reparameterize
-from jetvae_jax.runs import dataset, fit_flow, train
-from jetvae_jax.runs.config import EvaluateConfig, versions
+from jetvae_jax.metrics import export
+from jetvae_jax.metrics.fpnd import JET_TYPES, NUM_PARTICLES, fpnd
+from jetvae_jax.metrics.fpnd import load as load_fpnd
+from jetvae_jax.metrics.protocols import KNOWN
+from jetvae_jax.runs import contest, fit_flow, train
+from jetvae_jax.runs.config import DataConfig, EvaluateConfig, VAERun, versions
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import Jets
 
-CANDIDATES = ("reconstruction", "prior", "flow")
 LATENT_JETS = 10_000  # enough for a histogram of each latent dimension
 
 
-def _candidates(folder: Workdir, num_particles: int) -> tuple[dict[str, Jets], list]:
-    """The generated files of a workdir, as jets, and the reader's notes."""
-    found, notes = {}, []
-    for name in CANDIDATES:
-        path = folder / f"generated_{name}.hdf5"
-        if path.exists():
-            # A decoder may leave a jet without particles: dropped, counted, reported.
-            loaded = data.load(str(path), num_particles=num_particles, repair=True)
-            found[name] = loaded.jets
-            notes += [f"{name}: {note}" for note in loaded.notes]
-    if not found:
-        raise InputError(
-            f"{folder.path}: holds no generated jets: run experiments/generate.py first"
-        )
-    return found, notes
+def evaluate(
+    workdir: str | os.PathLike,
+    config: EvaluateConfig,
+    files: DataConfig | None = None,
+) -> pathlib.Path:
+    """Write ``evaluation.{json,txt,csv,tex}`` and ``report.html``.
 
+    Candidates are the files named in the config, or else the test jets reconstructed
+    and jets generated from the prior and from the flow, whichever are in the workdir.
+    The floor of every figure compares as many other real jets with the same real jets.
 
-def _latents(workdir: pathlib.Path, trained: train.TrainedVAE, test: Jets) -> dict:
-    key = jax.random.key(0)
-    few = jax.tree.map(lambda a: a[:LATENT_JETS], test)
-    latents = {"posterior": reparameterize(key, fit_flow.posteriors(trained, few))}
-    if (workdir / fit_flow.CHECKPOINT).exists():
-        flow = fit_flow.load_flow(workdir, trained)
-        latents["flow"] = flow.sample(key, len(few.mask))
-    return {name: np.asarray(z) for name, z in latents.items()}
-
-
-def evaluate(workdir: str | os.PathLike, config: EvaluateConfig) -> pathlib.Path:
-    """Write ``evaluation.json``, ``evaluation.txt`` and ``report.html``.
-
-    Candidates are the test jets reconstructed, and jets generated from the prior and
-    from the flow, whichever files are there. The floor of every figure compares as
-    many training jets with the same test jets.
+    Args:
+        workdir: of a run, or where to write.
+        config: which jets are judged against which.
+        files: how to read files where no run says it.
 
     Returns:
         The path of the report.
 
     Raises:
-        InputError: nothing to evaluate, or the data changed since training.
+        InputError: nothing to evaluate, a file that is wrong, or data that changed
+            since training.
     """
     folder = Workdir(workdir)
-    trained = train.load_vae(folder.path)
-    jets = dataset.load_same(trained.run.data, trained.meta["source"])
-    candidates, notes = _candidates(folder, trained.run.data.num_particles)
-    logging.info("evaluating %s", ", ".join(candidates))
+    trained = None
+    files_only = config.real and config.generated
+    if not files_only and (folder / train.CHECKPOINT).exists():
+        trained = train.load_vae(folder.path)
+    jets = contest.gather(folder, trained, config, files or DataConfig())
+    logging.info("evaluating %s", ", ".join(jets.candidates))
+    jet_type = jets.sources["real"].get("jet_type", "g")
+    measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets.real.mask.shape[-1])
     result = metrics.evaluate(
-        jax.random.key(config.seed), jets.test, candidates, truth=jets.train
+        jax.random.key(config.seed),
+        jets.real,
+        jets.candidates,
+        truth=jets.truth,
+        protocol=[KNOWN[name] for name in config.protocols],
+        axes=jets.axes,
+        fpnd=measure_fpnd,
+        classify=config.classify,
     )
-    result["run"] = trained.run.to_json()
+    result["jet_type"] = jet_type
+    judged = None if config.generated else trained  # the run that made the jets
+    result["trained_on"] = sorted(trained_on(judged.run)) if judged else []
+    result["run"] = trained.run.to_json() if trained else None
     result["versions"] = versions()
-    result["best_epoch"] = trained.meta["best_epoch"]
-    result["notes"] = [*trained.meta["notes"], *notes]
-    result["source"] = trained.meta["source"]
+    result["best_epoch"] = trained.meta["best_epoch"] if trained else None
+    result["notes"] = [*jets.notes, *note]
+    result["sources"] = jets.sources
     folder.write_json("evaluation.json", result)
     table = metrics.table(result)
     folder.write_text("evaluation.txt", table)
+    folder.write_text("evaluation.csv", export.csv(result))
+    folder.write_text("evaluation.tex", export.latex(result))
     for line in table.splitlines():
         logging.info("%s", line)
     logging.info("drawing the report")
     target = folder / "report.html"
+    samples = {"input": jets.real} | jets.candidates
     report.write(
         target,
-        title=f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}",
+        title=jets.title,
         summary=result["notes"],
         evaluation=result,
-        samples={"input": jets.test} | candidates,
+        samples=samples,
+        observables={name: _measured(name, jets, few) for name, few in samples.items()},
         history={
             "vae": folder.read_lines(train.METRICS),
             "flow": folder.read_lines(fit_flow.METRICS),
-        },
-        latents=_latents(folder.path, trained, jets.test),
+        }
+        if judged
+        else {},
+        latents=_latents(folder.path, judged, jets.real) if judged else {},
+        trained_on=result["trained_on"],
+        leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
     return target
+
+
+def _measured(name: str, jets: contest.Contest, few: Jets) -> dict[str, np.ndarray]:
+    """Observables of a sample for the figures, with the axes of the evaluation."""
+    axes = jets.axes or {}
+    return metrics.Sample(name, few, axes.get("real" if name == "input" else name)).jet
+
+
+def trained_on(run: VAERun) -> frozenset[str]:
+    """Observables that the training loss of a run pulls to their true values.
+
+    A figure of such an observable tells that training worked, not that the model
+    found anything by itself.
+    """
+    objective = run.objective
+    weights = {
+        "pt": objective.gamma * objective.gamma_pt,
+        "mass": objective.gamma * objective.gamma_mass,
+    }
+    return frozenset(name for name, weight in weights.items() if weight)
+
+
+def _fpnd(where: str, jet_type: str, num_particles: int):
+    """How to measure FPND, or None; and a note of why not."""
+    if not where:
+        return None, []
+    if num_particles != NUM_PARTICLES or jet_type not in JET_TYPES:
+        return None, [
+            f"FPND: left out, it is defined for {NUM_PARTICLES} particles and "
+            f"jets of type {', '.join(JET_TYPES)} only"
+        ]
+    try:
+        resources = load_fpnd(None if where == "installed" else where)
+    except InputError as error:
+        if where != "installed":
+            raise
+        return None, [f"FPND: left out: {error}"]
+    measure = functools.partial(fpnd, jet_type=jet_type, resources=resources)
+    return measure, []
+
+
+def _latents(workdir: pathlib.Path, trained: train.TrainedVAE, test: Jets) -> dict:
+    key = jax.random.key(0)
+    few = jax.tree.map(lambda a: a[:LATENT_JETS], test)
+    latents: dict[str, Any] = {
+        "posterior": reparameterize(key, fit_flow.posteriors(trained, few))
+    }
+    if (workdir / fit_flow.CHECKPOINT).exists():
+        flow = fit_flow.load_flow(workdir, trained)
+        latents["flow"] = flow.sample(key, len(few.mask))
+    return {name: np.asarray(z) for name, z in latents.items()}

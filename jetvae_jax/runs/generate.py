@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jetvae_jax import sampling
-from jetvae_jax.data.writer import JetNetWriter
+from jetvae_jax.data import formats
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig, versions
 from jetvae_jax.runs.fit_flow import load_flow
@@ -88,7 +88,7 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
     }
     num_particles = trained.run.data.num_particles
     with (
-        JetNetWriter(output, num_particles=num_particles, attrs=attrs) as writer,
+        formats.writer(output, num_particles=num_particles, attrs=attrs) as writer,
         Progress(f"generate {config.latents}", num_jets) as progress,
     ):
         for jets in chunks:

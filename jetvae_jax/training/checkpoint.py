@@ -51,7 +51,7 @@ def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> Non
     text = json.dumps(meta or {}, sort_keys=True)
     arrays = {META: np.frombuffer(text.encode(), np.uint8)} | _flatten(tree)
     with open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

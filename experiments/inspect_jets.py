@@ -1,0 +1,70 @@
+r"""Look at files of jets before training on them.
+
+  python experiments/inspect_jets.py --inspect.path=g.hdf5
+  python experiments/inspect_jets.py --inspect.path=mine.root \
+      --inspect.columns=pt=jet_pt,eta=jet_eta,phi=jet_phi,unit=MeV \
+      --inspect.output=a.png
+
+Prints counts, ranges, padding, order, duplicates and what is wrong, and ends with 'fit
+to train' or the reasons why not; damaged files are looked at up to the damage. The exit
+code is 0 if all files are fit, else 1.
+"""
+
+import dataclasses
+import pathlib
+import sys
+from typing import Literal
+
+import _cli
+
+from jetvae_jax import flags
+from jetvae_jax.data.load import find
+from jetvae_jax.data.look import look
+from jetvae_jax.report.look import write
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to look at.
+
+    Attributes:
+        path: a file or a folder.
+        jet_type: class to look at, in files of several: g, q, t, w or z.
+        columns: where the jets are in a user's own file: px=...,py=...,pz=...
+        max_jets: jets to look at, from the first of each file; 0 for all.
+        output: PNG of the quick plots; empty for none. Of several files each gets its
+            name in it.
+    """
+
+    path: str = "embedded"
+    jet_type: Literal["g", "q", "t", "w", "z"] = "g"
+    columns: tuple[str, ...] = ()
+    max_jets: int = 0
+    output: str = ""
+
+
+def main() -> None:
+    """Look at each file in turn."""
+    config = flags.read("inspect", Config)
+    paths = find(config.path)
+    fit = True
+    for path in paths:
+        seen = look(
+            path,
+            jet_type=config.jet_type,
+            columns=config.columns,
+            max_jets=config.max_jets or None,
+        )
+        print(f"{seen}\n")
+        fit &= not seen.reasons
+        if config.output:
+            output = pathlib.Path(config.output)
+            if len(paths) > 1:
+                output = output.with_stem(f"{output.stem}_{path.stem}")
+            write(output, seen)
+            print(f"plots: {output}\n")
+    sys.exit(0 if fit else 1)
+
+
+if __name__ == "__main__":
+    _cli.run(main, lambda: flags.define("inspect", Config))

@@ -1,0 +1,125 @@
+"""The field's figures: ours first, then what others published on the same jets."""
+
+from collections.abc import Collection, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from jetvae_jax.metrics import leaderboard
+from jetvae_jax.metrics.leaderboard import Entry
+from jetvae_jax.report import tables
+
+_NOTE = (
+    "Published rows are not measured here. Protocols and data sets differ: how many "
+    "jets were drawn and how often, the split into training and test jets, the axis "
+    "that relative features refer to; some models take properties of the jets from the "
+    "test set. Read a difference only where protocols agree and it exceeds the errors "
+    "and the limit, which is what real jets score against real jets. All figures but "
+    "COV: lower is better; KPD scatters around zero. W1P is the mean over three "
+    "features."
+)
+
+
+def note(jet_class: str, num_particles: int) -> str:
+    """What to keep in mind when reading the table."""
+    if leaderboard.published(jet_class, num_particles):
+        return _NOTE
+    return (
+        f"No published figures are known here for jets of class "
+        f"{jet_class or 'unknown'} with {num_particles} particles."
+    )
+
+
+def entries(
+    evaluation: Mapping[str, Any], jet_class: str, num_particles: int
+) -> list[Entry]:
+    """What an evaluation measured, an entry for each protocol and sample.
+
+    Args:
+        evaluation: what `metrics.evaluate` returns.
+        jet_class: ``g``, ``q`` or ``t``, or any other.
+        num_particles: the leading particles a jet keeps.
+    """
+    found = []
+    for protocol in evaluation["protocols"]:
+        samples = list(evaluation["candidates"].items())
+        if evaluation["floor"] is not None:
+            samples.append(("other real jets", evaluation["floor"]))
+        for name, figures in samples:
+            values = {
+                metric: (figure["value"], figure.get("error"))
+                for metric, figure in figures["protocols"][protocol].items()
+                if metric in leaderboard.UNITS
+            }
+            if values:
+                entry = leaderboard.measured(
+                    name,
+                    jet_class,
+                    values,
+                    num_particles=num_particles,
+                    protocol=f"{protocol}, from {evaluation['jets']:,} jets",
+                    kind="generator" if name in evaluation["candidates"] else "limit",
+                )
+                found.append(entry)
+    return found
+
+
+def table(
+    measured: Sequence[Entry],
+    jet_class: str,
+    num_particles: int,
+    *,
+    trained_on: Collection[str] = (),
+) -> tables.Html:
+    """Measured entries, then the published ones of the same jets.
+
+    Args:
+        measured: entries of one's own.
+        jet_class: ``g``, ``q`` or ``t``; others have no published entries.
+        num_particles: the leading particles a jet keeps.
+        trained_on: observables that were part of the training loss.
+    """
+    head = ["model", *(_heading(m, trained_on) for m in leaderboard.UNITS)]
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in (*measured, *leaderboard.published(jet_class, num_particles)):
+        origin = (entry.mark, entry.source, entry.protocol)
+        groups.setdefault(origin, []).append(entry)
+    rows = []
+    for origin, members in groups.items():
+        rows.append(tables.section(_origin(*origin), len(head)))
+        kind = "" if origin[0] == "measured" else "faint"
+        rows += [tables.row(_cells(entry), kind=kind) for entry in members]
+    return tables.raw(head, rows, kind="figures compact")
+
+
+def _heading(metric: str, trained_on: Collection[str]) -> tables.Html:
+    return tables.metric_label(metric, tables.enforced(metric, trained_on))
+
+
+def _origin(mark: str, source: str, protocol: str) -> tables.Html:
+    title = "Measured here" if mark == "measured" else source
+    quoted = ", quoted by a third party" if mark == "quoted" else ""
+    note = f'<span class="note">Protocol: {escape(protocol)}</span>'
+    return tables.Html(escape(title + quoted) + note)
+
+
+def _cells(entry: Entry) -> list[str]:
+    limit = "limit: " if entry.kind == "limit" else ""
+    measured = entry.mark == "measured"
+    mark = tables.badge(
+        "measured" if measured else "published", kind="measured" if measured else ""
+    )
+    name = tables.Html(f"{escape(limit + entry.model)} {mark}")
+    return [name, *(_cell(entry, metric) for metric in leaderboard.UNITS)]
+
+
+def _cell(entry: Entry, metric: str) -> str:
+    """As printed, with the digits of the error; measured ones with two of them."""
+    if metric not in entry.values:
+        return tables.MISSING
+    value, error = entry.values[metric]
+    if entry.mark == "measured":
+        return tables.with_error(value, error)
+    if error is None:
+        return f"{value:g}"
+    digits = len(f"{error:g}".partition(".")[2])
+    return f"{value:.{digits}f} ± {error:g}"

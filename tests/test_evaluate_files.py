@@ -1,0 +1,144 @@
+"""Any two files compared, as a user of another generator does."""
+
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from jetvae_jax import data, runs
+from jetvae_jax.data import JetNetWriter
+from jetvae_jax.errors import InputError
+from jetvae_jax.metrics import relative
+
+SMALL = {"protocols": ("mpgan_10k",), "fpnd": ""}
+
+
+def jetnet_file(path, rows, *, stretch=1.0):
+    """Some embedded jets as a JetNet file of their leading particles, 5 % lost."""
+    jets = data.load("embedded", max_jets=1200).jets
+    p = jets.particles[rows].astype(np.float64)
+    mask = jets.mask[rows]
+    total = p.sum(1)
+    pt = np.hypot(p[..., 0], p[..., 1])
+    jet_pt = np.hypot(total[:, 0], total[:, 1])[:, None] / 0.95
+    eta = np.arcsinh(total[:, 2] / np.hypot(total[:, 0], total[:, 1]))[:, None]
+    phi = np.arctan2(total[:, 1], total[:, 0])[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        etarel = np.arcsinh(p[..., 2] / pt) - eta
+    angle = np.arctan2(p[..., 1], p[..., 0]) - phi
+    phirel = np.angle(np.exp(1j * angle))
+    features = np.stack([stretch * etarel, stretch * phirel, pt / jet_pt, mask], -1)
+    features = np.where(mask[..., None], features, 0)
+    jet = np.column_stack([jet_pt[:, 0], eta[:, 0], 0 * eta[:, 0], mask.sum(1)])
+    with h5py.File(path, "w") as file:
+        file["particle_features"] = features.astype(np.float32)
+        file["jet_features"] = jet.astype(np.float32)
+    return str(path), features, mask
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    real, *_ = jetnet_file(folder / "g.hdf5", slice(0, 800))
+    wide, *_ = jetnet_file(folder / "wide.hdf5", slice(800, 1200), stretch=1.4)
+    fine, *_ = jetnet_file(folder / "fine.hdf5", slice(800, 1200))
+    return folder, real, wide, fine
+
+
+@pytest.fixture(scope="module")
+def compared(files):
+    folder, real, wide, fine = files
+    config = runs.EvaluateConfig(real=real, generated=(wide, fine), **SMALL)
+    report = runs.evaluate(folder / "out", config)
+    return report, json.loads((report.parent / "evaluation.json").read_text())
+
+
+def test_two_files_are_compared_and_told_apart(compared):
+    _, result = compared
+    assert result["jets"] == 400 and set(result["candidates"]) == {"wide", "fine"}
+    wide, fine = (result["candidates"][n] for n in ("wide", "fine"))
+    for name in ("w1m", "w1p", "w1efp"):
+        good = fine["protocols"]["mpgan_10k"][name]["value"]
+        assert good < 0.5 * wide["protocols"]["mpgan_10k"][name]["value"], name
+    assert wide["jet"]["width"]["ks"] > 1.5 * fine["jet"]["width"]["ks"]
+    assert any("one half" in note for note in result["notes"])
+    assert result["trained_on"] == [] and result["run"] is None
+
+
+def test_relative_features_are_those_of_the_files(files, tmp_path):
+    # 5 % of the pt is outside of the leading particles, and must stay so.
+    path, features, mask = jetnet_file(tmp_path / "g.hdf5", slice(0, 200))
+    loaded = data.load(path)
+    found = relative(loaded.jets, loaded.axis)
+    np.testing.assert_allclose(
+        found.particles, features[..., [2, 0, 1]], rtol=1e-4, atol=2e-6
+    )
+    np.testing.assert_array_equal(found.mask, mask)
+
+
+def test_everything_is_written(compared):
+    report, result = compared
+    folder = report.parent
+    html = report.read_text()
+    assert "wide" in html and "fine" in html and "arXiv" in html
+    lines = (folder / "evaluation.csv").read_text().splitlines()
+    rows = list(csv.DictReader(lines))
+    assert {row["sample"] for row in rows} == {"wide", "fine", "floor"}
+    w1m = next(row for row in rows if (row["sample"], row["figure"]) == ("wide", "w1m"))
+    stored = result["candidates"]["wide"]["protocols"]["mpgan_10k"]["w1m"]
+    assert float(w1m["value"]) == stored["value"]
+    assert "wide & mpgan" in (folder / "evaluation.tex").read_text()
+    assert "W1M" in (folder / "evaluation.txt").read_text()
+
+
+def test_generated_jets_of_this_package_have_their_own_axis(files, tmp_path):
+    _, real, _, _ = files
+    jets = data.load("embedded", max_jets=300).jets
+    with JetNetWriter(tmp_path / "ours.hdf5", num_particles=30) as writer:
+        writer.append(jets)
+    ours = str(tmp_path / "ours.hdf5")
+    assert data.load(ours).axis is None
+    config = runs.EvaluateConfig(real=real, generated=(ours,), **SMALL)
+    report = runs.evaluate(tmp_path, config)
+    result = json.loads((report.parent / "evaluation.json").read_text())
+    assert result["axis"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"generated": ()}, "evaluate.generated"),
+        ({"generated": ("/no/such.hdf5",)}, "/no/such.hdf5"),
+        ({"truth": "/no/truth.hdf5"}, "/no/truth.hdf5"),
+        ({"generated": ("fine", "fine")}, "twice"),
+        ({"fpnd": "/no/wheel.whl"}, "/no/wheel.whl"),
+    ],
+)
+def test_what_is_missing_is_named(files, tmp_path, change, message):
+    _, real, wide, fine = files
+    known = {"fine": fine, "wide": wide}
+    if "generated" in change:
+        change = {"generated": tuple(known.get(n, n) for n in change["generated"])}
+    settings = {"real": real, "generated": (wide,), **SMALL} | change
+    with pytest.raises(InputError, match=message) as caught:
+        runs.evaluate(tmp_path, runs.EvaluateConfig(**settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistyped_protocol_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="jetnet_50k"):
+        runs.EvaluateConfig(protocols=("jetnet_50",))
+
+
+def test_one_jet_and_damaged_files(files, tmp_path):
+    _, real, wide, _ = files
+    one, *_ = jetnet_file(tmp_path / "one.hdf5", slice(0, 1))
+    cut = tmp_path / "cut.hdf5"
+    with open(wide, "rb") as file:
+        cut.write_bytes(file.read()[:20_000])
+    for path, message in ((one, "single jet"), (str(cut), "cut.hdf5")):
+        config = runs.EvaluateConfig(real=real, generated=(path,), **SMALL)
+        with pytest.raises(InputError, match=message):
+            runs.evaluate(tmp_path, config)
