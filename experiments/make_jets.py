@@ -1,0 +1,67 @@
+r"""Make jets with Pythia 8 and FastJet: the recipe of JetNet, or any other.
+
+    pip install 'jetvae_jax[make-jets]'
+    python experiments/make_jets.py --workdir=data/made --make.jet_types=g,t \
+        --make.num_jets=177000
+    python experiments/train.py --data.path=data/made/jetnet30/g.hdf5 ...
+
+The folder then holds jetnet30/g.hdf5, jetnet150/g150.hdf5, hls4ml150/g.h5 and the
+shards they are joined from. After a stop of any kind the same command goes on; more
+jets of the same settings are added to those that are there. One core makes about 100
+jets a second.
+
+Another process: a file of Pythia settings, and a name for what it makes.
+
+    python experiments/make_jets.py --workdir=data/zprime --make.card=zprime.cmnd \
+        --make.jet_types=zprime --make.parton_pt_min=0 --make.radius=0.8 \
+        --make.jet_pt_min=400 --make.jet_pt_max=600
+
+Many machines: any Dask cluster whose workers have this package installed, one thread
+each (no common disk is needed); this command then runs beside the scheduler.
+
+    dask scheduler                                            # prints its address
+    dask worker tcp://host:8786 --nthreads 1 --nworkers 32    # on every machine
+    python experiments/make_jets.py ... --make.dask_scheduler=tcp://host:8786
+
+On a batch system ``pip install dask-jobqueue`` and keep this running in a terminal:
+
+    from dask_jobqueue import SLURMCluster        # or HTCondorCluster
+    cluster = SLURMCluster(cores=1, memory="2GB", walltime="12:00:00")
+    cluster.scale(200)
+    print(cluster.scheduler_address)              # for --make.dask_scheduler
+
+A worker that dies costs the shard it was making, which another one makes again.
+"""
+
+import sys
+
+from absl import flags
+
+from jetvae_jax import flags as config_flags
+from jetvae_jax import making
+
+
+def define_flags() -> None:
+    """The flags of this script."""
+    flags.DEFINE_string("workdir", None, "folder of the shards and the files")
+    flags.mark_flag_as_required("workdir")
+    config_flags.define("make", making.Config)
+
+
+def main() -> None:
+    """Make, join, compare."""
+    from jetvae_jax.making import production
+
+    config = config_flags.read("make", making.Config)
+    try:
+        print(production.run(flags.FLAGS.workdir, config))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    # Every worker imports this file: what only the command line needs stays below.
+    import _cli
+
+    _cli.run(main, define_flags)

@@ -1,0 +1,164 @@
+"""From events to leading jets, as arrays of a whole batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jetvae_jax.making.settings import Cuts
+
+# Why an event gives no jet; each is counted for the first reason.
+REASONS = ("jet_pt", "unmatched", "few_particles")
+
+
+def leading_jets(
+    events: Any, cuts: Cuts, visible: Callable[[np.ndarray], np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """The hardest anti-kT jet of each event, if it comes from the hard process.
+
+    Args:
+        events: awkward array as from ``Generator.batch``.
+        cuts: of particles and jets.
+        visible: ``ids [n] -> bool [n]``.
+
+    Returns:
+        ``(rows, dropped)``: rows of J jets, float64 in GeV, as
+        ``p4 [J, N, 4]`` (px, py, pz, E) in descending pt, zero on padding;
+        ``jet [J, 5]`` (pt, eta, phi, mass, energy); ``count [J]`` of all particles,
+        also those beyond N; ``parton [J]``, id of the hard parton of the jet. Dropped
+        counts events by reason.
+    """
+    import awkward as ak
+
+    num = ak.to_numpy(ak.num(events.prt))
+    event = np.repeat(np.arange(len(num)), num)
+    record = ak.flatten(events.prt)
+    p4 = _columns(record.p, ("px", "py", "pz", "e"))
+    # Two thirds of the record are what existed on the way: leave them out early.
+    final = np.flatnonzero(ak.to_numpy(record.status) > 0)
+    pt, eta, _ = pt_eta_phi(p4[final])
+    keep = (pt > cuts.particle_pt_min) & (np.abs(eta) < cuts.particle_eta_max)
+    keep &= visible(ak.to_numpy(record.id)[final])
+    final = final[keep]
+    found, jet, members = _cluster(p4[final], event[final], len(num), cuts)
+    final = final[members]
+
+    jet_pt, jet_eta, jet_phi = pt_eta_phi(jet)
+    high = (jet_pt > cuts.jet_pt_max) if cuts.jet_pt_max else False
+    reason = {"jet_pt": ~found | high}
+    parton = _match(record, p4, event, jet_eta, jet_phi, cuts.radius)
+    reason["unmatched"] = parton == 0
+    count = np.bincount(event[final], minlength=len(num))
+    reason["few_particles"] = count < cuts.min_particles
+    good, dropped = np.ones(len(num), bool), {}
+    for name in REASONS:
+        dropped[name] = int(np.sum(good & reason[name]))
+        good &= ~reason[name]
+
+    momentum = np.linalg.norm(jet[:, :3], axis=1)
+    energy = jet[:, 3]
+    mass = np.sqrt(np.maximum((energy - momentum) * (energy + momentum), 0.0))
+    rows = {
+        "p4": _padded(p4[final], event[final], count, cuts),
+        "jet": np.stack([jet_pt, jet_eta, jet_phi, mass, energy], axis=1),
+        "count": count,
+        "parton": parton,
+    }
+    return {name: values[good] for name, values in rows.items()}, dropped
+
+
+def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of momenta ``[..., 3 or more]``; zeros for a vector of zero pt."""
+    pt = np.hypot(p[..., 0], p[..., 1])
+    slope = np.divide(p[..., 2], pt, out=np.zeros_like(pt), where=pt > 0)
+    return pt, np.arcsinh(slope), np.arctan2(p[..., 1], p[..., 0])
+
+
+def wrap(phi: np.ndarray) -> np.ndarray:
+    """Angles in [-pi, pi)."""
+    return np.mod(phi + np.pi, 2 * np.pi) - np.pi
+
+
+def _columns(record, names: tuple[str, ...]) -> np.ndarray:
+    import awkward as ak
+
+    return np.stack([ak.to_numpy(record[name]) for name in names], axis=-1)
+
+
+def _cluster(p4, event, num_events, cuts: Cuts):
+    """Clusters all events at once.
+
+    Returns:
+        ``(found [E], jet [E, 4], members [n])``: whether an event has a jet above
+        ``jet_pt_min``, the hardest one, and which of the particles are in it.
+    """
+    import awkward as ak
+    import fastjet
+
+    _silence(fastjet)
+    number = np.bincount(event, minlength=num_events)
+    names = ("px", "py", "pz", "E")
+    flat = {name: np.ascontiguousarray(p4[:, i]) for i, name in enumerate(names)}
+    particles = ak.unflatten(ak.zip(flat, with_name="Momentum4D"), number)
+    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, cuts.radius)
+    clusters = fastjet.ClusterSequence(particles, definition)
+    # Of the soft jets, most of them, nothing need leave FastJet.
+    jets: Any = clusters.inclusive_jets(min_pt=cuts.jet_pt_min)
+    hardest = ak.max(np.hypot(jets.px, jets.py), axis=1)
+    lowest = max(cuts.jet_pt_min, 0.999 * (ak.min(hardest) or 0.0))
+    jets = clusters.inclusive_jets(min_pt=lowest)
+    members: Any = clusters.constituent_index(min_pt=lowest)
+    best = ak.argmax(np.hypot(jets.px, jets.py), axis=1, keepdims=True)
+    jet = ak.fill_none(ak.firsts(jets[best]), dict.fromkeys(names, 0.0))
+    found = ak.to_numpy(ak.num(jets) > 0)
+    index: Any = ak.fill_none(ak.firsts(members[best]), [])
+    start = np.cumsum(number) - number
+    index = ak.to_numpy(ak.flatten(index + start))
+    chosen = np.zeros(len(p4), bool)
+    chosen[index] = True
+    return found, _columns(jet, names), chosen
+
+
+def _silence(fastjet) -> None:
+    """No banner on the terminal of every worker; the files name FastJet."""
+    fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
+
+
+def _match(record, p4, event, jet_eta, jet_phi, radius) -> np.ndarray:
+    """Id ``[E]`` of the nearest outgoing hard parton within the radius, or 0.
+
+    Outgoing are the products of the hard process before they decay; where that makes
+    a single resonance, which the beams give no direction, they are its products.
+    """
+    import awkward as ak
+
+    ids = ak.to_numpy(record.id)
+    mother1, mother2 = ak.to_numpy(record.mother1), ak.to_numpy(record.mother2)
+    hard = np.isin(np.abs(ak.to_numpy(record.status)), (22, 23))
+    outgoing = hard & (mother1 == 3) & (mother2 == 4)
+    number = np.bincount(event[outgoing], minlength=len(jet_eta))
+    resonance = np.zeros(len(jet_eta), ids.dtype)
+    resonance[event[outgoing]] = ids[outgoing]
+    # The resonance may have been copied before it decays; its id stays.
+    mother = np.searchsorted(event, np.arange(len(jet_eta)))[event] + mother1
+    products = hard & ~outgoing & (ids[mother] == resonance[event])
+    index = np.flatnonzero(np.where(number[event] == 1, products, outgoing))
+    where = event[index]
+    _, eta, phi = pt_eta_phi(p4[index])
+    distance = np.hypot(eta - jet_eta[where], wrap(phi - jet_phi[where]))
+    index, where = index[distance < radius], where[distance < radius]
+    order = np.lexsort((distance[distance < radius], where))
+    where, first = np.unique(where[order], return_index=True)
+    parton = np.zeros(len(jet_eta), np.int64)
+    parton[where] = ids[index[order][first]]
+    return parton
+
+
+def _padded(p4, event, count, cuts: Cuts) -> np.ndarray:
+    """Particles ``[n, 4]`` as ``[E, N, 4]``, the hardest N in descending pt."""
+    order = np.lexsort((-np.hypot(p4[:, 0], p4[:, 1]), event))
+    place = np.arange(len(p4)) - np.repeat(np.cumsum(count) - count, count)
+    kept = place < cuts.num_particles
+    rows = np.zeros((len(count), cuts.num_particles, 4))
+    rows[event[order][kept], place[kept]] = p4[order][kept]
+    return rows

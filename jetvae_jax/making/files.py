@@ -1,0 +1,182 @@
+"""HDF5 files of jets whose bytes depend on their content alone."""
+
+import contextlib
+import io
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+from jetvae_jax.errors import InputError
+
+CHUNK = 1000
+
+Columns = Mapping[str, tuple[str, ...]]
+Rows = Mapping[str, np.ndarray]
+
+
+def write(
+    target: str | os.PathLike[str] | io.BytesIO,
+    columns: Columns,
+    blocks: Iterable[Rows],
+    attrs: Mapping[str, Any],
+) -> int:
+    """Writes data sets row by row.
+
+    Args:
+        target: file or buffer.
+        columns: data sets and the names of their last axis, kept as attribute
+            ``names``.
+        blocks: the same data sets with any number of rows, float32 in the file.
+        attrs: attributes of the file; numbers, texts and arrays as they are,
+            everything else as JSON text.
+
+    Returns:
+        Number of rows.
+    """
+    total = 0
+    # The oldest format stores no times anywhere.
+    with h5py.File(target, "w", libver="earliest") as file:
+        for rows in _even(blocks):
+            for name, names in columns.items():
+                values = rows[name].astype("<f4")
+                if name not in file:
+                    data = _create(file, name, values.shape[1:])
+                    data.attrs["names"] = np.array(names, "S")
+                data = file[name]
+                assert isinstance(data, h5py.Dataset)
+                data.resize(total + len(values), axis=0)
+                data[total:] = values
+            total += len(next(iter(rows.values())))
+        for name, value in sorted(attrs.items()):
+            plain = isinstance(value, str | int | float | np.ndarray)
+            file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
+    return total
+
+
+def write_whole(path: pathlib.Path, columns, blocks, attrs, texts=()) -> None:
+    """Like :func:`write`, but the file appears complete or not at all.
+
+    Args:
+        path: of the file; its folder is made.
+        columns: see :func:`write`.
+        blocks: see :func:`write`.
+        attrs: see :func:`write`.
+        texts: ``(name, list of texts)``, data sets of column names.
+
+    Raises:
+        InputError: the disk or the permissions do not allow it.
+    """
+
+    def fill(part):
+        write(part, columns, blocks, attrs)
+        if texts:
+            with h5py.File(part, "a", libver="earliest") as file:
+                for name, values in texts:
+                    file.create_dataset(
+                        name, data=np.array(values, "S"), track_times=False
+                    )
+
+    _replace(path, fill)
+
+
+def save(path: pathlib.Path, content: bytes) -> None:
+    """Puts bytes in place, all of them or none.
+
+    Raises:
+        InputError: the disk or the permissions do not allow it.
+    """
+    _replace(path, lambda part: part.write_bytes(content))
+
+
+def read(path: pathlib.Path, names: Iterable[str], max_rows: int) -> Iterator[Rows]:
+    """Blocks of ``CHUNK`` rows, the first ``max_rows`` of the file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            for start in range(0, max_rows, CHUNK):
+                stop = min(start + CHUNK, max_rows)
+                yield {name: _data(file, name)[start:stop] for name in names}
+    except (OSError, KeyError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+
+
+def facts(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
+    """Attributes of a file and the rows of its data set ``name``.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return dict(file.attrs), len(_data(file, name))
+    except (OSError, KeyError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _replace(path: pathlib.Path, fill) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fill(part)
+        # The name may not reach the disk before the content.
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({' '.join(str(error).split())}); check the "
+            "folder, its permissions and the free space"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _damaged(path, error) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(f"{path}: damaged ({reason}); remove it and run again")
+
+
+def _data(file: h5py.File, name: str) -> h5py.Dataset:
+    data = file[name]
+    if not isinstance(data, h5py.Dataset):
+        raise KeyError(f"{name} is no data set")
+    return data
+
+
+def _create(file: h5py.File, name: str, inner: tuple[int, ...]) -> h5py.Dataset:
+    return file.create_dataset(
+        name,
+        shape=(0, *inner),
+        maxshape=(None, *inner),
+        chunks=(CHUNK, *inner),
+        dtype="<f4",
+        compression="gzip",
+        shuffle=True,
+        track_times=False,
+    )
+
+
+def _even(blocks: Iterable[Rows]) -> Iterator[Rows]:
+    """The same rows in blocks of ``CHUNK``, so that no chunk is written twice."""
+    waiting: dict[str, np.ndarray] = {}
+    for block in itertools.chain(blocks, [None]):
+        last = block is None
+        for name, values in (block or {}).items():
+            old = [waiting[name]] if name in waiting else []
+            waiting[name] = np.concatenate([*old, values])
+        num = len(next(iter(waiting.values()))) if waiting else 0
+        stop = num if last else num // CHUNK * CHUNK
+        for start in range(0, stop, CHUNK):
+            end = min(start + CHUNK, stop)
+            yield {name: values[start:end] for name, values in waiting.items()}
+        waiting = {name: values[stop:] for name, values in waiting.items()}

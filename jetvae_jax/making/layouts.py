@@ -1,0 +1,166 @@
+"""The finished shards of a class as one file in a published layout."""
+
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from jetvae_jax.making import files, pythia
+from jetvae_jax.making.cluster import wrap
+from jetvae_jax.making.settings import (
+    CROSS_SECTION,
+    JET_TYPES,
+    NOT_NORMALISED,
+    PROCESSES,
+    Shard,
+    layout,
+)
+from jetvae_jax.making.shards import COLUMNS
+
+# The order of the published files, which much code addresses by number.
+CONSTITUENTS = (
+    *("j1_px", "j1_py", "j1_pz", "j1_e", "j1_erel", "j1_pt", "j1_ptrel", "j1_eta"),
+    *("j1_etarel", "j1_etarot", "j1_phi", "j1_phirel", "j1_phirot", "j1_deltaR"),
+    *("j1_costheta", "j1_costhetarel"),
+)
+JETS = (
+    *("j_pt", "j_eta", "j_phi", "j_mass", "j_energy", "j_multiplicity"),
+    *(f"j_{name}" for name in (*JET_TYPES, "undef")),
+)
+ROTATION = (
+    "j1_etarot, j1_phirot: relative to the hardest particle, turned so that the second "
+    "hardest is at phirot < 0, etarot = 0; the published files turn by subjets"
+)
+
+
+def path_of(folder: pathlib.Path, name: str, jet_type: str) -> pathlib.Path:
+    """``jetnet150`` of gluons is ``jetnet150/g150.hdf5``, as its own name is."""
+    kind, num = layout(name)
+    if kind == "hls4ml":
+        return folder / name / f"{jet_type}.h5"
+    return folder / name / f"{jet_type}{'' if num == 30 else num}.hdf5"
+
+
+def merge(
+    target: pathlib.Path, name: str, shards: list[tuple[pathlib.Path, Shard]]
+) -> dict[str, Any]:
+    """Joins shards in their order into one file.
+
+    Args:
+        target: the file, written whole or not at all.
+        name: of the layout, such as ``jetnet30``.
+        shards: files of one class, all of them done.
+
+    Returns:
+        The attributes: settings, seeds, versions, counts and cross-section.
+
+    Raises:
+        InputError: a shard is damaged, or the file cannot be written.
+    """
+    kind, num = layout(name)
+    attrs = provenance(shards)
+    blocks = _blocks(shards)
+    if kind == "jetnet":
+        columns = {k: v for k, v in COLUMNS.items() if k != "particle_p4"}
+        cut = (_jetnet(block, num) for block in blocks)
+        files.write_whole(target, columns, cut, attrs)
+    else:
+        columns = {"jetConstituentList": CONSTITUENTS, "jets": JETS}
+        names = [
+            ("particleFeatureNames", [*CONSTITUENTS, "j1_pdgid"]),
+            ("jetFeatureNames", JETS),
+        ]
+        jet_type = shards[0][1].jet_type
+        cut = (_hls4ml(block, num, jet_type) for block in blocks)
+        files.write_whole(target, columns, cut, attrs | {"rotation": ROTATION}, names)
+    return attrs
+
+
+def provenance(shards: list[tuple[pathlib.Path, Shard]]) -> dict[str, Any]:
+    """What the file of these shards says about itself."""
+    found = [files.facts(path, "jet_features")[0] for path, _ in shards]
+    events = np.array([facts["events"] for facts in found], np.float64)
+    sigma = np.array([facts["cross_section_pb"] for facts in found])
+    errors = np.array([facts["cross_section_error_pb"] for facts in found])
+    dropped = [json.loads(facts["dropped"]) for facts in found]
+    first, versions = shards[0][1], pythia.versions()
+    return {
+        "generator": "pythia8mc {pythia8mc} + fastjet {fastjet}".format(**versions)
+        + ", made by jetvae_jax; no detector simulation",
+        "process": first.jet_type,
+        "settings": "\n".join(first.pythia),
+        "cuts": first.cuts._asdict(),
+        "seeds": np.array([shard.seed for _, shard in shards]),
+        "shard_jets": np.array([shard.num_jets for _, shard in shards]),
+        "versions": versions,
+        "units": "GeV, radians",
+        "jets": sum(shard.num_jets for _, shard in shards),
+        "events": int(events.sum()),
+        "dropped": {name: sum(d[name] for d in dropped) for name in dropped[0]},
+        "cross_section_of": cross_section_of(first),
+        "cross_section_pb": float(np.average(sigma, weights=events)),
+        "cross_section_error_pb": float(
+            np.hypot.reduce(errors * events) / events.sum()
+        ),
+    }
+
+
+def cross_section_of(shard: Shard) -> str:
+    """What the cross-section in the attributes means."""
+    own = set(PROCESSES.get(shard.jet_type, ())) <= set(shard.pythia)
+    note = NOT_NORMALISED.get(shard.jet_type) if own else None
+    return note or CROSS_SECTION
+
+
+def _blocks(shards) -> Iterator[files.Rows]:
+    for path, shard in shards:
+        yield from files.read(path, COLUMNS, shard.num_jets)
+
+
+def _jetnet(block: files.Rows, num: int) -> files.Rows:
+    """The leading ``num`` particles; the jet stays that of all particles."""
+    jet = block["jet_features"].copy()
+    jet[:, 3] = np.minimum(jet[:, 3], num)
+    particles = block["particle_features"][:, :num]
+    return {
+        "particle_features": particles,
+        "jet_features": jet,
+        "jet_extra": block["jet_extra"],
+    }
+
+
+def _hls4ml(block: files.Rows, num: int, jet_type: str) -> files.Rows:
+    """All columns from the momenta, in float64; zero on padding."""
+    p4 = block["particle_p4"][:, :num].astype(np.float64)
+    etarel, phirel, ptrel, mask = np.moveaxis(
+        block["particle_features"][:, :num].astype(np.float64), -1, 0
+    )
+    pt, eta, mass, _ = block["jet_features"].astype(np.float64).T[..., None]
+    phi, energy, count, _ = block["jet_extra"].astype(np.float64).T[..., None]
+    px, py, pz, e = np.moveaxis(p4, -1, 0)
+    momentum = np.where(mask > 0, np.linalg.norm(p4[..., :3], axis=-1), 1.0)
+    axis = np.concatenate([np.cos(phi), np.sin(phi), np.sinh(eta)], axis=1)
+    along = np.einsum("jni,ji->jn", p4[..., :3], axis) / np.cosh(eta)
+    rot = _rotated(etarel, phirel)
+    columns = [
+        *(px, py, pz, e, e / energy, ptrel * pt, ptrel, etarel + eta),
+        *(etarel, rot[0], wrap(phirel + phi), phirel, rot[1]),
+        *(np.hypot(etarel, phirel), pz / momentum, along / momentum),
+    ]
+    features = np.where(mask[..., None] > 0, np.stack(columns, axis=-1), 0.0)
+    classes = (*JET_TYPES, "undef")
+    wanted = jet_type if jet_type in classes else "undef"
+    label = np.tile([float(name == wanted) for name in classes], (len(pt), 1))
+    jets = np.hstack([pt, eta, phi, mass, energy, count, label])
+    return {"jetConstituentList": features, "jets": jets}
+
+
+def _rotated(eta: np.ndarray, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """See ``ROTATION``; particles ``[J, N]`` in descending pt."""
+    eta, phi = eta - eta[:, :1], phi - phi[:, :1]
+    second = min(1, eta.shape[1] - 1)
+    angle = np.arctan2(phi[:, second], eta[:, second])[:, None] + np.pi / 2
+    cos, sin = np.cos(angle), np.sin(angle)
+    return eta * cos + phi * sin, phi * cos - eta * sin

@@ -1,0 +1,163 @@
+"""A whole production: shards on many workers, then one file a class and layout."""
+
+import contextlib
+import logging as python_logging
+import os
+import pathlib
+import time
+from collections.abc import Iterator
+
+from absl import logging
+
+from jetvae_jax.errors import InputError
+from jetvae_jax.making import comparison, files, layouts, pythia, shards
+from jetvae_jax.making.settings import JET_TYPES, Config, Shard, layout, plan
+
+Task = tuple[pathlib.Path, Shard]
+
+
+def run(folder: str | os.PathLike[str], config: Config) -> str:
+    """Makes what is missing, joins it and compares it with JetNet.
+
+    Finished shards stay in ``folder/shards`` and are not made again, however the run
+    ended; more jets of the same settings use them too. Only this process writes, so
+    workers on other machines need no common disk.
+
+    Args:
+        folder: of the production.
+        config: what to make.
+
+    Returns:
+        The comparison with the published moments; empty if there are none.
+
+    Raises:
+        InputError: wrong settings, missing tools, shards that could not be made.
+    """
+    pythia.require_tools()
+    folder = pathlib.Path(folder)
+    tasks = {name: _tasks(folder, config, name) for name in config.jet_types}
+    missing = [t for ts in tasks.values() for t in ts if not shards.is_done(*t)]
+    done = sum(map(len, tasks.values())) - len(missing)
+    if done:
+        logging.info("%d shards are there already", done)
+    for name in {shard.jet_type for _, shard in missing}:
+        # A mistake in the settings is found here, before there is a cluster.
+        pythia.Generator(tasks[name][0][1].pythia, seed=1)
+    if missing:
+        _make(missing, config)
+    return "\n".join(_finish(folder, config, name) for name in config.jet_types)
+
+
+def _tasks(folder: pathlib.Path, config: Config, jet_type: str) -> list[Task]:
+    return [
+        (folder / "shards" / f"{jet_type}_{shard.index:05d}.hdf5", shard)
+        for shard in plan(config, jet_type)
+    ]
+
+
+@contextlib.contextmanager
+def _client(config: Config, num_tasks: int) -> Iterator:
+    """A Dask client of the given scheduler, or of a cluster of our own.
+
+    Raises:
+        InputError: nothing answers at the address.
+    """
+    import distributed
+    from dask.system import CPU_COUNT  # what this job may use, not what is there
+
+    # It tells of every connection; what matters is logged here.
+    python_logging.getLogger("distributed").setLevel(python_logging.CRITICAL)
+    if config.dask_scheduler:
+        try:
+            client = distributed.Client(config.dask_scheduler)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"dask_scheduler = {config.dask_scheduler}: no answer ({error})"
+            ) from None
+        with client:
+            yield client
+        return
+    workers = config.num_workers or CPU_COUNT
+    with (
+        distributed.LocalCluster(
+            n_workers=min(workers, num_tasks),
+            # Pythia holds the interpreter: a second thread would only wait.
+            threads_per_worker=1,
+            # A worker needs 0.5 GB; Dask's share of a full machine may be less.
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def _make(tasks: list[Task], config: Config) -> None:
+    """Has the shards made and writes each as it comes in.
+
+    Dask gives the shard of a dead worker to another one, three times.
+
+    Raises:
+        InputError: a shard does not work, or some could not be made.
+    """
+    import distributed
+
+    start, jets, lost = time.monotonic(), 0, []
+    wanted = sum(shard.num_jets for _, shard in tasks)
+    logging.info("making %s jets in %d shards", f"{wanted:,}", len(tasks))
+    with _client(config, len(tasks)) as client:
+        waiting = {
+            client.submit(shards.make, task[1], pure=False): task for task in tasks
+        }
+        for future in distributed.as_completed(waiting):
+            path, shard = waiting.pop(future)
+            name = f"{shard.jet_type} {shard.index}"
+            try:
+                made = future.result()
+            except InputError:
+                raise
+            except Exception as error:  # whatever happens on a worker
+                lost.append(name)
+                logging.error("shard %s failed: %r", name, error)
+                continue
+            files.save(path, made.content)
+            future.release()
+            jets += made.kept
+            rate = jets / (time.monotonic() - start)
+            logging.info(
+                "shard %s: %s of %s events kept, %.0f jets/s of CPU, %.2f x Pythia's "
+                "own time; %s of %s jets, %.0f jets/s, %.0f s left",
+                name, f"{made.kept:,}", f"{made.events:,}", made.kept / made.seconds,
+                made.seconds / made.pythia_seconds, f"{jets:,}", f"{wanted:,}", rate,
+                (wanted - jets) / rate,
+            )  # fmt: skip
+    if lost:
+        raise InputError(
+            f"{len(lost)} of {len(tasks)} shards could not be made ({', '.join(lost)});"
+            " the others are saved: run again to make these"
+        )
+
+
+def _finish(folder: pathlib.Path, config: Config, jet_type: str) -> str:
+    """Writes the layouts of one class; returns the comparisons."""
+    tasks, tables = _tasks(folder, config, jet_type), []
+    for name in config.layouts:
+        target = layouts.path_of(folder, name, jet_type)
+        facts = layouts.merge(target, name, tasks)
+        logging.info("%s: %s jets", target, f"{facts['jets']:,}")
+        if name == config.layouts[0]:
+            logging.info(
+                "%s: cross-section %.4g +- %.2g pb (%s); %s events, %s jets; dropped "
+                "%s",
+                jet_type, facts["cross_section_pb"], facts["cross_section_error_pb"],
+                facts["cross_section_of"],
+                f"{facts['events']:,}", f"{facts['jets']:,}",
+                ", ".join(f"{k} {v:,}" for k, v in facts["dropped"].items()),
+            )  # fmt: skip
+        kind, num = layout(name)
+        real = comparison.published(jet_type, num)
+        ours = not config.card and jet_type in JET_TYPES
+        if kind == "jetnet" and ours and real is not None:
+            made = comparison.measure(target, config.num_jets)
+            tables.append(comparison.table(f"{jet_type}, {name}", made, real))
+    return "\n".join(tables)

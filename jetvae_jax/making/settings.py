@@ -1,0 +1,253 @@
+"""What to make: the recipe of each class, and the shards of a whole production.
+
+The recipe follows JetNet (Kansal et al., arXiv:2106.11535): pp at 13 TeV, partons of
+1 TeV, Monash tune, underlying event, anti-kT jets of radius 0.4. The hard processes are
+Pythia's own at leading order, where JetNet has MadGraph's, and reproduce its moments.
+"""
+
+import dataclasses
+import pathlib
+import re
+from typing import NamedTuple
+
+from jetvae_jax.errors import InputError
+
+# The order of the hls4ml labels; a card's own class is 'undef' there.
+JET_TYPES = ("g", "q", "w", "z", "t")
+COMMON = (
+    "Beams:eCM = 13000.",
+    # K0S and Lambda reach the detector.
+    "ParticleDecays:limitTau0 = on",
+    "ParticleDecays:tau0Max = 10.",
+)
+# Without it the shower of a pure QCD process starts too low.
+_QCD = ("SpaceShower:pTmaxMatch = 2",)
+_HADRONIC = (
+    *("24:onMode = off", "24:onIfAny = 1 2 3 4 5"),
+    *("23:onMode = off", "23:onIfAny = 1 2 3 4 5"),
+)
+# JetNet's W and Z come from MadGraph on their mass shell.
+_ON_SHELL = ("PhaseSpace:useBreitWigners = off",)
+PROCESSES = {
+    "g": ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on", *_QCD),
+    "q": (
+        "HardQCD:gg2qqbar = on",
+        "HardQCD:qq2qq = on",
+        "HardQCD:qqbar2qqbarNew = on",
+        "HardQCD:nQuarkNew = 3",
+        *_QCD,
+    ),
+    "t": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_HADRONIC),
+    "w": ("WeakDoubleBoson:ffbar2WW = on", *_ON_SHELL, *_HADRONIC),
+    "z": (
+        "WeakDoubleBoson:ffbar2gmZgmZ = on",
+        "WeakZ0:gmZmode = 2",
+        *_ON_SHELL,
+        *_HADRONIC,
+    ),
+}
+CROSS_SECTION = "leading order, of the hard process in its pT window, before all cuts"
+NOT_NORMALISED = {
+    "z": "not normalised: on the mass shell Pythia's gamma*/Z lacks the integral over "
+    "the resonance"
+}
+# JetNet's window is 1 %; its gluon jets reach 3 TeV, which needs the open end.
+WINDOW_END = {"g": -1.0}
+MAX_SHARDS, MAX_SEED, MAX_CLASSES = 100_000, 1500, 6
+_LAYOUT = re.compile(r"(jetnet|hls4ml)([1-9]\d{0,3})")
+
+
+class Cuts(NamedTuple):
+    """Which particles are clustered, how, and which jets are kept; in GeV.
+
+    Attributes:
+        radius: of anti-kT.
+        particle_pt_min: of a particle.
+        particle_eta_max: largest absolute pseudorapidity of a particle.
+        jet_pt_min: of the leading jet.
+        jet_pt_max: of the leading jet; 0 for no end.
+        min_particles: of a jet.
+        num_particles: hardest particles stored of each jet.
+    """
+
+    radius: float
+    particle_pt_min: float
+    particle_eta_max: float
+    jet_pt_min: float
+    jet_pt_max: float
+    min_particles: int
+    num_particles: int
+
+
+class Shard(NamedTuple):
+    """All that decides the bytes of one shard, besides the versions of the tools.
+
+    Attributes:
+        jet_type: class, which names the files.
+        index: number of the shard within its class.
+        seed: of Pythia, from 1 to 900,000,000; no two shards share one.
+        num_jets: jets to keep.
+        pythia: settings of Pythia in their order, without the seed.
+        cuts: of particles and jets.
+    """
+
+    jet_type: str
+    index: int
+    seed: int
+    num_jets: int
+    pythia: tuple[str, ...]
+    cuts: Cuts
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A production of jets.
+
+    Attributes:
+        jet_types: classes to make: g, q, t, w, z; with a card, one name of your own.
+        num_jets: jets of each class.
+        shard_jets: jets of a shard, the unit that a worker makes and a kill can cost.
+        layouts: files to write of each class: jetnetN or hls4mlN, of N particles.
+        card: file of Pythia settings (.cmnd), replaces the hard process of the class.
+        settings: further Pythia settings, the last word on everything but the seed.
+        parton_pt_min: lowest pT of the hard process in GeV.
+        parton_pt_max: highest; 0 takes the recipe's (1010, none for gluons), -1 none.
+        radius: of the anti-kT jets.
+        particle_pt_min: softest particle that is clustered, in GeV.
+        particle_eta_max: largest absolute pseudorapidity of a particle.
+        jet_pt_min: lowest pT of a jet in GeV.
+        jet_pt_max: highest; 0 for none.
+        min_particles: fewest particles of a jet.
+        num_particles: hardest particles stored of each jet in the shards.
+        seed: picks the seeds of all shards; another seed, other jets.
+        dask_scheduler: address of a running Dask scheduler; empty starts workers here.
+        num_workers: processes to start here; 0 for one a core.
+    """
+
+    jet_types: tuple[str, ...] = ("g",)
+    num_jets: int = 20_000
+    shard_jets: int = 5_000
+    layouts: tuple[str, ...] = ("jetnet30", "jetnet150", "hls4ml150")
+    card: str = ""
+    settings: tuple[str, ...] = ()
+    parton_pt_min: float = 990.0
+    parton_pt_max: float = 0.0
+    radius: float = 0.4
+    particle_pt_min: float = 0.1
+    particle_eta_max: float = 5.0
+    jet_pt_min: float = 0.0
+    jet_pt_max: float = 0.0
+    min_particles: int = 5
+    num_particles: int = 150
+    seed: int = 0
+    dask_scheduler: str = ""
+    num_workers: int = 0
+
+    def __post_init__(self):
+        for name in ("num_jets", "shard_jets", "radius", "min_particles"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} = {getattr(self, name)}: must be positive")
+        if not 0 <= self.seed < MAX_SEED:
+            raise InputError(f"seed = {self.seed}: give 0 to {MAX_SEED - 1}")
+        if self.num_jets > MAX_SHARDS * self.shard_jets:
+            raise InputError(
+                f"shard_jets = {self.shard_jets}: gives more than {MAX_SHARDS} shards "
+                f"for {self.num_jets} jets; give larger shards"
+            )
+        for name in ("parton_pt", "jet_pt"):
+            end, start = f"{name}_max", f"{name}_min"
+            if 0 < getattr(self, end) <= getattr(self, start):
+                raise InputError(
+                    f"{end} = {getattr(self, end)}: must be above {start} = "
+                    f"{getattr(self, start)}"
+                )
+        self._check_names()
+
+    def _check_names(self):
+        for layout in self.layouts:
+            found = _LAYOUT.fullmatch(layout)
+            if not found or int(found[2]) > self.num_particles:
+                raise InputError(
+                    f"layouts = {layout}: give jetnetN or hls4mlN with N from 1 to "
+                    f"num_particles = {self.num_particles}"
+                )
+        if not self.jet_types or len(set(self.jet_types)) < len(self.jet_types):
+            raise InputError(
+                f"jet_types = {','.join(self.jet_types)}: give different classes"
+            )
+        if self.card and len(self.jet_types) != 1:
+            raise InputError(
+                f"jet_types = {','.join(self.jet_types)}: a card makes one class, give "
+                "one name"
+            )
+        for name in self.jet_types:
+            if not self.card and name not in JET_TYPES:
+                raise InputError(
+                    f"jet_types = {name}: choose from {', '.join(JET_TYPES)}, or give "
+                    "--make.card for a class of your own"
+                )
+            if not re.fullmatch(r"\w+", name):
+                raise InputError(
+                    f"jet_types = {name!r}: give a name of letters and digits"
+                )
+
+
+def layout(name: str) -> tuple[str, int]:
+    """``jetnet30`` as ``("jetnet", 30)``."""
+    found = _LAYOUT.fullmatch(name)
+    assert found
+    return found[1], int(found[2])
+
+
+def plan(config: Config, jet_type: str) -> list[Shard]:
+    """The shards of one class, in order.
+
+    Raises:
+        InputError: the card cannot be read.
+    """
+    cuts = Cuts(*(getattr(config, name) for name in Cuts._fields))
+    pythia = pythia_settings(config, jet_type)
+    code = JET_TYPES.index(jet_type) if jet_type in JET_TYPES else len(JET_TYPES)
+    first = 1 + (config.seed * MAX_CLASSES + code) * MAX_SHARDS
+    sizes = [config.shard_jets] * (config.num_jets // config.shard_jets)
+    rest = config.num_jets - sum(sizes)
+    sizes += [rest] if rest else []
+    return [
+        Shard(jet_type, index, first + index, size, pythia, cuts)
+        for index, size in enumerate(sizes)
+    ]
+
+
+def pythia_settings(config: Config, jet_type: str) -> tuple[str, ...]:
+    """Settings of Pythia in their order; a later one replaces an earlier one.
+
+    Raises:
+        InputError: the card cannot be read.
+    """
+    end = config.parton_pt_max or WINDOW_END.get(jet_type, 1010.0)
+    if config.card:
+        end = config.parton_pt_max or -1.0
+    window = (
+        f"PhaseSpace:pTHatMin = {config.parton_pt_min}",
+        f"PhaseSpace:pTHatMax = {end}",
+    )
+    process = read_card(config.card) if config.card else PROCESSES[jet_type]
+    return (*COMMON, *window, *process, *config.settings)
+
+
+def read_card(path: str) -> tuple[str, ...]:
+    """The settings in a file of Pythia's format, one a line.
+
+    Lines that begin with neither a letter nor a digit are comments, as for Pythia.
+
+    Raises:
+        InputError: it cannot be read or holds no setting.
+    """
+    try:
+        lines = pathlib.Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"card = {path}: cannot be read ({error})") from None
+    found = tuple(line.strip() for line in lines if line.strip()[:1].isalnum())
+    if not found:
+        raise InputError(f"card = {path}: holds no setting such as 'Top:all = on'")
+    return found
