@@ -28,7 +28,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["jetvae_jax", "jetvae_jax.*"]),
-    package_data={"jetvae_jax": ["py.typed", "data/embedded/*"]},
+    package_data={"jetvae_jax": ["py.typed", "data/embedded/*", "making/*.json"]},
     install_requires=[
         "jax>=0.10",
         "jaxlib>=0.10",
@@ -44,7 +44,12 @@ setup(
     ],
     extras_require={
         "plot": PLOT,
-        "tensorboard": ["tensorboardX>=2.6"],
+        "make-jets": [
+            "pythia8mc>=8.317,<8.318",
+            "fastjet>=3.5.2",
+            "awkward>=2.6",
+            "dask[distributed]>=2025.1",
+        ],
         "formats": [*FORMATS, "hdf5plugin>=4.4"],
         "test": PLOT + TEST + FORMATS,
         "benchmark": ["torch>=2.5"],

@@ -56,16 +56,24 @@ def wasserstein_1d(
 
 
 def _equal_weights(x: np.ndarray, y: np.ndarray) -> np.floating:
-    """The same integral in units of ``1 / (J M)``, where all steps are integers.
+    """The same integral for sorted samples of equal weights, without merging steps.
 
-    Positions then come from a division instead of a search: four times faster for
-    millions of particles. JAX has no 64-bit integers by default.
+    A step of the larger sample, ``[i, i + 1] / J``, meets at most two steps of the
+    smaller one; where it crosses from one to the next is an integer in units of
+    ``1 / (J M)``. Float64 divides faster than integers do, and is exact here: a
+    quotient that is no integer is ``1 / J`` away from one.
     """
+    if x.size < y.size:
+        x, y = y, x
     j, m = x.size, y.size
-    steps = np.concatenate([np.arange(1, j + 1) * m, np.arange(1, m + 1) * j])
-    steps.sort(stable=True)
-    gap = np.abs(x[(steps - 1) // m] - y[(steps - 1) // j])
-    return np.dot(np.diff(steps, prepend=0) / (j * m), gap.astype(np.float64))
+    start = np.arange(j, dtype=np.float64) * m
+    first = np.floor(start / j)
+    width = np.minimum(m, (first + 1) * j - start)  # within the first step it meets
+    first = first.astype(np.int64)
+    second = np.minimum(first + 1, m - 1)
+    total = width @ np.abs(x - y[first]).astype(np.float64)
+    total += (m - width) @ np.abs(x - y[second]).astype(np.float64)
+    return total / (j * m)
 
 
 def _quantile_steps(xp, x, weights, dtype):
