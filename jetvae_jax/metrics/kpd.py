@@ -103,9 +103,12 @@ def _fourth_moments(x: np.ndarray) -> tuple[np.ndarray, float]:
     x = np.asarray(x, np.float64)
     size = x.shape[1] + 1
     u = np.concatenate([x.T / np.sqrt(x.shape[1]), np.ones((1, len(x)))])
-    first, second = np.triu_indices(size)  # sorted by the first index
-    products = u[first] * u[second]
-    starts = np.searchsorted(first, np.arange(size))
+    # Products i <= j of two, in order of the first, written where they stay.
+    ends = np.cumsum(np.arange(size, 0, -1))
+    starts = np.concatenate([[0], ends[:-1]])
+    products = np.empty((ends[-1], len(x)))
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        np.multiply(u[i], u[i:], out=products[start:end])
     sums = [
         (u[: j + 1] * u[j]) @ products[start:].T  # i <= j <= k <= l
         for j, start in enumerate(starts)

@@ -73,7 +73,7 @@ def _equal_weights(x: np.ndarray, y: np.ndarray) -> np.floating:
     second = np.minimum(first + 1, m - 1)
     total = width @ np.abs(x - y[first]).astype(np.float64)
     total += (m - width) @ np.abs(x - y[second]).astype(np.float64)
-    return total / (j * m)
+    return total / (j * m)  # pyright: ignore[reportReturnType]
 
 
 def _quantile_steps(xp, x, weights, dtype):
