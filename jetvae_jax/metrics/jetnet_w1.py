@@ -61,7 +61,6 @@ def w1p(
     def distance(i, j):
         some, others = x_mask[i], y_mask[j]
 
-
         def of_feature(f):
             return wasserstein_1d(x[f][i][some], y[f][j][others])
 

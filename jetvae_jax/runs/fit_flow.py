@@ -12,7 +12,7 @@ from jetvae_jax import flows, sampling
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import nll, reparameterize
 from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import FlowRun, versions
+from jetvae_jax.runs.config import FlowRun, VAERun, versions
 from jetvae_jax.runs.train import TrainedVAE, load_vae
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
@@ -135,9 +135,9 @@ def load_flow(workdir: str | os.PathLike, trained: TrainedVAE) -> TrainedFlow:
     """
     path = os.path.join(os.fspath(workdir), CHECKPOINT)
     meta = checkpoint.read_meta(path)
-    if meta["vae_epoch"] != trained.meta["best_epoch"] or meta["vae"] != (
-        trained.run.to_json()
-    ):
+    # Rebuilt, so that a field that a later version added has its default in both.
+    same_run = VAERun.from_json(meta["vae"]) == trained.run
+    if meta["vae_epoch"] != trained.meta["best_epoch"] or not same_run:
         raise InputError(
             f"{path}: was fitted to another VAE than the one beside it: delete "
             f"{CHECKPOINT} and {STATE} there and run fit_flow again"
