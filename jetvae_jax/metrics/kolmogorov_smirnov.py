@@ -3,6 +3,8 @@
 from jetvae_jax.metrics.arrays import namespace
 from jetvae_jax.types import Array
 
+_BLOCK = 1 << 20
+
 
 def kolmogorov_smirnov(
     x: Array,
@@ -38,21 +40,39 @@ def kolmogorov_smirnov(
             "kolmogorov_smirnov needs two samples [J] with J > 0, got "
             f"{x.shape}, {y.shape}"
         )
-    x, x_shares = _distribution(xp, x, x_weights)
-    y, y_shares = _distribution(xp, y, y_weights)
+    first = _distribution(xp, x, x_weights)
+    second = _distribution(xp, y, y_weights)
     # Both functions are steps: between two values of the samples nothing changes.
-    gap_at_x = x_shares[xp.searchsorted(x, x, side="right")]
-    gap_at_x = gap_at_x - y_shares[xp.searchsorted(y, x, side="right")]
-    gap_at_y = y_shares[xp.searchsorted(y, y, side="right")]
-    gap_at_y = gap_at_y - x_shares[xp.searchsorted(x, y, side="right")]
-    return xp.maximum(xp.max(xp.abs(gap_at_x)), xp.max(xp.abs(gap_at_y)))
+    gaps = [
+        xp.max(xp.abs(_share(xp, first, at) - _share(xp, second, at)))
+        for values, _ in (first, second)
+        for at in _blocks(values)
+    ]
+    return xp.max(xp.stack(gaps))
+
+
+def _blocks(values):
+    """Parts of an array, so that tens of millions of particles fit."""
+    return [values[i : i + _BLOCK] for i in range(0, values.size, _BLOCK)]
+
+
+def _share(xp, distribution, at):
+    """The share ``[n]`` of a sample at or below each of ``at [n]``."""
+    values, shares = distribution
+    below = xp.searchsorted(values, at, side="right")
+    if shares is None:
+        return below / xp.promote_types(values.dtype, float).type(values.size)
+    return shares[below]
 
 
 def _distribution(xp, x, weights):
-    """Sorted values ``[J]`` and the share ``[J + 1]`` of the n smallest of them."""
-    wide = xp.promote_types(x.dtype, float)  # float64 on the host, float32 in JAX
+    """Sorted values ``[J]`` and the share ``[J + 1]`` of the n smallest of them.
+
+    None instead of the shares if all weigh the same.
+    """
     if weights is None:
-        return xp.sort(x), xp.arange(x.size + 1, dtype=wide) / x.size
+        return xp.sort(x), None
+    wide = xp.promote_types(x.dtype, float)  # float64 on the host, float32 in JAX
     weights = xp.asarray(weights)
     if weights.shape != x.shape:
         raise ValueError(f"weights {weights.shape} do not match values {x.shape}")
