@@ -23,6 +23,19 @@ def command(name, *arguments):
     return [sys.executable, f"experiments/{name}.py", *map(str, arguments)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compile_once(tmp_path_factory):
+    """The scripts run many times here: what one compiled, the next finds."""
+    settings = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield
+
+
 def start(name, *arguments):
     return subprocess.Popen(
         command(name, *arguments), cwd=ROOT, text=True, stderr=subprocess.PIPE
