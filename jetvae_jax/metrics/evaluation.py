@@ -1,7 +1,7 @@
 """All figures of generated jets, each with the floor that real jets set."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -33,6 +33,7 @@ def evaluate(
     axes: Mapping[str, Array] | None = None,
     fpnd: FPND | None = None,
     classify: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Compares samples of jets with real jets.
 
@@ -54,6 +55,7 @@ def evaluate(
             example; None leaves it out.
         classify: run the classifier two-sample test too, on the first 10,000 jets of
             each: about half a minute a sample on two cores.
+        progress: told the name of each sample when its turn comes.
 
     Returns:
         Plain dicts, lists, strings and numbers, ready for JSON::
@@ -103,6 +105,8 @@ def evaluate(
     reference = sample("real")
 
     def judge(name: str) -> dict[str, Any]:
+        if progress is not None:
+            progress(name)
         return _figures(key, reference, sample(name), protocols, fpnd, classify)
 
     return {

@@ -53,7 +53,11 @@ def evaluate(
     if not files_only and (folder / train.CHECKPOINT).exists():
         trained = train.load_vae(folder.path)
     jets = contest.gather(folder, trained, config, files or DataConfig())
-    logging.info("evaluating %s", ", ".join(jets.candidates))
+    logging.info(
+        "comparing %s jets with %s real ones: %s",
+        ", ".join(f"{len(j.mask):,}" for j in jets.candidates.values()),
+        f"{len(jets.real.mask):,}", ", ".join(jets.candidates),
+    )  # fmt: skip
     jet_type = jets.sources["real"].get("jet_type", "g")
     measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets.real.mask.shape[-1])
     result = metrics.evaluate(
@@ -65,6 +69,7 @@ def evaluate(
         axes=jets.axes,
         fpnd=measure_fpnd,
         classify=config.classify,
+        progress=lambda name: logging.info("judging %s", name),
     )
     result["jet_type"] = jet_type
     judged = None if config.generated else trained  # the run that made the jets
