@@ -59,7 +59,7 @@ def evaluate(
         f"{len(jets.real.mask):,}", ", ".join(jets.candidates),
     )  # fmt: skip
     jet_type = jets.sources["real"].get("jet_type", "g")
-    measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets.real.mask.shape[-1])
+    measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets)
     result = metrics.evaluate(
         jax.random.key(config.seed),
         jets.real,
@@ -129,10 +129,16 @@ def trained_on(run: VAERun) -> frozenset[str]:
     return frozenset(name for name, weight in weights.items() if weight)
 
 
-def _fpnd(where: str, jet_type: str, num_particles: int):
+def _fpnd(where: str, jet_type: str, jets: contest.Contest):
     """How to measure FPND, or None; and a note of why not."""
     if not where:
         return None, []
+    if jets.axes is None:
+        return None, [
+            "FPND: left out, its network knows particles relative to the axis of the "
+            "whole jet only, as in JetNet's files, which not all of these files have"
+        ]
+    num_particles = jets.real.mask.shape[-1]
     if num_particles != NUM_PARTICLES or jet_type not in JET_TYPES:
         return None, [
             f"FPND: left out, it is defined for {NUM_PARTICLES} particles and "
