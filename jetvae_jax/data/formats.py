@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 import jetvae_jax
-from jetvae_jax.data import hdf5, parquet, root, tables
+from jetvae_jax.data import hdf5, parquet, root, tables, writing
 from jetvae_jax.data.tables import Column, Ragged
 from jetvae_jax.data.writer import JetNetWriter
 from jetvae_jax.errors import InputError
@@ -122,7 +122,7 @@ class JetWriter:
         """
         suffix = pathlib.Path(self._path).suffix.lower()
         try:
-            with self._reported():
+            with writing.reported(self._path, OSError):
                 open(self._part, "wb").close()  # uproot would make folders
                 if suffix in tables.PARQUET:
                     self._sink = parquet.ParquetSink(self._part, UNITS)
@@ -145,11 +145,11 @@ class JetWriter:
         """
         if self._sink is None:
             raise ValueError("JetWriter: use it in a with block")
-        p, mask = _checked(jets, self._width)
+        p, mask = writing.ordered(jets, self._width)
         self._empty += int((~mask.any(axis=1)).sum())
         for start in range(0, len(mask), GROUP):
             rows = slice(start, start + GROUP)
-            with self._reported():
+            with writing.reported(self._path, OSError):
                 self._sink.write(_columns(p[rows], mask[rows]))
 
     def __exit__(self, kind, error, trace) -> None:
@@ -162,7 +162,7 @@ class JetWriter:
                     "units": UNITS,
                     "empty_jets": self._empty,
                 }
-                with self._reported():
+                with writing.reported(self._path, OSError):
                     self._sink.finish(facts)
                     os.replace(self._part, self._path)
         finally:
@@ -174,17 +174,6 @@ class JetWriter:
                 self._sink.close()
         with contextlib.suppress(OSError):
             os.remove(self._part)
-
-    @contextlib.contextmanager
-    def _reported(self):
-        try:
-            yield
-        except OSError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{self._path}: cannot be written ({reason}); check the folder, its "
-                "permissions and the free space"
-            ) from error
 
 
 class _NpzSink:
@@ -223,50 +212,18 @@ class _NpzSink:
         self._file.close()
 
 
-def _checked(jets: Jets, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Momenta (float64, zero on padding) and mask, particles in descending pt."""
-    p = np.asarray(jets.particles, np.float64)
-    mask = np.asarray(jets.mask, bool)
-    if p.ndim != 3 or p.shape[2] != 3 or mask.shape != p.shape[:2]:
-        raise ValueError(
-            f"expected particles [J, N, 3] and mask [J, N], got {p.shape} and "
-            f"{mask.shape}"
-        )
-    if p.shape[1] > width:
-        raise ValueError(
-            f"jets of {p.shape[1]} particles do not fit in a file of {width}"
-        )
-    p = np.where(mask[..., None], p, 0.0)
-    pt = np.hypot(p[..., 0], p[..., 1])
-    bad = mask & ~((pt > 0) & np.isfinite(p).all(axis=-1))
-    if bad.any():
-        jet, particle = np.argwhere(bad)[0]
-        raise ValueError(
-            f"jet {jet}, particle {particle}: momentum {p[jet, particle].tolist()} has "
-            "no finite positive pt"
-        )
-    order = np.argsort(-pt, axis=1, kind="stable")
-    return (
-        np.take_along_axis(p, order[..., None], axis=1),
-        np.take_along_axis(mask, order, axis=1),
-    )
-
-
 def _columns(p: np.ndarray, mask: np.ndarray) -> dict[str, Column]:
     """The columns of ``UNITS``, float32 from float64 sums."""
     energy = np.linalg.norm(p, axis=-1)
     counts = mask.sum(axis=1)
     lists = dict(zip(("px", "py", "pz"), np.moveaxis(p, -1, 0), strict=True))
     total, e = p.sum(axis=1), energy.sum(axis=1)
-    pt, momentum = np.hypot(total[:, 0], total[:, 1]), np.linalg.norm(total, axis=-1)
-    exists = pt > 0
+    pt, eta, phi = writing.pt_eta_phi(total)
     jets = {
         "jet_pt": pt,
-        "jet_eta": np.arcsinh(
-            np.where(exists, total[:, 2], 0) / np.where(exists, pt, 1)
-        ),
-        "jet_phi": np.where(exists, np.arctan2(total[:, 1], total[:, 0]), 0),
-        "jet_mass": np.sqrt(np.maximum((e - momentum) * (e + momentum), 0)),
+        "jet_eta": eta,
+        "jet_phi": phi,
+        "jet_mass": writing.mass(e, total),
     }
     return {
         **{

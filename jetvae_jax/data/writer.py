@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.data import writing
 from jetvae_jax.types import Jets
 
 CHUNK = 1024
@@ -73,7 +73,7 @@ class JetNetWriter:
         return self
 
     def _create(self) -> None:
-        with self._reported():
+        with writing.reported(self._path, OSError, RuntimeError):
             # The oldest format stores no times anywhere.
             self._file = h5py.File(self._part, "w", libver="earliest")
             for name, columns in COLUMNS.items():
@@ -127,7 +127,7 @@ class JetNetWriter:
     def _finish(self) -> None:
         self._write(self._num_waiting)
         assert self._file is not None
-        with self._reported():
+        with writing.reported(self._path, OSError, RuntimeError):
             for name, value in sorted(self._attrs.items()):
                 plain = isinstance(value, str | int | float | np.generic)
                 self._file.attrs[name] = (
@@ -143,7 +143,7 @@ class JetNetWriter:
             raise ValueError("JetNetWriter: use it in a with block")
         if not num_rows:
             return
-        with self._reported():
+        with writing.reported(self._path, OSError, RuntimeError):
             for name, parts in self._waiting.items():
                 values = parts[0] if len(parts) == 1 else np.concatenate(parts)
                 data = self._file[name]
@@ -154,59 +154,24 @@ class JetNetWriter:
                 self._waiting[name] = [values[num_rows:]]
         self._num_waiting -= num_rows
 
-    @contextlib.contextmanager
-    def _reported(self):
-        try:
-            yield
-        except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{self._path}: cannot be written ({reason}); check the folder, its "
-                "permissions and the free space"
-            ) from error
-
 
 def _features(jets: Jets, width: int) -> tuple[dict[str, np.ndarray], int]:
     """Rows of the three data sets, computed in float64, and how many are empty."""
-    p = np.asarray(jets.particles, np.float64)
-    mask = np.asarray(jets.mask, bool)
-    if p.ndim != 3 or p.shape[2] != 3 or mask.shape != p.shape[:2]:
-        raise ValueError(
-            f"expected particles [J, N, 3] and mask [J, N], got {p.shape} and "
-            f"{mask.shape}"
-        )
-    if p.shape[1] > width:
-        raise ValueError(
-            f"jets of {p.shape[1]} particles do not fit in a file of {width}"
-        )
-    p = np.where(mask[..., None], p, 0.0)
-    pt = np.hypot(p[..., 0], p[..., 1])
-    bad = mask & ~((pt > 0) & np.isfinite(p).all(axis=-1))
-    if bad.any():
-        jet, particle = np.argwhere(bad)[0]
-        raise ValueError(
-            f"jet {jet}, particle {particle}: momentum {p[jet, particle].tolist()} has "
-            "no finite positive pt"
-        )
-
+    p, mask = writing.ordered(jets, width)
     spare = width - p.shape[1]
     p = np.pad(p, ((0, 0), (0, spare), (0, 0)))
     mask = np.pad(mask, ((0, 0), (0, spare)))
-    order = np.argsort(-np.pad(pt, ((0, 0), (0, spare))), axis=1, kind="stable")
-    p = np.take_along_axis(p, order[..., None], axis=1)
-    mask = np.take_along_axis(mask, order, axis=1)
 
     total = p.sum(axis=1)
-    jet_pt, jet_eta, jet_phi = _pt_eta_phi(total)
+    jet_pt, jet_eta, jet_phi = writing.pt_eta_phi(total)
     filled = mask.any(axis=1) & (jet_pt > 0)
     mask = mask & filled[:, None]
-    pt, eta, phi = _pt_eta_phi(p)
+    pt, eta, phi = writing.pt_eta_phi(p)
     phirel = np.mod(phi - jet_phi[:, None] + np.pi, 2 * np.pi) - np.pi
     ptrel = pt / np.where(filled, jet_pt, 1.0)[:, None]
     particles = np.stack([eta - jet_eta[:, None], phirel, ptrel, mask], axis=-1)
     energy = np.linalg.norm(p, axis=-1).sum(axis=1)
-    momentum = np.linalg.norm(total, axis=-1)
-    mass = np.sqrt(np.maximum((energy - momentum) * (energy + momentum), 0.0))
+    mass = writing.mass(energy, total)
     count = mask.sum(axis=1)
     rows = {
         "particle_features": np.where(mask[..., None], particles, 0.0),
@@ -217,12 +182,3 @@ def _features(jets: Jets, width: int) -> tuple[dict[str, np.ndarray], int]:
         rows[name] = np.where(filled[:, None], rows[name], 0.0)
     rows = {name: values.astype(np.float32) for name, values in rows.items()}
     return rows, int(np.sum(~filled))
-
-
-def _pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """pt, eta, phi of momenta ``[..., 3]``; zeros for a vector of zero pt."""
-    pt = np.hypot(p[..., 0], p[..., 1])
-    exists = pt > 0
-    eta = np.arcsinh(np.where(exists, p[..., 2], 0.0) / np.where(exists, pt, 1.0))
-    phi = np.where(exists, np.arctan2(p[..., 1], p[..., 0]), 0.0)
-    return pt, eta, phi
