@@ -11,7 +11,7 @@ from jetvae_jax.errors import InputError
 from jetvae_jax.metrics import binning
 from jetvae_jax.metrics.c2st import c2st
 from jetvae_jax.metrics.comparison import compare
-from jetvae_jax.metrics.correlations import distance, pearson, spearman
+from jetvae_jax.metrics.correlations import distance
 from jetvae_jax.metrics.figures import FPND, figures
 from jetvae_jax.metrics.protocols import PROTOCOLS, Protocol
 from jetvae_jax.metrics.sample import Sample
@@ -20,7 +20,6 @@ from jetvae_jax.types import Array, Jets, Key
 Evaluation = dict[str, Any]
 
 CLASSIFIED = 10_000
-CORRELATIONS = {"pearson": pearson, "spearman": spearman}
 
 
 def evaluate(
@@ -121,8 +120,7 @@ def evaluate(
         },
         "observables": list(reference.jet),
         "correlations": {
-            name: matrix(_columns(reference)).tolist()
-            for name, matrix in CORRELATIONS.items()
+            name: matrix.tolist() for name, matrix in reference.correlations.items()
         },
         "candidates": {name: judge(name) for name in candidates},
         "floor": None if truth is None else judge("truth"),
@@ -139,8 +137,8 @@ def _figures(key, real: Sample, other: Sample, protocols, fpnd, classify):
         "bin_height_w1_sum": sum(row["bin_height_w1"] for row in published),
         "protocols": figures(key, real, other, protocols, fpnd=fpnd),
         "correlations": {
-            name: _correlations(matrix, real, other)
-            for name, matrix in CORRELATIONS.items()
+            name: {"matrix": found.tolist()} | distance(real.correlations[name], found)
+            for name, found in other.correlations.items()
         },
     }
     if classify:
@@ -151,15 +149,6 @@ def _figures(key, real: Sample, other: Sample, protocols, fpnd, classify):
 
 def _compare_all(real, other, binnings) -> dict[str, dict[str, float]]:
     return {b.name: compare(real[b.name], other[b.name], b) for b in binnings}
-
-
-def _columns(sample: Sample) -> np.ndarray:
-    return np.column_stack(list(sample.jet.values()))
-
-
-def _correlations(matrix, real: Sample, other: Sample) -> dict[str, Any]:
-    wanted, found = matrix(_columns(real)), matrix(_columns(other))
-    return {"matrix": found.tolist()} | distance(wanted, found)
 
 
 def _described(thing: Protocol | binning.Binning) -> dict[str, Any]:

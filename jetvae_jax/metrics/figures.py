@@ -9,12 +9,11 @@ import jax
 from jetvae_jax.metrics.cov_mmd import cov_mmd
 from jetvae_jax.metrics.draws import Figure
 from jetvae_jax.metrics.fpd import fpd
-from jetvae_jax.metrics.jetnet_w1 import w1m, w1p
+from jetvae_jax.metrics.jetnet_w1 import w1_of, w1p
 from jetvae_jax.metrics.kpd import kpd
 from jetvae_jax.metrics.leaderboard import UNITS
 from jetvae_jax.metrics.protocols import Draws, Extrapolation, Protocol
 from jetvae_jax.metrics.sample import Sample
-from jetvae_jax.metrics.w1efp import w1efp
 from jetvae_jax.types import Key, RelativeJets
 
 METRICS = UNITS | {"fpd_exact": UNITS["fpd"]}
@@ -84,12 +83,11 @@ def _fpnd(fpnd: FPND, key: Key, real: Sample, other: Sample, count: int):
 
 
 def _w1(key: Key, real: Sample, other: Sample, draws: Draws):
-    metrics = {"w1m": w1m, "w1p": w1p, "w1efp": w1efp}
+    first, second, third = (jax.random.fold_in(key, i) for i in range(3))
     return {
-        name: metric(
-            jax.random.fold_in(key, i), real.relative, other.relative, draws=draws
-        )
-        for i, (name, metric) in enumerate(metrics.items())
+        "w1m": w1_of(first, real.relative_mass, other.relative_mass, draws),
+        "w1p": w1p(second, real.relative, other.relative, draws=draws),
+        "w1efp": w1_of(third, real.w1efp, other.w1efp, draws),
     }
 
 

@@ -32,9 +32,26 @@ def w1m(
         As :func:`~jetvae_jax.metrics.draws.over_batches`, dimensionless.
     """
     x, y = (map_chunks(relative_mass, jets) for jets in (real, generated))
+    return w1_of(key, x, y, draws)
+
+
+def w1_of(key: Key, x: np.ndarray, y: np.ndarray, draws: Draws) -> Figure:
+    """Wasserstein-1 distance of any values of jets, mean over the columns.
+
+    Args:
+        key: drives the draws; the same key gives the same number.
+        x: ``[J]`` or ``[J, G]`` of the real jets.
+        y: ``[M]`` or ``[M, G]``.
+        draws: how many jets and batches.
+
+    Returns:
+        As :func:`w1m`, in the unit of the values.
+    """
+    x, y = (v.reshape(len(v), -1) for v in (x, y))
 
     def distance(i, j):
-        return wasserstein_1d(x[i], y[j])
+        columns = zip(x[i].T, y[j].T, strict=True)
+        return np.mean([wasserstein_1d(a, b) for a, b in columns])
 
     return over_batches(key, distance, len(x), len(y), draws)
 

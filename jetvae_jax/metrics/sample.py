@@ -9,13 +9,16 @@ import numpy as np
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics.binning import SUBSTRUCTURE
 from jetvae_jax.metrics.chunks import map_chunks
+from jetvae_jax.metrics.correlations import pearson, spearman
 from jetvae_jax.metrics.efp import jet_features
 from jetvae_jax.metrics.observables import (
     ParticleObservables,
     jet_observables,
     relative,
+    relative_mass,
 )
 from jetvae_jax.metrics.substructure import substructure
+from jetvae_jax.metrics.w1efp import w1efp_values
 from jetvae_jax.types import Array, Jets, RelativeJets
 
 
@@ -68,6 +71,22 @@ class Sample:
     def features(self) -> np.ndarray:
         """The energy-flow polynomials of FPD and KPD, ``[J, 36]``."""
         return jet_features(self.relative)
+
+    @functools.cached_property
+    def relative_mass(self) -> np.ndarray:
+        """The masses behind W1M, ``[J]``."""
+        return map_chunks(relative_mass, self.relative)
+
+    @functools.cached_property
+    def w1efp(self) -> np.ndarray:
+        """The polynomials behind W1EFP, ``[J, 5]``."""
+        return w1efp_values(self.name, self.relative)
+
+    @functools.cached_property
+    def correlations(self) -> dict[str, np.ndarray]:
+        """Matrices of the observables of the jets, ``[F, F]`` each."""
+        columns = np.column_stack(list(self.jet.values()))
+        return {"pearson": pearson(columns), "spearman": spearman(columns)}
 
     def first(self, count: int) -> RelativeJets:
         """The first jets, relative."""

@@ -3,11 +3,11 @@
 import numpy as np
 
 from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.draws import Figure, over_batches
+from jetvae_jax.metrics.draws import Figure
 from jetvae_jax.metrics.efp import efp_table
+from jetvae_jax.metrics.jetnet_w1 import w1_of
 from jetvae_jax.metrics.multigraphs import Graph, components, multigraphs, num_vertices
 from jetvae_jax.metrics.protocols import Draws
-from jetvae_jax.metrics.wasserstein import wasserstein_1d
 from jetvae_jax.types import Key, RelativeJets
 
 
@@ -41,20 +41,20 @@ def w1efp(
     Raises:
         InputError: no jets, NaN or infinity.
     """
-    x, y = _table("real", real), _table("generated", generated)
-
-    def distance(i, j):
-        return distances(x[i], y[j]).mean()
-
-    return over_batches(key, distance, len(x), len(y), draws)
+    x, y = w1efp_values("real", real), w1efp_values("generated", generated)
+    return w1_of(key, x, y, draws)
 
 
-def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Wasserstein-1 distance of each column, ``[J, G]`` and ``[M, G]`` to ``[G]``."""
-    return np.array([wasserstein_1d(a, b) for a, b in zip(x.T, y.T, strict=True)])
+def w1efp_values(name: str, jets: RelativeJets) -> np.ndarray:
+    """The five polynomials of jets, ``[J, 5]``.
 
+    Args:
+        name: of the sample, for messages.
+        jets: particles ``[J, N, 3]`` (ptrel, etarel, phirel), mask ``[J, N]``.
 
-def _table(name: str, jets: RelativeJets) -> np.ndarray:
+    Raises:
+        InputError: no jets, NaN or infinity.
+    """
     table = efp_table(jets, graphs=w1efp_graphs())
     if len(table) == 0:
         raise InputError(f"{name} sample: no jets")
