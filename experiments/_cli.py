@@ -5,14 +5,16 @@ import logging as python_logging
 import os
 import sys
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 from absl import app, flags, logging
 
 from jetvae_jax import flags as config_flags
 from jetvae_jax import flows, models, runs, training
-from jetvae_jax.data import scaling
 from jetvae_jax.errors import InputError
-from jetvae_jax.losses import elbo, reconstruction
+from jetvae_jax.losses import reconstruction
+from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 from jetvae_jax.runs.workdir import Workdir
 
@@ -25,8 +27,11 @@ def define_flags() -> None:
     flags.DEFINE_string("workdir", None, "folder that holds everything of one run")
     flags.mark_flag_as_required("workdir")
     flags.DEFINE_integer("seed", 0, "seed of training and of the flow's fit")
-    config_flags.define("data", runs.DataConfig)
-    config_flags.define("scaling", scaling.Config)
+    flags.DEFINE_enum("domain", "jets", domains.names(), "what is to be generated")
+    for name in domains.names():
+        road = domains.get(name)
+        for kind, config in _kinds(road).items():
+            config_flags.define(road.GROUPS[kind], config)
     flags.DEFINE_enum("model", "conv_vae", models.names(), "network to train")
     flags.DEFINE_enum(
         "loss", "chamfer", reconstruction.names(), "distance between sets of particles"
@@ -40,25 +45,32 @@ def define_flags() -> None:
         for name in package.names():
             config = package.get(name).Config
             config_flags.define(name, config, skip=DERIVED)
-    config_flags.define("objective", elbo.Config)
     config_flags.define("train", training.Config)
     config_flags.define("fit", training.Config, defaults=FLOW_TRAINING)
     config_flags.define("generate", runs.GenerateConfig)
     config_flags.define("evaluate", runs.EvaluateConfig)
 
 
+def _kinds(road: ModuleType) -> dict[str, type]:
+    """The Configs of a domain, by what they describe."""
+    return {"data": road.Data, "scaling": road.Scaling, "objective": road.Objective}
+
+
 def vae_run() -> runs.VAERun:
     """The VAE training that the flags describe."""
+    road = domains.get(FLAGS.domain)
     return runs.VAERun(
-        data=data_config(),
-        scaling=config_flags.read("scaling", scaling.Config),
+        domain=FLAGS.domain,
+        **{
+            kind: config_flags.read(road.GROUPS[kind], config)
+            for kind, config in _kinds(road).items()
+        },
         model=FLAGS.model,
         model_config=config_flags.read(FLAGS.model, models.get(FLAGS.model).Config),
         loss=FLAGS.loss,
         loss_config=config_flags.read(
             FLAGS.loss, reconstruction.get(FLAGS.loss).Config
         ),
-        objective=config_flags.read("objective", elbo.Config),
         training=config_flags.read("train", training.Config),
         seed=FLAGS.seed,
     )
@@ -101,9 +113,10 @@ def generate_config(**changes) -> runs.GenerateConfig:
     return dataclasses.replace(config, **changes)
 
 
-def data_config() -> runs.DataConfig:
-    """Which jets, by the flags."""
-    return config_flags.read("data", runs.DataConfig)
+def data_config() -> Any:
+    """Which data, by the flags: the ``Data`` of the domain."""
+    road = domains.get(FLAGS.domain)
+    return config_flags.read(road.GROUPS["data"], road.Data)
 
 
 def evaluate_config() -> runs.EvaluateConfig:

@@ -16,8 +16,9 @@ from jetvae_jax import runs
 
 def main() -> None:
     """Evaluate the named files, or every generated file of the workdir."""
-    workdir = _cli.FLAGS.workdir
-    print(runs.evaluate(workdir, _cli.evaluate_config(), _cli.data_config()))
+    workdir, files = _cli.FLAGS.workdir, _cli.data_config()
+    config, domain = _cli.evaluate_config(), _cli.FLAGS.domain
+    print(runs.evaluate(workdir, config, files, domain=domain))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from jetvae_jax import data, runs
 from jetvae_jax.data import JetNetWriter
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics import relative
-from jetvae_jax.runs import contest
+from jetvae_jax.runs.evaluation import _contest as contest
 from jetvae_jax.runs.workdir import Workdir
 
 SMALL = {"protocols": ("mpgan_10k",), "fpnd": ""}

@@ -5,13 +5,8 @@ left in the folder. The scripts under ``experiments/`` only turn flags into the
 frozen configs taken here; a notebook calls these functions directly.
 """
 
-from jetvae_jax.runs.config import (
-    DataConfig,
-    EvaluateConfig,
-    FlowRun,
-    GenerateConfig,
-    VAERun,
-)
+from jetvae_jax.runs.config import EvaluateConfig, FlowRun, GenerateConfig, VAERun
+from jetvae_jax.runs.domains.jets import Data as DataConfig
 from jetvae_jax.runs.evaluate import evaluate
 from jetvae_jax.runs.fit_flow import fit_flow, load_flow
 from jetvae_jax.runs.generate import generate

@@ -9,51 +9,16 @@ from types import ModuleType
 from typing import Any, Literal
 
 from jetvae_jax import flags, flows, models, training
-from jetvae_jax.data import scaling
 from jetvae_jax.errors import InputError
-from jetvae_jax.losses import elbo, reconstruction
+from jetvae_jax.losses import reconstruction
 from jetvae_jax.metrics.protocols import KNOWN
+from jetvae_jax.runs import domains
 
 DERIVED = (
     "num_particles",
     "num_features",
     "jet_rows",
 )  # follow from the data, never set by hand
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """Which jets.
-
-    Attributes:
-        path: a file or a folder of files: JetNet, hls4ml, TopTagging (HDF5),
-            EnergyFlow (npz), JetClass-like Parquet or ROOT, what this package writes,
-            or any file by data.columns; 'embedded' for the gluon jets that come with
-            the package.
-        columns: where the jets are in a file of one's own: px=...,py=...,pz=...
-        jet_type: class to take from files that hold several: g, q, t, w or z.
-        num_particles: hardest particles kept of each jet.
-        max_jets: jets taken from the start of the data; 0 takes all.
-        repair: drop bad jets and count them, instead of stopping at the first.
-        split_seed: seed of the split into training, validation and test parts.
-        fractions: of the training, validation and test parts.
-    """
-
-    path: str = "embedded"
-    columns: tuple[str, ...] = ()
-    jet_type: Literal["g", "q", "t", "w", "z"] = "g"
-    num_particles: int = 30
-    max_jets: int = 0
-    repair: bool = False
-    split_seed: int = 0
-    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
-
-    def __post_init__(self):
-        if len(self.fractions) != 3:
-            raise InputError(
-                f"fractions = {self.fractions}: give three, of training, validation, "
-                "test"
-            )
 
 
 def _with_name(name: str, config: Any) -> dict:
@@ -76,48 +41,53 @@ class VAERun:
     """A training of a VAE, whole.
 
     Attributes:
-        data: which jets.
-        scaling: coordinates and scaling.
+        data: which samples, the ``Data`` of the domain.
+        scaling: coordinates and scaling, its ``Scaling``.
         model: name of a file in ``models/``.
-        model_config: its Config; num_particles is taken from ``data``.
+        model_config: its Config; sizes are taken from ``data`` and ``scaling``.
         loss: name of a file in ``losses/reconstruction/``.
         loss_config: its Config.
-        objective: how the terms are weighted.
+        objective: how the terms are weighted, the domain's ``Objective``.
         training: epochs, batches, optimiser.
         seed: of initialisation, shuffles and noise.
+        domain: name of a file in ``runs/domains/``.
     """
 
-    data: DataConfig
-    scaling: scaling.Config
+    data: Any
+    scaling: Any
     model: str
     model_config: Any
     loss: str
     loss_config: Any
-    objective: elbo.Config
+    objective: Any
     training: training.Config
     seed: int = 0
+    domain: str = "jets"
 
     def __post_init__(self):
         names = {field.name for field in dataclasses.fields(self.model_config)}
-        derived = {
-            "num_particles": self.data.num_particles,
-            "num_features": 3,
-            "jet_rows": self.scaling.jet_rows,
-        }
+        derived = self.road.sizes(self.data, self.scaling)
         derived = {k: v for k, v in derived.items() if k in names}
         model_config = dataclasses.replace(self.model_config, **derived)
         object.__setattr__(self, "model_config", model_config)
         sigmoid = getattr(model_config, "output", None) == "sigmoid"
-        if sigmoid and self.scaling.method != "minmax":
+        bounded, prefix = self.road.BOUNDED, self.road.GROUPS["scaling"]
+        if sigmoid and self.scaling.method != bounded:
             raise InputError(
                 f"{self.model}.output = 'sigmoid' reaches only [0, 1], "
-                f"scaling.method = {self.scaling.method!r} goes beyond: give "
-                f"--{self.model}.output=linear or --scaling.method=minmax"
+                f"{prefix}.method = {self.scaling.method!r} goes beyond: give "
+                f"--{self.model}.output=linear or --{prefix}.method={bounded}"
             )
+
+    @property
+    def road(self) -> ModuleType:
+        """The module of the domain."""
+        return domains.get(self.domain)
 
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
         values = {
+            "domain": self.domain,
             "data": dataclasses.asdict(self.data),
             "scaling": dataclasses.asdict(self.scaling),
             "model": _with_name(self.model, self.model_config),
@@ -131,18 +101,21 @@ class VAERun:
     @classmethod
     def from_json(cls, values: dict) -> "VAERun":
         """Rebuild the run that :meth:`to_json` described."""
+        domain = values.get("domain", "jets")  # the only one there was at first
+        road = domains.get(domain)
         model, model_config = _from_name(models, values["model"])
         loss, loss_config = _from_name(reconstruction, values["loss"])
         return cls(
-            flags.from_json(DataConfig, values["data"]),
-            flags.from_json(scaling.Config, values["scaling"]),
+            flags.from_json(road.Data, values["data"]),
+            flags.from_json(road.Scaling, values["scaling"]),
             model,
             model_config,
             loss,
             loss_config,
-            flags.from_json(elbo.Config, values["objective"]),
+            flags.from_json(road.Objective, values["objective"]),
             flags.from_json(training.Config, values["training"]),
             values["seed"],
+            domain,
         )
 
 

@@ -1,20 +1,18 @@
-"""The jets of a run, split, with the notes of the reader."""
+"""The samples of a run, split, with the notes of the reader."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from absl import logging
 
-from jetvae_jax import data
 from jetvae_jax.data import splits
 from jetvae_jax.errors import InputError
-from jetvae_jax.runs.config import DataConfig
-from jetvae_jax.types import Jets
+from jetvae_jax.runs import domains
 
 
 class Dataset(NamedTuple):
-    """Jets in GeV, in three disjoint parts.
+    """Samples of a domain, such as jets in GeV, in three disjoint parts.
 
     Attributes:
         train: fits the networks and the scaler.
@@ -24,53 +22,58 @@ class Dataset(NamedTuple):
         source: path, layout, fingerprint of the file.
     """
 
-    train: Jets
-    valid: Jets
-    test: Jets
+    train: Any
+    valid: Any
+    test: Any
     notes: tuple[str, ...]
     source: dict
 
 
+def split(
+    sample: Any,
+    *,
+    seed: int,
+    fractions: tuple[float, float, float],
+    notes: tuple[str, ...],
+    source: dict,
+) -> Dataset:
+    """Splits a pytree of arrays along their leading axis, and logs what there is.
+
+    Raises:
+        InputError: a part would be empty.
+    """
+    count = len(jax.tree.leaves(sample)[0])
+    parts = splits.split(seed, count, fractions=fractions)
+    for note in notes:
+        logging.info("%s: %s", source["path"], note)
+    logging.info(
+        "%s: %s for training, %s for validation, %s for the test",
+        source["path"], *(f"{len(part):,}" for part in parts),
+    )  # fmt: skip
+    train, valid, test = (
+        jax.tree.map(lambda a, rows=rows: a[rows], sample)
+        for rows in (parts.train, parts.valid, parts.test)
+    )
+    return Dataset(train, valid, test, notes, source)
+
+
 @functools.lru_cache(maxsize=1)
-def load(config: DataConfig) -> Dataset:
-    """Read and split the jets; the last data set is kept for the next step.
+def load(domain: str, config: Any) -> Dataset:
+    """Read and split; the last data set is kept for the next step.
 
     Raises:
         InputError: whatever is wrong with the file, or an empty part.
     """
-    loaded = data.load(
-        config.path,
-        num_particles=config.num_particles,
-        max_jets=config.max_jets or None,
-        jet_type=config.jet_type,
-        repair=config.repair,
-        seed=config.split_seed,
-        columns=config.columns,
-    )
-    parts = splits.split(
-        config.split_seed, len(loaded.jets.mask), fractions=config.fractions
-    )
-    for note in loaded.notes:
-        logging.info("%s: %s", config.path, note)
-    logging.info(
-        "%s: %s jets for training, %s for validation, %s for the test",
-        config.path, *(f"{len(part):,}" for part in parts),
-    )  # fmt: skip
-
-    def take(rows):
-        return jax.tree.map(lambda a: a[rows], loaded.jets)
-
-    train, valid, test = map(take, (parts.train, parts.valid, parts.test))
-    return Dataset(train, valid, test, loaded.notes, loaded.source)
+    return domains.get(domain).load(config)
 
 
-def load_same(config: DataConfig, source: dict) -> Dataset:
+def load_same(domain: str, config: Any, source: dict) -> Dataset:
     """Like :func:`load`, for a checkpoint that was trained on ``source``.
 
     Raises:
         InputError: the file has changed since.
     """
-    dataset = load(config)
+    dataset = load(domain, config)
     if dataset.source["fingerprint"] != source["fingerprint"]:
         raise InputError(
             f"{config.path}: is not the file this run was trained on (its fingerprint "

@@ -1,44 +1,33 @@
-"""Judge generated jets against real ones, those of a workdir or of any files."""
+"""Judge generated samples against real ones, those of a workdir or of any files."""
 
-import functools
 import os
 import pathlib
 from typing import Any
 
-import jax
-import numpy as np
-from absl import logging
-
-from jetvae_jax import metrics, report
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import reparameterize
-from jetvae_jax.metrics import export
-from jetvae_jax.metrics.fpnd import JET_TYPES, NUM_PARTICLES, fpnd
-from jetvae_jax.metrics.fpnd import load as load_fpnd
-from jetvae_jax.metrics.protocols import KNOWN
-from jetvae_jax.runs import contest, fit_flow, train
-from jetvae_jax.runs.config import DataConfig, EvaluateConfig, VAERun, versions
+from jetvae_jax.runs import domains, evaluation
+from jetvae_jax.runs.config import EvaluateConfig
+from jetvae_jax.runs.train import CHECKPOINT, load_vae
 from jetvae_jax.runs.workdir import Workdir
-from jetvae_jax.types import Jets
-
-LATENT_JETS = 10_000  # enough for a histogram of each latent dimension
 
 
 def evaluate(
     workdir: str | os.PathLike,
     config: EvaluateConfig,
-    files: DataConfig | None = None,
+    files: Any = None,
+    *,
+    domain: str = "jets",
 ) -> pathlib.Path:
-    """Write ``evaluation.{json,txt,csv,tex}`` and ``report.html``.
+    """Write ``evaluation.json`` and ``report.html``, and whatever else the domain has.
 
-    Candidates are the files named in the config, or else the test jets reconstructed
-    and jets generated from the prior and from the flow, whichever are in the workdir.
-    The floor of every figure compares as many other real jets with the same real jets.
+    Candidates are the files named in the config, or else the reconstructed test part
+    and what was generated from the prior and from the flow, whichever are in the
+    workdir. The floor of every figure compares other real samples with the same ones.
 
     Args:
         workdir: of a run, or where to write.
-        config: which jets are judged against which.
-        files: how to read files where no run says it.
+        config: what is judged against what.
+        files: how to read files where no run says it, the ``Data`` of the domain.
+        domain: of the files; a run knows its own.
 
     Returns:
         The path of the report.
@@ -50,117 +39,8 @@ def evaluate(
     folder = Workdir(workdir)
     trained = None
     files_only = config.real and config.generated
-    if not files_only and (folder / train.CHECKPOINT).exists():
-        trained = train.load_vae(folder.path)
-    jets = contest.gather(folder, trained, config, files or DataConfig())
-    logging.info(
-        "comparing %s jets with %s real ones: %s",
-        ", ".join(f"{len(j.mask):,}" for j in jets.candidates.values()),
-        f"{len(jets.real.mask):,}", ", ".join(jets.candidates),
-    )  # fmt: skip
-    jet_type = jets.sources["real"].get("jet_type", "g")
-    measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets)
-    result = metrics.evaluate(
-        jax.random.key(config.seed),
-        jets.real,
-        jets.candidates,
-        truth=jets.truth,
-        protocol=[KNOWN[name] for name in config.protocols],
-        axes=jets.axes,
-        fpnd=measure_fpnd,
-        classify=config.classify,
-        progress=lambda name: logging.info("judging %s", name),
-    )
-    result["jet_type"] = jet_type
-    judged = None if config.generated else trained  # the run that made the jets
-    result["trained_on"] = sorted(trained_on(judged.run)) if judged else []
-    result["run"] = trained.run.to_json() if trained else None
-    result["versions"] = versions()
-    result["best_epoch"] = trained.meta["best_epoch"] if trained else None
-    result["notes"] = [*jets.notes, *note]
-    result["sources"] = jets.sources
-    folder.write_json("evaluation.json", result)
-    table = metrics.table(result)
-    folder.write_text("evaluation.txt", table)
-    folder.write_text("evaluation.csv", export.csv(result))
-    folder.write_text("evaluation.tex", export.latex(result))
-    for line in table.splitlines():
-        logging.info("%s", line)
-    logging.info("drawing the report")
-    target = folder / "report.html"
-    samples = {"input": jets.real} | jets.candidates
-    report.write(
-        target,
-        title=jets.title,
-        summary=result["notes"],
-        evaluation=result,
-        samples=samples,
-        observables={name: _measured(name, jets, few) for name, few in samples.items()},
-        history={
-            "vae": folder.read_lines(train.METRICS),
-            "flow": folder.read_lines(fit_flow.METRICS),
-        }
-        if judged
-        else {},
-        latents=_latents(folder.path, judged, jets.real) if judged else {},
-        trained_on=result["trained_on"],
-        leaderboard=(jet_type, jets.real.mask.shape[-1]),
-    )
-    return target
-
-
-def _measured(name: str, jets: contest.Contest, few: Jets) -> dict[str, np.ndarray]:
-    """Observables of a sample for the figures, with the axes of the evaluation."""
-    axes = jets.axes or {}
-    return metrics.Sample(name, few, axes.get("real" if name == "input" else name)).jet
-
-
-def trained_on(run: VAERun) -> frozenset[str]:
-    """Observables that the training loss of a run pulls to their true values.
-
-    A figure of such an observable tells that training worked, not that the model
-    found anything by itself.
-    """
-    objective = run.objective
-    weights = {
-        "pt": objective.gamma * objective.gamma_pt,
-        "mass": objective.gamma * objective.gamma_mass,
-    }
-    return frozenset(name for name, weight in weights.items() if weight)
-
-
-def _fpnd(where: str, jet_type: str, jets: contest.Contest):
-    """How to measure FPND, or None; and a note of why not."""
-    if not where:
-        return None, []
-    if jets.axes is None:
-        return None, [
-            "FPND: left out, its network knows particles relative to the axis of the "
-            "whole jet only, as in JetNet's files, which not all of these files have"
-        ]
-    num_particles = jets.real.mask.shape[-1]
-    if num_particles != NUM_PARTICLES or jet_type not in JET_TYPES:
-        return None, [
-            f"FPND: left out, it is defined for {NUM_PARTICLES} particles and "
-            f"jets of type {', '.join(JET_TYPES)} only"
-        ]
-    try:
-        resources = load_fpnd(None if where == "installed" else where)
-    except InputError as error:
-        if where != "installed":
-            raise
-        return None, [f"FPND: left out: {error}"]
-    measure = functools.partial(fpnd, jet_type=jet_type, resources=resources)
-    return measure, []
-
-
-def _latents(workdir: pathlib.Path, trained: train.TrainedVAE, test: Jets) -> dict:
-    key = jax.random.key(0)
-    few = jax.tree.map(lambda a: a[:LATENT_JETS], test)
-    latents: dict[str, Any] = {
-        "posterior": reparameterize(key, fit_flow.posteriors(trained, few))
-    }
-    if (workdir / fit_flow.CHECKPOINT).exists():
-        flow = fit_flow.load_flow(workdir, trained)
-        latents["flow"] = flow.sample(key, len(few.mask))
-    return {name: np.asarray(z) for name, z in latents.items()}
+    if not files_only and (folder / CHECKPOINT).exists():
+        trained = load_vae(folder.path)
+        domain = trained.run.domain
+    files = files or domains.get(domain).Data()
+    return evaluation.get(domain).evaluate(folder, trained, config, files)

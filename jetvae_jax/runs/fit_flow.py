@@ -1,8 +1,8 @@
-"""Fit a flow to the latents of the training jets, by maximum likelihood."""
+"""Fit a flow to the latents of the training part, by maximum likelihood."""
 
 import functools
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from jetvae_jax.runs.config import FlowRun, VAERun, versions
 from jetvae_jax.runs.train import TrainedVAE, load_vae
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
-from jetvae_jax.types import Array, Flow, GaussianPosterior, Jets, Key, Params
+from jetvae_jax.types import Array, Flow, GaussianPosterior, Key, Params
 
 CHECKPOINT = "flow.npz"
 STATE = "flow.state.npz"
@@ -47,8 +47,8 @@ class TrainedFlow(NamedTuple):
         )
 
 
-def posteriors(trained: TrainedVAE, jets: Jets) -> GaussianPosterior:
-    """Posterior of every jet, ``[J, L]``, encoded in slices."""
+def posteriors(trained: TrainedVAE, sample: Any) -> GaussianPosterior:
+    """Posterior of every jet (image, event), ``[J, L]``, encoded in slices."""
 
     @jax.jit
     def encode(batch):
@@ -58,7 +58,7 @@ def posteriors(trained: TrainedVAE, jets: Jets) -> GaussianPosterior:
             batch_size=sampling.SLICE,
         )
 
-    return encode(jax.jit(trained.scale)(jets))
+    return encode(jax.jit(trained.scale)(sample))
 
 
 def _standardise(
@@ -74,16 +74,18 @@ def _standardise(
 def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
     """Fit, or go on fitting, a flow to the latents of the VAE in ``workdir``.
 
-    Leaves ``flow.npz``, ``flow.state.npz`` and ``flow.metrics.jsonl``. The test jets
-    are not touched.
+    Leaves ``flow.npz``, ``flow.state.npz`` and ``flow.metrics.jsonl``. The test part
+    is not touched.
 
     Raises:
         InputError: no trained VAE, changed data, a fit of other settings, or NaN.
     """
     folder = Workdir(workdir)
     trained = load_vae(folder.path)
-    jets = dataset.load_same(trained.run.data, trained.meta["source"])
-    train, valid = posteriors(trained, jets.train), posteriors(trained, jets.valid)
+    parts = dataset.load_same(
+        trained.run.domain, trained.run.data, trained.meta["source"]
+    )
+    train, valid = posteriors(trained, parts.train), posteriors(trained, parts.valid)
     variance = jnp.var(train.mean, axis=0)
     if run.latents == "samples":
         variance = variance + jnp.mean(jnp.exp(train.logvar), axis=0)

@@ -1,21 +1,18 @@
-"""Train a VAE on the training jets of a data set."""
+"""Train a VAE on the training part of a data set."""
 
-import dataclasses
 import functools
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jetvae_jax import models
-from jetvae_jax.data import scaling
-from jetvae_jax.losses import elbo, mass_weight, reconstruction
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import VAERun, versions
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
-from jetvae_jax.types import VAE, Array, Batch, Jets, Params
+from jetvae_jax.types import VAE, Array, Batch, Params
 
 CHECKPOINT = "vae.npz"
 STATE = "vae.state.npz"
@@ -28,24 +25,24 @@ class TrainedVAE(NamedTuple):
     Attributes:
         vae: the pure functions.
         params: trained parameters.
-        scaler: fitted to the training jets.
+        scaler: fitted to the training samples.
         run: the settings it was trained with.
         meta: versions, source of the data, best epoch.
     """
 
     vae: VAE
     params: Params
-    scaler: scaling.Scaler
+    scaler: Any
     run: VAERun
     meta: dict
 
-    def scale(self, jets: Jets) -> Batch:
-        """Jets in GeV to what the encoder takes."""
-        return scaling.scale(self.run.scaling, self.scaler, jets)
+    def scale(self, sample: Any) -> Batch:
+        """Samples, such as jets in GeV, to what the encoder takes."""
+        return self.run.road.scale(self.run.scaling, self.scaler, sample)
 
-    def unscale(self, x: Array, axis: Array) -> Jets:
-        """What the decoder gives, ``[..., N, F]``, to jets in GeV."""
-        return scaling.unscale(self.run.scaling, self.scaler, x, axis)
+    def unscale(self, x: Array, axis: Array) -> Any:
+        """What the decoder gives, ``[..., N, F]``, to samples, such as jets in GeV."""
+        return self.run.road.unscale(self.run.scaling, self.scaler, x, axis)
 
 
 def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
@@ -57,33 +54,23 @@ def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
     Raises:
         InputError: bad data or settings, a workdir of another run, or NaN.
     """
-    folder = Workdir(workdir)
-    jets = dataset.load(run.data)
-    scaler = scaling.fit(run.scaling, jets.train)
+    folder, road = Workdir(workdir), run.road
+    parts = dataset.load(run.domain, run.data)
+    scaler = road.fit(run.scaling, parts.train)
     vae = models.get(run.model).build(run.model_config)
-    objective = run.objective
-    if objective.gamma_mass < 0:
-        weight = float(mass_weight(*jets.train[:2]))
-        objective = dataclasses.replace(objective, gamma_mass=weight)
-    loss_fn = elbo.build(
-        objective,
-        vae,
-        reconstruction.get(run.loss).build(run.loss_config),
-        functools.partial(scaling.momenta, run.scaling, scaler),
-    )
-    num_train = len(jets.train.mask)
-    scale = jax.jit(functools.partial(scaling.scale, run.scaling, scaler))
-    settings = run.to_json() | {"fingerprint": jets.source["fingerprint"]}
+    loss_fn = road.loss(run, vae, scaler, parts.train)
+    scale = jax.jit(functools.partial(road.scale, run.scaling, scaler))
+    train, valid = scale(parts.train), scale(parts.valid)
+    settings = run.to_json() | {"fingerprint": parts.source["fingerprint"]}
 
     def save(params, best_epoch):
         meta = {
             "kind": "vae",
             "run": run.to_json(),
             "scaler_shapes": {k: v.shape for k, v in scaler._asdict().items()},
-            "units": {"momenta": "GeV", "angles": "rad"},
-            "features": scaling.FEATURES[run.scaling.coordinates],
-            "source": jets.source,
-            "notes": jets.notes,
+            **road.facts(run),
+            "source": parts.source,
+            "notes": parts.notes,
             "best_epoch": best_epoch,
             "versions": versions(),
         }
@@ -91,10 +78,10 @@ def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
         checkpoint.save(folder / CHECKPOINT, tree, meta=meta)
 
     result = fit(
-        configured_step(loss_fn, vae.init, run.training, num_jets=num_train),
+        configured_step(loss_fn, vae.init, run.training, num_jets=len(train.x)),
         jax.random.key(run.seed),
-        scale(jets.train),
-        scale(jets.valid),
+        train,
+        valid,
         config=run.training,
         name=run.model,
         state_path=folder / STATE,
@@ -123,7 +110,7 @@ def load_vae(workdir: str | os.PathLike) -> TrainedVAE:
     vae = models.get(run.model).build(run.model_config)
     template = {
         "params": jax.eval_shape(vae.init, jax.random.key(0)),
-        "scaler": scaling.Scaler(
+        "scaler": run.road.Scaler(
             **{k: np.zeros(v, np.float32) for k, v in meta["scaler_shapes"].items()}
         ),
     }

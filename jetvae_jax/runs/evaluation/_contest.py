@@ -9,8 +9,10 @@ from absl import logging
 
 from jetvae_jax import data
 from jetvae_jax.errors import InputError
-from jetvae_jax.runs import dataset, train
-from jetvae_jax.runs.config import DataConfig, EvaluateConfig
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import EvaluateConfig
+from jetvae_jax.runs.domains.jets import Data
+from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import Array, Jets
 
@@ -41,9 +43,9 @@ class Contest(NamedTuple):
 
 def gather(
     folder: Workdir,
-    trained: train.TrainedVAE | None,
+    trained: TrainedVAE | None,
     config: EvaluateConfig,
-    files: DataConfig,
+    files: Data,
 ) -> Contest:
     """The jets that the config names, from the workdir where it names none.
 
@@ -93,7 +95,7 @@ class _Sample(NamedTuple):
 class _Reader:
     """Reads files in one way and collects the notes."""
 
-    def __init__(self, how: DataConfig):
+    def __init__(self, how: Data):
         self.how = how
         self.notes: list[str] = []
 
@@ -124,7 +126,7 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
             "--evaluate.truth to compare with all"
         )
         return _rows(real, order[: count // 2]), _rows(real, order[count // 2 :])
-    jets = dataset.load_same(trained.run.data, trained.meta["source"])
+    jets = dataset.load_same("jets", trained.run.data, trained.meta["source"])
     reader.notes += trained.meta["notes"]
     source = trained.meta["source"]
     truth = _Sample(jets.train, None, source)
