@@ -18,6 +18,7 @@ TEST = [
     "ruff>=0.6",
     "pyright>=1.1.380",
 ]
+TUNE = ["optuna>=4.2", "plotly>=5.24"]
 
 setup(
     name="jetvae_jax",
@@ -51,7 +52,8 @@ setup(
             "dask[distributed]>=2025.1",
         ],
         "formats": [*FORMATS, "hdf5plugin>=4.4"],
-        "test": PLOT + TEST + FORMATS,
+        "tune": TUNE,
+        "test": PLOT + TEST + FORMATS + TUNE,
         "benchmark": ["torch>=2.5"],
     },
     classifiers=[

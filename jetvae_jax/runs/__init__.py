@@ -11,17 +11,21 @@ from jetvae_jax.runs.evaluate import evaluate
 from jetvae_jax.runs.fit_flow import fit_flow, load_flow
 from jetvae_jax.runs.generate import generate
 from jetvae_jax.runs.train import load_vae, train
+from jetvae_jax.runs.tune import TuneConfig, read_space, tune
 
 __all__ = [
     "DataConfig",
     "EvaluateConfig",
     "FlowRun",
     "GenerateConfig",
+    "TuneConfig",
     "VAERun",
     "evaluate",
     "fit_flow",
     "generate",
     "load_flow",
     "load_vae",
+    "read_space",
     "train",
+    "tune",
 ]

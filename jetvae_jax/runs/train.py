@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -45,11 +46,21 @@ class TrainedVAE(NamedTuple):
         return self.run.road.unscale(self.run.scaling, self.scaler, x, axis)
 
 
-def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
+def train(
+    workdir: str | os.PathLike,
+    run: VAERun,
+    *,
+    on_epoch: Callable[[list[dict]], object] | None = None,
+) -> FitResult:
     """Train, or go on with, the VAE of ``run`` in ``workdir``.
 
     Leaves ``vae.npz`` (the best epoch; rebuilds its model alone), ``vae.state.npz``
     (to resume), ``vae.metrics.jsonl`` and ``config.json``.
+
+    Args:
+        workdir: the folder of the run.
+        run: what to train on what.
+        on_epoch: called with the history after each epoch.
 
     Raises:
         InputError: bad data or settings, a workdir of another run, or NaN.
@@ -77,6 +88,11 @@ def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
         tree = {"params": params, "scaler": scaler}
         checkpoint.save(folder / CHECKPOINT, tree, meta=meta)
 
+    def write_metrics(history):
+        folder.write_lines(METRICS, history)
+        if on_epoch:
+            on_epoch(history)
+
     result = fit(
         configured_step(loss_fn, vae.init, run.training, num_jets=len(train.x)),
         jax.random.key(run.seed),
@@ -86,7 +102,7 @@ def train(workdir: str | os.PathLike, run: VAERun) -> FitResult:
         name=run.model,
         state_path=folder / STATE,
         settings=settings,
-        on_epoch=functools.partial(folder.write_lines, METRICS),
+        on_epoch=write_metrics,
         on_save=save,
     )
     folder.write_json("config.json", run.to_json())

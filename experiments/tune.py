@@ -1,0 +1,61 @@
+r"""Search for the settings of a training with Optuna.
+
+    pip install 'jetvae_jax[tune]'
+    python experiments/tune.py --workdir=runs/search \
+        --flagfile=experiments/flagfiles/quickstart.txt \
+        --tune.space=experiments/spaces/convae_2022.toml --tune.trials=50
+
+A trial is the training that the flags describe, with the values of the space in place
+of theirs; it is judged by the lowest value of --train.monitor on the validation part.
+A trial that dies or gives NaN is recorded and passed over; the same command goes on
+after any stop. On many machines give all of them one storage:
+
+    --tune.storage=postgresql://user:password@host/optuna
+    --tune.storage=/shared/search.journal
+
+best.flags.txt in the workdir is then a flagfile for train.py.
+"""
+
+import sys
+
+import _cli
+from absl import logging
+
+from jetvae_jax import flags as config_flags
+from jetvae_jax.errors import InputError
+from jetvae_jax.runs import TuneConfig, VAERun, read_space, tune
+
+
+def define() -> None:
+    """The flags of a training and those of the search."""
+    _cli.define_flags()
+    config_flags.define("tune", TuneConfig)
+
+
+def build_run(values: dict) -> VAERun:
+    """The training that the flags describe, with these values in place of theirs."""
+    for name, value in values.items():
+        try:
+            _cli.FLAGS[name].parse(str(value))
+        except (ValueError, _cli.flags.Error) as error:
+            raise InputError(f"--{name}={value}: {error}") from error
+    return _cli.vae_run()
+
+
+def main() -> None:
+    """Search, or go on searching."""
+    config = config_flags.read("tune", TuneConfig)
+    if not config.space:
+        raise InputError("--tune.space: name a TOML file, see experiments/spaces")
+    space = read_space(config.space, lambda name: name in _cli.FLAGS)
+    _cli.vae_run()  # what is wrong with the flags themselves is said at once
+    _cli.save_flags()
+    try:
+        print(tune(_cli.FLAGS.workdir, config, space, build_run))
+    except KeyboardInterrupt:
+        logging.warning("stopped; go on with: python %s", " ".join(sys.argv))
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    _cli.run(main, define)

@@ -1,0 +1,267 @@
+"""Search for settings with Optuna: one process a trial, so that none ends the search.
+
+The searching process asks Optuna for values, starts a trial in a process of its own
+and tells Optuna what became of it: finished, pruned, or failed with its reason. It
+never trains, so neither NaN nor a crash nor lack of memory in a trial stops it. Many
+such processes, on any machines, share one study through its storage.
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import socket
+import tomllib
+from collections.abc import Callable
+from typing import Any, Literal
+
+from absl import logging
+
+from jetvae_jax.errors import InputError
+from jetvae_jax.report import search
+from jetvae_jax.runs.config import VAERun
+from jetvae_jax.runs.trial import Outcome, run_trial
+from jetvae_jax.runs.workdir import Workdir
+
+INSTALL = "pip install 'jetvae_jax[tune]'"
+
+
+@dataclasses.dataclass(frozen=True)
+class TuneConfig:
+    """What is searched, and where the study is kept.
+
+    Attributes:
+        space: TOML file of fields and their ranges; see experiments/spaces.
+        trials: finished or pruned trials that the study is to have in all.
+        storage: URL of the study: sqlite:///..., postgresql://..., or a path ending
+            in .journal for a file shared by many machines; empty: tune.db in workdir.
+        study: name of the study in the storage.
+        sampler: 'tpe' learns from earlier trials, 'random' does not.
+        pruner: 'median' stops a trial that is worse than half of the others at the
+            same epoch, 'none' lets all end.
+        warmup_epochs: epochs before a trial may be pruned.
+        timeout_minutes: longest time of a trial; 0 for none.
+        keep: leave the folder of every trial, not only that of the best one.
+        seed: of the sampler.
+    """
+
+    space: str = ""
+    trials: int = 20
+    storage: str = ""
+    study: str = "jetvae_jax"
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: Literal["median", "none"] = "median"
+    warmup_epochs: int = 5
+    timeout_minutes: float = 0.0
+    keep: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, low in (("trials", 1), ("warmup_epochs", 0), ("timeout_minutes", 0)):
+            if not getattr(self, name) >= low:
+                raise InputError(f"{name} = {getattr(self, name)}: give {low} or more")
+
+
+def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:
+    """Field to Optuna distribution, from a TOML file.
+
+    Every table is named after a flag and has ``choices = [...]``, or ``low`` and
+    ``high`` with optional ``step`` or ``log = true``. Whole numbers stay whole.
+
+    Args:
+        path: of the file.
+        known: whether a flag of that name exists.
+
+    Raises:
+        InputError: no such file, no TOML, an unknown field, or no range.
+    """
+    distributions = _optuna().distributions
+    try:
+        tables = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--tune.space={path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not TOML: {error}") from error
+    space = {}
+    for name, table in tables.items():
+        if not known(name):
+            raise InputError(
+                f"{path}: {name!r} is not a flag: write it as --help does, in quotes, "
+                'such as ["train.learning_rate"]'
+            )
+        space[name] = _distribution(f"{path}: {name}", table, distributions)
+    if not space:
+        raise InputError(f"{path}: names no field to search")
+    return space
+
+
+def _distribution(where: str, table: Any, distributions: Any) -> Any:
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: give a table with choices, or with low and high")
+    if unknown := table.keys() - {"choices", "low", "high", "step", "log"}:
+        raise InputError(f"{where}: does not know {', '.join(sorted(unknown))}")
+    try:
+        if "choices" in table:
+            # Lists are what a flag takes: numbers separated by commas.
+            choices = [
+                ",".join(map(str, c)) if isinstance(c, list) else c
+                for c in table["choices"]
+            ]
+            return distributions.CategoricalDistribution(choices)
+        low, high = table["low"], table["high"]
+        options = {k: table[k] for k in ("step", "log") if k in table}
+        whole = all(isinstance(v, int) for v in (low, high, options.get("step", 1)))
+        kind = "IntDistribution" if whole else "FloatDistribution"
+        return getattr(distributions, kind)(low, high, **options)
+    except KeyError as error:
+        raise InputError(f"{where}: lacks {error}; give low and high") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def tune(
+    workdir: str | os.PathLike,
+    config: TuneConfig,
+    space: dict,
+    build_run: Callable[[dict], VAERun],
+) -> pathlib.Path:
+    """Search until the study has its trials; the same call goes on after any stop.
+
+    The value of a trial is the lowest value of what its training monitors. A trial
+    whose process was lost is recorded as failed and its values are tried again.
+
+    Args:
+        workdir: holds ``tune.db``, ``tune.html``, ``best.json`` and a folder a trial.
+        config: how long, and where.
+        space: from :func:`read_space`.
+        build_run: the training that values of the space describe; raises InputError
+            for values that cannot be.
+
+    Returns:
+        The HTML of Optuna's plots.
+
+    Raises:
+        InputError: Optuna is not installed, or the storage cannot be opened.
+    """
+    folder = Workdir(workdir)
+    study = _study(folder, config)
+    _bury(study)
+    logging.info(
+        "study %s: %d trials there, %d wanted", config.study, _ended(study),
+        config.trials,
+    )  # fmt: skip
+    while _ended(study) < config.trials:
+        trial = study.ask(space)
+        trial.set_user_attr("host", socket.gethostname())
+        trial.set_user_attr("pid", os.getpid())
+        where = folder / f"trials/{trial.number:05d}"
+        try:
+            run = build_run(dict(trial.params))
+        except InputError as error:
+            _tell(study, trial, Outcome("failed", str(error)))
+            continue
+        outcome = run_trial(where, run, trial, minutes=config.timeout_minutes)
+        _tell(study, trial, outcome)
+        _write(folder, study, config, where)
+    return _write(folder, study, config, None)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError(f"tune needs optuna: {INSTALL}") from error
+    return optuna
+
+
+def _study(folder: Workdir, config: TuneConfig) -> Any:
+    optuna = _optuna()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = config.storage or f"sqlite:///{folder.path.resolve() / 'tune.db'}"
+    try:
+        if url.endswith(".journal"):
+            backend = optuna.storages.journal.JournalFileBackend(url)
+            storage = optuna.storages.JournalStorage(backend)
+        else:
+            storage = optuna.storages.RDBStorage(url)
+        # The sampler's seed moves on with the study, or a resumed one would repeat.
+        old = optuna.study.get_all_study_summaries(storage)
+        past = next((s.n_trials for s in old if s.study_name == config.study), 0)
+        seed = config.seed + past
+        sampler = (
+            optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            if config.sampler == "tpe"
+            else optuna.samplers.RandomSampler(seed=seed)
+        )
+        pruner = (
+            optuna.pruners.MedianPruner(n_warmup_steps=config.warmup_epochs)
+            if config.pruner == "median"
+            else optuna.pruners.NopPruner()
+        )
+        return optuna.create_study(
+            storage=storage, sampler=sampler, pruner=pruner, study_name=config.study,
+            direction="minimize", load_if_exists=True,
+        )  # fmt: skip
+    except Exception as error:  # every driver of a database has its own
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"--tune.storage={url}: cannot be opened: {first[:200]}"
+        ) from error
+
+
+def _ended(study: Any) -> int:
+    states = _optuna().trial.TrialState
+    return len(study.get_trials(False, states=(states.COMPLETE, states.PRUNED)))
+
+
+def _bury(study: Any) -> None:
+    """Trials of processes of this machine that are no more: failed, and queued anew."""
+    state = _optuna().trial.TrialState
+    for trial in study.get_trials(False, states=(state.RUNNING,)):
+        pid = trial.user_attrs.get("pid")
+        if trial.user_attrs.get("host") == socket.gethostname() and not _alive(pid):
+            study.tell(trial.number, state=state.FAIL)
+            study.enqueue_trial(trial.params)
+            logging.info("trial %d was lost: its values are tried again", trial.number)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _tell(study: Any, trial: Any, outcome: Outcome) -> None:
+    state = _optuna().trial.TrialState
+    if outcome.kind == "finished":
+        study.tell(trial, outcome.value)
+        logging.info("trial %d: %.5g", trial.number, outcome.value)
+        return
+    trial.set_user_attr("reason", outcome.reason)
+    study.tell(trial, state=state.PRUNED if outcome.kind == "pruned" else state.FAIL)
+    logging.info("trial %d: %s: %s", trial.number, outcome.kind, outcome.reason)
+
+
+def _write(
+    folder: Workdir, study: Any, config: TuneConfig, last: pathlib.Path | None
+) -> pathlib.Path:
+    """The best values so far, as JSON and as a flagfile; at the end the plots."""
+    state = _optuna().trial.TrialState
+    done = study.get_trials(False, states=(state.COMPLETE,))
+    if done:
+        best = min(done, key=lambda trial: trial.value)
+        facts = {"trial": best.number, "value": best.value, "params": best.params}
+        folder.write_json("best.json", facts)
+        lines = [f"--{name}={value}\n" for name, value in best.params.items()]
+        folder.write_text("best.flags.txt", "".join(lines))
+        if not config.keep:
+            for path in (folder / "trials").glob("*"):
+                if path.name != f"{best.number:05d}" and path.is_dir():
+                    shutil.rmtree(path)
+    if last is not None:
+        return last
+    return folder.write_text("tune.html", search.page(study))

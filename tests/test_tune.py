@@ -1,0 +1,214 @@
+"""The search: what it reads, what it records, what it survives."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from jetvae_jax import runs
+from jetvae_jax.errors import InputError
+from jetvae_jax.runs.trial import Outcome, run_trial
+
+optuna = pytest.importorskip("optuna")
+pytest.importorskip("plotly")
+# The module: `runs.tune` is the function.
+tuning = importlib.import_module("jetvae_jax.runs.tune")
+ANY = {"x": optuna.distributions.FloatDistribution(-1.0, 1.0)}
+
+
+def write(folder, text):
+    path = folder / "space.toml"
+    path.write_text(text)
+    return path
+
+
+def test_space(tmp_path):
+    path = write(
+        tmp_path,
+        """
+        ["a.rate"]
+        low = 1e-5
+        high = 0.1
+        log = true
+        ["a.size"]
+        low = 10
+        high = 30
+        step = 10
+        ["a.layers"]
+        choices = [[8], [8, 16]]
+        """,
+    )
+    space = runs.read_space(path, lambda name: name.startswith("a."))
+    kinds = optuna.distributions
+    assert space == {
+        "a.rate": kinds.FloatDistribution(1e-5, 0.1, log=True),
+        "a.size": kinds.IntDistribution(10, 30, step=10),
+        "a.layers": kinds.CategoricalDistribution(["8", "8,16"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("['b.rate']\nlow = 1\nhigh = 2", "'b.rate' is not a flag"),
+        ("['a.rate']\nlow = 1", "a.rate: lacks 'high'"),
+        ("['a.rate']\nlow = 2\nhigh = 1", "a.rate: .*low"),
+        ("['a.rate']\nlow = 'x'\nhigh = 1", "a.rate"),
+        ("['a.rate']\nlow = 1\nhigh = 2\nlogarithm = true", "know logarithm"),
+        ("['a.rate']\nchoices = []", "a.rate"),
+        ("'a.rate' = 3", "give a table"),
+        ("a = [", "is not TOML"),
+        ("", "names no field"),
+    ],
+)
+def test_wrong_space(tmp_path, text, says):
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match=says) as error:
+        runs.read_space(path, lambda name: name.startswith("a."))
+    assert "space.toml" in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(InputError, match="No such file"):
+        runs.read_space(tmp_path / "none.toml", lambda name: True)
+
+
+def fake(outcomes):
+    """A run_trial that gives the square of x, or what ``outcomes`` holds for it."""
+
+    def run_trial(workdir, run, trial, *, minutes):
+        os.makedirs(workdir)
+        return outcomes.get(trial.number) or Outcome("finished", "", run["x"] ** 2)
+
+    return run_trial
+
+
+@pytest.mark.parametrize("storage", ["", "journal"])
+def test_failures_are_recorded_and_passed_over(tmp_path, monkeypatch, storage):
+    url = str(tmp_path / "study.journal") if storage else ""
+    config = runs.TuneConfig(trials=6, sampler="random", storage=url)
+    bad = {1: Outcome("failed", "loss became NaN"), 2: Outcome("pruned", "worse")}
+    monkeypatch.setattr(tuning, "run_trial", fake(bad))
+
+    def build(values):
+        if values["x"] < -0.9:
+            raise InputError("x: too small")
+        return values
+
+    page = runs.tune(tmp_path / "w", config, ANY, build)
+    best = json.loads((tmp_path / "w" / "best.json").read_text())
+    assert best["value"] == best["params"]["x"] ** 2
+    text = (tmp_path / "w" / "best.flags.txt").read_text()
+    assert text == f"--x={best['params']['x']}\n"
+    html = page.read_text()
+    assert "loss became NaN" in html and "plotly" in html
+    # Only the best trial's folder is left.
+    assert [p.name for p in (tmp_path / "w/trials").iterdir()] == [
+        f"{best['trial']:05d}"
+    ]
+    # Five finished, one pruned: a second call has nothing to do, a longer one goes on.
+    monkeypatch.setattr(tuning, "run_trial", None)
+    runs.tune(tmp_path / "w", config, ANY, build)
+    asked = []
+    monkeypatch.setattr(
+        tuning,
+        "run_trial",
+        lambda where, run, trial, minutes: (
+            asked.append(trial.number) or Outcome("finished", "", 1.0)
+        ),
+    )
+    longer = runs.TuneConfig(trials=8, sampler="random", storage=url)
+    runs.tune(tmp_path / "w", longer, ANY, lambda values: values)
+    assert len(asked) == 2
+
+
+def test_a_lost_trial_is_tried_again(tmp_path, monkeypatch):
+    def stop(workdir, run, trial, *, minutes):
+        # As if this process had been killed in the midst of the trial.
+        trial.set_user_attr("pid", 2**22 + 1)
+        raise KeyboardInterrupt
+
+    config = runs.TuneConfig(trials=1)
+    monkeypatch.setattr(tuning, "run_trial", stop)
+    with pytest.raises(KeyboardInterrupt):
+        runs.tune(tmp_path, config, ANY, dict)
+    seen = []
+    monkeypatch.setattr(
+        tuning,
+        "run_trial",
+        lambda where, run, trial, minutes: (
+            seen.append(run) or Outcome("finished", "", 0.0)
+        ),
+    )
+    runs.tune(tmp_path, config, ANY, dict)
+    study = optuna.load_study(
+        study_name="jetvae_jax", storage=f"sqlite:///{tmp_path / 'tune.db'}"
+    )
+    lost, again = study.trials
+    assert lost.state.name == "FAIL" and again.state.name == "COMPLETE"
+    assert lost.params == again.params == seen[0]
+
+
+def test_wrong_storage(tmp_path):
+    config = runs.TuneConfig(storage="nosuchdatabase://x")
+    with pytest.raises(InputError, match="tune.storage=nosuch"):
+        runs.tune(tmp_path, config, ANY, dict)
+
+
+class Reports:
+    def __init__(self, prune_at=None):
+        self.values, self.prune_at = {}, prune_at
+
+    def report(self, value, epoch):
+        self.values[epoch] = value
+
+    def should_prune(self):
+        return len(self.values) == self.prune_at
+
+
+@pytest.fixture
+def small():
+    """A training of three short epochs."""
+    from jetvae_jax import training
+    from jetvae_jax.losses.reconstruction import chamfer
+    from jetvae_jax.models import conv_vae
+    from jetvae_jax.runs.domains import jets
+
+    model = conv_vae.Config(filters=(4,), hidden=(8,), latent_dim=3)
+    return runs.VAERun(
+        data=jets.Data(max_jets=300),
+        scaling=jets.Scaling(),
+        model="conv_vae",
+        model_config=model,
+        loss="chamfer",
+        loss_config=chamfer.Config(),
+        objective=jets.Objective(),
+        training=training.Config(num_epochs=3, batch_size=50, learning_rate=1e-3),
+    )
+
+
+def test_a_trial_reports_every_epoch(tmp_path, small):
+    reports = Reports()
+    outcome = run_trial(tmp_path, small, reports)
+    assert outcome.kind == "finished" and list(reports.values) == [1, 2, 3]
+    assert outcome.value == min(reports.values.values())
+
+
+@pytest.mark.slow
+def test_a_trial_is_pruned_timed_out_or_dies(tmp_path, small):
+    assert run_trial(tmp_path / "a", small, Reports(prune_at=2)).kind == "pruned"
+    late = run_trial(tmp_path / "b", small, Reports(), minutes=1e-3)
+    assert late.kind == "failed" and "longer" in late.reason
+
+    class Murderer(Reports):
+        def report(self, value, epoch):
+            found = subprocess.run(
+                ["pgrep", "-P", str(os.getpid()), "-f", "spawn_main"],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+            time.sleep(0.5)
+
+    dead = run_trial(tmp_path / "c", small, Murderer())
+    assert dead.kind == "failed" and "-9" in dead.reason
