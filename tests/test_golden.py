@@ -20,8 +20,8 @@ from jetvae_jax.metrics.emd import emd
 from jetvae_jax.metrics.fpd import distances, fit_line, fpd, prepared, sample_sizes
 from jetvae_jax.metrics.jetnet_w1 import w1m, w1p
 from jetvae_jax.metrics.kpd import batch_values, kpd, summary
+from jetvae_jax.metrics.masses import relative_mass
 from jetvae_jax.metrics.multigraphs import multigraphs
-from jetvae_jax.metrics.observables import relative_mass
 from jetvae_jax.metrics.protocols import Draws
 from jetvae_jax.metrics.w1efp import w1efp
 from jetvae_jax.types import RelativeJets

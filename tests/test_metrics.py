@@ -8,7 +8,8 @@ from jetvae_jax import metrics
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics.chunks import map_chunks
 from jetvae_jax.metrics.draws import over_batches
-from jetvae_jax.metrics.observables import relative, relative_mass
+from jetvae_jax.metrics.masses import relative_mass
+from jetvae_jax.metrics.observables import relative
 from jetvae_jax.metrics.protocols import Draws, Extrapolation, Protocol
 from jetvae_jax.types import Jets
 

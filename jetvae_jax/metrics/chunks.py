@@ -26,13 +26,16 @@ def map_chunks(function: Callable[..., Any], *args: Any, size: int = CHUNK) -> A
     count = len(jax.tree.leaves(args)[0])
     size = min(size, count)
     compiled = jax.jit(function)
-    parts = []
+    whole = None
     for start in range(0, count, size):
-        rows = np.minimum(np.arange(start, start + size), count - 1)
-        whole = rows[-1] == start + size - 1
-        part = jax.tree.map(
-            lambda a, s=start, r=rows, w=whole: a[s : s + size] if w else a[r], args
-        )
-        result = jax.tree.map(np.asarray, compiled(*part))
-        parts.append(jax.tree.map(lambda a, s=start: a[: count - s], result))
-    return jax.tree.map(lambda *a: a[0] if len(a) == 1 else np.concatenate(a), *parts)
+        rows = np.arange(start, start + size)
+        full = rows[-1] < count
+        rows = slice(start, start + size) if full else np.minimum(rows, count - 1)
+        part = compiled(*jax.tree.map(lambda a, r=rows: a[r], args))
+        if whole is None:  # written where it stays: never two copies of a sample
+            whole = jax.tree.map(
+                lambda a: np.empty((count, *a.shape[1:]), a.dtype), part
+            )
+        for array, found in zip(*map(jax.tree.leaves, (whole, part)), strict=True):
+            array[start : start + size] = np.asarray(found)[: count - start]
+    return whole

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_ROWS = 1 << 14
+
 
 def frechet_distance(
     mean: np.ndarray,
@@ -14,8 +16,8 @@ def frechet_distance(
         |m - m'|^2 + tr(C + C' - 2 (C^1/2 C' C^1/2)^1/2)
 
     (Dowson and Landau, 1982). The root's trace is the sum of the singular values of
-    ``C^1/2 C'^1/2``. All roots are of symmetric matrices, so the result is real and
-    exact for singular covariances too, where the root of ``C C'`` is neither.
+    ``C^1/2 C'^1/2``, and of ``L^T L'`` for any factors ``C = L L^T``. The result is
+    real and exact for singular covariances too, where the root of ``C C'`` is neither.
 
     Args:
         mean: ``[..., F]``.
@@ -36,7 +38,8 @@ def frechet_distance(
         shapes = ", ".join(str(np.shape(a)) for a in arguments)
         raise ValueError(f"means [..., F] and covariances [..., F, F], got {shapes}")
     traces = np.trace(c1 + c2, axis1=-2, axis2=-1)
-    overlap = np.linalg.svd(_root(c1) @ _root(c2), compute_uv=False).sum(-1)
+    factors = np.swapaxes(_factor(c1), -1, -2) @ _factor(c2)
+    overlap = np.linalg.svd(factors, compute_uv=False).sum(-1)
     shift = np.square(m1 - m2).sum(-1)
     return shift + np.maximum(traces - 2 * overlap, 0.0)
 
@@ -57,13 +60,21 @@ def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"a covariance needs features [J, F], J > 1, got {x.shape}")
     mean = x.mean(axis=0)
-    x = x - mean
-    return mean, x.T @ x / (len(x) - 1)
+    total = np.zeros((x.shape[1], x.shape[1]))
+    for start in range(0, len(x), _ROWS):
+        part = x[start : start + _ROWS] - mean
+        total += part.T @ part
+    return mean, total / (len(x) - 1)
 
 
-def _root(matrix: np.ndarray) -> np.ndarray:
-    """Root of symmetric positive semi-definite matrices ``[..., F, F]``."""
-    values, vectors = np.linalg.eigh(matrix)
-    # Rounding makes zero eigenvalues slightly negative.
-    roots = np.sqrt(np.maximum(values, 0.0))
-    return vectors * roots[..., None, :] @ np.swapaxes(vectors, -1, -2)
+def _factor(matrix: np.ndarray) -> np.ndarray:
+    """L with ``L L^T`` the positive semi-definite matrix ``[..., F, F]``.
+
+    It is the root times an orthogonal matrix, which leaves singular values alone.
+    """
+    try:
+        return np.linalg.cholesky(matrix)  # ten times faster than eigenvectors
+    except np.linalg.LinAlgError:  # singular, as far as digits go
+        values, vectors = np.linalg.eigh(matrix)
+        # Rounding makes zero eigenvalues slightly negative.
+        return vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]

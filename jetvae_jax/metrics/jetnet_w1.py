@@ -9,9 +9,8 @@ import concurrent.futures
 import jax
 import numpy as np
 
-from jetvae_jax.metrics.chunks import map_chunks
 from jetvae_jax.metrics.draws import Figure, over_batches
-from jetvae_jax.metrics.observables import relative_mass
+from jetvae_jax.metrics.masses import relative_masses
 from jetvae_jax.metrics.protocols import Draws
 from jetvae_jax.metrics.wasserstein import wasserstein_1d
 from jetvae_jax.types import Key, RelativeJets
@@ -31,8 +30,7 @@ def w1m(
     Returns:
         As :func:`~jetvae_jax.metrics.draws.over_batches`, dimensionless.
     """
-    x, y = (map_chunks(relative_mass, jets) for jets in (real, generated))
-    return w1_of(key, x, y, draws)
+    return w1_of(key, relative_masses(real), relative_masses(generated), draws)
 
 
 def w1_of(key: Key, x: np.ndarray, y: np.ndarray, draws: Draws) -> Figure:
@@ -50,7 +48,7 @@ def w1_of(key: Key, x: np.ndarray, y: np.ndarray, draws: Draws) -> Figure:
     x, y = (v.reshape(len(v), -1) for v in (x, y))
 
     def distance(i, j):
-        columns = zip(x[i].T, y[j].T, strict=True)
+        columns = zip(np.take(x, i, 0).T, np.take(y, j, 0).T, strict=True)
         return np.mean([wasserstein_1d(a, b) for a, b in columns])
 
     return over_batches(key, distance, len(x), len(y), draws)

@@ -55,18 +55,6 @@ def relative(jets: Jets, axis: Array | None = None) -> RelativeJets:
     return RelativeJets(jnp.where(jets.mask[..., None], particles, 0.0), jets.mask)
 
 
-def relative_mass(jets: RelativeJets) -> Array:
-    """Mass of the massless relative particles, dimensionless, about m / pt.
-
-    Args:
-        jets: particles ``[..., N, 3]`` (ptrel, etarel, phirel), mask ``[..., N]``.
-
-    Returns:
-        ``[...]``, the quantity behind W1M (arXiv:2106.11535, section 4).
-    """
-    return kinematics.jet_mass(kinematics.from_pt_eta_phi(jets.particles), jets.mask)
-
-
 class ParticleObservables(Mapping[str, np.ndarray]):
     """Observables of the particles that exist, all jets in one array each.
 

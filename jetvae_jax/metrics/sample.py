@@ -11,11 +11,11 @@ from jetvae_jax.metrics.binning import SUBSTRUCTURE
 from jetvae_jax.metrics.chunks import map_chunks
 from jetvae_jax.metrics.correlations import pearson, spearman
 from jetvae_jax.metrics.efp import jet_features
+from jetvae_jax.metrics.masses import relative_masses
 from jetvae_jax.metrics.observables import (
     ParticleObservables,
     jet_observables,
     relative,
-    relative_mass,
 )
 from jetvae_jax.metrics.substructure import substructure
 from jetvae_jax.metrics.w1efp import w1efp_values
@@ -75,7 +75,7 @@ class Sample:
     @functools.cached_property
     def relative_mass(self) -> np.ndarray:
         """The masses behind W1M, ``[J]``."""
-        return map_chunks(relative_mass, self.relative)
+        return relative_masses(self.relative)
 
     @functools.cached_property
     def w1efp(self) -> np.ndarray:

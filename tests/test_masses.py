@@ -1,0 +1,54 @@
+"""Masses of relative jets against four-momenta in float64."""
+
+import jax
+import numpy as np
+import pytest
+
+from jetvae_jax.metrics.masses import relative_mass, relative_masses
+from jetvae_jax.types import RelativeJets
+
+
+def make(num_jets, num_particles, spread, centre=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    angles = rng.normal(centre, spread, (num_jets, num_particles, 2))
+    pt = rng.exponential(size=(num_jets, num_particles, 1)) / num_particles
+    mask = rng.uniform(size=(num_jets, num_particles)) < 0.7
+    mask[:, :2] = True
+    particles = np.concatenate([pt, angles], axis=-1).astype(np.float32)
+    return RelativeJets(np.where(mask[..., None], particles, np.nan), mask)
+
+
+def four_momentum_mass(jets):
+    pt, eta, phi = np.moveaxis(
+        np.where(jets.mask[..., None], jets.particles, 0).astype(np.float64), -1, 0
+    )
+    e, x, y, z = (
+        np.sum(pt * f, axis=1)
+        for f in (np.cosh(eta), np.cos(phi), np.sin(phi), np.sinh(eta))
+    )
+    return np.sqrt((e - z) * (e + z) - x * x - y * y)
+
+
+@pytest.mark.parametrize("spread", [1e-3, 0.1, 1.0, 3.0])
+@pytest.mark.parametrize("centre", [0.0, 0.5])
+def test_as_from_four_momenta(spread, centre):
+    jets = make(300, 12, spread, centre)
+    expected = four_momentum_mass(jets)
+    # A shift of the whole jet is rounded with the angles: to 6e-8 of them.
+    rtol = 1e-6 * (1 + spread + centre / spread)
+    np.testing.assert_allclose(relative_mass(jets), expected, rtol=rtol)
+    np.testing.assert_allclose(jax.jit(relative_mass)(jets), expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("count", [1, 1999, 4001])
+def test_chunks_change_nothing(count):
+    jets = make(count, 5, 0.1, seed=1)
+    found = relative_masses(jets)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(found, relative_mass(jets), rtol=1e-6)
+
+
+def test_one_direction_has_no_mass():
+    particles = np.tile(np.float32([0.3, 0.7, -0.4]), (3, 4, 1))
+    mask = np.array([[True, False, False, False], [True] * 4, [False] * 4])
+    assert not relative_mass(RelativeJets(particles, mask)).any()
