@@ -4,7 +4,7 @@ VENV ?= .venv
 WORKDIR ?= runs/quickstart
 RUN = $(VENV)/bin/python
 
-.PHONY: quickstart smoke test lint clean
+.PHONY: quickstart smoke test lint embedded clean
 
 $(VENV)/.ready: setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
@@ -26,6 +26,11 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright --pythonpath $(RUN)
+
+embedded: $(VENV)/.ready  ## remakes the jets in the package, with Pythia
+	$(RUN) -m pip install --quiet --editable '.[make-jets]'
+	$(RUN) experiments/make_jets.py --flagfile=experiments/flagfiles/embedded_gluon30.txt --workdir=data/embedded
+	cp data/embedded/jetnet30/g.hdf5 jetvae_jax/data/embedded/gluon30.hdf5
 
 clean:
 	rm -rf $(VENV)

@@ -15,6 +15,7 @@ FORMATS = ["pyarrow>=17", "uproot>=5.3", "awkward>=2.6"]
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.5",
+    "hypothesis>=6.100",
     "ruff>=0.6",
     "pyright>=1.1.380",
 ]

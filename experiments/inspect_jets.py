@@ -32,6 +32,8 @@ class Config:
         jet_type: class to look at, in files of several: g, q, t, w or z.
         columns: where the jets are in a user's own file: px=...,py=...,pz=...
         max_jets: jets to look at, from the first of each file; 0 for all.
+        repair: judge what --data.repair would leave: good jets, each once, those before
+            a damaged place.
         output: PNG of the quick plots; empty for none. Of several files each gets its
             name in it.
     """
@@ -40,6 +42,7 @@ class Config:
     jet_type: Literal["g", "q", "t", "w", "z"] = "g"
     columns: tuple[str, ...] = ()
     max_jets: int = 0
+    repair: bool = False
     output: str = ""
 
 
@@ -54,6 +57,7 @@ def main() -> None:
             jet_type=config.jet_type,
             columns=config.columns,
             max_jets=config.max_jets or None,
+            repair=config.repair,
         )
         print(f"{seen}\n")
         fit &= not seen.reasons

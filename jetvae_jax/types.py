@@ -45,6 +45,23 @@ class RelativeJets(NamedTuple):
     mask: Array
 
 
+class PixelSets(NamedTuple):
+    """Images as sets of points; a black pixel is no point.
+
+    Attributes:
+        points: ``[..., K, 3]`` (x, y, I): x to the right and y downward, in pixels of
+            a 28 x 28 image from 0 to 27, centres of pixels at whole numbers
+            (superpixels and generated points lie between); I from 0 to 1. Exactly
+            zero where ``mask`` is False.
+        mask: ``[..., K]`` bool, True where a point exists.
+        labels: ``[...]`` int32, the digit; -1 if unknown.
+    """
+
+    points: Array
+    mask: Array
+    labels: Array
+
+
 class Batch(NamedTuple):
     """Sets of points as a network sees them: scaled, padded to one length.
 
@@ -55,12 +72,16 @@ class Batch(NamedTuple):
         x: ``[..., N, F]`` scaled features, the ghost value where ``mask`` is False.
         mask: ``[..., N]`` bool, True where a point exists.
         axis: ``[..., 3]`` jet (pt [GeV], eta, phi) that relative features refer
-            to; only relative coordinates read it.
+            to; only relative coordinates read it. ``[..., 4]`` with the angle of the
+            principal axis last where jets are turned to it.
+        condition: ``[..., G]`` scaled numbers that conditional models are told, or
+            None.
     """
 
     x: Array
     mask: Array
     axis: Array
+    condition: Array | None = None
 
 
 class GaussianPosterior(NamedTuple):
@@ -78,10 +99,14 @@ class GaussianPosterior(NamedTuple):
 class VAE(NamedTuple):
     """A variational autoencoder as three pure functions.
 
+    A conditional model takes ``condition [..., G]`` as the last argument of ``encode``
+    and ``decode``; without conditions nobody has to pass it.
+
     Attributes:
-        init: ``(key) -> params``.
-        encode: ``(params, x [..., N, F], mask [..., N]) -> GaussianPosterior``.
-        decode: ``(params, z [..., L]) -> x_hat [..., N, F]``.
+        init: ``(key) -> params``, ``{"encoder": ..., "decoder": ...}``.
+        encode: ``(params, x [..., N, F], mask [..., N], condition=None) ->
+            GaussianPosterior``.
+        decode: ``(params, z [..., L], condition=None) -> x_hat [..., N, F]``.
         latent_dim: L.
     """
 
@@ -93,6 +118,9 @@ class VAE(NamedTuple):
 
 class Flow(NamedTuple):
     """An invertible map between a standard normal ``u`` and latents ``z``.
+
+    A conditional flow takes ``condition [..., G]`` as the last argument of each
+    function but ``init``.
 
     Attributes:
         init: ``(key) -> params``.
@@ -111,6 +139,39 @@ class Flow(NamedTuple):
     dim: int
 
 
+class Prior(NamedTuple):
+    """A density of latents with parameters of its own.
+
+    Attributes:
+        init: ``(key) -> params``.
+        log_prob: ``(params, z [..., L], condition=None) -> [...]`` in nats.
+        sample: ``(params, key, shape, condition=None) -> z [*shape, L]``.
+        dim: L.
+    """
+
+    init: Callable[..., Params]
+    log_prob: Callable[..., Array]
+    sample: Callable[..., Array]
+    dim: int
+
+
+class Discriminator(NamedTuple):
+    """Tells true samples from made ones.
+
+    Attributes:
+        init: ``(key) -> params``.
+        apply: ``(params, x [..., N, F], mask [..., N], condition=None) -> [...]``, the
+            logit of being true.
+        features: the same arguments ``-> [..., D]``, the last hidden layer.
+    """
+
+    init: Callable[..., Params]
+    apply: Callable[..., Array]
+    features: Callable[..., Array]
+
+
 Terms = dict[str, Array]
 LossFn = Callable[[Params, Key, Any], tuple[Array, Terms]]
 """``(params, key, data) -> (loss [J], {"name": [J], ...})``, data over J jets."""
+Distance = Callable[[Batch, Array], tuple[Array, Terms]]
+"""``(batch, x_hat [J, N, F]) -> (weighted sum [J], {"name": [J], ...})``."""

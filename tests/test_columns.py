@@ -212,3 +212,13 @@ def test_objects_in_root_are_refused(tmp_path):
         file["h"] = np.histogram([1, 2, 3])
     with pytest.raises(InputError, match="trees are none"):
         load(str(tmp_path / "a.root"))
+
+
+def test_lists_of_other_lengths_than_the_first(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    lists = {"part_px": [[1.0, 2.0]], "part_py": [[1.0] * 40], "part_pz": [[1.0, 2.0]]}
+    pq.write_table(pa.table(lists), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="expected lists of the same lengths"):
+        load(str(tmp_path / "a.parquet"), num_particles=3)

@@ -212,7 +212,7 @@ def test_embedded_file_says_what_it_is():
     with h5py.File(embedded.path()) as file:
         assert 1000 < np.median(file["jet_features"][:, 0]) < 1300
         assert file.attrs["title"].startswith("Pythia 8 replica of JetNet")
-        for name in ("generator", "settings", "seeds", "license", "selection"):
+        for name in ("generator", "settings", "seeds", "note", "selection"):
             assert name in file.attrs
     assert (embedded.path().parent / "README.md").is_file()
     with pytest.raises(InputError, match="gluon jets"):

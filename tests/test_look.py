@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax.data import embedded, formats
+from jetvae_jax.data import embedded, formats, load
+from jetvae_jax.data.duplicates import hashes as _hashes
 from jetvae_jax.data.look import FIT, look
-from jetvae_jax.data.tally import _hashes
 from jetvae_jax.errors import InputError
 from jetvae_jax.report import look as plots
 from jetvae_jax.types import Jets
@@ -57,6 +57,24 @@ def test_rows_with_problems_are_counted(make_jetnet):
     )
     assert seen.facts["jets"] == "1,200 read, 1,196 good"
     assert "not fit to train as it is:\n  - particle_features" in str(seen)
+
+
+def test_repair_judges_what_is_left(make_jetnet):
+    def spoil(arrays):
+        arrays["particle_features"][2, 0, 0] = np.nan
+        for values in arrays.values():
+            values[-30:] = values[10:40]
+
+    path = make_jetnet(num_jets=ENOUGH, spoil=spoil)
+    assert len(look(path).reasons) == 3
+    seen = look(path, repair=True)
+    assert seen.verdict == FIT
+    assert "particle_features: NaN or infinite value: 1 row" in seen.remarks
+    assert "1,169 of 1,200 jets are left by --data.repair" in seen.remarks
+    few = make_jetnet(num_jets=1020, spoil=spoil)
+    assert look(few, repair=True).reasons == (
+        "989 good jets are too few: 1,000 or more",
+    )
 
 
 def test_order_is_a_remark(make_jetnet):
@@ -149,6 +167,14 @@ def test_damage_ends_the_look_and_is_a_reason(make_jetnet, monkeypatch):
     assert seen.facts["jets"] == "2,500 read, 2,500 good"
     assert "truncated or damaged" in seen.reasons[0]
     assert len(seen.jets["eta"]) == 2500
+    repaired = look(path, repair=True)
+    assert repaired.verdict == FIT
+    assert any("kept: 2500 rows before the damage" in r for r in repaired.remarks)
+    with pytest.raises(InputError, match="or pass --repair to keep 2500 rows"):
+        load(str(path))
+    loaded = load(str(path), repair=True)
+    assert len(loaded.jets.mask) == 2500
+    assert any("2500 rows before the damage" in note for note in loaded.notes)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a file of jets", b"\x89HDF\r\n\x1a\n"])

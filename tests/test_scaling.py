@@ -1,5 +1,7 @@
 """Scaling: round trips, exact values by float64 NumPy, padding and the mask rule."""
 
+import functools
+from statistics import NormalDist
 from typing import get_args, get_type_hints
 
 import jax
@@ -7,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax.data import scaling
+from jetvae_jax import kinematics
+from jetvae_jax.data import measuring, scaling
 from jetvae_jax.errors import InputError
 from jetvae_jax.types import Jets
 
@@ -15,16 +18,29 @@ HINTS = get_type_hints(scaling.Config)
 METHODS, GHOSTS = get_args(HINTS["method"]), get_args(HINTS["ghosts"])
 POINTWISE = [c for c in scaling.FEATURES if c != "frame"]
 
+FLOORS = {"cylindrical": 0.1, "relative": 1e-4}
+# The logarithm needs pt as a feature.
+METHODS_OF = {
+    c: [m for m in METHODS if m != "log" or c in ("cylindrical", "relative")]
+    for c in scaling.FEATURES
+}
+
 ALL = [
     scaling.Config(coordinates=c, method=m, ghosts=g)
     for c in scaling.FEATURES
-    for m in METHODS
+    for m in METHODS_OF[c]
     for g in GHOSTS
+]
+ALL += [
+    scaling.Config(coordinates=c, method=m, ghosts=g, rotate="principal")
+    for c in ("relative", "frame")
+    for m, g in (("minmax", "away"), ("slots", "zero"), ("quantile", "zero"))
 ]
 
 
 def name(config):
-    return f"{config.coordinates}-{config.method}-{config.ghosts}"
+    turned = "-turned" if config.rotate == "principal" else ""
+    return f"{config.coordinates}-{config.method}-{config.ghosts}{turned}"
 
 
 each = pytest.mark.parametrize("config", ALL, ids=name)
@@ -64,6 +80,29 @@ def physical(coordinates, jets):
     return np.where(jets.mask[..., None], features, 0)
 
 
+def turned_to_principal(coordinates, v, jets, axis):
+    """Features turned so that, by eigenvectors, the principal axis comes first."""
+    out = np.zeros_like(v)
+    for i, exists in enumerate(jets.mask):
+        q = v[i, exists]
+        weight, points = q[:, 0], q[:, 1:]
+        if coordinates == "frame":
+            weight = np.linalg.norm(q, axis=-1)
+            points = points / weight[:, None]
+        _, vectors = np.linalg.eigh(np.einsum("n,ni,nj", weight, points, points))
+        first = vectors[:, -1]
+        third = np.sum(weight * (points @ first) ** 3)
+        found = np.array([np.cos(axis[i, 3]), np.sin(axis[i, 3])])
+        # Of two equally heavy sides rounding picks one.
+        size = np.sum(weight * np.abs(points @ first) ** 3)
+        first *= np.sign(third if abs(third) > 1e-3 * size else first @ found)
+        np.testing.assert_allclose(found, first, atol=1e-3)
+        cos, sin = found
+        turn = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
+        out[i, exists] = q @ turn.T
+    return out
+
+
 def particle_rows(config, x):
     return np.asarray(x)[..., config.jet_rows :, :]
 
@@ -71,22 +110,31 @@ def particle_rows(config, x):
 @each
 def test_round_trip(config, jets):
     scaler = scaling.fit(config, jets)
-    batch = scaling.scale(config, scaler, jets)
-    back = scaling.unscale(config, scaler, batch.x, batch.axis)
+
+    @jax.jit
+    def there_and_back(jets):
+        batch = scaling.scale(config, scaler, jets)
+        smooth = scaling.momenta(config, scaler, batch.x, batch.axis)
+        return scaling.unscale(config, scaler, batch.x, batch.axis), smooth
+
+    back, smooth = there_and_back(jets)
     np.testing.assert_array_equal(back.mask, jets.mask)
     # One float32 rounding of the widest range, and of angles times the momentum.
     size = np.abs(jets.particles).max()
     np.testing.assert_allclose(back.particles, jets.particles, atol=3e-6 * size)
     assert not np.any(np.asarray(back.particles)[~jets.mask])
-    smooth = scaling.momenta(config, scaler, batch.x, batch.axis)
     np.testing.assert_allclose(smooth, jets.particles, atol=3e-6 * size)
 
 
 @each
 def test_values(config, jets):
     scaler = scaling.fit(config, jets)
-    batch = scaling.scale(config, scaler, jets)
+    batch = jax.jit(functools.partial(scaling.scale, config, scaler))(jets)
     v = physical(config.coordinates, jets)
+    if config.rotate == "principal":
+        v = turned_to_principal(config.coordinates, v, jets, batch.axis)
+    if config.log_pt:
+        v[..., 0] = np.log1p(v[..., 0] / FLOORS[config.coordinates])
     real = v[jets.mask]
     rows = particle_rows(config, batch.x)
     x = rows[jets.mask]
@@ -97,7 +145,7 @@ def test_values(config, jets):
         if config.ghosts == "zero":
             low, high = v.min((0, 1)), v.max((0, 1))
             np.testing.assert_allclose(x, (real - low) / (high - low), atol=1e-5)
-    elif config.method == "standard":
+    elif config.method in ("standard", "log"):
         expected = (real - real.mean(0)) / real.std(0)
         np.testing.assert_allclose(x, expected, atol=1e-4)
     elif config.method == "slots":
@@ -106,6 +154,17 @@ def test_values(config, jets):
             expected = (real - real.mean(0)) / real.std(0)
             x = rows[:, slot][jets.mask[:, slot]]
             np.testing.assert_allclose(x, expected, atol=1e-3)
+    elif config.method == "quantile":
+        for column, values in zip(x.T, real.T, strict=True):
+            # In the order of the values, and by their ranks a normal distribution.
+            scores = column[np.argsort(values, kind="stable")]
+            assert np.all(np.diff(scores) > -1e-4)
+            shares = (np.arange(len(scores)) + 0.5) / len(scores)
+            expected = [NormalDist().inv_cdf(share) for share in shares]
+            inner = np.abs(expected) < 2
+            np.testing.assert_allclose(
+                scores[inner], np.array(expected)[inner], atol=0.15
+            )
     elif config.method == "factors":
         times = {
             "frame": [1, 1, 1],
@@ -159,7 +218,7 @@ def test_momenta_are_finite_with_finite_gradients_anywhere(config, jets):
     scaler = scaling.fit(config, jets)
     odd = [[0, 0, 0], [1e3, -1e3, 1e3], scaler.ghost[-1], [-50, 900, -900]]
     x = jnp.asarray([odd[i % 4] for i in range(6 + config.jet_rows)], jnp.float32)
-    axis = jnp.asarray([1000.0, 1.0, 3.0])
+    axis = jnp.asarray([1000.0, 1.0, 3.0, 0.4])
 
     def total(x):
         return jnp.sum(scaling.momenta(config, scaler, x, axis))
@@ -187,7 +246,9 @@ def test_frame_rows_are_the_jet_and_the_direction_needs_no_length(jets):
 
 
 @pytest.mark.parametrize(
-    "config", [c for c in ALL if c.method == "minmax" and not c.jet_rows], ids=name
+    "config",
+    [c for c in ALL if c.method == "minmax" and c.rotate == "none" and not c.jet_rows],
+    ids=name,
 )
 def test_gradient_of_momenta(config, jets):
     # Central differences in float64 need NumPy: the formulas once more.
@@ -248,7 +309,7 @@ def test_negative_pt_does_not_exist(jets, coordinates):
 
 
 @pytest.mark.parametrize("coordinates", POINTWISE)
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "slots"])
+@pytest.mark.parametrize("method", ["minmax", "standard", "factors", "none"])
 def test_away_ghosts_are_outside_and_recognised_halfway(jets, coordinates, method):
     config = scaling.Config(coordinates=coordinates, method=method, ghosts="away")
     scaler = scaling.fit(config, jets)
@@ -287,7 +348,7 @@ def test_axes_are_those_of_the_first_training_jets(make_jets, monkeypatch):
         [pt, np.arcsinh(total[:, 2] / pt), np.arctan2(total[:, 1], total[:, 0])], -1
     )
     np.testing.assert_allclose(axes, expected, rtol=1e-5, atol=1e-5)
-    monkeypatch.setattr(scaling, "MAX_AXES", 7)
+    monkeypatch.setattr(measuring, "MAX_AXES", 7)
     np.testing.assert_array_equal(scaling.fit(config, jets).axes, axes[:7])
     for coordinates in ("cartesian", "cylindrical"):
         config = scaling.Config(coordinates=coordinates)
@@ -306,18 +367,20 @@ def test_relative_angles_cross_the_seam():
     np.testing.assert_allclose(back.particles, p, atol=1e-3)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("ghosts", GHOSTS)
-@pytest.mark.parametrize("coordinates", scaling.FEATURES)
-def test_constant_features(coordinates, method, ghosts):
+@each
+def test_constant_features(config):
     p = np.tile(np.array([300.0, 0, 0], np.float32), (4, 3, 1))
     jets = Jets(p, np.ones((4, 3), bool))
-    config = scaling.Config(coordinates=coordinates, method=method, ghosts=ghosts)
     scaler = scaling.fit(config, jets)
     assert np.all(np.asarray(scaler.factor) > 0)
-    batch = scaling.scale(config, scaler, jets)
+
+    @jax.jit
+    def there_and_back(jets):
+        batch = scaling.scale(config, scaler, jets)
+        return batch, scaling.unscale(config, scaler, batch.x, batch.axis)
+
+    batch, back = there_and_back(jets)
     assert np.all(np.isfinite(batch.x))
-    back = scaling.unscale(config, scaler, batch.x, batch.axis)
     np.testing.assert_array_equal(back.mask, jets.mask)
     np.testing.assert_allclose(back.particles, p, atol=1e-3)
 
@@ -325,14 +388,117 @@ def test_constant_features(coordinates, method, ghosts):
 def test_statistics_do_not_depend_on_the_block(jets, monkeypatch):
     config = scaling.Config(method="standard")
     whole = scaling.fit(config, jets)
-    monkeypatch.setattr(scaling, "_ROWS", 7)
+    monkeypatch.setattr(measuring, "ROWS", 7)
     for a, b in zip(whole, scaling.fit(config, jets), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+class Chunks:
+    """Jets as a stream hands them out."""
+
+    def __init__(self, jets):
+        self.jets = jets
+
+    def chunks(self, rows):
+        for start in range(0, len(self.jets.mask), min(rows, 10)):
+            yield jax.tree.map(lambda a, s=start: a[s : s + 10], self.jets)
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "method"), [("relative", "quantile"), ("frame", "slots")]
+)
+def test_a_stream_gives_the_scaler_of_the_whole(jets, coordinates, method):
+    config = scaling.Config(coordinates=coordinates, method=method, rotate="principal")
+    streamed = scaling.fit(config, Chunks(jets))
+    for a, b in zip(scaling.fit(config, jets), streamed, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_quantiles_of_many_particles_come_from_some(make_jets, monkeypatch):
+    jets = make_jets(2000, 4)
+    config = scaling.Config(coordinates="relative", method="quantile")
+    whole = scaling.fit(config, jets).knots
+    monkeypatch.setattr(measuring, "SAMPLE", 1600)
+    some = scaling.fit(config, Chunks(jets)).knots
+    assert np.any(whole != some)
+    middle = slice(64, 193)  # two deviations
+    np.testing.assert_allclose(some[middle], whole[middle], atol=0.3)
+
+
+def test_no_chunks():
+    with pytest.raises(InputError, match="no training jets"):
+        scaling.fit(
+            scaling.Config(), Chunks(Jets(np.empty((0, 4, 3)), np.empty((0, 4))))
+        )
+
+
+@pytest.mark.parametrize("coordinates", ["relative", "frame"])
+def test_a_drawn_angle_turns_the_jet_about_its_axis(jets, coordinates):
+    config = scaling.Config(coordinates=coordinates, method="none", rotate="principal")
+    scaler = scaling.fit(config, jets)
+    batch = scaling.scale(config, scaler, jets)
+    axis = np.asarray(batch.axis)
+    by = np.linspace(-3, 3, len(axis)).astype(np.float32)
+    axis = np.concatenate([axis[:, :3], axis[:, 3:] + by[:, None]], -1)
+    turned = scaling.unscale(config, scaler, batch.x, axis)
+    np.testing.assert_array_equal(turned.mask, jets.mask)
+    features = kinematics.to_frame if coordinates == "frame" else kinematics.to_relative
+    old, new = (
+        np.asarray(features(j.particles, axis)[..., 1:], np.float64) @ [1, 1j]
+        for j in (jets, turned)
+    )
+    size = np.abs(old).max()
+    np.testing.assert_allclose(new, old * np.exp(1j * by)[:, None], atol=1e-5 * size)
+
+
+def test_drawn_axes(jets):
+    key, count = jax.random.key(0), 500
+    relative = scaling.Config(coordinates="relative")
+    turned = scaling.Config(coordinates="relative", rotate="principal")
+    library = scaling.fit(relative, jets)
+    axes = scaling.draw_axes(relative, library, key, count)
+    rows = jax.random.randint(key, (count,), 0, len(library.axes))
+    np.testing.assert_array_equal(axes, library.axes[np.asarray(rows)])
+    axes = np.asarray(scaling.draw_axes(turned, library, key, count))
+    assert set(axes[:, 0]) <= set(library.axes[:, 0])
+    counts, _ = np.histogram(axes[:, 3], 4, (-np.pi, np.pi))
+    assert axes.shape == (count, 4) and np.all(np.abs(counts - 125) < 50)
+    frame = scaling.Config(coordinates="frame", rotate="principal")
+    axes = scaling.draw_axes(frame, scaling.fit(frame, jets), key, count)
+    assert axes.shape == (count, 4) and not np.any(axes[:, :3])
+    plain = scaling.Config()
+    axes = scaling.draw_axes(plain, scaling.fit(plain, jets), key, 3)
+    np.testing.assert_array_equal(axes, np.zeros((3, 3)))
+
+
+def test_a_scaler_from_before_there_were_quantiles(jets):
+    # What an older checkpoint holds is enough, and its tree has no other leaves.
+    config = scaling.Config(coordinates="frame", method="slots")
+    new = scaling.fit(config, jets)
+    old = scaling.Scaler(*new[:4])
+    assert len(jax.tree.leaves(old)) == 4
+    batches = [scaling.scale(config, s, jets) for s in (new, old)]
+    np.testing.assert_array_equal(batches[0].x, batches[1].x)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rotate": "principal"},
+        {"rotate": "principal", "coordinates": "cylindrical"},
+        {"method": "log"},
+        {"method": "log", "coordinates": "frame"},
+    ],
+)
+def test_settings_that_do_not_go_together(values):
+    with pytest.raises(InputError, match="give coordinates = "):
+        scaling.Config(**values)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("rotate", "random"),
         ("coordinates", "polar"),
         ("method", "max"),
         ("ghosts", "far"),

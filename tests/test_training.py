@@ -74,6 +74,23 @@ def test_every_jet_is_used_once_an_epoch():
     assert set(counts[:63]) == {2}
 
 
+def test_batches_and_noise_are_those_of_the_key():
+    # The promise behind exact resume, and behind old states: a plain loop.
+    result = run(num_epochs=3)
+    init_key, order_key, noise_key, _ = jax.random.split(jax.random.key(0), 4)
+    step, data = make_step(), line(200, 1)
+    state, update = step.init(init_key), jax.jit(step.update)
+    for epoch in range(3):
+        order = jax.random.permutation(jax.random.fold_in(order_key, epoch), 200)
+        noise = jax.random.fold_in(noise_key, epoch)
+        for i in range(200 // 32):
+            rows = np.asarray(order[32 * i : 32 * (i + 1)])
+            batch = {name: jnp.asarray(values[rows]) for name, values in data.items()}
+            state, _ = update(state, jax.random.fold_in(noise, i), batch)
+    assert result.best_epoch == 3
+    np.testing.assert_allclose(result.params["w"], state.params["w"], rtol=1e-6)
+
+
 def test_validation_is_the_mean_over_all_rows():
     data = {"y": np.arange(70, dtype=np.float32)}
 

@@ -10,6 +10,7 @@ import zlib
 from jetvae_jax.data import download, hdf5
 from jetvae_jax.data.catalogue import DataSet
 from jetvae_jax.errors import InputError
+from jetvae_jax.files import write_atomically
 
 SUMS = "MD5SUMS"
 
@@ -122,7 +123,5 @@ def _read_sums(folder: pathlib.Path) -> dict[str, str]:
 
 def _write_sums(folder: pathlib.Path, sums: dict[str, str]) -> None:
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
-    part = folder / f"{SUMS}.part"
-    with download.on_disk(part):
+    with write_atomically(folder / SUMS) as part:
         part.write_text(text)
-        os.replace(part, folder / SUMS)

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from jetvae_jax.data import hdf5, validation
+from jetvae_jax.data.reading import listing
 from jetvae_jax.data.tables import Column, Ragged, Table
 from jetvae_jax.data.validation import Audit, Block
 from jetvae_jax.errors import InputError
@@ -169,11 +170,9 @@ def _expand(table: Table, item: str) -> tuple[list[str], int | None]:
             return [name for _, name in sorted(found)], None
     near = difflib.get_close_matches(item, table.names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    listed = (
-        ", ".join(sorted(ascii(n)[:80].strip("'") for n in table.names)[:10]) or "none"
-    )
     raise InputError(
-        f"{table.path}: {item}: missing column{hint}; the file has: {listed}"
+        f"{table.path}: {item}: missing column{hint}; the file has: "
+        f"{listing(table.names)}"
     )
 
 
@@ -206,22 +205,24 @@ def _dense(table, columns, block, sources, num_particles):
         counts = listed[0].counts
         same = len(listed) == len(found)
         same = same and all(np.array_equal(c.counts, counts) for c in listed)
-        longest = int(np.max(counts, initial=0))
-        if longest > validation.MAX_PARTICLES:
-            raise InputError(f"{table.path}: a jet of {longest} particles")
-        width = max(num_particles, longest)
-        mask = np.arange(width) < counts[:, None]
-        values = [column.padded(width)[0] for column in listed]
     else:
         same = all(np.shape(c) == np.shape(found[0]) for c in found)
         same = same and np.ndim(found[0]) == 2
-        values = [np.asarray(column) for column in found]
-        mask = np.ones(np.shape(found[0]), bool)
     if not same:
         raise InputError(
             f"{table.path}: {', '.join(items)}: expected lists of the same lengths, or "
             "arrays [J, M] of one shape"
         )
+    if listed:
+        longest = int(np.max(listed[0].counts, initial=0))
+        if longest > validation.MAX_PARTICLES:
+            raise InputError(f"{table.path}: a jet of {longest} particles")
+        width = max(num_particles, longest)
+        mask = np.arange(width) < listed[0].counts[:, None]
+        values = [column.padded(width)[0] for column in listed]
+    else:
+        values = [np.asarray(column) for column in found]
+        mask = np.ones(np.shape(found[0]), bool)
     if columns.mask:
         mask = mask & (values.pop() != 0)
     else:  # padding is zero, in lists too

@@ -20,6 +20,7 @@ from jetvae_jax.data import (
     toptagging,
     validation,
 )
+from jetvae_jax.data.reading import listing, printable
 from jetvae_jax.data.validation import Audit, Block
 from jetvae_jax.errors import InputError
 
@@ -65,6 +66,17 @@ class Source:
         Raises:
             InputError: the file is damaged, or not of its layout.
         """
+        found = self._blocks(audit, num_particles, max_jets, jet_type, rng)
+        return validation.until_damage(found, audit)
+
+    def _blocks(
+        self,
+        audit: Audit,
+        num_particles: int,
+        max_jets: int | None,
+        jet_type: str,
+        rng: np.random.Generator,
+    ) -> Iterator[Block]:
         raise NotImplementedError
 
     def classes(self) -> dict[str, int]:
@@ -110,14 +122,11 @@ def opened(
 
 def _known(path: pathlib.Path, names: Sequence[str], known: bool) -> None:
     if not known:
-        listed = (
-            ", ".join(sorted(ascii(n)[:80].strip("'") for n in names)[:10]) or "none"
-        )
         raise InputError(
-            f"{path}: keys are {listed}: expected {jetnet.KEY} and {jetnet.JETS} "
-            f"(JetNet), {hls4ml.KEY} and {hls4ml.JETS} (hls4ml), {toptagging.KEY} (top "
-            f"tagging), {energyflow.KEY} and {energyflow.LABEL} (EnergyFlow npz), or a "
-            f"mapping of columns such as {columns.EXAMPLE}"
+            f"{path}: keys are {listing(names)}: expected {jetnet.KEY} and "
+            f"{jetnet.JETS} (JetNet), {hls4ml.KEY} and {hls4ml.JETS} (hls4ml), "
+            f"{toptagging.KEY} (top tagging), {energyflow.KEY} and {energyflow.LABEL} "
+            f"(EnergyFlow npz), or a mapping of columns such as {columns.EXAMPLE}"
         )
 
 
@@ -133,7 +142,7 @@ class _JetNet(Source):
     def width(self) -> int | None:
         return hdf5.dataset(self._file, self.key, (None, None, None)).shape[1]
 
-    def blocks(self, audit, *, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
         return jetnet.blocks(
             self._file, audit, max_jets, rng, check_sum=not self.generated
         )
@@ -150,7 +159,7 @@ class _HLS4ML(Source):
     def width(self) -> int | None:
         return hdf5.dataset(self._file, self.key, (None, None, None)).shape[1]
 
-    def blocks(self, audit, *, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
         return hls4ml.blocks(self._file, audit, max_jets, jet_type)
 
     def classes(self) -> dict[str, int]:
@@ -171,7 +180,7 @@ class _TopTagging(Source):
     def __init__(self, file: h5py.File):
         self._file = file
 
-    def blocks(self, audit, *, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
         return toptagging.blocks(
             self._file, audit, max_jets=max_jets, jet_type=jet_type
         )
@@ -189,7 +198,7 @@ class _EnergyFlow(Source):
     def __init__(self, archive: npz.Archive):
         self._archive = archive
 
-    def blocks(self, audit, *, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
         return energyflow.blocks(
             self._archive, audit, max_jets=max_jets, jet_type=jet_type
         )
@@ -210,10 +219,10 @@ class _Columns(Source):
             facts = {}
         facts = facts if isinstance(facts, dict) else {}
         generator = facts.get("generator")
-        self.generator = generator if isinstance(generator, str) else None
+        self.generator = printable(generator) if isinstance(generator, str) else None
         self.generated = "empty_jets" in facts
 
-    def blocks(self, audit, *, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
         return columns.blocks(
             self._table,
             self._mapping,

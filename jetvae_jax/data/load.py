@@ -1,21 +1,15 @@
 """One door for all data: files, folders and the embedded sample, in known layouts."""
 
-import contextlib
 import hashlib
-import pathlib
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jetvae_jax.data import columns as column_mapping
-from jetvae_jax.data import embedded, hdf5, layouts, tables, validation
-from jetvae_jax.errors import InputError
+from jetvae_jax.data.request import EMBEDDED, Request, find
 from jetvae_jax.types import Jets
 
-EMBEDDED = "embedded"
-_OF_CLASS = re.compile(r"([gqtwz])(?:[\d_-].*)?", re.IGNORECASE)
+__all__ = ["EMBEDDED", "Loaded", "find", "fingerprint", "load"]
 
 
 class Loaded(NamedTuple):
@@ -48,6 +42,7 @@ def load(
     repair: bool = False,
     seed: int = 0,
     columns: Sequence[str] = (),
+    unique: bool = True,
 ) -> Loaded:
     """Loads jets; the layout is found from the content of the file.
 
@@ -65,142 +60,54 @@ def load(
         seed: of the jets' phi where the file has none.
         columns: where the jets are in a user's own file, as
             :mod:`~jetvae_jax.data.columns` describes; all its jets are of one class.
+        unique: note jets that stand there twice, and drop them in repair. Not for
+            files to judge: repeated jets are a fault of their generator.
 
     Returns:
-        Loaded.
+        Loaded. For jets that do not fit in memory see
+        :func:`~jetvae_jax.data.cache.streams`.
 
     Raises:
         InputError: one line that names file, key, first row, number of rows and what
             to do.
     """
-    validation.check_request(num_particles, max_jets, jet_type, seed)
-    if spec == EMBEDDED and jet_type != "g":
-        raise InputError(
-            f"jet_type is {jet_type!r}: the embedded sample holds gluon jets (g) "
-            "only; give a data file"
-        )
-    paths = find(spec)
-    mapping = column_mapping.parse(columns) if columns else None
-    layout, paths = _one_layout(spec, paths, jet_type, mapping)
-
-    rng = np.random.default_rng(seed)
-    parts, notes, widths = [], [], {}
-    generator, left = None, max_jets
-    generated, key = False, ""
-    for path in paths:
-        if left == 0:
-            break
-        audit = validation.Audit(str(path), repair)
-        with layouts.opened(path, mapping) as file:
-            blocks = file.blocks(
-                audit,
-                num_particles=num_particles,
-                max_jets=left,
-                jet_type=jet_type,
-                rng=rng,
-            )
-            jets = validation.assemble(
-                blocks, audit, file.key, num_particles, allow_empty=file.generated
-            )
-            key, generated = file.key, generated or file.generated
-            generator = generator or file.generator
-            if file.width is not None:
-                widths[file.width] = path
-        notes += audit.finish()
-        if len(widths) > 1:
-            first, second = widths.values()
-            raise InputError(
-                f"{spec}: {first.name} and {second.name} hold different numbers of "
-                "particles, so they may hold the same jets; give one of them"
-            )
-        parts.append(jets)
-        left = None if left is None else left - len(jets.mask)
+    request = Request(
+        spec,
+        num_particles=num_particles,
+        max_jets=max_jets,
+        jet_type=jet_type,
+        repair=repair,
+        seed=seed,
+        columns=columns,
+        unique=unique,
+    )
+    parts = list(request.rows())
     particles = np.concatenate([part.particles for part in parts])
     mask = np.concatenate([part.mask for part in parts])
     axis = None
-    if layout == "jetnet" and not generated:
-        axis = np.concatenate([part.axis for part in parts])
-    if not len(particles):
-        why = "no good jet is left" if repair else f"no jet of type {jet_type!r}"
-        raise InputError(f"{spec}: {key}: {why}; give another file or jet_type")
-    if not generated:
-        validation.check_units(spec, key, particles)
-    if max_jets is not None and len(particles) < max_jets:
-        notes.append(f"{spec}: {max_jets} jets asked for, {len(particles)} found")
-    source = {
-        "path": spec,
-        "files": [p.name for p in paths],
-        "layout": layout,
-        "jet_type": jet_type,
-        "num_particles": num_particles,
-        "jets": len(particles),
-        "repaired": repair,
-        "seed": seed,
-        "units": "GeV",
-        "generator": generator,
-        "fingerprint": fingerprint(particles, mask),
-    }
-    return Loaded(Jets(particles, mask), tuple(notes), source, axis)
+    if request.layout == "jetnet" and not request.generated:
+        axis = np.concatenate([part.axis for part in parts if part.axis is not None])
+    source = request.source(len(mask), fingerprint(len(mask), [particles], [mask]))
+    return Loaded(Jets(particles, mask), tuple(request.notes), source, axis)
 
 
-def fingerprint(particles: np.ndarray, mask: np.ndarray) -> str:
-    """sha256 of momenta and masks: the same jets, whatever file held them."""
-    digest = hashlib.sha256(repr(particles.shape).encode())
-    digest.update(np.ascontiguousarray(particles, "<f4").data)
-    digest.update(np.ascontiguousarray(mask, bool).data)
+def fingerprint(
+    num_jets: int, particles: Iterable[np.ndarray], masks: Iterable[np.ndarray]
+) -> str:
+    """sha256 of momenta and masks: the same jets, whatever file held them.
+
+    Args:
+        num_jets: J.
+        particles: ``[n, N, 3]`` parts that together are all jets, at least one.
+        masks: ``[n, N]`` parts; read after the momenta.
+    """
+    digest = None
+    for part in particles:
+        if digest is None:
+            shape = (num_jets, *part.shape[1:])
+            digest = hashlib.sha256(repr(shape).encode())
+        digest.update(np.ascontiguousarray(part, "<f4").data)
+    assert digest is not None
+    for part in masks:
+        digest.update(np.ascontiguousarray(part, bool).data)
     return digest.hexdigest()
-
-
-def find(spec: str) -> list[pathlib.Path]:
-    """The files that ``spec`` means: a file, all data files of a folder, the sample.
-
-    Raises:
-        InputError: nothing there, or a folder without data files.
-    """
-    if spec == EMBEDDED:
-        return [embedded.path()]
-    path = pathlib.Path(spec)
-    if spec and path.is_dir():
-        with contextlib.suppress(OSError):
-            files = sorted(
-                p
-                for p in path.iterdir()
-                if p.suffix.lower() in tables.SUFFIXES and p.is_file()
-            )
-            if files:
-                return files
-    return hdf5.find(spec)  # which says what is wrong with a folder of nothing
-
-
-def _one_layout(
-    spec: str,
-    paths: list[pathlib.Path],
-    jet_type: str,
-    mapping: column_mapping.Columns | None,
-) -> tuple[str, list[pathlib.Path]]:
-    """The layout of all files, and the files that hold the class.
-
-    Raises:
-        InputError: unknown or mixed layouts, or no file of the class.
-    """
-    found: dict[str, pathlib.Path] = {}
-    for path in paths:
-        with layouts.opened(path, mapping) as file:
-            found.setdefault(file.layout, path)
-    if len(found) > 1:
-        first, second = found.values()
-        raise InputError(
-            f"{spec}: {first.name} and {second.name} have different layouts; give a "
-            "folder of one layout, or one file"
-        )
-    (layout,) = found
-    if layout == "jetnet" and len(paths) > 1:
-        named = {p: _OF_CLASS.fullmatch(p.stem) for p in paths}
-        if any(named.values()):
-            paths = [p for p, m in named.items() if m and m[1].lower() == jet_type]
-        if not paths:
-            raise InputError(
-                f"{spec}: no file of class {jet_type!r} (such as {jet_type}.hdf5) "
-                f"among {', '.join(p.name for p in named)}; give another jet_type"
-            )
-    return layout, paths

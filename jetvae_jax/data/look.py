@@ -1,7 +1,8 @@
 """A look at any file of jets: what is in it, what is wrong, whether it is fit to train.
 
-Damaged files are looked at up to the damage. Nothing is kept but one row of numbers a
-jet, so files larger than the memory are no trouble.
+With ``repair`` the verdict is that on the jets that repairing leaves. Damaged files are
+looked at up to the damage. Nothing is kept but one row of numbers a jet, so files
+larger than the memory are no trouble.
 """
 
 import os
@@ -67,6 +68,7 @@ def look(
     jet_type: str = "g",
     columns: tuple[str, ...] = (),
     max_jets: int | None = None,
+    repair: bool = False,
     seed: int = 0,
 ) -> Look:
     """Looks at one file.
@@ -76,6 +78,7 @@ def look(
         jet_type: class to look at, in a file of several.
         columns: where the jets are in a user's own file.
         max_jets: jets to look at, from the first; None for all.
+        repair: what repairing drops or reorders is a remark, not a reason.
         seed: of the jets' phi where the file has none.
 
     Returns:
@@ -99,7 +102,7 @@ def look(
             if file.generator:
                 facts["generator"] = file.generator
             _read(file, audit, tally, max_jets, jet_type, seed)
-            if classes := file.classes():
+            if not audit.damage and (classes := file.classes()):
                 total = max(sum(classes.values()), 1)
                 facts["classes"] = ", ".join(
                     f"{name} {n:,} ({n / total:.0%})" for name, n in classes.items()
@@ -107,20 +110,29 @@ def look(
                 facts["class looked at"] = jet_type
     except InputError as error:
         reasons.append(_without(str(path), str(error)))
-        if tally.jets:
-            facts["damaged"] = f"after {tally.jets:,} jets; what follows is of those"
+    if audit.damage:
+        facts["damaged"] = f"after {tally.jets:,} jets; what follows is of those"
     facts |= tally.facts()
     remarks = [*_tidy(path, audit.notes), *tally.remarks()]
     audit.notes.clear()
     problems = _tidy(path, audit.finish())
-    if problems:
+    if problems and not repair:
         good = f"{tally.good:,} of {tally.jets:,} jets are good"
-        reasons += [*problems, f"{good}: --data.repair drops or reorders the others"]
+        problems.append(f"{good}: --data.repair drops or reorders the others")
+    if tally.duplicates() > MAX_DUPLICATES * tally.good:
+        problems.append(
+            f"{tally.duplicates():,} jets stand in it twice: the same jets would train "
+            "and test"
+        )
+    (remarks if repair else reasons).extend(problems)
+    if repair and problems:
+        left = f"{tally.good - tally.duplicates():,} of {tally.jets:,} jets"
+        remarks.append(f"{left} are left by --data.repair")
     return Look(
         facts,
         tally.ranges(),
         tuple(remarks),
-        tuple(reasons + _judged(tally, facts, generated)),
+        tuple(reasons + _judged(tally, facts, generated, repair)),
         tally.jet_rows(),
         tally.histograms(),
     )
@@ -144,7 +156,7 @@ def _read(file, audit, tally: Tally, max_jets, jet_type, seed) -> None:
         tally.add(block, good)
 
 
-def _judged(tally: Tally, facts: dict, generated: bool) -> list[str]:
+def _judged(tally: Tally, facts: dict, generated: bool, repair: bool) -> list[str]:
     """Reasons that no single row shows; adds the unit to the facts."""
     if not tally.good:
         return ["no good jet in it"] if not tally.jets else ["no good jet is left"]
@@ -157,13 +169,9 @@ def _judged(tally: Tally, facts: dict, generated: bool) -> list[str]:
     facts["unit, by its looks"] = f"{unit} (median jet pt {median:.5g})"
     if unit != "GeV" and not generated:
         reasons.append(f"momenta look like {unit}, expected GeV: convert the file")
-    if tally.good < MIN_JETS:
-        reasons.append(f"{tally.good:,} good jets are too few: {MIN_JETS:,} or more")
-    if tally.duplicates() > MAX_DUPLICATES * tally.good:
-        reasons.append(
-            f"{tally.duplicates():,} jets stand in it twice: the same jets would train "
-            "and test"
-        )
+    left = tally.good - (tally.duplicates() if repair else 0)
+    if left < MIN_JETS:
+        reasons.append(f"{left:,} good jets are too few: {MIN_JETS:,} or more")
     return reasons
 
 

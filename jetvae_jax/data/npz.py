@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jetvae_jax.data import hdf5
+from jetvae_jax.data.reading import guarded, listing
 from jetvae_jax.errors import InputError
 
 SUFFIXES = (".npz",)
@@ -53,11 +54,9 @@ class Archive:
             InputError: missing, pickled, or larger than the archive can hold.
         """
         if name not in self.names:
-            listed = ", ".join(
-                sorted(ascii(n)[:80].strip("'") for n in self.names)[:10]
-            )
             raise InputError(
-                f"{self.path}: {name}: missing array; the file has: {listed or 'none'}"
+                f"{self.path}: {name}: missing array; the file has: "
+                f"{listing(self.names)}"
             )
         info = self._file.getinfo(f"{name}.npy")
         with guarded(self.path, name), self._file.open(info) as stream:
@@ -123,21 +122,6 @@ class Archive:
             return None
         with guarded(self.path, name), self._file.open(f"{name}.npy") as stream:
             return str(np.lib.format.read_array(stream, allow_pickle=False))
-
-
-@contextlib.contextmanager
-def guarded(path: str, what: str) -> Iterator[None]:
-    """Turns the failures of a damaged archive into one InputError line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # headers are parsed in Python: it can be anything
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(
-            f"{path}: cannot read {what}: truncated or damaged file ({reason}); "
-            "fetch or make it again"
-        ) from error
 
 
 @contextlib.contextmanager

@@ -8,27 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from jetvae_jax.data import tables
+from jetvae_jax.data.reading import guarded
 from jetvae_jax.data.tables import Ragged
 from jetvae_jax.errors import InputError
 
 META = b"jetvae_jax"
-
-
-@contextlib.contextmanager
-def guarded(path: str, what: str) -> Iterator[None]:
-    """Turns pyarrow's failures on damaged files into one InputError line."""
-    import pyarrow
-
-    try:
-        yield
-    except InputError:
-        raise
-    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(
-            f"{path}: cannot read {what}: truncated or damaged file, or no Parquet "
-            f"({reason}); fetch or make it again"
-        ) from error
 
 
 @contextlib.contextmanager
@@ -98,7 +82,7 @@ class ParquetTable:
         if pa.types.is_boolean(kind):
             values = values.cast(pa.int8())
         numbers = values.to_numpy(zero_copy_only=False)  # nulls become NaN
-        return numbers if counts is None else Ragged(numbers, counts)
+        return numbers if counts is None else tables.ragged(numbers, counts)
 
 
 class ParquetSink:

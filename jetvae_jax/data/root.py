@@ -10,26 +10,12 @@ from typing import Any
 import numpy as np
 
 from jetvae_jax.data import tables
+from jetvae_jax.data.reading import guarded
 from jetvae_jax.data.tables import Ragged
 from jetvae_jax.errors import InputError
 
 TREE, PROVENANCE = "tree", "provenance"
 _TREES = ("TTree", "TNtuple", "TNtupleD")
-
-
-@contextlib.contextmanager
-def guarded(path: str, what: str) -> Iterator[None]:
-    """Turns uproot's failures on damaged files into one InputError line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # a parser in Python: damage can raise anything
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(
-            f"{path}: cannot read {what}: truncated or damaged file, or no ROOT file "
-            f"({reason}); fetch or make it again"
-        ) from error
 
 
 @contextlib.contextmanager
@@ -105,7 +91,7 @@ class RootTable:
                 "of numbers"
             )
         values = _numbers(ak.to_numpy(ak.flatten(array)), self.path, name)
-        return Ragged(values, np.asarray(ak.num(array), np.int64))
+        return tables.ragged(values, np.asarray(ak.num(array), np.int64))
 
 
 def _numbers(values: np.ndarray, path: str, name: str) -> np.ndarray:

@@ -1,32 +1,37 @@
 """Between momenta in GeV and the numbers a network sees: the only unit conversion.
 
-A particle has physical coordinates ``v`` (see ``Config.coordinates``) and scaled
-coordinates ``x`` with ``v = offset + factor * x`` per feature. Padding sits at one
-known point, the ghost. In the coordinates "frame" two rows before the particles hold
-the jet. :func:`scale`, :func:`unscale` and :func:`momenta` are pure jnp functions for
-plain use, ``jit``, ``vmap`` and ``grad``; :func:`fit` runs on the host.
+A particle has physical features ``v`` (:mod:`~jetvae_jax.data.features`) and scaled
+ones ``x`` with ``v = offset + factor * x`` per feature, or by quantiles. Padding sits
+at one known point, the ghost. In the coordinates "frame" two rows before the particles
+hold the jet. :func:`scale`, :func:`unscale` and :func:`momenta` are pure jnp functions
+for plain use, ``jit``, ``vmap`` and ``grad``; :func:`fit` runs on the host.
 """
 
-import functools
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args, get_type_hints
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax import kinematics
-from jetvae_jax.data import frame
-from jetvae_jax.data.moments import Moments
-from jetvae_jax.errors import InputError
-from jetvae_jax.types import Array, Batch, Jets
+from jetvae_jax.data import features, frame
+from jetvae_jax.data.measuring import Source, measure
+from jetvae_jax.data.preprocessing import quantiles
+from jetvae_jax.data.presentation import FEATURES, Config
+from jetvae_jax.types import Array, Batch, Jets, Key
 
-FEATURES = {
-    "cartesian": ("px", "py", "pz"),
-    "cylindrical": ("pt", "eta", "phi"),
-    "relative": ("ptrel", "etarel", "phirel"),
-    "frame": ("px", "py", "pz"),
-}
+__all__ = [
+    "FEATURES",
+    "Config",
+    "Scaler",
+    "Source",
+    "draw_axes",
+    "fit",
+    "momenta",
+    "scale",
+    "unscale",
+]
 
 # The fixed divisors of the ConVAE studies: pt by 2000 GeV, relative angles times 100.
 FIXED_FACTORS = {
@@ -35,53 +40,6 @@ FIXED_FACTORS = {
     "relative": (1.0, 0.01, 0.01),
     "frame": (1.0, 1.0, 1.0),
 }
-MAX_AXES = 20_000
-# A decoder may say anything, its momenta stay finite (sinh overflows at 89).
-MAX_ETA = frame.MAX_ETA
-_ROWS = 16_384
-
-
-@dataclass(frozen=True)
-class Config:
-    """How momenta are presented to the network.
-
-    Attributes:
-        coordinates: features of a particle: cartesian (px, py, pz), cylindrical
-            (pt, eta, phi), relative (ptrel, etarel, phirel) to the jet's axis, or
-            frame (px, py, pz) turned and boosted to the jet's axis, over its pt;
-            pt and axis become rows of their own.
-        method: minmax maps the training range, padding included, to [0, 1];
-            standard gives the existing particles mean 0 and variance 1; slots does
-            so for each place in the pt order apart; factors divides momenta in GeV
-            by 2000 and multiplies relative angles by 100; none changes nothing.
-        ghosts: where padding sits: zero puts it at physical zero; away puts it at
-            zero pt and twice the largest training |angle| (momenta: twice the
-            largest |component|), where no particle is.
-        min_pt: a decoded particle exists if its pt is above this many GeV.
-    """
-
-    coordinates: Literal["cartesian", "cylindrical", "relative", "frame"] = "cartesian"
-    method: Literal["minmax", "standard", "slots", "factors", "none"] = "minmax"
-    ghosts: Literal["zero", "away"] = "zero"
-    min_pt: float = 0.25
-
-    def __post_init__(self):
-        for name, kind in get_type_hints(Config).items():
-            value, known = getattr(self, name), get_args(kind)
-            if known and value not in known:
-                raise InputError(f"{name}: {value!r} is not one of {', '.join(known)}")
-        if not 0 <= self.min_pt < float("inf"):
-            raise InputError(f"min_pt: {self.min_pt} is not a number of GeV, 0 or more")
-
-    @property
-    def jet_rows(self) -> int:
-        """How many rows of ``x`` describe the jet, before those of the particles."""
-        return frame.ROWS if self.coordinates == "frame" else 0
-
-    @property
-    def momentum_features(self) -> bool:
-        """Whether the features are the components of a momentum."""
-        return self.coordinates in ("cartesian", "frame")
 
 
 class Scaler(NamedTuple):
@@ -92,64 +50,25 @@ class Scaler(NamedTuple):
             ``x``, or 1 where all rows share it.
         factor: ``[R, F]`` physical units per unit of ``x``, positive.
         ghost: ``[R, F]`` scaled position of padding.
-        axes: ``[A, 3]`` (pt [GeV], eta, phi) of the first training jets, at most
-            ``MAX_AXES``, to draw axes from in generation; ``[0, 3]`` unless the
-            coordinates are relative.
+        axes: ``[A, 3]`` (pt [GeV], eta, phi) of the first training jets, to draw
+            axes from in generation; ``[0, 3]`` unless the coordinates are relative.
+        knots: ``[K, F]`` of the particles' features; ``[0, F]`` unless the method is
+            quantile, None in a checkpoint older than that method.
     """
 
     offset: Array
     factor: Array
     ghost: Array
     axes: Array
+    knots: Array | None = None
 
 
-def _physical(coordinates: str, particles: Array, axis: Array) -> Array:
-    """Momenta ``[..., N, 3]`` in GeV to unscaled features ``[..., N, F]``."""
-    if coordinates == "cartesian":
-        return jnp.asarray(particles)
-    if coordinates == "frame":
-        return frame.particle_rows(particles, axis)
-    if coordinates == "cylindrical":
-        return kinematics.to_pt_eta_phi(particles)
-    return kinematics.to_relative(particles, axis)
-
-
-def _axis(jets: Jets) -> Array:
-    """``[..., 3]`` axis of the summed existing particles.
-
-    Not the axis of the jet before it was cut to N particles: Jets holds only what
-    is kept, and generated jets have nothing else.
-    """
-    return kinematics.jet_pt_eta_phi(jnp.asarray(jets.particles), jets.mask)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _features(coordinates: str, jets: Jets) -> tuple[Array, Array]:
-    axis = _axis(jets)
-    return _physical(coordinates, jets.particles, axis), frame.jet_rows(axis)
-
-
-def _statistics(config: Config, jets: Jets):
-    """Moments ``[R, 3]`` of the existing particles, ``[2, 3]`` of the jets' rows."""
-    rows = jets.mask.shape[-1] if config.method == "slots" else 1
-    particles, whole = Moments((rows, 3)), Moments((frame.ROWS, 3))
-    for start in range(0, len(jets.mask), _ROWS):
-        mask = np.asarray(jets.mask[start : start + _ROWS])
-        chunk = Jets(np.asarray(jets.particles[start : start + _ROWS]), mask)
-        values, jet_rows = map(np.asarray, _features(config.coordinates, chunk))
-        particles.add(values, mask)
-        whole.add(jet_rows, np.repeat(mask.any(-1, keepdims=True), frame.ROWS, -1))
-    if not particles.count.any():
-        raise InputError("scaling: the training jets hold no particle; check the data")
-    return particles.finish(), whole.finish()
-
-
-def fit(config: Config, jets: Jets) -> Scaler:
+def fit(config: Config, jets: Jets | Source) -> Scaler:
     """Measures offset, factor and ghost on the training jets.
 
     Args:
         config: what to measure.
-        jets: training jets, ``[J, N, 3]``.
+        jets: training jets, ``[J, N, 3]``, or a source of chunks of them.
 
     Returns:
         Scaler of NumPy float32 arrays. The factor of a constant feature is 1.
@@ -158,10 +77,8 @@ def fit(config: Config, jets: Jets) -> Scaler:
         InputError: no jet has a particle.
         ValueError: the arrays are not ``[J, N, 3]`` and ``[J, N]``.
     """
-    shapes = np.shape(jets.particles), np.shape(jets.mask)
-    if len(shapes[0]) != 3 or shapes[1] != shapes[0][:2]:
-        raise ValueError(f"expected [J, N, 3] and [J, N], got {shapes[0]}, {shapes[1]}")
-    (low, high, mean, deviation), (_, _, *jet_rows) = _statistics(config, jets)
+    found = measure(config, jets)
+    low, high, mean, deviation = found.particles
     ghost = np.zeros(3)
     if config.ghosts == "away":
         ghost = 2 * np.maximum(np.abs(low), np.abs(high)).max(axis=0)
@@ -173,22 +90,22 @@ def fit(config: Config, jets: Jets) -> Scaler:
     if config.method == "minmax":
         offset = np.minimum(low, ghost)
         factor = np.maximum(high, ghost) - offset
-    elif config.method in ("standard", "slots"):
+    elif config.method in ("standard", "slots", "log"):
         offset, factor = mean, deviation
     elif config.method == "factors":
         factor = np.array([FIXED_FACTORS[config.coordinates]])
+    knots = np.zeros((0, 3))
+    if config.method == "quantile":
+        # Offset 0 and factor 1: the ghost is divided by them below.
+        knots = quantiles.fit(found.sample)
+        ghost = np.asarray(quantiles.forward(knots, ghost))
     if config.jet_rows:
         # Particles need rows of their own now; the jet's are always standardised.
-        particles = (jets.mask.shape[-1], 3)
+        particles, jet_rows = (found.num_particles, 3), found.jet_rows[2:]
         offset = np.concatenate([jet_rows[0], np.broadcast_to(offset, particles)])
         factor = np.concatenate([jet_rows[1], np.broadcast_to(factor, particles)])
     factor = np.where(factor > 0, factor, 1.0)
-
-    axes = np.zeros((0, 3))
-    if config.coordinates == "relative":
-        first = Jets(jets.particles[:MAX_AXES], jets.mask[:MAX_AXES])
-        axes = np.asarray(_axis(first))
-    arrays = (offset, factor, (ghost - offset) / factor, axes)
+    arrays = (offset, factor, (ghost - offset) / factor, found.axes, knots)
     return Scaler(*(np.asarray(a, np.float32) for a in arrays))
 
 
@@ -204,16 +121,29 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
         Batch of N rows, or N + 2 with those of the jet: x is exactly ``scaler.ghost``
         on padding, with zero gradient; axis is the axis of each jet's particles.
     """
-    axis = _axis(jets)
+    v, axis = features.from_jets(config, jets)
     mask = jnp.asarray(jets.mask)
-    particles = jnp.where(mask[..., None], jets.particles, 0.0)
-    v = _physical(config.coordinates, particles, axis)
     if config.jet_rows:
         v = jnp.concatenate([frame.jet_rows(axis), v], axis=-2)
         exists = jnp.ones((*mask.shape[:-1], frame.ROWS), bool)
         mask = jnp.concatenate([exists, mask], axis=-1)
     x = (v - scaler.offset) / scaler.factor
+    x = _through_quantiles(config, scaler, quantiles.forward, x)
     return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, axis)
+
+
+def _through_quantiles(config: Config, scaler: Scaler, way: Callable, x: Array):
+    """The particles' rows of x there (``forward``) or back (``inverse``)."""
+    if config.method != "quantile":
+        return x
+    jet, particles = jnp.split(x, [config.jet_rows], axis=-2)
+    return jnp.concatenate([jet, way(scaler.knots, particles)], axis=-2)
+
+
+def _unscaled(config: Config, scaler: Scaler, x: Array) -> Array:
+    """Features ``[..., N, F]`` before scaling, with the rows of the jet if any."""
+    x = _through_quantiles(config, scaler, quantiles.inverse, jnp.asarray(x))
+    return scaler.offset + scaler.factor * x
 
 
 def _ghostly(config: Config, scaler: Scaler, v: Array) -> Array:
@@ -224,39 +154,39 @@ def _ghostly(config: Config, scaler: Scaler, v: Array) -> Array:
     coordinates decides, halfway: 3/4.
     """
     first = 0 if config.momentum_features else 1
-    ghost = jnp.asarray(scaler.offset + scaler.factor * scaler.ghost)[-1, first:]
+    ghost = jnp.asarray(_unscaled(config, scaler, scaler.ghost))[-1, first:]
     return jnp.mean(v[..., first:] / ghost, axis=-1) > 0.75
+
+
+def _physical(config: Config, scaler: Scaler, x: Array, axis: Array):
+    """Momenta ``[..., N, 3]`` and the decoded pt with its sign, or that of momenta."""
+    v = _unscaled(config, scaler, x)
+    jet, v = v[..., : config.jet_rows, :], v[..., config.jet_rows :, :]
+    u = features.to_physical(config, v, jnp.asarray(axis))
+    p = features.to_momenta(config, u, jnp.asarray(axis), jet)
+    if config.ghosts == "away":
+        p = jnp.where(_ghostly(config, scaler, v)[..., None], 0.0, p)
+    return p, u
 
 
 def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
     """Scaled features back to momenta, smoothly: no threshold on pt.
 
     Points at the "away" ghost give zero momentum and zero gradient, else their
-    huge coordinates would enter every jet sum. ``|eta|`` is bounded by ``MAX_ETA``.
+    huge coordinates would enter every jet sum. ``|eta|`` is bounded by
+    ``features.MAX_ETA``.
 
     Args:
         config: as given to :func:`fit`.
         scaler: from :func:`fit`.
         x: ``[..., N, F]`` scaled features, or N + 2 rows.
-        axis: ``[..., 3]`` (pt [GeV], eta, phi); read by relative coordinates only.
+        axis: ``[..., 3]`` (pt [GeV], eta, phi), read by relative coordinates only;
+            ``[..., 4]`` with the angle of the principal axis where jets are turned.
 
     Returns:
         ``[..., N, 3]`` (px, py, pz) in GeV.
     """
-    v = p = scaler.offset + scaler.factor * jnp.asarray(x)
-    if config.coordinates == "frame":
-        v = v[..., frame.ROWS :, :]
-        p = frame.momenta(p[..., : frame.ROWS, :], v)
-    elif config.coordinates != "cartesian":
-        pt, eta, phi = v[..., 0], v[..., 1], v[..., 2]
-        if config.coordinates == "relative":
-            axis = jnp.asarray(axis)[..., None, :]
-            pt, eta, phi = pt * axis[..., 0], eta + axis[..., 1], phi + axis[..., 2]
-        eta = jnp.clip(eta, -MAX_ETA, MAX_ETA)
-        p = kinematics.from_pt_eta_phi(jnp.stack([pt, eta, phi], axis=-1))
-    if config.ghosts == "away":
-        p = jnp.where(_ghostly(config, scaler, v)[..., None], 0.0, p)
-    return p
+    return _physical(config, scaler, x, axis)[0]
 
 
 def unscale(config: Config, scaler: Scaler, x: Array, axis: Array) -> Jets:
@@ -270,20 +200,47 @@ def unscale(config: Config, scaler: Scaler, x: Array, axis: Array) -> Jets:
         config: as given to :func:`fit`.
         scaler: from :func:`fit`.
         x: ``[..., N, F]`` scaled features.
-        axis: ``[..., 3]``, see :func:`momenta`.
+        axis: ``[..., 3]`` or ``[..., 4]``, see :func:`momenta`.
 
     Returns:
         Jets ``[..., N, 3]`` in GeV, exactly zero where they do not exist.
     """
-    p = momenta(config, scaler, x, axis)
+    p, v = _physical(config, scaler, x, axis)
     if config.momentum_features:
         pt = kinematics.to_pt_eta_phi(p)[..., 0]
     else:
         # The decoded pt with its sign, which the momenta no longer show.
-        pt = scaler.offset[:, 0] + scaler.factor[:, 0] * jnp.asarray(x)[..., 0]
+        pt = v[..., 0]
         if config.coordinates == "relative":
             pt = pt * jnp.asarray(axis)[..., None, 0]
     mask = (pt > config.min_pt) & jnp.all(jnp.isfinite(p), axis=-1)
     if config.ghosts == "away":
         mask &= jnp.any(p != 0, axis=-1)
     return Jets(jnp.where(mask[..., None], p, 0.0), mask)
+
+
+def draw_axes(config: Config, scaler: Scaler, key: Key, num_jets: int) -> Array:
+    """What generated jets take in place of a true jet's ``Batch.axis``.
+
+    Args:
+        config: as given to :func:`fit`.
+        scaler: from :func:`fit`.
+        key: seeds the draw.
+        num_jets: J.
+
+    Returns:
+        ``[J, 3]``: axes of training jets drawn anew for relative coordinates, zeros
+        for others, which do not read them; ``[J, 4]`` with a uniform angle last where
+        jets were turned to their principal axis.
+    """
+    axes_key, angle_key = key, key
+    if config.rotate == "principal":
+        axes_key, angle_key = jax.random.split(key)
+    library = jnp.asarray(scaler.axes)
+    axes = jnp.zeros((num_jets, 3))
+    if len(library):
+        axes = library[jax.random.randint(axes_key, (num_jets,), 0, len(library))]
+    if config.rotate == "none":
+        return axes
+    angle = jax.random.uniform(angle_key, (num_jets, 1), minval=-jnp.pi, maxval=jnp.pi)
+    return jnp.concatenate([axes, angle], axis=-1)

@@ -41,6 +41,17 @@ class Ragged(NamedTuple):
 Column = np.ndarray | Ragged
 
 
+def ragged(values: np.ndarray, counts: np.ndarray) -> Ragged:
+    """Lists as a parser gives them.
+
+    Raises:
+        ValueError: the counts are not those of the values, as in damaged files.
+    """
+    if np.min(counts, initial=0) < 0 or np.sum(counts) != len(values):
+        raise ValueError(f"lists of {np.sum(counts)} numbers in all have {len(values)}")
+    return Ragged(values, counts)
+
+
 class Table(Protocol):
     """An open file of rows.
 

@@ -6,8 +6,6 @@ A pandas table, read without pandas: rows of ``/table/table`` with ``values_bloc
 gluons. Padding is all zeros. The energies are not read: particles are massless here.
 """
 
-import contextlib
-import importlib
 from collections.abc import Iterator
 
 import h5py
@@ -81,27 +79,14 @@ def classes(file: h5py.File) -> dict[str, int]:
 def _table(file: h5py.File) -> h5py.Dataset:
     """The table, checked like every data set: see :mod:`jetvae_jax.data.hdf5`."""
     name = f"{file.filename}: {KEY}/{KEY}"
+    table = hdf5.plain(file, KEY, KEY)
     with hdf5.guarded(file.filename, KEY):
-        inside: h5py.Group | h5py.Dataset = file
-        for _ in range(2):
-            if not isinstance(inside, h5py.Group) or KEY not in inside:
-                raise InputError(f"{name}: missing; expected a pandas table")
-            if not isinstance(inside.get(KEY, getlink=True), h5py.HardLink):
-                raise InputError(
-                    f"{name}: is a link, not data; copy the data into the file"
-                )
-            inside = inside[KEY]  # type: ignore[assignment]
-        if not isinstance(inside, h5py.Dataset) or inside.ndim != 1:
-            raise InputError(f"{name}: expected a pandas table")
-        if inside.is_virtual or inside.external:
-            raise InputError(
-                f"{name}: its data are in other files; copy them into the file"
-            )
-        fields = inside.dtype.fields or {}
+        fields = table.dtype.fields or {}
         values, labels = fields.get(VALUES), fields.get(LABELS)
         width = 4 * PARTICLES
         if not (
-            values
+            table.ndim == 1
+            and values
             and labels
             and values[0].base.kind == "f"
             and labels[0].base.kind in "iu"
@@ -109,32 +94,9 @@ def _table(file: h5py.File) -> h5py.Dataset:
             and values[0].shape[0] >= width
         ):
             raise InputError(
-                f"{name}: columns are {', '.join(fields) or 'none'}: expected {VALUES} "
+                f"{name}: columns are {hdf5.listing(fields)}: expected {VALUES} "
                 f"of {width + 4} and {LABELS} of 2 numbers a row"
             )
-        claimed = inside.size * inside.dtype.itemsize
-        if claimed > hdf5.MAX_RATIO * inside.file.id.get_filesize():
-            raise InputError(
-                f"{name}: {inside.size} rows are impossible for a file of this size; "
-                "fetch or make it again"
-            )
-        if not inside.size:
+        if not table.size:
             raise InputError(f"{name}: there are no jets in it")
-        _check_filters(name, inside)
-    return inside
-
-
-def _check_filters(name: str, data: h5py.Dataset) -> None:
-    """Stops at a compression that this HDF5 has not; pandas offers blosc."""
-    properties = data.id.get_create_plist()
-    for i in range(properties.get_nfilters()):
-        code, _, _, title = properties.get_filter(i)
-        if h5py.h5z.filter_avail(code):
-            continue
-        with contextlib.suppress(ImportError):
-            importlib.import_module("hdf5plugin")  # registers what it brings
-        if not h5py.h5z.filter_avail(code):
-            raise InputError(
-                f"{name}: compressed by {title.decode(errors='replace') or code}, "
-                "which needs: pip install hdf5plugin"
-            )
+    return table

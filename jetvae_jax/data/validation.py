@@ -1,8 +1,10 @@
 """The checks that every data set goes through, and what a user is told.
 
 Strict by default: the first kind of problem stops the reading with its first row
-and its number of rows. With ``repair`` bad rows are dropped or reordered, and the
-notes count them.
+and its number of rows. With ``repair`` bad rows are dropped or reordered, jets that
+were there before are dropped, and of a file that is damaged inside the rows before the
+damage are kept; the notes count it all. A file that cannot be opened, or that is not
+what it says (keys, shapes, types, units), cannot be repaired.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jetvae_jax.data.duplicates import Seen
+from jetvae_jax.data.reading import Damaged
 from jetvae_jax.errors import InputError
 
 JET_TYPES = ("g", "q", "t", "w", "z")
@@ -61,15 +65,23 @@ class Rows(NamedTuple):
 class Audit:
     """Counts what is wrong with the rows of one file.
 
+    Attributes:
+        notes: what was done, in words with counts.
+        damage: where the file could not be read on, or None.
+
     Args:
         path: the file, for the messages.
         repair: drop or reorder bad rows instead of stopping.
+        seen: jets of the files before, of which none may come again; None where jets
+            may be alike, as those of a model.
     """
 
-    def __init__(self, path: str, repair: bool):
+    def __init__(self, path: str, repair: bool, seen: Seen | None = None):
         self.path = path
         self.repair = repair
+        self.seen = seen
         self.notes: list[str] = []
+        self.damage: str | None = None
         self._found: dict[tuple[str, str, str], list[int]] = {}
 
     def flag(
@@ -116,6 +128,8 @@ class Audit:
                 )
             done = "reordered" if remedy == "reorder" else "dropped"
             self.notes.append(f"{self.path}: {key}: {problem}: {rows} {done}")
+        if self.damage:
+            self.notes.append(self.damage)
         return tuple(self.notes)
 
 
@@ -186,7 +200,7 @@ def assemble(
     parts = [np.zeros((0, num_particles, 3), np.float32)]
     masks = [np.zeros((0, num_particles), bool)]
     axes = [np.zeros((0, 3), np.float32)]
-    unsorted = cut = 0
+    unsorted = cut = twice = 0
     width = num_particles
     for block in blocks:
         width = block.mask.shape[1]
@@ -203,12 +217,22 @@ def assemble(
             particles[wrong] = np.take_along_axis(
                 particles[wrong], order[..., None], axis=1
             )
+        axis = None if block.axis is None else block.axis[keep].astype(np.float32)
+        if audit.seen is not None:
+            again = audit.seen.repeated(particles, mask)
+            twice += int(again.sum())
+            if audit.repair and again.any():
+                particles, mask = particles[~again], mask[~again]
+                axis = None if axis is None else axis[~again]
         cut += int(np.any(mask[:, num_particles:], axis=1).sum())
         spare = max(0, num_particles - width)
         parts.append(np.pad(particles[:, :num_particles], ((0, 0), (0, spare), (0, 0))))
         masks.append(np.pad(mask[:, :num_particles], ((0, 0), (0, spare))))
-        if block.axis is not None:
-            axes.append(block.axis[keep].astype(np.float32))
+        if axis is not None:
+            axes.append(axis)
+    if twice:
+        done = "dropped" if audit.repair else "kept, --repair drops them"
+        audit.notes.append(f"{audit.path}: {twice} jets that were there before: {done}")
     if unsorted:
         audit.notes.append(f"{audit.path}: {unsorted} jets sorted by descending pt")
     if cut:
@@ -221,6 +245,25 @@ def assemble(
         )
     particles, mask, axis = map(np.concatenate, (parts, masks, axes))
     return Rows(particles, mask, axis if len(axis) == len(mask) else None)
+
+
+def until_damage(blocks: Iterable[Block], audit: Audit) -> Iterator[Block]:
+    """The blocks; with ``repair`` only those before the first that cannot be read.
+
+    Raises:
+        Damaged: the file is, and nothing came before or repair is off.
+    """
+    rows = 0
+    try:
+        for block in blocks:
+            rows = int(block.rows[-1]) + 1 if len(block.rows) else rows
+            yield block
+    except Damaged as error:
+        if not rows:
+            raise
+        if not audit.repair:
+            raise Damaged(f"{error}, or pass --repair to keep {rows} rows") from error
+        audit.damage = f"{error}; kept: {rows} rows before the damage"
 
 
 def row_blocks(num_rows: int, size: int) -> Iterator[tuple[int, int]]:

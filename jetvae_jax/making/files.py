@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from jetvae_jax.errors import InputError
+from jetvae_jax.files import write_atomically
 
 CHUNK = 1000
 
@@ -72,8 +73,7 @@ def write_whole(path: pathlib.Path, columns, blocks, attrs, texts=()) -> None:
     Raises:
         InputError: the disk or the permissions do not allow it.
     """
-
-    def fill(part):
+    with _placed(path) as part:
         write(part, columns, blocks, attrs)
         if texts:
             with h5py.File(part, "a", libver="earliest") as file:
@@ -82,8 +82,6 @@ def write_whole(path: pathlib.Path, columns, blocks, attrs, texts=()) -> None:
                         name, data=np.array(values, "S"), track_times=False
                     )
 
-    _replace(path, fill)
-
 
 def save(path: pathlib.Path, content: bytes) -> None:
     """Puts bytes in place, all of them or none.
@@ -91,7 +89,8 @@ def save(path: pathlib.Path, content: bytes) -> None:
     Raises:
         InputError: the disk or the permissions do not allow it.
     """
-    _replace(path, lambda part: part.write_bytes(content))
+    with _placed(path) as part:
+        part.write_bytes(content)
 
 
 def read(path: pathlib.Path, names: Iterable[str], max_rows: int) -> Iterator[Rows]:
@@ -122,23 +121,13 @@ def facts(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
         raise _damaged(path, error) from error
 
 
-def _replace(path: pathlib.Path, fill) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
+@contextlib.contextmanager
+def _placed(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """As ``write_atomically``, in a folder that is made."""
+    with contextlib.suppress(OSError):  # which the writing then tells of
         path.parent.mkdir(parents=True, exist_ok=True)
-        fill(part)
-        # The name may not reach the disk before the content.
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({' '.join(str(error).split())}); check the "
-            "folder, its permissions and the free space"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    with write_atomically(path) as part:
+        yield part
 
 
 def _damaged(path, error) -> InputError:

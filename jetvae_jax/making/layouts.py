@@ -12,10 +12,14 @@ from jetvae_jax.making.cluster import wrap
 from jetvae_jax.making.settings import (
     CROSS_SECTION,
     JET_TYPES,
-    NOT_NORMALISED,
+    NAMES,
+    NARROW,
     PROCESSES,
+    Config,
+    Cuts,
     Shard,
     layout,
+    plan,
 )
 from jetvae_jax.making.shards import COLUMNS
 
@@ -30,8 +34,9 @@ JETS = (
     *(f"j_{name}" for name in (*JET_TYPES, "undef")),
 )
 ROTATION = (
-    "j1_etarot, j1_phirot: relative to the hardest particle, turned so that the second "
-    "hardest is at phirot < 0, etarot = 0; the published files turn by subjets"
+    "j1_etarot, j1_phirot: relative to the hardest particle, momenta turned in the "
+    "(py, pz) plane so that the hardest one farther than 0.1 is at phirot < 0, etarot "
+    "= 0; eta mirrored so that more pt was at eta > 0 before the turn"
 )
 
 
@@ -44,7 +49,10 @@ def path_of(folder: pathlib.Path, name: str, jet_type: str) -> pathlib.Path:
 
 
 def merge(
-    target: pathlib.Path, name: str, shards: list[tuple[pathlib.Path, Shard]]
+    target: pathlib.Path,
+    name: str,
+    shards: list[tuple[pathlib.Path, Shard]],
+    note: str = "",
 ) -> dict[str, Any]:
     """Joins shards in their order into one file.
 
@@ -52,6 +60,7 @@ def merge(
         target: the file, written whole or not at all.
         name: of the layout, such as ``jetnet30``.
         shards: files of one class, all of them done.
+        note: an attribute of the file.
 
     Returns:
         The attributes: settings, seeds, versions, counts and cross-section.
@@ -60,7 +69,7 @@ def merge(
         InputError: a shard is damaged, or the file cannot be written.
     """
     kind, num = layout(name)
-    attrs = provenance(shards)
+    attrs = provenance(shards) | ({"note": note} if note else {})
     blocks = _blocks(shards)
     if kind == "jetnet":
         columns = {k: v for k, v in COLUMNS.items() if k != "particle_p4"}
@@ -88,10 +97,12 @@ def provenance(shards: list[tuple[pathlib.Path, Shard]]) -> dict[str, Any]:
     first, versions = shards[0][1], pythia.versions()
     return {
         "generator": "pythia8mc {pythia8mc} + fastjet {fastjet}".format(**versions)
-        + ", made by jetvae_jax; no detector simulation",
+        + f", made by jetvae_jax: {title(first)}; no detector simulation",
+        "title": title(first),
         "process": first.jet_type,
         "settings": "\n".join(first.pythia),
         "cuts": first.cuts._asdict(),
+        "selection": selection(first.cuts),
         "seeds": np.array([shard.seed for _, shard in shards]),
         "shard_jets": np.array([shard.num_jets for _, shard in shards]),
         "versions": versions,
@@ -110,8 +121,28 @@ def provenance(shards: list[tuple[pathlib.Path, Shard]]) -> dict[str, Any]:
 def cross_section_of(shard: Shard) -> str:
     """What the cross-section in the attributes means."""
     own = set(PROCESSES.get(shard.jet_type, ())) <= set(shard.pythia)
-    note = NOT_NORMALISED.get(shard.jet_type) if own else None
-    return note or CROSS_SECTION
+    narrow = own and shard.jet_type in NARROW
+    return CROSS_SECTION + ("; both bosons on their mass shell" if narrow else "")
+
+
+def title(shard: Shard) -> str:
+    """What the jets are."""
+    if shard.jet_type in NAMES:
+        recipe = plan(Config(), shard.jet_type)[0]
+        if (shard.pythia, shard.cuts) == (recipe.pythia, recipe.cuts):
+            return f"Pythia 8 replica of JetNet: {NAMES[shard.jet_type]} jets"
+    return f"Jets made by Pythia 8: {shard.jet_type}"
+
+
+def selection(cuts: Cuts) -> str:
+    """The cuts, in words."""
+    end = f" to {cuts.jet_pt_max:g}" if cuts.jet_pt_max else ""
+    return (
+        f"final visible particles with pT > {cuts.particle_pt_min:g} GeV and |eta| < "
+        f"{cuts.particle_eta_max:g}; leading anti-kT jet of R = {cuts.radius:g}, from "
+        f"{cuts.jet_pt_min:g}{end} GeV, within R of a hard parton, of "
+        f"{cuts.min_particles} particles or more"
+    )
 
 
 def _blocks(shards) -> Iterator[files.Rows]:
@@ -143,7 +174,7 @@ def _hls4ml(block: files.Rows, num: int, jet_type: str) -> files.Rows:
     momentum = np.where(mask > 0, np.linalg.norm(p4[..., :3], axis=-1), 1.0)
     axis = np.concatenate([np.cos(phi), np.sin(phi), np.sinh(eta)], axis=1)
     along = np.einsum("jni,ji->jn", p4[..., :3], axis) / np.cosh(eta)
-    rot = _rotated(etarel, phirel)
+    rot = _rotated(np.where(mask > 0, ptrel * pt, 0.0), etarel, phirel)
     columns = [
         *(px, py, pz, e, e / energy, ptrel * pt, ptrel, etarel + eta),
         *(etarel, rot[0], wrap(phirel + phi), phirel, rot[1]),
@@ -157,10 +188,20 @@ def _hls4ml(block: files.Rows, num: int, jet_type: str) -> files.Rows:
     return {"jetConstituentList": features, "jets": jets}
 
 
-def _rotated(eta: np.ndarray, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """See ``ROTATION``; particles ``[J, N]`` in descending pt."""
-    eta, phi = eta - eta[:, :1], phi - phi[:, :1]
-    second = min(1, eta.shape[1] - 1)
-    angle = np.arctan2(phi[:, second], eta[:, second])[:, None] + np.pi / 2
+def _rotated(pt, eta, phi) -> tuple[np.ndarray, np.ndarray]:
+    """See ``ROTATION``; particles ``[J, N]`` in descending pt, of pt 0 on padding.
+
+    As the converter of the published files does it, by its public sources
+    (``rotate_and_reflect``; the rotation is that of arXiv:1704.02124).
+    """
+    eta, phi = eta - eta[:, :1], wrap(phi - phi[:, :1])
+    px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+    far = (np.hypot(eta, phi) > 0.1) & (pt > 0)
+    hardest = np.argmax(far, axis=1)[:, None]
+    y, z = (np.take_along_axis(p, hardest, axis=1) for p in (py, pz))
+    angle = np.where(far.any(1, keepdims=True), np.arctan2(y, z) + np.pi / 2, 0.0)
     cos, sin = np.cos(angle), np.sin(angle)
-    return eta * cos + phi * sin, phi * cos - eta * sin
+    py, pz = cos * py - sin * pz, sin * py + cos * pz
+    turned = np.where(pt > 0, np.hypot(px, py), 1.0)
+    mirror = np.sum(pt * np.sign(eta), axis=1, keepdims=True) < 0
+    return np.arcsinh(pz / turned) * np.where(mirror, -1, 1), np.arcsin(py / turned)

@@ -5,7 +5,8 @@ import logging as python_logging
 import os
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from absl import logging
 
@@ -14,6 +15,20 @@ from jetvae_jax.making import comparison, files, layouts, pythia, shards
 from jetvae_jax.making.settings import JET_TYPES, Config, Shard, layout, plan
 
 Task = tuple[pathlib.Path, Shard]
+
+
+class Workers(Protocol):
+    """Where shards are made; see the fields of ``Config``."""
+
+    @property
+    def dask_scheduler(self) -> str:
+        """Address, or empty."""
+        ...
+
+    @property
+    def num_workers(self) -> int:
+        """Processes to start here."""
+        ...
 
 
 def run(folder: str | os.PathLike[str], config: Config) -> str:
@@ -44,7 +59,7 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
         # A mistake in the settings is found here, before there is a cluster.
         pythia.Generator(tasks[name][0][1].pythia, seed=1)
     if missing:
-        _make(missing, config)
+        make_all(missing, config)
     return "\n".join(_finish(folder, config, name) for name in config.jet_types)
 
 
@@ -56,7 +71,7 @@ def _tasks(folder: pathlib.Path, config: Config, jet_type: str) -> list[Task]:
 
 
 @contextlib.contextmanager
-def _client(config: Config, num_tasks: int) -> Iterator:
+def _client(config: Workers, num_tasks: int) -> Iterator:
     """A Dask client of the given scheduler, or of a cluster of our own.
 
     Raises:
@@ -92,10 +107,21 @@ def _client(config: Config, num_tasks: int) -> Iterator:
         yield client
 
 
-def _make(tasks: list[Task], config: Config) -> None:
+def make_all(
+    tasks: list[Task],
+    config: Workers,
+    make: Callable[[Shard], shards.Made] = shards.make,
+    what: str = "jets",
+) -> None:
     """Has the shards made and writes each as it comes in.
 
     Dask gives the shard of a dead worker to another one, three times.
+
+    Args:
+        tasks: files and what is to be in them.
+        config: where to make them.
+        make: runs on a worker.
+        what: is made, for the log.
 
     Raises:
         InputError: a shard does not work, or some could not be made.
@@ -104,11 +130,9 @@ def _make(tasks: list[Task], config: Config) -> None:
 
     start, jets, lost = time.monotonic(), 0, []
     wanted = sum(shard.num_jets for _, shard in tasks)
-    logging.info("making %s jets in %d shards", f"{wanted:,}", len(tasks))
+    logging.info("making %s %s in %d shards", f"{wanted:,}", what, len(tasks))
     with _client(config, len(tasks)) as client:
-        waiting = {
-            client.submit(shards.make, task[1], pure=False): task for task in tasks
-        }
+        waiting = {client.submit(make, task[1], pure=False): task for task in tasks}
         for future in distributed.as_completed(waiting):
             path, shard = waiting.pop(future)
             name = f"{shard.jet_type} {shard.index}"
@@ -125,11 +149,11 @@ def _make(tasks: list[Task], config: Config) -> None:
             jets += made.kept
             rate = jets / (time.monotonic() - start)
             logging.info(
-                "shard %s: %s of %s events kept, %.0f jets/s of CPU, %.2f x Pythia's "
-                "own time; %s of %s jets, %.0f jets/s, %.0f s left",
+                "shard %s: %s of %s events kept, %.0f %s/s of CPU, %.2f x Pythia's "
+                "own time; %s of %s %s, %.0f %s/s, %.0f s left",
                 name, f"{made.kept:,}", f"{made.events:,}", made.kept / made.seconds,
-                made.seconds / made.pythia_seconds, f"{jets:,}", f"{wanted:,}", rate,
-                (wanted - jets) / rate,
+                what, made.seconds / made.pythia_seconds, f"{jets:,}", f"{wanted:,}",
+                what, rate, what, (wanted - jets) / rate,
             )  # fmt: skip
     if lost:
         raise InputError(
@@ -143,7 +167,7 @@ def _finish(folder: pathlib.Path, config: Config, jet_type: str) -> str:
     tasks, tables = _tasks(folder, config, jet_type), []
     for name in config.layouts:
         target = layouts.path_of(folder, name, jet_type)
-        facts = layouts.merge(target, name, tasks)
+        facts = layouts.merge(target, name, tasks, config.note)
         logging.info("%s: %s jets", target, f"{facts['jets']:,}")
         if name == config.layouts[0]:
             logging.info(

@@ -14,6 +14,7 @@ from jetvae_jax.errors import InputError
 
 # The order of the hls4ml labels; a card's own class is 'undef' there.
 JET_TYPES = ("g", "q", "w", "z", "t")
+NAMES = {"g": "gluon", "q": "light quark", "w": "W", "z": "Z", "t": "top"}
 COMMON = (
     "Beams:eCM = 13000.",
     # K0S and Lambda reach the detector.
@@ -47,10 +48,8 @@ PROCESSES = {
     ),
 }
 CROSS_SECTION = "leading order, of the hard process in its pT window, before all cuts"
-NOT_NORMALISED = {
-    "z": "not normalised: on the mass shell Pythia's gamma*/Z lacks the integral over "
-    "the resonance"
-}
+# Their masses are not drawn but fixed; see ``pythia.Generator.cross_section``.
+NARROW = ("w", "z")
 # JetNet's window is 1 %; its gluon jets reach 3 TeV, which needs the open end.
 WINDOW_END = {"g": -1.0}
 MAX_SHARDS, MAX_SEED, MAX_CLASSES = 100_000, 1500, 6
@@ -120,6 +119,7 @@ class Config:
         min_particles: fewest particles of a jet.
         num_particles: hardest particles stored of each jet in the shards.
         seed: picks the seeds of all shards; another seed, other jets.
+        note: a text that the files carry as their attribute note, such as a licence.
         dask_scheduler: address of a running Dask scheduler; empty starts workers here.
         num_workers: processes to start here; 0 for one a core.
     """
@@ -140,6 +140,7 @@ class Config:
     min_particles: int = 5
     num_particles: int = 150
     seed: int = 0
+    note: str = ""
     dask_scheduler: str = ""
     num_workers: int = 0
 

@@ -101,15 +101,20 @@ def identity(shard: Shard) -> str:
     return json.dumps(facts | {"versions": pythia.versions()}, sort_keys=True)
 
 
-def is_done(path: pathlib.Path, shard: Shard) -> bool:
+def is_done(path: pathlib.Path, shard: Shard, data: str = "jet_features") -> bool:
     """Whether ``path`` holds this shard, or more jets of it.
+
+    Args:
+        path: of its file.
+        shard: what should be in it.
+        data: name of a data set of one row a jet.
 
     Raises:
         InputError: it is damaged, or was made by other settings or versions.
     """
     if not path.exists():
         return False
-    attrs, rows = files.facts(path, "jet_features")
+    attrs, rows = files.facts(path, data)
     found = json.loads(str(attrs.get("shard", "{}")))
     wanted = json.loads(identity(shard))
     for name, value in wanted.items():

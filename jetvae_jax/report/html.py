@@ -1,12 +1,11 @@
 """One HTML file that needs nothing else: no network, no script, no second file."""
 
-import base64
 import os
 import pathlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from jetvae_jax.report import (
     curves,
     distributions,
     images,
+    page,
     pulls,
     single_jets,
     style,
@@ -27,34 +27,17 @@ from jetvae_jax.report import (
 )
 from jetvae_jax.report import latents as latent_panels
 from jetvae_jax.report import leaderboard as board
-from jetvae_jax.report.css import CSS
+from jetvae_jax.report.page import Plot
 from jetvae_jax.types import Jets
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Summary = str | Sequence[str] | Mapping[str, Any]
 Observables = Mapping[str, Mapping[str, np.ndarray]]
-
-
-class _Plot(NamedTuple):
-    """A figure still to be drawn: file name, heading, caption, how to draw it.
-
-    ``below`` is HTML that follows it.
-    """
-
-    name: str
-    heading: str
-    caption: str
-    draw: Callable[[], "Figure"]
-    below: str = ""
 
 
 def write(
     path: str | os.PathLike,
     *,
     title: str,
-    summary: Summary = "",
+    summary: page.Summary = "",
     evaluation: Mapping[str, Any] | None = None,
     samples: Mapping[str, Jets] | None = None,
     observables: Observables | None = None,
@@ -90,28 +73,23 @@ def write(
 
     Raises:
         ValueError: samples without ``"input"``, or observables of other samples.
+        InputError: a file cannot be written.
     """
-    path = pathlib.Path(path)
-    parts = [f"<h1>{escape(title)}</h1>", _summary(summary), text.enforced(trained_on)]
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        page.summary(summary),
+        text.enforced(trained_on),
+    ]
     if evaluation:
         parts += _tables(evaluation, trained_on, leaderboard)
-    folder = path.parent / "figures"
-    heading = None
-    plots = _sample_plots(samples or {}, observables, evaluation, trained_on)
-    for plot in (*plots, *_training_plots(history or {}, latents or {})):
-        with style.look():
-            image = style.png(plot.draw())
-        folder.mkdir(exist_ok=True)
-        _replace(folder / f"{plot.name}.png", image)
-        if plot.heading != heading:
-            parts.append(f"<h2>{escape(plot.heading)}</h2>")
-        heading = plot.heading
-        parts.append(_figure(image, plot.caption) + plot.below)
-    _replace(path, _page(title, "\n".join(parts)).encode())
-    return path
+    plots = (
+        *_sample_plots(samples or {}, observables, evaluation, trained_on),
+        *_training_plots(history or {}, latents or {}),
+    )
+    return page.write(path, title, parts, plots)
 
 
-def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[_Plot]:
+def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[Plot]:
     if not samples:
         return
     if "input" not in samples:
@@ -121,7 +99,7 @@ def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[_Plo
     sizes = {name: len(s.mask) for name, s in samples.items()}
     values = _values(samples, observables)
     ratio = text.ratio(sizes)
-    yield _Plot(
+    yield Plot(
         "jets",
         "Jets",
         f"Features of the jets. {ratio} {text.floor(evaluation, 'jet')}",
@@ -130,7 +108,7 @@ def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[_Plo
     yield from _pull_plots(values, sizes, trained_on)
     if min(sizes.values()) > 1:
         for kind, matrix in (("Pearson", pearson), ("Spearman", spearman)):
-            yield _Plot(
+            yield Plot(
                 f"correlations_{kind.lower()}",
                 "Correlations of jet features",
                 text.correlations(kind, sizes, trained_on),
@@ -144,17 +122,17 @@ def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[_Plo
                     trained_on=trained_on,
                 ),
             )
-    yield _Plot(
+    yield Plot(
         "particles",
         "Particles",
         f"Features of the particles that exist. {ratio} "
         + text.floor(evaluation, "particle"),
         lambda: distributions.particles(samples, trained_on=trained_on),
     )
-    yield _Plot(
+    yield Plot(
         "images", "Average jet images", text.IMAGES, lambda: images.figure(samples)
     )
-    yield _Plot(
+    yield Plot(
         "single_jets",
         "Single jets",
         text.SINGLE_JETS,
@@ -177,7 +155,7 @@ def _values(
     return {name: {k: observables[name][k] for k in names} for name in samples}
 
 
-def _pull_plots(values: Observables, sizes, trained_on) -> Iterator[_Plot]:
+def _pull_plots(values: Observables, sizes, trained_on) -> Iterator[Plot]:
     real = values["input"]
     binnings = distributions.binnings(real)
     units = pulls.units(binnings)
@@ -189,7 +167,7 @@ def _pull_plots(values: Observables, sizes, trained_on) -> Iterator[_Plot]:
         }
         slug = re.sub(r"[^A-Za-z0-9]+", "_", name)[:40].strip("_")
         table = pulls.worst(found, units, trained_on=trained_on)
-        yield _Plot(
+        yield Plot(
             f"pulls_{slug}" if name in style.KNOWN else f"pulls_{i}_{slug}",
             "Pulls",
             text.pulls(name, sizes, paired=name in style.PAIRED),
@@ -200,11 +178,11 @@ def _pull_plots(values: Observables, sizes, trained_on) -> Iterator[_Plot]:
         )
 
 
-def _training_plots(history, latents) -> Iterator[_Plot]:
+def _training_plots(history, latents) -> Iterator[Plot]:
     posterior, flow = latents.get("posterior"), latents.get("flow")
     if posterior is not None:
         beyond = posterior.shape[1] - latent_panels.MAX_PANELS
-        yield _Plot(
+        yield Plot(
             "latents",
             "Latent variables",
             text.LATENTS
@@ -213,21 +191,12 @@ def _training_plots(history, latents) -> Iterator[_Plot]:
         )
     for name, rows in history.items():
         if curves.terms(rows):
-            yield _Plot(
+            yield Plot(
                 f"curves_{name}",
                 "Training",
                 f"Terms of the {name} loss, mean per jet.",
                 lambda rows=rows: curves.figure(rows),
             )
-
-
-def _summary(summary: Summary) -> str:
-    if isinstance(summary, Mapping):
-        return tables.pairs(summary)
-    if isinstance(summary, str):
-        return f"<p>{escape(summary)}</p>" if summary else ""
-    items = "\n".join(f"<li>{escape(str(line))}</li>" for line in summary)
-    return f"<ul>{items}</ul>" if items else ""
 
 
 def _tables(evaluation, trained_on, leaderboard) -> list[str]:
@@ -249,28 +218,3 @@ def _tables(evaluation, trained_on, leaderboard) -> list[str]:
         "<h2>All figures</h2>",
         f"<details><summary>By observable</summary>{full}</details>",
     ]
-
-
-def _figure(image: bytes, caption: str) -> str:
-    data = base64.b64encode(image).decode("ascii")
-    caption = escape(caption)
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{CSS}</style>\n"
-        f"</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _replace(path: pathlib.Path, data: bytes) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)

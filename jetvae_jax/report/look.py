@@ -1,13 +1,12 @@
 """The quick plots of a look at a file of jets."""
 
 import os
-import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jetvae_jax.data.look import FIT, Look
-from jetvae_jax.errors import InputError
+from jetvae_jax.files import write_atomically
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:
@@ -57,15 +56,8 @@ def write(path: str | os.PathLike, seen: Look) -> None:
     """
     with style.look():
         image = style.png(figure(seen))
-    part = f"{os.fspath(path)}.part"
-    try:
-        pathlib.Path(part).write_bytes(image)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"{os.fspath(path)}: cannot be written ({error.strerror}); choose another "
-            "--inspect.output"
-        ) from error
+    with write_atomically(path) as part:
+        part.write_bytes(image)
 
 
 def _edges(name: str, values: np.ndarray) -> np.ndarray:

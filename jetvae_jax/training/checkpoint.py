@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.errors import InputError
+from jetvae_jax.files import write_atomically
 
 META = "meta.json"
 
@@ -46,15 +47,10 @@ def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> Non
         tree: any pytree of arrays or numbers; typed PRNG keys are allowed.
         meta: JSON-serialisable description.
     """
-    path = pathlib.Path(path)
-    temporary = path.with_name(path.name + ".part")
     text = json.dumps(meta or {}, sort_keys=True)
     arrays = {META: np.frombuffer(text.encode(), np.uint8)} | _flatten(tree)
-    with open(temporary, "wb") as file:
+    with write_atomically(path) as part, open(part, "wb") as file:
         np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """The compiled parts of training: a chunk of steps and a validation pass."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -8,36 +9,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.training.feed import Feed
 from jetvae_jax.training.step import Step
+from jetvae_jax.types import Key, Params
 
 NEVER = np.iinfo(np.int32).max
-
-
-def num_rows(data: Any) -> int:
-    """Length of the leading axis that all arrays of ``data`` share."""
-    return jax.tree.leaves(data)[0].shape[0]
 
 
 def compile_steps(step: Step, batch_size: int) -> Callable:
     """Any number of steps of an epoch in one call; the state is donated.
 
     Returns:
-        ``(state, sums, data, order, key, start, stop) -> (state, sums)``: ``order``
-        is the epoch's permutation of the rows; the bounds are dynamic, so there is
-        one compilation. ``sums`` holds each term's total and the first step at
-        which it was not finite.
+        ``(state, sums, chunk, key, start, stop) -> (state, sums)``: ``chunk`` is
+        ``(first, data, order)`` of a :class:`~jetvae_jax.training.feed.Feed`; the
+        numbers of steps are dynamic, so there is one compilation. ``sums`` holds each
+        term's total and the first step at which it was not finite.
     """
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def run(state, sums, data, order, key, start, stop):
+    def run(state, sums, chunk, key, start, stop):
+        first, data, order = chunk
+
         def body(i, carry):
             state, (totals, bad) = carry
-            rows = jax.lax.dynamic_slice_in_dim(order, i * batch_size, batch_size)
+            place = (i - first) * batch_size
+            rows = jax.lax.dynamic_slice_in_dim(order, place, batch_size)
             batch = jax.tree.map(lambda a: a[rows], data)
             state, terms = step.update(state, jax.random.fold_in(key, i), batch)
-            first = {n: jnp.where(jnp.isfinite(v), NEVER, i) for n, v in terms.items()}
+            here = {n: jnp.where(jnp.isfinite(v), NEVER, i) for n, v in terms.items()}
             totals = jax.tree.map(jnp.add, totals, terms)
-            return state, (totals, jax.tree.map(jnp.minimum, bad, first))
+            return state, (totals, jax.tree.map(jnp.minimum, bad, here))
 
         return jax.lax.fori_loop(start, stop, body, (state, sums))
 
@@ -45,34 +46,48 @@ def compile_steps(step: Step, batch_size: int) -> Callable:
 
 
 def compile_evaluation(step: Step, batch_size: int) -> Callable:
-    """The mean of each term over all rows, ``(params, data, key) -> {"name": mean}``.
+    """The mean of each term over all rows, ``(params, feed, key) -> {"name": mean}``.
 
-    The last batch is padded with copies of the last row, which do not count.
+    The last batch is padded with copies of the last row, which do not count. Chunks
+    are of whole batches, so that the draws of a row do not depend on them.
     """
 
-    @jax.jit
-    def run(params, data, key):
-        rows = num_rows(data)
+    @functools.partial(jax.jit, static_argnums=4)
+    def part(params, data, key, first, total):
+        rows = jax.tree.leaves(data)[0].shape[0]
         count = -(-rows // batch_size)
         index = jnp.arange(count * batch_size).reshape(count, batch_size)
 
         def body(_, item):
             i, index = item
             batch = jax.tree.map(lambda a: a[jnp.minimum(index, rows - 1)], data)
-            terms = step.evaluate(params, jax.random.fold_in(key, i), batch)
+            terms = step.evaluate(params, jax.random.fold_in(key, first + i), batch)
             return None, {n: jnp.sum(v * (index < rows)) for n, v in terms.items()}
 
         _, sums = jax.lax.scan(body, None, (jnp.arange(count), index))
-        return {n: jnp.sum(v) / rows for n, v in sums.items()}
+        return {n: jnp.sum(v) / total for n, v in sums.items()}
+
+    def run(params: Params, feed: Feed, key: Key) -> dict[str, float]:
+        means: dict[str, float] = {}
+        first = 0
+        with contextlib.closing(feed.chunks(multiple_of=batch_size)) as chunks:
+            for data in chunks:
+                terms = jax.device_get(part(params, data, key, first, len(feed)))
+                first += -(-jax.tree.leaves(data)[0].shape[0] // batch_size)
+                means = {n: means.get(n, 0.0) + float(v) for n, v in terms.items()}
+        return means
 
     return run
 
 
-def zero_sums(step: Step, state: Any, data: Any, batch_size: int) -> tuple:
-    """The ``sums`` that an epoch starts with."""
-    batch = jax.tree.map(
-        lambda a: jax.ShapeDtypeStruct((batch_size, *a.shape[1:]), a.dtype), data
-    )
+def zero_sums(step: Step, state: Any, batch: Any) -> tuple:
+    """The ``sums`` that an epoch starts with.
+
+    Args:
+        step: the algorithm.
+        state: its state.
+        batch: shapes and dtypes of a batch.
+    """
     _, terms = jax.eval_shape(step.update, state, jax.random.key(0), batch)
     return (
         {n: np.zeros(v.shape, v.dtype) for n, v in terms.items()},

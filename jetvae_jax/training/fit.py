@@ -2,9 +2,12 @@
 
 Shuffles and noise depend only on the key, the epoch and the step, never on when
 the run was saved or how its steps were cut into compiled calls. A run that was
-killed and started again therefore ends with the same bits as one that was not.
+killed and started again therefore ends with the same bits as one that was not. Data
+come from a :class:`~jetvae_jax.training.feed.Feed`: all at once from arrays on the
+device, or chunk by chunk from whatever else is one.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -21,9 +24,9 @@ from jetvae_jax.training.compiled import (
     NEVER,
     compile_evaluation,
     compile_steps,
-    num_rows,
     zero_sums,
 )
+from jetvae_jax.training.feed import Feed, feed
 from jetvae_jax.training.interrupt import Interrupt
 from jetvae_jax.training.progress import Progress
 from jetvae_jax.training.settings import Config
@@ -70,8 +73,8 @@ def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
 def fit(
     step: Step,
     key: Key,
-    train: Any,
-    valid: Any,
+    train: Any | Feed,
+    valid: Any | Feed,
     *,
     config: Config,
     name: str = "fit",
@@ -85,7 +88,7 @@ def fit(
     Args:
         step: the algorithm; see :class:`~jetvae_jax.training.Step`.
         key: seeds initialisation, shuffles and noise.
-        train: pytree of arrays with leading axis J, kept on the device.
+        train: pytree of arrays with leading axis J, kept on the device; or a Feed.
         valid: the same for validation; never used in a gradient.
         config: epochs, batch size, patience, and so on.
         name: for progress lines and messages.
@@ -102,19 +105,19 @@ def fit(
         InputError: too few jets, an unknown monitored term, a state of other
             settings, or a term that became NaN or infinite, with its step.
     """
-    num_steps = num_rows(train) // config.batch_size
+    train, valid = feed(train), feed(valid)
+    num_steps = len(train) // config.batch_size
     if not num_steps:
         raise InputError(
-            f"{name}: {num_rows(train)} training jets are fewer than "
+            f"{name}: {len(train)} training jets are fewer than "
             f"batch_size = {config.batch_size}: use more jets or a smaller batch"
         )
-    train, valid = jax.device_put((train, valid))
     init_key, order_key, noise_key, valid_key = jax.random.split(key, 4)
     run_steps = compile_steps(step, config.batch_size)
     run_evaluation = compile_evaluation(step, max(config.batch_size, 500))
 
     state = jax.jit(step.init)(init_key)
-    zeros = zero_sums(step, state, train, config.batch_size)
+    zeros = zero_sums(step, state, train.spec(config.batch_size))
     if config.monitor not in zeros[0]:
         raise InputError(
             f"monitor = {config.monitor!r}: not a term of this loss; "
@@ -155,38 +158,45 @@ def fit(
     jets_per_epoch = num_steps * config.batch_size
     done = (meta["epoch"] * num_steps + meta["step"]) * config.batch_size
     progress = Progress(name, config.num_epochs * jets_per_epoch, done=done)
-    last_save, chunk = time.monotonic(), 1
-    with Interrupt() as interrupt, progress:
+    interrupt = Interrupt()
+    last_save, length = time.monotonic(), 1
+
+    def train_epoch(epoch):
+        """The steps that are left of it, or those until a signal."""
+        nonlocal state, sums, last_save, length
+        epoch_key = jax.random.fold_in(noise_key, epoch)
+        shuffled = train.shuffled(
+            order_key, epoch, batch_size=config.batch_size, start=meta["step"]
+        )
+        with contextlib.closing(shuffled):
+            for first, data, order in shuffled:
+                end = min(first + len(order) // config.batch_size, num_steps)
+                while (start := meta["step"]) < end:
+                    if interrupt.signal_number:
+                        return
+                    stop = min(start + length, end)
+                    began = time.monotonic()
+                    chunk = first, data, order
+                    state, sums = run_steps(state, sums, chunk, epoch_key, start, stop)
+                    check_finite(epoch, sums)
+                    done = stop - start
+                    speed = CHUNK_SECONDS / max(time.monotonic() - began, 1e-9)
+                    length = max(1, int(min(2 * length, speed * done, num_steps)))
+                    meta["step"] = stop
+                    progress.advance(done * config.batch_size, f"epoch {epoch + 1}")
+                    if time.monotonic() - last_save > config.save_seconds:
+                        last_save = save()
+
+    with interrupt, progress:
         while not meta["finished"] and not interrupt.signal_number:
             epoch, epoch_start = meta["epoch"], time.monotonic()
-            order = jax.random.permutation(
-                jax.random.fold_in(order_key, epoch), num_rows(train)
-            )
-            epoch_key = jax.random.fold_in(noise_key, epoch)
-            while meta["step"] < num_steps and not interrupt.signal_number:
-                start = meta["step"]
-                stop = min(start + chunk, num_steps)
-                began = time.monotonic()
-                state, sums = run_steps(
-                    state, sums, train, order, epoch_key, start, stop
-                )
-                check_finite(epoch, sums)
-                speed = CHUNK_SECONDS / max(time.monotonic() - began, 1e-9)
-                chunk = max(1, int(min(2 * chunk, speed * (stop - start), num_steps)))
-                meta["step"] = stop
-                progress.advance(
-                    (stop - start) * config.batch_size, f"epoch {epoch + 1}"
-                )
-                if time.monotonic() - last_save > config.save_seconds:
-                    last_save = save()
+            train_epoch(epoch)
             if meta["step"] < num_steps:
                 break
-            valid_terms = jax.device_get(
-                run_evaluation(state.best_guess, valid, valid_key)
-            )
+            valid_terms = run_evaluation(state.best_guess, valid, valid_key)
             row = {"epoch": epoch + 1}
             row |= {f"train/{n}": float(v) / num_steps for n, v in sums[0].items()}
-            row |= {f"valid/{n}": float(v) for n, v in valid_terms.items()}
+            row |= {f"valid/{n}": v for n, v in valid_terms.items()}
             row["seconds"] = round(max(time.monotonic() - epoch_start, 1e-3), 3)
             history.append(row)
             monitored = f"valid/{config.monitor}"

@@ -1,0 +1,224 @@
+"""One pass over the files of a request: what loading and streaming share."""
+
+import contextlib
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from jetvae_jax.data import columns as column_mapping
+from jetvae_jax.data import embedded, hdf5, layouts, tables, validation
+from jetvae_jax.data.duplicates import Seen
+from jetvae_jax.errors import InputError
+
+EMBEDDED = "embedded"
+_OF_CLASS = re.compile(r"([gqtwz])(?:[\d_-].*)?", re.IGNORECASE)
+
+
+class Request:
+    """Which jets are wanted, and what was learnt about them by reading.
+
+    Args:
+        spec: a file, a folder of files of one layout, or "embedded".
+        num_particles: N; the leading N by pt are kept, fewer are padded.
+        max_jets: jets to read (of the class), from the first; None for all.
+        jet_type: g, q, t, w or z.
+        repair: drop or reorder bad rows and count them in the notes, instead of
+            stopping at them.
+        seed: of the jets' phi where the file has none.
+        columns: where the jets are in a user's own file.
+        unique: look for jets that stand there twice; not in files that are judged,
+            where repeated jets are a fault of the generator.
+
+    Attributes:
+        paths: the files that hold the class.
+        layout: theirs.
+        generated: whether a file read is of jets that this package generated.
+        notes: what was repaired, chosen or cut, in words with counts.
+
+    Raises:
+        InputError: the request makes no sense, or finds no file of one known layout.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        num_particles: int = 30,
+        max_jets: int | None = None,
+        jet_type: str = "g",
+        repair: bool = False,
+        seed: int = 0,
+        columns: Sequence[str] = (),
+        unique: bool = True,
+    ):
+        validation.check_request(num_particles, max_jets, jet_type, seed)
+        if spec == EMBEDDED and jet_type != "g":
+            raise InputError(
+                f"jet_type is {jet_type!r}: the embedded sample holds gluon jets (g) "
+                "only; give a data file"
+            )
+        self._spec, self._seed = spec, seed
+        self._width, self._max_jets = num_particles, max_jets
+        self._jet_type, self._repair = jet_type, repair
+        self._unique = unique
+        self._mapping = column_mapping.parse(columns) if columns else None
+        self.layout, self.paths = _one_layout(spec, find(spec), jet_type, self._mapping)
+        self.notes: list[str] = []
+        self.generated = False
+        self._generator, self._key = None, ""
+
+    def rows(self) -> Iterator[validation.Rows]:
+        """The good jets, in the order of the files, some at a time; once only.
+
+        Raises:
+            InputError: one line that names file, key, first row, number of rows and
+                what to do.
+        """
+        rng = np.random.default_rng(self._seed)
+        widths: dict[int, pathlib.Path] = {}
+        seen = Seen() if self._unique else None
+        left, totals = self._max_jets, [np.zeros((0, 2), np.float32)]
+        for path in self.paths:
+            if left == 0:
+                break
+            audit = validation.Audit(str(path), self._repair)
+            count = 0
+            with layouts.opened(path, self._mapping) as file:
+                audit.seen = None if file.generated else seen
+                if file.width is not None:
+                    widths[file.width] = path
+                for rows in self._good(file, audit, left, rng):
+                    count += len(rows.mask)
+                    total = rows.particles[..., :2].sum(1, dtype=np.float64)
+                    totals.append(total.astype(np.float32))
+                    yield rows
+            self.notes += audit.finish()
+            if len(widths) > 1:
+                first, second = widths.values()
+                raise InputError(
+                    f"{self._spec}: {first.name} and {second.name} hold different "
+                    "numbers of particles, so they may hold the same jets; give one "
+                    "of them"
+                )
+            left = None if left is None else left - count
+        self._check(np.concatenate(totals))
+
+    def _good(self, file, audit, left, rng) -> Iterator[validation.Rows]:
+        """Good jets of one file; their notes are those of the whole file."""
+        self._key = file.key
+        self.generated |= file.generated
+        self._generator = self._generator or file.generator
+        blocks = file.blocks(
+            audit,
+            num_particles=self._width,
+            max_jets=left,
+            jet_type=self._jet_type,
+            rng=rng,
+        )
+        for block in blocks:
+            yield validation.assemble(
+                [block], audit, file.key, self._width, allow_empty=file.generated
+            )
+        audit.notes[:] = _added_up(audit.path, audit.notes)
+
+    def _check(self, totals: np.ndarray) -> None:
+        """What only all jets together show; ``totals [J, 2]`` are their (px, py)."""
+        if not len(totals):
+            why = "no good jet is left"
+            if not self._repair:
+                why = f"no jet of type {self._jet_type!r}"
+            raise InputError(
+                f"{self._spec}: {self._key}: {why}; give another file or jet_type"
+            )
+        if not self.generated:
+            # A jet is one particle here.
+            validation.check_units(self._spec, self._key, totals[:, None])
+        if self._max_jets is not None and len(totals) < self._max_jets:
+            self.notes.append(
+                f"{self._spec}: {self._max_jets} jets asked for, {len(totals)} found"
+            )
+
+    def source(self, num_jets: int, fingerprint: str) -> dict[str, Any]:
+        """JSON-able facts about the jets that were read."""
+        return {
+            "path": self._spec,
+            "files": [p.name for p in self.paths],
+            "layout": self.layout,
+            "jet_type": self._jet_type,
+            "num_particles": self._width,
+            "jets": num_jets,
+            "repaired": self._repair,
+            "seed": self._seed,
+            "units": "GeV",
+            "generator": self._generator,
+            "fingerprint": fingerprint,
+        }
+
+
+def find(spec: str) -> list[pathlib.Path]:
+    """The files that ``spec`` means: a file, all data files of a folder, the sample.
+
+    Raises:
+        InputError: nothing there, or a folder without data files.
+    """
+    if spec == EMBEDDED:
+        return [embedded.path()]
+    path = pathlib.Path(spec)
+    if spec and path.is_dir():
+        with contextlib.suppress(OSError):
+            files = sorted(
+                p
+                for p in path.iterdir()
+                if p.suffix.lower() in tables.SUFFIXES and p.is_file()
+            )
+            if files:
+                return files
+    return hdf5.find(spec)  # which says what is wrong with a folder of nothing
+
+
+def _added_up(path: str, notes: Sequence[str]) -> list[str]:
+    """Notes of the blocks of a file; those that differ in their count are one."""
+    counts: dict[str, int] = {}
+    for note in notes:
+        text = note.removeprefix(f"{path}: ")
+        number = re.match(r"\d+ ", text)
+        text = text[number.end() :] if number else text
+        counts[text] = counts.get(text, 0) + int(number[0] if number else 0)
+    return [f"{path}: {f'{n} ' if n else ''}{text}" for text, n in counts.items()]
+
+
+def _one_layout(
+    spec: str,
+    paths: list[pathlib.Path],
+    jet_type: str,
+    mapping: column_mapping.Columns | None,
+) -> tuple[str, list[pathlib.Path]]:
+    """The layout of all files, and the files that hold the class.
+
+    Raises:
+        InputError: unknown or mixed layouts, or no file of the class.
+    """
+    found: dict[str, pathlib.Path] = {}
+    for path in paths:
+        with layouts.opened(path, mapping) as file:
+            found.setdefault(file.layout, path)
+    if len(found) > 1:
+        first, second = found.values()
+        raise InputError(
+            f"{spec}: {first.name} and {second.name} have different layouts; give a "
+            "folder of one layout, or one file"
+        )
+    (layout,) = found
+    if layout == "jetnet" and len(paths) > 1:
+        named = {p: _OF_CLASS.fullmatch(p.stem) for p in paths}
+        if any(named.values()):
+            paths = [p for p, m in named.items() if m and m[1].lower() == jet_type]
+        if not paths:
+            raise InputError(
+                f"{spec}: no file of class {jet_type!r} (such as {jet_type}.hdf5) "
+                f"among {', '.join(p.name for p in named)}; give another jet_type"
+            )
+    return layout, paths

@@ -1,0 +1,75 @@
+"""Where batches come from: arrays on the device, or anything that gives chunks."""
+
+from collections.abc import Generator
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+
+from jetvae_jax.types import Array, Key
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Rows of data that come in chunks, pytrees of arrays with a leading axis."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        ...
+
+    def spec(self, rows: int) -> Any:
+        """Shapes and dtypes of ``rows`` rows, as a pytree."""
+        ...
+
+    def chunks(self, *, multiple_of: int) -> Generator[Any, None, None]:
+        """All rows in their order; all chunks but the last are of whole batches."""
+        ...
+
+    def shuffled(
+        self, key: Key, epoch: int, *, batch_size: int, start: int = 0
+    ) -> Generator[tuple[int, Any, Array], None, None]:
+        """The steps of an epoch, from the chunk that holds the step ``start``.
+
+        Yields:
+            ``(first, data, order)``: step ``first + i`` takes the rows
+            ``order[i * batch_size : (i + 1) * batch_size]`` of ``data``. They depend
+            on the arguments alone, save that earlier chunks are missing.
+        """
+        ...
+
+
+class Resident:
+    """A :class:`Feed` of arrays that stay on the device: one chunk.
+
+    Args:
+        data: pytree of arrays with one leading axis.
+    """
+
+    def __init__(self, data: Any):
+        self.data = jax.device_put(data)
+
+    def __len__(self) -> int:
+        return jax.tree.leaves(self.data)[0].shape[0]
+
+    def spec(self, rows: int) -> Any:
+        """See :class:`Feed`."""
+        return jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct((rows, *a.shape[1:]), a.dtype), self.data
+        )
+
+    def chunks(self, *, multiple_of: int) -> Generator[Any, None, None]:
+        """See :class:`Feed`."""
+        del multiple_of
+        yield self.data
+
+    def shuffled(
+        self, key: Key, epoch: int, *, batch_size: int, start: int = 0
+    ) -> Generator[tuple[int, Any, Array], None, None]:
+        """See :class:`Feed`."""
+        del batch_size, start
+        key = jax.random.fold_in(key, epoch)
+        yield 0, self.data, jax.random.permutation(key, len(self))
+
+
+def feed(data: Any) -> Feed:
+    """``data`` itself if it gives chunks, else its arrays on the device."""
+    return data if isinstance(data, Feed) else Resident(data)

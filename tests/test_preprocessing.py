@@ -1,0 +1,270 @@
+"""Preprocessing: round trips and values against float64 NumPy."""
+
+from statistics import NormalDist
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jetvae_jax import kinematics
+from jetvae_jax.data.preprocessing import (
+    centring,
+    logs,
+    ordering,
+    quantiles,
+    rotation,
+)
+from jetvae_jax.data.preprocessing.thinning import Thinned
+from jetvae_jax.types import Jets
+
+J, N = 12, 7
+
+
+@pytest.fixture
+def cylindrical():
+    """(pt, eta, phi) of jets in all directions, some across pi, and their mask."""
+    rng = np.random.default_rng(3)
+    mask = np.arange(N) < rng.integers(2, N + 1, J)[:, None]
+    mask = rng.permuted(mask, axis=1)
+    phi = np.linspace(-np.pi, np.pi, J)[:, None] + rng.normal(0, 0.2, (J, N))
+    phi = np.angle(np.exp(1j * phi))
+    q = np.stack([rng.exponential(50, (J, N)), rng.normal(0, 1, (J, N)), phi], -1)
+    return np.where(mask[..., None], q, np.nan).astype(np.float32), mask
+
+
+def everywhere(function, *arguments):
+    """The result, after plain, jit and vmap gave the same."""
+    plain = function(*arguments)
+    for transform in (jax.jit, jax.vmap):
+        other = transform(function)(*(jnp.asarray(a) for a in arguments))
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
+            plain,
+            other,
+        )
+    return plain
+
+
+def finite_gradient(function, x, mask):
+    gradient = np.asarray(jax.jit(jax.grad(function))(jnp.asarray(x)))
+    assert np.all(np.isfinite(gradient)) and np.any(gradient)
+    assert not np.any(gradient[~mask])
+
+
+def test_relative_coordinates_round_trip(make_jets):
+    jets = make_jets(20, 6)
+    axis = kinematics.jet_pt_eta_phi(jets.particles, jets.mask)
+    r = kinematics.to_relative(jets.particles, axis)
+    p = np.where(jets.mask[..., None], kinematics.from_relative(r, axis), 0)
+    np.testing.assert_allclose(p, jets.particles, atol=2e-3)
+
+
+def test_centring(cylindrical):
+    q, mask = cylindrical
+    shifted, centre = everywhere(centring.centre, q, mask)
+    assert not np.any(np.asarray(shifted)[~mask])
+    for jet, exists, new, found in zip(q, mask, shifted, centre, strict=True):
+        pt, eta, phi = jet[exists].astype(np.float64).T
+        near = phi[0] + np.angle(np.exp(1j * (phi - phi[0])))
+        expected = [(pt * eta).sum() / pt.sum(), (pt * near).sum() / pt.sum()]
+        difference = np.asarray(found, np.float64) - expected
+        np.testing.assert_allclose(np.exp(1j * difference[1]), 1, atol=1e-5)
+        np.testing.assert_allclose(difference[0], 0, atol=1e-5)
+        weighted = pt[:, None] * np.asarray(new)[exists, 1:] / pt.sum()
+        np.testing.assert_allclose(weighted.sum(0), 0, atol=1e-5)
+    back = np.asarray(everywhere(centring.uncentre, shifted, centre, mask))
+    difference = (back - q)[mask]
+    np.testing.assert_allclose(np.exp(1j * difference[:, 2]), 1, atol=1e-5)
+    np.testing.assert_allclose(difference[:, :2], 0, atol=1e-5)
+    assert not np.any(back[~mask])
+    clean = np.where(mask[..., None], q, 0)
+    finite_gradient(
+        lambda q: jnp.sum(jnp.sin(centring.centre(q, mask)[0])), clean, mask
+    )
+
+
+def test_centre_of_nothing_is_zero():
+    q = jnp.full((2, 3, 3), jnp.nan)
+    shifted, centre = centring.centre(q, jnp.zeros((2, 3), bool))
+    assert not np.any(shifted) and not np.any(centre)
+
+
+def principal(points, weight):
+    """By eigenvectors in float64, the third moment positive."""
+    points, weight = points.astype(np.float64), weight.astype(np.float64)
+    _, vectors = np.linalg.eigh(np.einsum("n,ni,nj", weight, points, points))
+    axis = vectors[:, -1]
+    return axis * np.sign(np.sum(weight * (points @ axis) ** 3))
+
+
+def test_principal_axis(cylindrical):
+    q, mask = cylindrical
+    points, weight = q[..., 1:] * [1, 0.2], q[..., 0]
+    points = points.astype(np.float32)
+    angle = everywhere(rotation.principal_angle, points, weight, mask)
+    assert np.all(np.abs(angle) <= np.pi)
+    for i, exists in enumerate(mask):
+        axis = principal(points[i, exists], weight[i, exists])
+        found = [np.cos(angle[i]), np.sin(angle[i])]
+        np.testing.assert_allclose(found, axis, atol=1e-4)
+    # Turned jets lie along the first coordinate, hard side at negative values.
+    clean = np.where(mask[..., None], points, 0)
+    u, v = np.moveaxis(np.asarray(rotation.turn(clean, -angle), np.float64), -1, 0)
+    w = np.where(mask, weight, 0)
+    spread = (w * u * u).sum(-1)
+    np.testing.assert_allclose((w * u * v).sum(-1) / spread, 0, atol=1e-4)
+    assert np.all(spread >= (w * v * v).sum(-1)) and np.all((w * u**3).sum(-1) > 0)
+    back = rotation.turn(rotation.turn(clean, -angle), angle)
+    np.testing.assert_allclose(back, clean, atol=1e-6)
+
+    def total(points):
+        return jnp.sum(jnp.sin(rotation.principal_angle(points, w, mask)))
+
+    finite_gradient(total, clean, mask)
+
+
+def test_turned_points_have_a_turned_axis(cylindrical):
+    q, mask = cylindrical
+    points, weight = np.where(mask[..., None], q[..., 1:], 0), q[..., 0]
+    by = np.linspace(-3, 3, J).astype(np.float32)
+    before = rotation.principal_angle(points, weight, mask)
+    after = rotation.principal_angle(rotation.turn(points, by), weight, mask)
+    np.testing.assert_allclose(np.exp(1j * (after - before - by)), 1, atol=1e-4)
+
+
+def test_turn_is_anticlockwise():
+    turned = rotation.turn(jnp.array([[1.0, 0.0]]), jnp.pi / 2)
+    np.testing.assert_allclose(turned, [[0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        ([[0, 0]], [0]),
+        ([[0, 0.3]], [np.pi / 2]),
+        ([[0, -0.3]], [-np.pi / 2]),
+        ([[1, 0], [-1, 0], [0, 1], [0, -1]], [0]),
+        ([[0.2, 0.2], [-0.2, -0.2]], [np.pi / 4, -3 * np.pi / 4]),
+        ([[np.nan, 0]], [0]),
+    ],
+)
+def test_jets_without_an_axis(points, expected):
+    points = jnp.array(points, jnp.float32)
+    mask = ~jnp.isnan(points[:, 0])
+    weight = jnp.ones(len(points))
+    value, gradient = jax.value_and_grad(rotation.principal_angle)(points, weight, mask)
+    assert np.any(np.isclose(value, expected, atol=1e-6))
+    assert np.all(np.isfinite(gradient))
+
+
+def test_order_by_pt(make_jets):
+    jets = make_jets(10, 6)
+    shuffled = np.random.default_rng(0).permuted(np.tile(np.arange(6), (10, 1)), axis=1)
+    given = ordering.reorder(Jets(*map(jnp.asarray, jets[:2])), shuffled)
+    given = Jets(jnp.where(given.mask[..., None], given.particles, jnp.nan), given.mask)
+    (particles, mask), order = everywhere(
+        lambda p, m: (lambda jets, order: (jets[:2], order))(
+            *ordering.by_pt(Jets(p, m))
+        ),
+        *given[:2],
+    )
+    np.testing.assert_array_equal(mask, jets.mask)
+    np.testing.assert_array_equal(
+        np.where(mask[..., None], particles, 0), jets.particles
+    )
+    back = ordering.restore(Jets(particles, mask), order)
+    np.testing.assert_array_equal(back.particles, given.particles)
+    np.testing.assert_array_equal(back.mask, given.mask)
+
+
+@pytest.mark.parametrize("floor", [0.1, 1e-4])
+def test_logarithm(floor):
+    pt = np.append(np.float32([0, 1e-6, np.nan]), np.geomspace(1e-4, 1e4, 50))
+    pt, mask = pt.astype(np.float32), ~np.isnan(pt)
+    v = everywhere(lambda pt, mask: logs.to_log(pt, floor=floor, mask=mask), pt, mask)
+    with np.errstate(invalid="ignore"):
+        expected = np.where(mask, np.log1p(pt.astype(np.float64) / floor), 0)
+    np.testing.assert_allclose(v, expected, rtol=1e-6)
+    back = everywhere(lambda v, mask: logs.from_log(v, floor=floor, mask=mask), v, mask)
+    np.testing.assert_allclose(back, np.where(mask, pt, 0), rtol=5e-6)
+    assert back[0] == 0 and v[0] == 0
+    clean = np.where(mask, pt, 0)
+    finite_gradient(
+        lambda pt: jnp.sum(logs.to_log(pt, floor=floor, mask=mask)), clean, mask
+    )
+
+
+@pytest.fixture
+def sample():
+    rng = np.random.default_rng(1)
+    columns = [rng.lognormal(0, 1, 40_000), rng.normal(0, 0.1, 40_000)]
+    columns.append(rng.choice([-1.0, 2.0], 40_000))  # two values only
+    return np.stack(columns, -1)
+
+
+@pytest.mark.parametrize("target", ["normal", "uniform"])
+def test_quantiles_follow_the_distribution(sample, target):
+    knots = quantiles.fit(sample, target)
+    assert knots.dtype == np.float32 and np.all(np.diff(knots, axis=0) > 0)
+    x = np.asarray(quantiles.forward(knots, sample, target))
+    for column in x[:, :2].T:
+        shares = np.linspace(0.01, 0.99, 33)
+        found = np.quantile(column, shares)
+        if target == "uniform":
+            np.testing.assert_allclose(found, shares, atol=5e-3)
+        else:
+            expected = [NormalDist().inv_cdf(share) for share in shares]
+            np.testing.assert_allclose(found, expected, atol=2e-2)
+
+
+@pytest.mark.parametrize("target", ["normal", "uniform"])
+def test_quantiles_are_inverted_everywhere(sample, target):
+    knots = quantiles.fit(sample, target)
+    span = np.ptp(sample, axis=0)
+    low, high = sample.min(0) - span, sample.max(0) + span
+    v = np.linspace(low, high, 2001).astype(np.float32)
+    x = everywhere(lambda v: quantiles.forward(knots, v, target), v)
+    assert np.all(np.diff(x, axis=0) > 0)
+    back = everywhere(lambda x: quantiles.inverse(knots, x, target), x)
+    # Just below 1 a rounding of x is many of v, where the distribution is thin.
+    roundings = {"normal": 2e-6, "uniform": 5e-5}[target]
+    np.testing.assert_allclose(back, v, atol=roundings * np.abs(v).max())
+    # Beyond the sample: a straight line through the last knot.
+    outside = x[v[:, 0] > knots[-1, 0], 0]
+    steps = np.diff(np.asarray(outside, np.float64))
+    np.testing.assert_allclose(steps, steps.mean(), rtol=1e-2)
+    for way in (quantiles.forward, quantiles.inverse):
+        total = jax.jit(jax.grad(lambda v, way=way: jnp.sum(way(knots, v, target))))
+        for points in (v, knots, np.asarray(x)):
+            gradient = np.asarray(total(jnp.asarray(points)))
+            assert np.all(np.isfinite(gradient)) and np.all(gradient > 0)
+
+
+def test_quantiles_of_one_value():
+    for value in (0.0, 300.0, -1e-3):
+        knots = quantiles.fit(np.full((1, 1), value))
+        assert np.all(np.diff(knots, axis=0) > 0)
+        x = quantiles.forward(knots, np.float32([[value]]))
+        np.testing.assert_allclose(quantiles.inverse(knots, x), value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 5, 8])
+def test_thinned_sample_is_even_and_bounded(period):
+    thinned = Thinned(1000)
+    rows = np.arange(50_000)
+    for chunk in np.split(rows, 20):
+        thinned.add(chunk[:, None])
+    kept = thinned.rows()[:, 0]
+    assert 400 < len(kept) <= 1000 and np.all(np.diff(kept) > 0)
+    # From all parts of the stream and of any period in it.
+    assert np.histogram(kept, 10)[0].min() > 0.09 * len(kept)
+    counts = np.bincount(kept % period, minlength=period)
+    assert np.all(np.abs(counts - len(kept) / period) < 0.02 * len(kept))
+
+
+def test_small_samples_are_kept_whole():
+    thinned = Thinned(10)
+    thinned.add(np.arange(4)[:, None])
+    thinned.add(np.arange(6)[:, None])
+    np.testing.assert_array_equal(thinned.rows()[:, 0], [*range(4), *range(6)])
