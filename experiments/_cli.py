@@ -10,10 +10,10 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from jetvae_jax import copulas, discriminators, flows, models, runs, training
 from jetvae_jax import flags as config_flags
-from jetvae_jax import flows, models, runs, training
 from jetvae_jax.errors import InputError
-from jetvae_jax.losses import reconstruction
+from jetvae_jax.losses import adversarial, reconstruction
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 from jetvae_jax.runs.workdir import Workdir
@@ -41,10 +41,28 @@ def define_flags() -> None:
         "latents", "samples", ("samples", "means"),
         "fit the flow to fresh samples of each posterior, or to the means",
     )  # fmt: skip
-    for package in (models, reconstruction, flows):
+    flags.DEFINE_enum(
+        "latent", "gaussian", ("gaussian", "uniform", "cdf"),
+        "what the decoder is given: latents, or their uniforms; cdf: the features' own "
+        "CDFs in place of an encoder",
+    )  # fmt: skip
+    flags.DEFINE_float("uniform", 0.0, "weight of the marginals' distance from uniform")
+    flags.DEFINE_enum(
+        "prior",
+        "none",
+        ("none", "gaussian_copula", *flows.names()),
+        "density of the latents, learned with the VAE",
+    )
+    flags.DEFINE_enum(
+        "discriminator", "none", ("none", *discriminators.names()),
+        "network that the VAE is trained against",
+    )  # fmt: skip
+    for package in (models, reconstruction, flows, discriminators):
         for name in package.names():
             config = package.get(name).Config
             config_flags.define(name, config, skip=DERIVED)
+    config_flags.define("adversarial", adversarial.Config)
+    config_flags.define("copula", copulas.Config)
     config_flags.define("train", training.Config)
     config_flags.define("fit", training.Config, defaults=FLOW_TRAINING)
     config_flags.define("generate", runs.GenerateConfig)
@@ -72,6 +90,37 @@ def vae_run() -> runs.VAERun:
             FLAGS.loss, reconstruction.get(FLAGS.loss).Config
         ),
         training=config_flags.read("train", training.Config),
+        seed=FLAGS.seed,
+        parts=parts_config(),
+    )
+
+
+def parts_config() -> runs.PartsConfig:
+    """What the VAE is trained together with, by the flags."""
+
+    def named(package, name):
+        if name not in package.names():
+            return None
+        return config_flags.read(name, package.get(name).Config)
+
+    return runs.PartsConfig(
+        latent=FLAGS.latent,
+        uniform=FLAGS.uniform,
+        prior=FLAGS.prior,
+        prior_config=named(flows, FLAGS.prior),
+        discriminator=FLAGS.discriminator,
+        discriminator_config=named(discriminators, FLAGS.discriminator),
+        adversarial=config_flags.read("adversarial", adversarial.Config),
+    )
+
+
+def copula_run() -> runs.CopulaRun:
+    """The fit of a copula that the flags describe."""
+    return runs.CopulaRun(
+        config=config_flags.read("copula", copulas.Config),
+        flow=FLAGS.flow,
+        flow_config=config_flags.read(FLAGS.flow, flows.get(FLAGS.flow).Config),
+        training=config_flags.read("fit", training.Config),
         seed=FLAGS.seed,
     )
 

@@ -11,33 +11,57 @@ import jax
 import numpy as np
 
 from jetvae_jax.losses import reparameterize
-from jetvae_jax.types import VAE, Array, Batch, Flow, Jets, Key, Params
+from jetvae_jax.types import VAE, Array, Batch, Flow, Jets, Key, Params, Prior
 
 CHUNK = 2000  # jets in one compiled call
 SLICE = 500  # jets decoded at once within it: the activations stay in cache
 
 
-def decode(params: Params, z: Array, *, vae: VAE) -> Array:
+def decode(
+    params: Params, z: Array, condition: Array | None = None, *, vae: VAE
+) -> Array:
     """Decode many latents, ``SLICE`` at a time to stay in cache.
 
     Args:
         params: of the VAE.
         z: ``[J, L]``.
+        condition: ``[J, G]`` for conditional models, else None.
         vae: the model.
 
     Returns:
         ``[J, N, F]`` scaled features.
     """
-    return jax.lax.map(lambda row: vae.decode(params, row), z, batch_size=SLICE)
+    told = () if condition is None else (condition,)
+    return jax.lax.map(
+        lambda row: vae.decode(params, *row), (z, *told), batch_size=SLICE
+    )
 
 
-def prior_latents(key: Key, num_jets: int, *, vae: VAE) -> Array:
-    """Latents from N(0, 1), ``[J, L]``."""
-    return jax.random.normal(key, (num_jets, vae.latent_dim))
+def prior_latents(
+    params: Params,
+    key: Key,
+    num_jets: int,
+    condition: Array | None = None,
+    *,
+    vae: VAE,
+    prior: Prior | None = None,
+) -> Array:
+    """Latents ``[J, L]`` of the prior learned with the VAE, or else of N(0, 1)."""
+    if prior is None:
+        return jax.random.normal(key, (num_jets, vae.latent_dim))
+    told = () if condition is None else (condition,)
+    return prior.sample(params["prior"], key, (num_jets,), *told)
 
 
 def flow_latents(
-    params: Params, key: Key, num_jets: int, *, flow: Flow, mean: Array, std: Array
+    params: Params,
+    key: Key,
+    num_jets: int,
+    condition: Array | None = None,
+    *,
+    flow: Flow,
+    mean: Array,
+    std: Array,
 ) -> Array:
     """Latents from a flow fitted to standardised latents, ``[J, L]``.
 
@@ -45,16 +69,19 @@ def flow_latents(
         params: of the flow.
         key: seeds the draw.
         num_jets: J.
+        condition: ``[J, G]`` for conditional flows, else None.
         flow: the flow over ``(z - mean) / std``.
         mean: ``[L]`` of the training latents.
         std: ``[L]`` of the training latents.
     """
-    return mean + std * flow.sample(params, key, (num_jets,))
+    told = () if condition is None else (condition,)
+    return mean + std * flow.sample(params, key, (num_jets,), *told)
 
 
 def posterior_latents(params: Params, key: Key, batch: Batch, *, vae: VAE) -> Array:
     """Latents drawn from the posterior of each jet, ``[J, L]``."""
-    return reparameterize(key, vae.encode(params, batch.x, batch.mask))
+    told = () if batch.condition is None else (batch.condition,)
+    return reparameterize(key, vae.encode(params, batch.x, batch.mask, *told))
 
 
 def stream(draw: Callable[[Key], Jets], key: Key, num_jets: int) -> Iterator[Jets]:

@@ -34,7 +34,7 @@ def test_decode_in_slices_equals_decode_at_once(num_jets):
 
 def test_prior_and_flow_latents_have_their_moments():
     vae = linear_vae()
-    z = sampling.prior_latents(jax.random.key(0), 20_000, vae=vae)
+    z = sampling.prior_latents({}, jax.random.key(0), 20_000, vae=vae)
     np.testing.assert_allclose(np.std(z, axis=0), 1.0, atol=0.03)
     mean, std = np.arange(L, dtype=np.float32), 0.5 + np.arange(L, dtype=np.float32)
 

@@ -11,7 +11,6 @@ one ``lax.scan`` over it: program size and compile time do not depend on K.
 """
 
 import dataclasses
-import functools
 from typing import Literal
 
 import distrax
@@ -22,9 +21,9 @@ from jax import lax
 
 from jetvae_jax import networks
 from jetvae_jax.errors import InputError
+from jetvae_jax.flows import _coupling
+from jetvae_jax.flows._coupling import orders
 from jetvae_jax.types import Array, Flow, Key, Params
-
-PERMUTATION_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,24 +48,6 @@ class Config:
         networks.activation(self.activation)
 
 
-def orders(num_couplings: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """How each coupling reorders what it gets: fixed, not parameters.
-
-    Odd couplings exchange the two halves, so that in two couplings every coordinate
-    of an even L moves; even ones shuffle, as the published flow does after each
-    coupling, so that others move together. Coupling k does not depend on K.
-
-    Returns:
-        ``[K, L]`` the orders, and ``[L]`` the order that undoes them all: a flow
-        whose couplings do nothing is the identity.
-    """
-    halves = np.roll(np.arange(dim), dim // 2)
-    random = np.random.default_rng(PERMUTATION_SEED)
-    rows = [halves if k % 2 else random.permutation(dim) for k in range(num_couplings)]
-    total = functools.reduce(lambda done, row: done[row], rows)
-    return np.asarray(rows, np.int32), np.argsort(total).astype(np.int32)
-
-
 def _conditioner(config: Config, dim: int) -> networks.MLP:
     return networks.MLP(
         config.hidden, 2 * (dim // 2), config.activation, last_scale=0.0
@@ -78,16 +59,28 @@ class RealNVP(distrax.Bijector):
 
     Attributes:
         params: of the conditioners, each leaf with a leading axis K.
+        condition: ``[..., G]`` that the conditioners are told, or None.
     """
 
-    def __init__(self, config: Config, params: Params, *, dim: int):
+    def __init__(
+        self,
+        config: Config,
+        params: Params,
+        *,
+        dim: int,
+        condition: Array | None = None,
+        num_conditions: int = 0,
+    ):
         super().__init__(event_ndims_in=1)
         self.params = params
+        self.condition = condition
         self._config = config
         self._dim = dim
+        self._num_conditions = num_conditions
 
     def _scale_and_shift(self, params: Params, kept: Array) -> tuple[Array, Array]:
         mlp, bound = _conditioner(self._config, self._dim), self._config.log_scale_bound
+        kept = _coupling.with_condition(kept, self.condition)
         raw, shift = jnp.split(networks.apply(mlp, params, kept), 2, axis=-1)
         return bound * jnp.tanh(raw / bound), shift
 
@@ -96,8 +89,7 @@ class RealNVP(distrax.Bijector):
         return x[..., :kept], x[..., kept:]
 
     def _check(self, x: Array) -> None:
-        if jnp.shape(x)[-1:] != (self._dim,):
-            raise ValueError(f"input of shape {jnp.shape(x)}, flow of dim {self._dim}")
+        _coupling.check(x, self.condition, self._dim, self._num_conditions)
 
     def forward_and_log_det(self, x: Array) -> tuple[Array, Array]:
         """``u [..., L] -> (z [..., L], log|det dz/du| [...])``."""
@@ -141,8 +133,13 @@ def bijector(config: Config, params: Params, *, dim: int) -> distrax.Bijector:
     return RealNVP(config, params, dim=dim)
 
 
-def build(config: Config, *, dim: int) -> Flow:
+def build(config: Config, *, dim: int, num_conditions: int = 0) -> Flow:
     """The flow on ``dim`` coordinates as pure functions; the identity at first.
+
+    Args:
+        config: its sizes.
+        dim: L.
+        num_conditions: G; if not zero, each function takes ``condition [..., G]``.
 
     Raises:
         InputError: fewer than two coordinates: one half would be empty.
@@ -153,20 +150,22 @@ def build(config: Config, *, dim: int) -> Flow:
 
     def init(key: Key) -> Params:
         keys = jax.random.split(key, config.num_couplings)
-        kept = jnp.zeros(dim - dim // 2)
-        return jax.vmap(lambda key: networks.init(conditioner, key, kept))(keys)
+        inputs = jnp.zeros(dim - dim // 2 + num_conditions)
+        return jax.vmap(lambda key: networks.init(conditioner, key, inputs))(keys)
 
-    def forward(params: Params, u: Array) -> tuple[Array, Array]:
-        return RealNVP(config, params, dim=dim).forward_and_log_det(u)
+    def flow(params: Params, condition: Array | None) -> RealNVP:
+        return RealNVP(
+            config,
+            params,
+            dim=dim,
+            condition=condition,
+            num_conditions=num_conditions,
+        )
 
-    def inverse(params: Params, z: Array) -> tuple[Array, Array]:
-        return RealNVP(config, params, dim=dim).inverse_and_log_det(z)
+    def forward(params: Params, u: Array, condition: Array | None = None):
+        return flow(params, condition).forward_and_log_det(u)
 
-    def log_prob(params: Params, z: Array) -> Array:
-        u, log_det = inverse(params, z)
-        return jnp.sum(jax.scipy.stats.norm.logpdf(u), axis=-1) + log_det
+    def inverse(params: Params, z: Array, condition: Array | None = None):
+        return flow(params, condition).inverse_and_log_det(z)
 
-    def sample(params: Params, key: Key, shape: tuple[int, ...] = ()) -> Array:
-        return forward(params, jax.random.normal(key, (*shape, dim)))[0]
-
-    return Flow(init, log_prob, sample, forward, inverse, dim)
+    return _coupling.from_maps(init, forward, inverse, dim)

@@ -12,11 +12,20 @@ import jax.numpy as jnp
 
 from jetvae_jax import kinematics
 from jetvae_jax.errors import InputError
+from jetvae_jax.losses import variational
 from jetvae_jax.losses.jet_terms import jet_mass_error, jet_pt_error
-from jetvae_jax.losses.kl import gaussian_kl, reparameterize
+from jetvae_jax.losses.kl import gaussian_kl
 from jetvae_jax.losses.reconstruction.chamfer import chamfer_distance
 from jetvae_jax.numerics import safe_norm
-from jetvae_jax.types import VAE, Array, Batch, GaussianPosterior, LossFn, Terms
+from jetvae_jax.types import (
+    VAE,
+    Array,
+    Batch,
+    GaussianPosterior,
+    LossFn,
+    Prior,
+    Terms,
+)
 
 Reconstruction = Callable[..., Array]
 
@@ -180,27 +189,24 @@ def _terms(x, x_hat, posterior, x_mask, reconstruction):
     }
 
 
-def build(
+def objective(
     config: Config,
-    vae: VAE,
     reconstruction: Reconstruction,
     momenta: Callable[[Array, Array], Array],
-) -> LossFn:
-    """The loss that trains a VAE: encode, draw, decode, compare.
+) -> variational.Objective:
+    """What a VAE of jets is trained to: distances and weights.
 
     Every decoded point counts as a particle. The true jet's pT and mass are those of
     its existing particles, whether or not padding counts in the distance.
 
     Args:
         config: weights and conventions.
-        vae: the model.
         reconstruction: ``(x, y, *, x_mask, y_mask) -> [...]``.
         momenta: ``(x [..., N, F], axis [..., 3]) -> [..., N, 3]`` GeV, differentiable.
 
     Returns:
-        ``(params, key, batch: Batch) -> (loss [J], terms)`` with the unweighted terms
-        ``reconstruction``, ``jet_pt``, ``jet_mass``, ``kl`` and, if it has a weight,
-        ``soft``, each ``[J]``.
+        The objective; its distance has the unweighted terms ``reconstruction``,
+        ``jet_pt``, ``jet_mass`` and, if it has a weight, ``soft``.
 
     Raises:
         ValueError: ``gamma_mass`` is still negative, to be filled in.
@@ -208,12 +214,9 @@ def build(
     if config.gamma_mass < 0:
         raise ValueError("fill gamma_mass < 0 in with losses.mass_weight beforehand")
     weights = _Weights(config.alpha, config.gamma, config.gamma_pt, config.gamma_mass)
-    share = 1 - config.beta if config.form == "published" else 1.0
 
-    def loss_fn(params, key, batch: Batch):
-        x, mask, axis = batch
-        posterior = vae.encode(params, x, mask)
-        x_hat = vae.decode(params, reparameterize(key, posterior))
+    def distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
+        x, mask, axis, _ = batch
         p, p_hat = momenta(x, axis), momenta(x_hat, axis)
         # Rows of x before those of the particles describe the jet itself.
         particles = mask[..., -p.shape[-2] :]
@@ -225,13 +228,42 @@ def build(
             "reconstruction": reconstruction(*pair, x_mask=pair_mask),
             "jet_pt": jet_pt_error(p, p_hat, x_mask=particles),
             "jet_mass": jet_mass_error(p, p_hat, x_mask=particles),
-            "kl": gaussian_kl(posterior),
         }
         total = weights(terms)
         if config.alpha_soft:
             soft = [compressed_momenta(q, axis) for q in (p, p_hat)]
             terms["soft"] = reconstruction(*soft, x_mask=counted)
             total = total + config.alpha_soft * terms["soft"]
-        return share * total + config.beta * terms["kl"], terms
+        return total, terms
 
-    return loss_fn
+    share = 1 - config.beta if config.form == "published" else 1.0
+    return variational.Objective(distance, config.beta, share)
+
+
+def build(
+    config: Config,
+    vae: VAE,
+    reconstruction: Reconstruction,
+    momenta: Callable[[Array, Array], Array],
+    *,
+    prior: Prior | None = None,
+) -> LossFn:
+    """The loss that trains a VAE of jets: encode, draw, decode, compare.
+
+    Args:
+        config: as for :func:`objective`, with what follows.
+        vae: the model.
+        reconstruction: see there.
+        momenta: see there.
+        prior: learned with the VAE, its parameters in ``params["prior"]``; None for
+            the standard normal.
+
+    Returns:
+        ``(params, key, batch: Batch) -> (loss [J], terms)`` with the unweighted terms
+        of :func:`objective` and ``kl``, each ``[J]``.
+
+    Raises:
+        ValueError: ``gamma_mass`` is still negative, to be filled in.
+    """
+    aim = objective(config, reconstruction, momenta)
+    return variational.build(vae, aim, prior=prior)

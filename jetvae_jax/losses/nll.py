@@ -1,17 +1,23 @@
 """Exact negative log-likelihood, which trains the flow."""
 
-from jetvae_jax.types import Array, Flow, Key, LossFn, Params, Terms
+from collections.abc import Callable
+
+from jetvae_jax.types import Array, Flow, Key, Params, Terms
 
 
-def build(flow: Flow) -> LossFn:
+def build(flow: Flow) -> Callable[..., tuple[Array, Terms]]:
     """The loss ``(params, key, latents [J, L]) -> (-log p [J], {"nll": -log p})``.
 
-    In nats. The key is not used: nothing is drawn.
+    In nats. The key is not used: nothing is drawn. A conditional flow takes
+    ``condition [J, G]`` as a last argument.
     """
 
-    def loss_fn(params: Params, key: Key, latents: Array) -> tuple[Array, Terms]:
+    def loss_fn(
+        params: Params, key: Key, latents: Array, condition: Array | None = None
+    ) -> tuple[Array, Terms]:
         del key
-        nll = -flow.log_prob(params, latents)
+        told = () if condition is None else (condition,)
+        nll = -flow.log_prob(params, latents, *told)
         return nll, {"nll": nll}
 
     return loss_fn

@@ -49,6 +49,7 @@ def as_vae(
     latent_dim: int,
     jet_rows: int = 0,
     any_length: bool = False,
+    num_conditions: int = 0,
 ) -> VAE:
     """Two linen modules as a VAE of pure functions with checked shapes.
 
@@ -56,6 +57,9 @@ def as_vae(
     encoder as one vector of G features, and skip the networks: the first G latents
     are those features plus what the encoder adds, and the decoded features are those
     latents plus what the decoder adds.
+
+    Conditions reach the encoder behind those features and the decoder behind the
+    latents; the modules only see a longer vector.
 
     Args:
         encoder: ``(x [..., N, F], mask [..., N], jet [..., G]) -> GaussianPosterior``.
@@ -65,6 +69,7 @@ def as_vae(
         latent_dim: L.
         jet_rows: R; the VAE's x is ``[..., R + N, F]``, and ``G = R F``.
         any_length: the encoder takes any number of particles.
+        num_conditions: length of the ``condition`` that encode and decode then take.
 
     Returns:
         The VAE; its parameters are ``{"encoder": ..., "decoder": ...}``.
@@ -79,11 +84,28 @@ def as_vae(
             jnp.ones(num_particles, bool),
         )
         return {
-            "encoder": networks.init(encoder, encoder_key, x, mask, jnp.zeros(width)),
-            "decoder": networks.init(decoder, decoder_key, jnp.zeros(latent_dim)),
+            "encoder": networks.init(
+                encoder, encoder_key, x, mask, jnp.zeros(width + num_conditions)
+            ),
+            "decoder": networks.init(
+                decoder, decoder_key, jnp.zeros(latent_dim + num_conditions)
+            ),
         }
 
-    def encode(params: Params, x: Array, mask: Array) -> GaussianPosterior:
+    def told(vector: Array, condition: Array | None) -> Array:
+        """The vector with the conditions behind it."""
+        size = 0 if condition is None else condition.shape[-1]
+        if size != num_conditions:
+            shape = None if condition is None else condition.shape
+            raise ValueError(f"condition has shape {shape}, expected {num_conditions}")
+        if condition is None:
+            return vector
+        condition = jnp.broadcast_to(condition, (*vector.shape[:-1], size))
+        return jnp.concatenate([vector, condition], axis=-1)
+
+    def encode(
+        params: Params, x: Array, mask: Array, condition: Array | None = None
+    ) -> GaussianPosterior:
         expected = (x.shape[-2] if any_length else rows, num_features)
         if x.shape[-2:] != expected:
             raise ValueError(f"x has shape {x.shape}, expected [..., *{expected}]")
@@ -91,13 +113,14 @@ def as_vae(
             raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
         jet = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
         x, mask = x[..., jet_rows:, :], mask[..., jet_rows:]
-        mean, logvar = networks.apply(encoder, params["encoder"], x, mask, jet)
+        inputs = (x, mask, told(jet, condition))
+        mean, logvar = networks.apply(encoder, params["encoder"], *inputs)
         return GaussianPosterior(mean.at[..., :skip].add(jet[..., :skip]), logvar)
 
-    def decode(params: Params, z: Array) -> Array:
+    def decode(params: Params, z: Array, condition: Array | None = None) -> Array:
         if z.shape[-1] != latent_dim:
             raise ValueError(f"z has shape {z.shape}, expected [..., {latent_dim}]")
-        x, jet = networks.apply(decoder, params["decoder"], z)
+        x, jet = networks.apply(decoder, params["decoder"], told(z, condition))
         jet = jet.at[..., :skip].add(z[..., :skip])
         jet = jet.reshape(*z.shape[:-1], jet_rows, num_features)
         return jnp.concatenate([jet, x], axis=-2)

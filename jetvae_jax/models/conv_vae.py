@@ -41,6 +41,7 @@ class Config:
         activation: function between the layers.
         output: sigmoid for features scaled to [0, 1], linear for any others.
         jet_rows: rows before the particles that describe the jet; not convolved.
+        num_conditions: numbers that encoder and decoder are told beside the particles.
     """
 
     num_particles: int = 30
@@ -52,6 +53,7 @@ class Config:
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
     output: Literal["sigmoid", "linear"] = "sigmoid"
     jet_rows: int = 0
+    num_conditions: int = 0
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
@@ -64,6 +66,8 @@ class Config:
             raise InputError("filters: needs at least one convolution")
         if self.output not in ("sigmoid", "linear"):
             raise InputError(f"output: {self.output!r} is not sigmoid or linear")
+        if self.num_conditions < 0:
+            raise InputError(f"num_conditions: negative, {self.num_conditions}")
 
 
 def width(config: Config) -> int:
@@ -146,4 +150,5 @@ def build(config: Config) -> VAE:
         num_features=config.num_features,
         latent_dim=config.latent_dim,
         jet_rows=config.jet_rows,
+        num_conditions=config.num_conditions,
     )

@@ -37,6 +37,7 @@ class Config:
         hidden: sizes of the dense layers before the posterior.
         activation: function between the layers.
         jet_rows: rows before the particles that describe the jet as a whole.
+        num_conditions: numbers that encoder and decoder are told beside the particles.
     """
 
     num_particles: int = 30
@@ -49,6 +50,7 @@ class Config:
     hidden: tuple[int, ...] = (256,)
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
     jet_rows: int = 0
+    num_conditions: int = 0
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
@@ -59,6 +61,8 @@ class Config:
         networks.activation(self.activation)
         if self.encoder_layers < 0:
             raise InputError(f"encoder_layers: negative, {self.encoder_layers}")
+        if self.num_conditions < 0:
+            raise InputError(f"num_conditions: negative, {self.num_conditions}")
 
 
 def _layer(config: Config, i: int) -> _sets.EpicLayer:
@@ -137,5 +141,6 @@ def build(config: Config) -> VAE:
         num_features=config.num_features,
         latent_dim=config.latent_dim,
         jet_rows=config.jet_rows,
+        num_conditions=config.num_conditions,
         any_length=True,
     )

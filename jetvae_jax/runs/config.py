@@ -8,16 +8,17 @@ import platform
 from types import ModuleType
 from typing import Any, Literal
 
-from jetvae_jax import flags, flows, models, training
+from jetvae_jax import copulas, flags, flows, models, training
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import reconstruction
 from jetvae_jax.metrics.protocols import KNOWN
-from jetvae_jax.runs import domains
+from jetvae_jax.runs import composition, domains
 
 DERIVED = (
     "num_particles",
     "num_features",
     "jet_rows",
+    "num_conditions",
 )  # follow from the data, never set by hand
 
 
@@ -51,6 +52,7 @@ class VAERun:
         training: epochs, batches, optimiser.
         seed: of initialisation, shuffles and noise.
         domain: name of a file in ``runs/domains/``.
+        parts: what the VAE is trained together with.
     """
 
     data: Any
@@ -63,15 +65,26 @@ class VAERun:
     training: training.Config
     seed: int = 0
     domain: str = "jets"
+    parts: composition.Config = dataclasses.field(default_factory=composition.Config)
 
     def __post_init__(self):
-        names = {field.name for field in dataclasses.fields(self.model_config)}
-        derived = self.road.sizes(self.data, self.scaling)
-        derived = {k: v for k, v in derived.items() if k in names}
-        model_config = dataclasses.replace(self.model_config, **derived)
+        if hasattr(self.road, "resolved"):
+            data, scaling = self.road.resolved(self.data, self.scaling)
+            object.__setattr__(self, "data", data)
+            object.__setattr__(self, "scaling", scaling)
+        model_config = composition.fill(self.model_config, self.sizes)
+        if self.sizes.get("num_conditions") and not hasattr(
+            model_config, "num_conditions"
+        ):
+            raise InputError(f"--model={self.model}: takes no conditions")
         object.__setattr__(self, "model_config", model_config)
         sigmoid = getattr(model_config, "output", None) == "sigmoid"
         bounded, prefix = self.road.BOUNDED, self.road.GROUPS["scaling"]
+        if sigmoid and not bounded:
+            raise InputError(
+                f"{self.model}.output = 'sigmoid' reaches only [0, 1], features of "
+                f"{self.domain} go beyond: give --{self.model}.output=linear"
+            )
         if sigmoid and self.scaling.method != bounded:
             raise InputError(
                 f"{self.model}.output = 'sigmoid' reaches only [0, 1], "
@@ -84,6 +97,11 @@ class VAERun:
         """The module of the domain."""
         return domains.get(self.domain)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What follows from data and scaling: num_particles, num_features, ..."""
+        return self.road.sizes(self.data, self.scaling)
+
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
         values = {
@@ -95,6 +113,7 @@ class VAERun:
             "objective": dataclasses.asdict(self.objective),
             "training": dataclasses.asdict(self.training),
             "seed": self.seed,
+            "parts": dataclasses.asdict(self.parts),
         }
         return _plain(values)
 
@@ -116,6 +135,9 @@ class VAERun:
             flags.from_json(training.Config, values["training"]),
             values["seed"],
             domain,
+            composition.Config.from_json(values["parts"])
+            if "parts" in values
+            else composition.Config(),
         )
 
 
@@ -160,18 +182,56 @@ class FlowRun:
 
 
 @dataclasses.dataclass(frozen=True)
+class CopulaRun:
+    """A fit of a copula to the latents of a trained VAE.
+
+    Attributes:
+        config: of marginals and dependence.
+        flow: name of a file in ``flows/``, for the dependence 'flow'.
+        flow_config: its Config.
+        training: epochs, batches, optimiser of that flow.
+        seed: of the draws and of the fit.
+    """
+
+    config: copulas.Config
+    flow: str
+    flow_config: Any
+    training: training.Config
+    seed: int = 0
+
+    def to_json(self) -> dict:
+        """Nested dict of plain values; :meth:`from_json` is the inverse."""
+        values = {
+            "config": dataclasses.asdict(self.config),
+            "flow": _with_name(self.flow, self.flow_config),
+            "training": dataclasses.asdict(self.training),
+            "seed": self.seed,
+        }
+        return _plain(values)
+
+    @classmethod
+    def from_json(cls, values: dict) -> "CopulaRun":
+        """Rebuild the run that :meth:`to_json` described."""
+        flow, flow_config = _from_name(flows, values["flow"])
+        config = flags.from_json(copulas.Config, values["config"])
+        train = flags.from_json(training.Config, values["training"])
+        return cls(config, flow, flow_config, train, values["seed"])
+
+
+@dataclasses.dataclass(frozen=True)
 class GenerateConfig:
     """Which jets to make.
 
     Attributes:
-        latents: 'prior' draws N(0, 1), 'flow' draws the fitted flow,
-            'reconstruction' encodes and decodes the test jets.
+        latents: 'prior' draws N(0, 1), or the prior that was learned with the VAE;
+            'flow' draws the fitted flow, 'copula' the fitted copula; 'reconstruction'
+            encodes and decodes the test part.
         num_jets: jets to make; 0 makes as many as there are test jets.
         seed: of the latents.
         output: file to write; empty for generated_<latents>.hdf5 in the workdir.
     """
 
-    latents: Literal["prior", "flow", "reconstruction"] = "flow"
+    latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
     num_jets: int = 0
     seed: int = 0
     output: str = ""

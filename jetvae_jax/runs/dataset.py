@@ -1,12 +1,14 @@
 """The samples of a run, split, with the notes of the reader."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 from absl import logging
 
 from jetvae_jax.data import splits
+from jetvae_jax.data.stream import Stream
 from jetvae_jax.errors import InputError
 from jetvae_jax.runs import domains
 
@@ -15,7 +17,8 @@ class Dataset(NamedTuple):
     """Samples of a domain, such as jets in GeV, in three disjoint parts.
 
     Attributes:
-        train: fits the networks and the scaler.
+        train: fits the networks and the scaler. Each part is a pytree of arrays, or
+            a ``data.stream.Stream`` of what is too large for memory.
         valid: selects the epoch.
         test: is only ever evaluated.
         notes: what the reader repaired or chose.
@@ -37,24 +40,37 @@ def split(
     notes: tuple[str, ...],
     source: dict,
 ) -> Dataset:
-    """Splits a pytree of arrays along their leading axis, and logs what there is.
+    """Splits a pytree of arrays along their leading axis.
 
     Raises:
         InputError: a part would be empty.
     """
-    count = len(jax.tree.leaves(sample)[0])
-    parts = splits.split(seed, count, fractions=fractions)
-    for note in notes:
-        logging.info("%s: %s", source["path"], note)
-    logging.info(
-        "%s: %s for training, %s for validation, %s for the test",
-        source["path"], *(f"{len(part):,}" for part in parts),
-    )  # fmt: skip
+    parts = splits.split(seed, count(sample), fractions=fractions)
     train, valid, test = (
         jax.tree.map(lambda a, rows=rows: a[rows], sample)
         for rows in (parts.train, parts.valid, parts.test)
     )
     return Dataset(train, valid, test, notes, source)
+
+
+def count(part: Any) -> int:
+    """Samples in a part, in memory or on disk."""
+    return len(part if isinstance(part, Stream) else jax.tree.leaves(part)[0])
+
+
+def mapped(function: Callable[[Any], Any], part: Any) -> Any:
+    """What a function makes of all samples, in memory, or chunk by chunk when read."""
+    if isinstance(part, Stream):
+        return part.map(function)
+    return jax.jit(function)(part)
+
+
+def head(part: Any, number: int | None) -> Any:
+    """The first samples, in memory; None or 0 for all."""
+    rows = slice(number or None)
+    if isinstance(part, Stream):
+        return part[rows]
+    return jax.tree.map(lambda a: a[rows], part)
 
 
 @functools.lru_cache(maxsize=1)
@@ -64,7 +80,14 @@ def load(domain: str, config: Any) -> Dataset:
     Raises:
         InputError: whatever is wrong with the file, or an empty part.
     """
-    return domains.get(domain).load(config)
+    dataset = domains.get(domain).load(config)
+    for note in dataset.notes:
+        logging.info("%s: %s", config.path, note)
+    logging.info(
+        "%s: %s for training, %s for validation, %s for the test",
+        config.path, *(f"{count(part):,}" for part in dataset[:3]),
+    )  # fmt: skip
+    return dataset
 
 
 def load_same(domain: str, config: Any, source: dict) -> Dataset:

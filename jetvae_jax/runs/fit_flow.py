@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax import flows, sampling
+from jetvae_jax.data.stream import Stream
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import nll, reparameterize
 from jetvae_jax.runs import dataset
@@ -40,25 +41,49 @@ class TrainedFlow(NamedTuple):
     std: Array
     run: FlowRun
 
-    def sample(self, key: Key, num_jets: int) -> Array:
+    def sample(self, key: Key, num_jets: int, condition: Array | None = None) -> Array:
         """Latents of the VAE, ``[J, L]``."""
         return sampling.flow_latents(
-            self.params, key, num_jets, flow=self.flow, mean=self.mean, std=self.std
-        )
+            self.params, key, num_jets, condition,
+            flow=self.flow, mean=self.mean, std=self.std,
+        )  # fmt: skip
+
+    def log_prob(self, z: Array, condition: Array | None = None) -> Array:
+        """Log-density of latents, ``[..., L] -> [...]`` in nats."""
+        told = () if condition is None else (condition,)
+        log_p = self.flow.log_prob(self.params, (z - self.mean) / self.std, *told)
+        return log_p - jnp.sum(jnp.log(self.std))
 
 
 def posteriors(trained: TrainedVAE, sample: Any) -> GaussianPosterior:
     """Posterior of every jet (image, event), ``[J, L]``, encoded in slices."""
+    return latents_of(trained, sample)[0]
+
+
+def latents_of(
+    trained: TrainedVAE, sample: Any
+) -> tuple[GaussianPosterior, Array | None]:
+    """Posterior ``[J, L]`` and condition ``[J, G]`` of every jet (image, event).
+
+    Of a stream, chunk by chunk: L numbers a jet fit in memory where N particles do
+    not.
+    """
 
     @jax.jit
-    def encode(batch):
-        return jax.lax.map(
-            lambda b: trained.vae.encode(trained.params, b.x, b.mask),
-            batch,
-            batch_size=sampling.SLICE,
-        )
+    def encode(sample):
+        batch = trained.scale(sample)
 
-    return encode(jax.jit(trained.scale)(sample))
+        def one(batch):
+            told = () if batch.condition is None else (batch.condition,)
+            return trained.vae.encode(trained.params, batch.x, batch.mask, *told)
+
+        posterior = jax.lax.map(one, batch, batch_size=sampling.SLICE)
+        return posterior, batch.condition
+
+    if not isinstance(sample, Stream):
+        return encode(sample)
+    parts = [jax.device_get(encode(chunk)) for chunk in sample.chunks()]
+    return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
 
 
 def _standardise(
@@ -85,17 +110,24 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
     parts = dataset.load_same(
         trained.run.domain, trained.run.data, trained.meta["source"]
     )
-    train, valid = posteriors(trained, parts.train), posteriors(trained, parts.valid)
+    (train, told), (valid, told_valid) = (
+        latents_of(trained, part) for part in parts[:2]
+    )
     variance = jnp.var(train.mean, axis=0)
     if run.latents == "samples":
         variance = variance + jnp.mean(jnp.exp(train.logvar), axis=0)
     mean, std = jnp.mean(train.mean, axis=0), jnp.sqrt(jnp.maximum(variance, 1e-12))
 
-    flow = flows.get(run.flow).build(run.flow_config, dim=trained.vae.latent_dim)
+    flow = flows.get(run.flow).build(
+        run.flow_config,
+        dim=trained.vae.latent_dim,
+        num_conditions=trained.run.sizes.get("num_conditions", 0),
+    )
     likelihood = nll.build(flow)
 
-    def loss_fn(params, key, posterior):
-        return likelihood(params, key, reparameterize(key, posterior))
+    def loss_fn(params, key, data):
+        posterior, condition = data
+        return likelihood(params, key, reparameterize(key, posterior), condition)
 
     num_train = train.mean.shape[0]
     vae_settings = {
@@ -118,8 +150,8 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
     return fit(
         configured_step(loss_fn, flow.init, run.training, num_jets=num_train),
         jax.random.key(run.seed),
-        _standardise(train, mean, std, run.latents),
-        _standardise(valid, mean, std, run.latents),
+        (_standardise(train, mean, std, run.latents), told),
+        (_standardise(valid, mean, std, run.latents), told_valid),
         config=run.training,
         name=run.flow,
         state_path=folder / STATE,
@@ -145,7 +177,11 @@ def load_flow(workdir: str | os.PathLike, trained: TrainedVAE) -> TrainedFlow:
             f"{CHECKPOINT} and {STATE} there and run fit_flow again"
         )
     run = FlowRun.from_json(meta["run"])
-    flow = flows.get(run.flow).build(run.flow_config, dim=meta["latent_dim"])
+    flow = flows.get(run.flow).build(
+        run.flow_config,
+        dim=meta["latent_dim"],
+        num_conditions=trained.run.sizes.get("num_conditions", 0),
+    )
     vector = np.zeros(meta["latent_dim"], np.float32)
     template = {
         "params": jax.eval_shape(flow.init, jax.random.key(0)),

@@ -1,8 +1,9 @@
 """Generate or reconstruct samples and stream them to disk."""
 
+import functools
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -10,10 +11,12 @@ import jax
 from jetvae_jax import sampling
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig, versions
+from jetvae_jax.runs.fit_copula import load_copula
 from jetvae_jax.runs.fit_flow import load_flow
 from jetvae_jax.runs.train import TrainedVAE, load_vae
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training.progress import Progress
+from jetvae_jax.types import Array
 
 
 def samples_of(
@@ -31,32 +34,45 @@ def samples_of(
         return dataset.load_same(run.domain, run.data, source).test
 
     if config.latents == "reconstruction":
-        few = jax.tree.map(lambda a: a[: config.num_jets or None], test())
+        few = dataset.head(test(), config.num_jets)
         batch = jax.jit(trained.scale)(few)
 
         @jax.jit
         def reconstruct(key, batch):
             z = sampling.posterior_latents(trained.params, key, batch, vae=trained.vae)
-            x = sampling.decode(trained.params, z, vae=trained.vae)
-            return trained.unscale(x, batch.axis)
+            x = sampling.decode(trained.params, z, batch.condition, vae=trained.vae)
+            return trained.unscale(x, batch.axis, batch.condition)
 
         return len(batch.x), sampling.stream_batches(reconstruct, key, batch)
 
-    flow = load_flow(workdir, trained) if config.latents == "flow" else None
-    num_jets = config.num_jets or len(jax.tree.leaves(test())[0])
+    latents = _latents(trained, workdir, config.latents)
+    num_jets = config.num_jets or dataset.count(test())
 
     @jax.jit
     def draw(key):
-        latent_key, axis_key = jax.random.split(key)
-        if flow:
-            z = flow.sample(latent_key, sampling.CHUNK)
-        else:
-            z = sampling.prior_latents(latent_key, sampling.CHUNK, vae=trained.vae)
-        x = sampling.decode(trained.params, z, vae=trained.vae)
-        axes = run.road.draw_axes(run.scaling, trained.scaler, axis_key, sampling.CHUNK)
-        return trained.unscale(x, axes)
+        latent_key, context_key = jax.random.split(key)
+        axis, condition = run.road.draw_context(
+            run.scaling, trained.scaler, context_key, sampling.CHUNK
+        )
+        z = latents(latent_key, sampling.CHUNK, condition)
+        x = sampling.decode(trained.params, z, condition, vae=trained.vae)
+        return trained.unscale(x, axis, condition)
 
     return num_jets, sampling.stream(draw, key, num_jets)
+
+
+def _latents(
+    trained: TrainedVAE, workdir: str | os.PathLike, name: str
+) -> Callable[..., Array]:
+    """``(key, n, condition) -> z [n, L]`` from the prior, the flow or the copula."""
+    if name == "flow":
+        return load_flow(workdir, trained).sample
+    if name == "copula":
+        return load_copula(workdir, trained).sample
+    return functools.partial(
+        sampling.prior_latents, trained.params,
+        vae=trained.vae, prior=trained.composed.prior,
+    )  # fmt: skip
 
 
 def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path:

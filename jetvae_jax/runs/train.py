@@ -8,42 +8,49 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jetvae_jax import models
-from jetvae_jax.runs import dataset
+from jetvae_jax import copulas, models
+from jetvae_jax.runs import composition, dataset
 from jetvae_jax.runs.config import VAERun, versions
 from jetvae_jax.runs.workdir import Workdir
-from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
+from jetvae_jax.training import FitResult, checkpoint, fit
 from jetvae_jax.types import VAE, Array, Batch, Params
 
 CHECKPOINT = "vae.npz"
 STATE = "vae.state.npz"
 METRICS = "vae.metrics.jsonl"
+CDF_EVENTS = 1_000_000  # enough for the knots of a CDF
 
 
 class TrainedVAE(NamedTuple):
     """A VAE as its checkpoint describes it.
 
     Attributes:
-        vae: the pure functions.
-        params: trained parameters.
+        composed: the pure functions.
+        params: trained parameters, of all parts.
         scaler: fitted to the training samples.
         run: the settings it was trained with.
         meta: versions, source of the data, best epoch.
     """
 
-    vae: VAE
+    composed: composition.Composed
     params: Params
     scaler: Any
     run: VAERun
     meta: dict
 
+    @property
+    def vae(self) -> VAE:
+        """Encoder and decoder."""
+        return self.composed.vae
+
     def scale(self, sample: Any) -> Batch:
         """Samples, such as jets in GeV, to what the encoder takes."""
         return self.run.road.scale(self.run.scaling, self.scaler, sample)
 
-    def unscale(self, x: Array, axis: Array) -> Any:
+    def unscale(self, x: Array, axis: Array, condition: Array | None = None) -> Any:
         """What the decoder gives, ``[..., N, F]``, to samples, such as jets in GeV."""
-        return self.run.road.unscale(self.run.scaling, self.scaler, x, axis)
+        given = self.run.scaling, self.scaler, x, axis, condition
+        return self.run.road.unscale(*given)
 
 
 def train(
@@ -68,10 +75,13 @@ def train(
     folder, road = Workdir(workdir), run.road
     parts = dataset.load(run.domain, run.data)
     scaler = road.fit(run.scaling, parts.train)
-    vae = models.get(run.model).build(run.model_config)
-    loss_fn = road.loss(run, vae, scaler, parts.train)
-    scale = jax.jit(functools.partial(road.scale, run.scaling, scaler))
-    train, valid = scale(parts.train), scale(parts.valid)
+    scale = functools.partial(road.scale, run.scaling, scaler)
+    train, valid = (dataset.mapped(scale, part) for part in parts[:2])
+    composed = compose(run, dataset.head(train, CDF_EVENTS))
+    step = composition.training_step(
+        run.parts, composed, road.objective(run, scaler, parts.train), run.training,
+        num_jets=dataset.count(parts.train), exists=road.exists(run, scaler),
+    )  # fmt: skip
     settings = run.to_json() | {"fingerprint": parts.source["fingerprint"]}
 
     def save(params, best_epoch):
@@ -94,7 +104,7 @@ def train(
             on_epoch(history)
 
     result = fit(
-        configured_step(loss_fn, vae.init, run.training, num_jets=len(train.x)),
+        step,
         jax.random.key(run.seed),
         train,
         valid,
@@ -107,6 +117,20 @@ def train(
     )
     folder.write_json("config.json", run.to_json())
     return result
+
+
+def compose(run: VAERun, features: Batch | None = None) -> composition.Composed:
+    """The networks of a run.
+
+    Args:
+        run: its settings.
+        features: scaled training data, from which a CDF encoder is made.
+    """
+    vae = models.get(run.model).build(run.model_config)
+    knots = None
+    if run.parts.latent == "cdf" and features is not None:
+        knots = copulas.marginals.fit_empirical(features.x[:, 0], what="features")
+    return composition.compose(run.parts, vae, knots=knots, **run.sizes)
 
 
 def load_vae(workdir: str | os.PathLike) -> TrainedVAE:
@@ -123,12 +147,12 @@ def load_vae(workdir: str | os.PathLike) -> TrainedVAE:
         path = os.path.join(path, CHECKPOINT)
     meta = checkpoint.read_meta(path)
     run = VAERun.from_json(meta["run"])
-    vae = models.get(run.model).build(run.model_config)
+    composed = compose(run)
     template = {
-        "params": jax.eval_shape(vae.init, jax.random.key(0)),
+        "params": jax.eval_shape(composed.init, jax.random.key(0)),
         "scaler": run.road.Scaler(
             **{k: np.zeros(v, np.float32) for k, v in meta["scaler_shapes"].items()}
         ),
     }
     tree = checkpoint.restore(path, template)
-    return TrainedVAE(vae, tree["params"], tree["scaler"], run, meta)
+    return TrainedVAE(composed, tree["params"], tree["scaler"], run, meta)

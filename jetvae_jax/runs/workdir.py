@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 from jetvae_jax.errors import InputError
+from jetvae_jax.files import write_atomically
 
 
 class Workdir:
@@ -36,9 +37,8 @@ class Workdir:
     def write_text(self, name: str, text: str) -> pathlib.Path:
         """Write a file whole or not at all."""
         target = self / name
-        temporary = target.with_name(target.name + ".part")
-        temporary.write_text(text)
-        os.replace(temporary, target)
+        with write_atomically(target) as part:
+            part.write_text(text)
         return target
 
     def write_json(self, name: str, value: Any) -> pathlib.Path:

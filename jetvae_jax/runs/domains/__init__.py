@@ -5,12 +5,19 @@
 - ``Data``, ``Scaling``, ``Objective``: frozen Configs, and ``GROUPS``, the prefix of
   the flags of each; ``BOUNDED``, the scaling method whose values lie in [0, 1];
 - ``load(data) -> Dataset``: samples of the domain, split;
-- ``sizes(data, scaling) -> dict``: fields of a model's Config that follow from them;
+- ``resolved(data, scaling) -> (data, scaling)``, if there is one: the same with what
+  only the file says filled in, so that a checkpoint needs no file;
+- ``sizes(data, scaling) -> dict``: num_particles, num_features, jet_rows and
+  num_conditions of the models;
 - ``Scaler``, ``fit(scaling, train) -> Scaler``, ``scale(scaling, scaler, sample) ->
-  Batch``, ``unscale(scaling, scaler, x, axis) -> sample``;
-- ``draw_axes(scaling, scaler, key, n) -> [n, A]``: what ``unscale`` needs beside
-  generated x;
-- ``loss(run, vae, scaler, train) -> LossFn``;
+  Batch``, ``unscale(scaling, scaler, x, axis, condition=None) -> sample``;
+- ``draw_context(scaling, scaler, key, n) -> (axis [n, A], condition [n, G] or
+  None)``: what ``unscale`` and the models need beside generated latents;
+- ``objective(run, scaler, train) -> losses.variational.Objective``;
+- ``exists(run, scaler)``: ``(x_hat, axis) -> [..., N]``, which made points a
+  discriminator sees, or None for all;
+- ``JUDGES``: terms that ``judge(real, generated) -> {"name": float}`` gives, which a
+  training may monitor;
 - ``facts(run) -> dict``: units and names of features, for the checkpoint;
 - ``SUFFIX`` and ``writer(path, run, attrs)``: a file of generated samples.
 

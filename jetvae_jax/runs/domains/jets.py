@@ -2,13 +2,15 @@
 
 import dataclasses
 import functools
+import os
+import pathlib
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
+from absl import logging
 
 from jetvae_jax import data
-from jetvae_jax.data import formats, scaling
+from jetvae_jax.data import cache, formats, scaling
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import elbo, mass_weight, reconstruction
 from jetvae_jax.runs import dataset
@@ -16,6 +18,7 @@ from jetvae_jax.runs import dataset
 GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
 SUFFIX = ".hdf5"
 BOUNDED = "minmax"
+MASS_JETS = 1_000_000  # enough for a mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Data:
         repair: drop bad jets and count them, instead of stopping at the first.
         split_seed: seed of the split into training, validation and test parts.
         fractions: of the training, validation and test parts.
+        stream: for more jets than memory holds: check them once into a cache on disk,
+            12 bytes a particle, and read from there.
+        cache: folder of that cache; empty for jetvae_jax in the user's cache folder.
     """
 
     path: str = "embedded"
@@ -44,6 +50,8 @@ class Data:
     repair: bool = False
     split_seed: int = 0
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    stream: bool = False
+    cache: str = ""
 
     def __post_init__(self):
         if len(self.fractions) != 3:
@@ -55,24 +63,37 @@ class Data:
 
 Scaling, Scaler = scaling.Config, scaling.Scaler
 Objective = elbo.Config
-fit, scale, unscale = scaling.fit, scaling.scale, scaling.unscale
+fit, scale = scaling.fit, scaling.scale
+
+
+def default_cache() -> pathlib.Path:
+    """Where streamed jets are kept if no folder is given."""
+    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(root) / "jetvae_jax"
 
 
 def load(config: Data) -> dataset.Dataset:
-    """Jets in GeV, read and split.
+    """Jets in GeV, read and split; on disk if they are to be streamed.
 
     Raises:
         InputError: whatever is wrong with the file, or an empty part.
     """
-    loaded = data.load(
-        config.path,
-        num_particles=config.num_particles,
-        max_jets=config.max_jets or None,
-        jet_type=config.jet_type,
-        repair=config.repair,
-        seed=config.split_seed,
-        columns=config.columns,
-    )
+    request = {
+        "num_particles": config.num_particles,
+        "max_jets": config.max_jets or None,
+        "jet_type": config.jet_type,
+        "repair": config.repair,
+        "seed": config.split_seed,
+        "columns": config.columns,
+    }
+    if config.stream:
+        folder = config.cache or default_cache()
+        logging.info("streaming: the files are read once into %s", folder)
+        streams = cache.streams(
+            config.path, folder, fractions=config.fractions, **request
+        )
+        return dataset.Dataset(*streams)
+    loaded = data.load(config.path, **request)
     return dataset.split(
         loaded.jets,
         seed=config.split_seed,
@@ -91,26 +112,40 @@ def sizes(config: Data, scaled: scaling.Config) -> dict:
     }
 
 
-def draw_axes(config, scaler, key, num_jets):
-    """Axes for relative coordinates: training jets drawn anew (a library)."""
-    axes = jnp.asarray(scaler.axes)
-    if not axes.shape[0]:
-        return jnp.zeros((num_jets, 3))
-    return axes[jax.random.randint(key, (num_jets,), 0, axes.shape[0])]
+def unscale(config, scaler, x, axis, condition=None):
+    """Network output to jets in GeV."""
+    del condition
+    return scaling.unscale(config, scaler, x, axis)
 
 
-def loss(run, vae, scaler, train):
-    """The objective of ``run``, its mass weight filled in from the training jets."""
-    objective = run.objective
-    if objective.gamma_mass < 0:
-        weight = float(mass_weight(*train[:2]))
-        objective = dataclasses.replace(objective, gamma_mass=weight)
-    return elbo.build(
-        objective,
-        vae,
+def draw_context(config, scaler, key, num_jets):
+    """Axes for relative coordinates; nothing is told to the models."""
+    return scaling.draw_axes(config, scaler, key, num_jets), None
+
+
+def objective(run, scaler, train):
+    """What a VAE is trained to, the mass weight filled in from the training jets."""
+    config = run.objective
+    if config.gamma_mass < 0:
+        few = dataset.head(train, MASS_JETS)
+        weight = float(mass_weight(few.particles, few.mask))
+        config = dataclasses.replace(config, gamma_mass=weight)
+    return elbo.objective(
+        config,
         reconstruction.get(run.loss).build(run.loss_config),
         functools.partial(scaling.momenta, run.scaling, scaler),
     )
+
+
+def exists(run, scaler):
+    """Which decoded particles a discriminator sees: those that would be written."""
+
+    def mask(x, axis):
+        jets = scaling.unscale(run.scaling, scaler, x, axis).mask
+        rows = jnp.ones((*jets.shape[:-1], run.scaling.jet_rows), bool)
+        return jnp.concatenate([rows, jets], axis=-1)
+
+    return mask
 
 
 def facts(run) -> dict:

@@ -105,8 +105,10 @@ class _Reader:
             num_particles=self.how.num_particles,
             max_jets=self.how.max_jets or None,
             jet_type=self.how.jet_type,
-            # What a model made is judged as it is: bad jets are dropped and counted.
+            # What a model made is judged as it is: bad jets are dropped and counted,
+            # repeated ones stay.
             repair=repair or self.how.repair,
+            unique=not repair,
         )
         logging.info("%s: %s jets in %s", name, f"{len(loaded.jets.mask):,}", path)
         self.notes += [f"{name}: {note}" for note in loaded.notes]

@@ -1,0 +1,20 @@
+"""Fit a copula to the latents of a trained VAE: marginals, and how they depend.
+
+python experiments/fit_copula.py --workdir=runs/zgamma --copula.dependence=gaussian
+python experiments/generate.py --workdir=runs/zgamma --generate.latents=copula
+"""
+
+import _cli
+
+from jetvae_jax import runs
+
+
+def main() -> None:
+    """Fit, from the beginning."""
+    run = _cli.copula_run()
+    _cli.save_flags()
+    _cli.stop_if_interrupted(runs.fit_copula(_cli.FLAGS.workdir, run))
+
+
+if __name__ == "__main__":
+    _cli.run(main)

@@ -1,0 +1,66 @@
+"""What every discriminator shares: a linen module made pure functions."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jetvae_jax import networks
+from jetvae_jax.types import Array, Discriminator, Key, Params
+
+
+def as_discriminator(
+    module: nn.Module,
+    *,
+    num_particles: int,
+    num_features: int,
+    jet_rows: int = 0,
+    any_length: bool = False,
+    num_conditions: int = 0,
+) -> Discriminator:
+    """A module ``(x, mask, whole) -> (logit, features)`` with checked shapes.
+
+    Args:
+        module: of ``x [..., N, F]``, ``mask [..., N]`` and ``whole [..., G]``, which
+            holds the rows of the jet, flat, and the conditions.
+        num_particles: N.
+        num_features: F.
+        jet_rows: R; x is ``[..., R + N, F]``.
+        any_length: the module takes any number of particles.
+        num_conditions: length of ``condition``.
+    """
+    width = jet_rows * num_features
+
+    def init(key: Key) -> Params:
+        x, mask = jnp.zeros((num_particles, num_features)), jnp.ones(num_particles)
+        whole = jnp.zeros(width + num_conditions)
+        return networks.init(module, key, x, mask.astype(bool), whole)
+
+    def both(params, x, mask, condition):
+        rows = x.shape[-2] if any_length else jet_rows + num_particles
+        if x.shape[-2:] != (rows, num_features):
+            expected = f"[..., {rows}, {num_features}]"
+            raise ValueError(f"x has shape {x.shape}, expected {expected}")
+        if mask.shape != x.shape[:-1]:
+            raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
+        size = 0 if condition is None else condition.shape[-1]
+        if size != num_conditions:
+            shape = None if condition is None else condition.shape
+            raise ValueError(f"condition has shape {shape}, expected {num_conditions}")
+        whole = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
+        if condition is not None:
+            condition = jnp.broadcast_to(condition, (*whole.shape[:-1], size))
+            whole = jnp.concatenate([whole, condition], axis=-1)
+        return networks.apply(
+            module, params, x[..., jet_rows:, :], mask[..., jet_rows:], whole
+        )
+
+    def apply(
+        params: Params, x: Array, mask: Array, condition: Array | None = None
+    ) -> Array:
+        return both(params, x, mask, condition)[0]
+
+    def features(
+        params: Params, x: Array, mask: Array, condition: Array | None = None
+    ) -> Array:
+        return both(params, x, mask, condition)[1]
+
+    return Discriminator(init, apply, features)

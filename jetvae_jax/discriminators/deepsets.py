@@ -1,0 +1,102 @@
+"""A discriminator of sets: neither the order of the points nor padding is seen.
+
+Equivariant layers (arXiv:1703.06114) in which every point is told the mean and the sum
+of all, then the same summary and dense layers (the critic of arXiv:2301.08128 works
+likewise). A point beyond the mask has no influence, whatever it holds.
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jetvae_jax import networks
+from jetvae_jax.discriminators import _discriminator
+from jetvae_jax.errors import InputError
+from jetvae_jax.types import Array, Discriminator
+
+USES_MASK = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes of the network.
+
+    Attributes:
+        num_particles: the largest number of points; keeps sums of order one.
+        num_features: features of a point.
+        width: channels of a point.
+        layers: equivariant layers.
+        hidden: sizes of the dense layers on the summary; the last is the one of the
+            feature-layer form.
+        activation: function between the layers.
+        jet_rows: rows before the points that describe the set as a whole.
+        num_conditions: numbers that it is told beside the features.
+    """
+
+    num_particles: int = 30
+    num_features: int = 3
+    width: int = 64
+    layers: int = 2
+    hidden: tuple[int, ...] = (128, 64)
+    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+    jet_rows: int = 0
+    num_conditions: int = 0
+
+    def __post_init__(self):
+        """Raise InputError for a field that cannot be."""
+        networks.check_positive(
+            self, "num_particles", "num_features", "width", "layers", "hidden"
+        )
+        networks.activation(self.activation)
+        if not self.hidden:
+            raise InputError("hidden: needs at least one layer")
+        if self.num_conditions < 0:
+            raise InputError(f"num_conditions: negative, {self.num_conditions}")
+
+
+def pool(x: Array, mask: Array, capacity: int) -> Array:
+    """Mean, and sum over ``capacity``, of the points that exist: ``[..., 2 C]``."""
+    real = mask[..., None]
+    total = jnp.sum(jnp.where(real, x, 0.0), axis=-2)
+    mean = total / jnp.maximum(jnp.sum(real, axis=-2), 1)
+    return jnp.concatenate([mean, total / capacity], axis=-1)
+
+
+class Network(nn.Module):
+    """Equivariant layers, a summary, dense layers, one logit."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array, whole: Array) -> tuple[Array, Array]:
+        """``x [..., N, F]``, ``whole [..., G]`` to logit and last hidden layer."""
+        config, act = self.config, networks.activation(self.config.activation)
+        capacity = config.num_particles
+        # Replaced, not multiplied by zero: NaN in the padding must not spread.
+        x = jnp.where(mask[..., None], x, 0.0)
+        x = act(networks.Dense(config.width, name="embed")(x))
+        for i in range(config.layers):
+            told = jnp.concatenate([pool(x, mask, capacity), whole], axis=-1)
+            told = networks.Dense(config.width, use_bias=False, name=f"told_{i}")(told)
+            x = act(
+                networks.Dense(config.width, name=f"point_{i}")(x) + told[..., None, :]
+            )
+        x = jnp.concatenate([pool(x, mask, capacity), whole], axis=-1)
+        for i, size in enumerate(config.hidden):
+            x = act(networks.Dense(size, name=f"dense_{i}")(x))
+        logit = networks.Dense(1, scale=networks.QUIET, name="logit")(x)
+        return logit[..., 0], x
+
+
+def build(config: Config) -> Discriminator:
+    """The network of ``config``; it takes sets of any number of points."""
+    return _discriminator.as_discriminator(
+        Network(config),
+        num_particles=config.num_particles,
+        num_features=config.num_features,
+        jet_rows=config.jet_rows,
+        any_length=True,
+        num_conditions=config.num_conditions,
+    )

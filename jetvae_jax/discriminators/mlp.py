@@ -1,0 +1,78 @@
+"""A discriminator of dense layers on the flattened features: for tables.
+
+The points must come in a fixed order and number. The mask is not read: padding is
+part of the input.
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jetvae_jax import networks
+from jetvae_jax.discriminators import _discriminator
+from jetvae_jax.errors import InputError
+from jetvae_jax.types import Array, Discriminator
+
+USES_MASK = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes of the network.
+
+    Attributes:
+        num_particles: points of a set; 1 for the row of a table.
+        num_features: features of a point; the columns of a table.
+        num_layers: hidden layers; the last is the one of the feature-layer form.
+        nodes: size of each hidden layer.
+        activation: function between the layers.
+        jet_rows: rows before the points that describe the set as a whole.
+        num_conditions: numbers that it is told beside the features.
+    """
+
+    num_particles: int = 1
+    num_features: int = 18
+    num_layers: int = 3
+    nodes: int = 128
+    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+    jet_rows: int = 0
+    num_conditions: int = 0
+
+    def __post_init__(self):
+        """Raise InputError for a field that cannot be."""
+        networks.check_positive(
+            self, "num_particles", "num_features", "num_layers", "nodes"
+        )
+        networks.activation(self.activation)
+        if self.num_conditions < 0:
+            raise InputError(f"num_conditions: negative, {self.num_conditions}")
+
+
+class Network(nn.Module):
+    """Dense layers, then one logit."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array, whole: Array) -> tuple[Array, Array]:
+        """``x [..., N, F]``, ``whole [..., G]`` to logit and last hidden layer."""
+        del mask
+        act = networks.activation(self.config.activation)
+        x = jnp.concatenate([x.reshape(*x.shape[:-2], -1), whole], axis=-1)
+        for i in range(self.config.num_layers):
+            x = act(networks.Dense(self.config.nodes, name=f"dense_{i}")(x))
+        logit = networks.Dense(1, scale=networks.QUIET, name="logit")(x)
+        return logit[..., 0], x
+
+
+def build(config: Config) -> Discriminator:
+    """The network of ``config`` as pure functions."""
+    return _discriminator.as_discriminator(
+        Network(config),
+        num_particles=config.num_particles,
+        num_features=config.num_features,
+        jet_rows=config.jet_rows,
+        num_conditions=config.num_conditions,
+    )

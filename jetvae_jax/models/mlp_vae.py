@@ -1,0 +1,111 @@
+"""A VAE of dense layers on the flattened features: for tables, one row an event.
+
+The model of "The assessment of different VAE derivatives" (Stevenson, Kruger 2022):
+layers of equal size, their number, size and activation to choose. Sets of several
+points are flattened; they must come in a fixed order and number. The mask is not
+read: padding is part of the input, at the value that the scaling gave it.
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jetvae_jax import networks
+from jetvae_jax.errors import InputError
+from jetvae_jax.models import _vae
+from jetvae_jax.types import VAE, Array, GaussianPosterior
+
+USES_MASK = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes of the network.
+
+    Attributes:
+        num_particles: points of a set; 1 for the row of a table.
+        num_features: features of a point; the columns of a table.
+        latent_dim: dimensions of the latent space.
+        num_layers: hidden layers of the encoder, and of the decoder.
+        nodes: size of each hidden layer.
+        activation: function between the layers.
+        output: sigmoid for features scaled to [0, 1], linear for any others.
+        jet_rows: rows before the points that describe the set as a whole.
+        num_conditions: numbers that encoder and decoder are told beside the features.
+    """
+
+    num_particles: int = 1
+    num_features: int = 18
+    latent_dim: int = 10
+    num_layers: int = 3
+    nodes: int = 128
+    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+    output: Literal["sigmoid", "linear"] = "linear"
+    jet_rows: int = 0
+    num_conditions: int = 0
+
+    def __post_init__(self):
+        """Raise InputError for a field that cannot be."""
+        networks.check_positive(
+            self, "num_particles", "num_features", "latent_dim", "num_layers", "nodes"
+        )
+        networks.activation(self.activation)
+        if self.output not in ("sigmoid", "linear"):
+            raise InputError(f"output: {self.output!r} is not sigmoid or linear")
+        if self.num_conditions < 0:
+            raise InputError(f"num_conditions: negative, {self.num_conditions}")
+
+
+def _hidden(config: Config, x: Array) -> Array:
+    act = networks.activation(config.activation)
+    for i in range(config.num_layers):
+        x = act(networks.Dense(config.nodes, name=f"dense_{i}")(x))
+    return x
+
+
+class Encoder(nn.Module):
+    """Dense layers, then mean and log-variance."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, x: Array, mask: Array, jet: Array) -> GaussianPosterior:
+        """``x [..., N, F]``, ``jet [..., G]`` to the posterior; mask is not read."""
+        del mask
+        x = jnp.concatenate([x.reshape(*x.shape[:-2], -1), jet], axis=-1)
+        size = 2 * self.config.latent_dim
+        last = networks.Dense(size, scale=networks.QUIET, name="posterior")
+        return _vae.posterior(last(_hidden(self.config, x)))
+
+
+class Decoder(nn.Module):
+    """The encoder mirrored."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, z: Array) -> tuple[Array, Array]:
+        """``z [..., L]`` to ``[..., N, F]`` and ``[..., G]``."""
+        config = self.config
+        shape = (config.num_particles, config.num_features)
+        hidden = _hidden(config, z)
+        jet = _vae.jet_features(hidden, config.jet_rows * config.num_features)
+        last = networks.Dense(shape[0] * shape[1], scale=networks.QUIET, name="last")
+        x = last(hidden).reshape(*z.shape[:-1], *shape)
+        return jax.nn.sigmoid(x) if config.output == "sigmoid" else x, jet
+
+
+def build(config: Config) -> VAE:
+    """The network of ``config`` as pure functions."""
+    return _vae.as_vae(
+        Encoder(config),
+        Decoder(config),
+        num_particles=config.num_particles,
+        num_features=config.num_features,
+        latent_dim=config.latent_dim,
+        jet_rows=config.jet_rows,
+        num_conditions=config.num_conditions,
+    )
