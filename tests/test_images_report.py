@@ -1,0 +1,101 @@
+"""Figures of sets of pixels: what is drawn where."""
+
+import io
+
+import numpy as np
+import pytest
+
+from jetvae_jax.data.images import mnist, render, sets
+from jetvae_jax.report import pixels, style
+from jetvae_jax.types import PixelSets
+
+
+@pytest.fixture(scope="module")
+def digits():
+    images = mnist.load("embedded")
+    few = mnist.Images(images.pixels[:45], images.labels[:45])
+    return sets.of_images(sets.Config(), few)
+
+
+def mosaic(figure):
+    """The tiles of the figure ``[R, C, 28, 28]``."""
+    whole = np.asarray(figure.axes[0].images[0].get_array())
+    height, width = ((n + 2) // 30 for n in whole.shape)
+    whole = np.pad(whole, (0, 2)).reshape(height, 30, width, 30)
+    return whole.transpose(0, 2, 1, 3)[..., :28, :28]
+
+
+def names(figure):
+    return [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+def test_rows_stand_below_each_other(digits):
+    half = digits._replace(points=digits.points * np.float32([1, 1, 0.5]))
+    figure = pixels.rows({"input": digits, "a_b$c": half}, columns=6)
+    tiles = mosaic(figure)
+    assert tiles.shape == (2, 6, 28, 28)
+    np.testing.assert_array_equal(tiles[0], render.render(digits)[:6])
+    np.testing.assert_allclose(tiles[1], tiles[0] / 2)
+    assert names(figure) == ["input", r"a_b\$c"]
+
+
+def test_grid_has_full_rows(digits):
+    tiles = mosaic(pixels.grid(digits, columns=20))
+    np.testing.assert_array_equal(tiles.reshape(-1, 28, 28), render.render(digits)[:40])
+    assert mosaic(pixels.grid(digits, columns=50)).shape[:2] == (1, 45)
+
+
+def test_every_digit_has_its_row(digits):
+    labels = digits.labels.copy()
+    labels[0] = -1
+    figure = pixels.by_digit(digits._replace(labels=labels), columns=3)
+    assert names(figure) == ["unknown", *map(str, range(10))]
+    tiles = mosaic(figure)
+    drawn = render.render(digits)
+    np.testing.assert_array_equal(tiles[0, 0], drawn[0])
+    assert np.all(tiles[0, 1:] == 0)
+    for digit in range(10):
+        mine = drawn[labels == digit][:3]
+        np.testing.assert_array_equal(tiles[digit + 1, : len(mine)], mine)
+
+
+def test_interpolation_says_where_it_is(digits):
+    strips = PixelSets(
+        *(array[:27].reshape(3, 9, *array.shape[1:]) for array in digits)
+    )
+    figure = pixels.interpolation(strips)
+    np.testing.assert_array_equal(
+        mosaic(figure).reshape(-1, 28, 28), render.render(digits)[:27]
+    )
+    ticks = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert ticks == ["0", "0.25", "0.5", "0.75", "1"]
+    np.testing.assert_allclose(
+        figure.axes[0].get_xticks(), 30 * np.arange(0, 9, 2) + 14
+    )
+
+
+def test_intensities_by_count(digits):
+    dim = digits._replace(points=digits.points * np.float32([1, 1, 0.5]))
+    left, right = pixels.intensities({"input": digits, "Eq. 2": dim}).axes
+    shares = [patch.get_data().values for patch in left.patches]
+    bright = digits.points[..., 2][digits.mask]
+    assert shares[0][-1] == pytest.approx(np.mean(bright >= 0.98))
+    assert shares[1][25:].sum() == pytest.approx(np.mean(bright / 2 >= 0.5))
+    for patch in right.patches:
+        assert patch.get_data().values.sum() == pytest.approx(1)
+
+
+def test_figures_are_drawn_without_warnings(digits):
+    strips = PixelSets(*(array[:4].reshape(2, 2, *array.shape[1:]) for array in digits))
+    one = PixelSets(*(array[:1] for array in digits))
+    nothing = digits._replace(mask=np.zeros_like(digits.mask))
+    with style.look():
+        for figure in (
+            pixels.rows({"input": digits, "prior": one}),
+            pixels.grid(one),
+            pixels.by_digit(digits),
+            pixels.interpolation(strips),
+            pixels.intensities({"input": digits, "prior": nothing}),
+        ):
+            assert style.png(figure).startswith(b"\x89PNG")
+            figure.savefig(io.BytesIO(), format="svg")
