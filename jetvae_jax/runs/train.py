@@ -8,17 +8,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jetvae_jax import copulas, models
+from jetvae_jax import copulas, models, sampling
 from jetvae_jax.runs import composition, dataset
 from jetvae_jax.runs.config import VAERun, versions
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import FitResult, checkpoint, fit
+from jetvae_jax.training.augmented import augmented
 from jetvae_jax.types import VAE, Array, Batch, Params
 
 CHECKPOINT = "vae.npz"
 STATE = "vae.state.npz"
 METRICS = "vae.metrics.jsonl"
 CDF_EVENTS = 1_000_000  # enough for the knots of a CDF
+JUDGED = 5_000  # samples generated each epoch, if they are monitored
 
 
 class TrainedVAE(NamedTuple):
@@ -82,6 +84,9 @@ def train(
         run.parts, composed, road.objective(run, scaler, parts.train), run.training,
         num_jets=dataset.count(parts.train), exists=road.exists(run, scaler),
     )  # fmt: skip
+    if symmetries := getattr(road, "augment", lambda run: None)(run):
+        train = parts.train  # changed anew, then scaled, at every step
+        step = augmented(step, lambda key, part: scale(symmetries(key, part)))
     settings = run.to_json() | {"fingerprint": parts.source["fingerprint"]}
 
     def save(params, best_epoch):
@@ -114,9 +119,34 @@ def train(
         settings=settings,
         on_epoch=write_metrics,
         on_save=save,
+        judge=_judge(run, composed, scaler, parts.valid),
     )
     folder.write_json("config.json", run.to_json())
     return result
+
+
+def _judge(
+    run: VAERun, composed: composition.Composed, scaler: Any, valid: Any
+) -> Callable[[Params], dict[str, float]] | None:
+    """How generated samples are judged each epoch, if the run monitors that."""
+    road, monitor = run.road, run.training.monitor
+    if monitor not in getattr(road, "JUDGES", ()):
+        return None
+    real = dataset.head(valid, JUDGED)
+    number = dataset.count(real)
+
+    @jax.jit
+    def draw(params):
+        latent_key, context_key = jax.random.split(jax.random.key(run.seed))
+        axis, condition = road.draw_context(run.scaling, scaler, context_key, number)
+        z = sampling.prior_latents(
+            params, latent_key, number, condition,
+            vae=composed.vae, prior=composed.prior,
+        )  # fmt: skip
+        x = sampling.decode(params, z, condition, vae=composed.vae)
+        return road.unscale(run.scaling, scaler, x, axis, condition)
+
+    return lambda params: road.judge(real, jax.device_get(draw(params)))
 
 
 def compose(run: VAERun, features: Batch | None = None) -> composition.Composed:

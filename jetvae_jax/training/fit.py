@@ -82,6 +82,7 @@ def fit(
     settings: dict | None = None,
     on_epoch: Callable[[list[dict]], object] | None = None,
     on_save: Callable[[Params, int], object] | None = None,
+    judge: Callable[[Params], dict[str, float]] | None = None,
 ) -> FitResult:
     """Train until the epochs, the patience or the user end it.
 
@@ -97,6 +98,8 @@ def fit(
         settings: JSON-serialisable; a state of other settings is refused.
         on_epoch: called with the history after each epoch.
         on_save: called with (best params, best epoch) at each save.
+        judge: gives further validation terms of each epoch's parameters, which may
+            be monitored: figures of generated samples, say.
 
     Returns:
         A FitResult.
@@ -118,7 +121,7 @@ def fit(
 
     state = jax.jit(step.init)(init_key)
     zeros = zero_sums(step, state, train.spec(config.batch_size))
-    if config.monitor not in zeros[0]:
+    if judge is None and config.monitor not in zeros[0]:
         raise InputError(
             f"monitor = {config.monitor!r}: not a term of this loss; "
             f"choose one of {', '.join(sorted(zeros[0]))}"
@@ -197,6 +200,9 @@ def fit(
             row = {"epoch": epoch + 1}
             row |= {f"train/{n}": float(v) / num_steps for n, v in sums[0].items()}
             row |= {f"valid/{n}": v for n, v in valid_terms.items()}
+            if judge:
+                found = judge(state.best_guess)
+                row |= {f"valid/{n}": float(v) for n, v in found.items()}
             row["seconds"] = round(max(time.monotonic() - epoch_start, 1e-3), 3)
             history.append(row)
             monitored = f"valid/{config.monitor}"
@@ -218,6 +224,8 @@ def fit(
             terms = "  ".join(
                 f"{n} {row[f'train/{n}']:.5g}/{row[f'valid/{n}']:.5g}" for n in zeros[0]
             )
+            if config.monitor not in zeros[0]:
+                terms += f"  {config.monitor} -/{row[monitored]:.5g}"
             progress.note(
                 f"{name} epoch {epoch + 1}/{config.num_epochs}  (train/valid) {terms}"
                 f"  best {meta['best_epoch']}  {progress.status()}"

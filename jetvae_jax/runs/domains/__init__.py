@@ -16,6 +16,8 @@
 - ``objective(run, scaler, train) -> losses.variational.Objective``;
 - ``exists(run, scaler)``: ``(x_hat, axis) -> [..., N]``, which made points a
   discriminator sees, or None for all;
+- ``augment(run)``: ``(key, sample) -> sample``, random symmetries of training, or
+  None;
 - ``JUDGES``: terms that ``judge(real, generated) -> {"name": float}`` gives, which a
   training may monitor;
 - ``facts(run) -> dict``: units and names of features, for the checkpoint;

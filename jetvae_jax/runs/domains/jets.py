@@ -6,18 +6,24 @@ import os
 import pathlib
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from absl import logging
 
-from jetvae_jax import data
+from jetvae_jax import data, models
 from jetvae_jax.data import cache, formats, scaling
+from jetvae_jax.data.preprocessing import augmentation
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import elbo, mass_weight, reconstruction
+from jetvae_jax.metrics import binning, jet_observables
+from jetvae_jax.metrics.comparison import compare
 from jetvae_jax.runs import dataset
 
 GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
 SUFFIX = ".hdf5"
 BOUNDED = "minmax"
+JUDGES = ("bin_height_w1", "emd")
+SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Config))
 MASS_JETS = 1_000_000  # enough for a mean
 
 
@@ -39,6 +45,9 @@ class Data:
         fractions: of the training, validation and test parts.
         stream: for more jets than memory holds: check them once into a cache on disk,
             12 bytes a particle, and read from there.
+        augment: symmetries by which training jets are changed at random at every step:
+            permute (particles), beam (turn about it), axis (turn about the jet's),
+            mirror.
         cache: folder of that cache; empty for jetvae_jax in the user's cache folder.
     """
 
@@ -52,12 +61,17 @@ class Data:
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
     stream: bool = False
     cache: str = ""
+    augment: tuple[str, ...] = ()
 
     def __post_init__(self):
         if len(self.fractions) != 3:
             raise InputError(
                 f"fractions = {self.fractions}: give three, of training, validation, "
                 "test"
+            )
+        if unknown := set(self.augment) - set(SYMMETRIES):
+            raise InputError(
+                f"augment = {','.join(unknown)}: choose of {', '.join(SYMMETRIES)}"
             )
 
 
@@ -146,6 +160,44 @@ def exists(run, scaler):
         return jnp.concatenate([rows, jets], axis=-1)
 
     return mask
+
+
+def augment(run):
+    """``(key, jets) -> jets``: the symmetries that training draws anew, or None.
+
+    Raises:
+        InputError: particles are to be permuted for a model that takes their order.
+    """
+    wanted = set(run.data.augment)
+    if "permute" in wanted and not models.get(run.model).USES_MASK:
+        raise InputError(
+            f"data.augment: permute: {run.model} takes particles in the order of "
+            "their pt; leave it out, or give another --model"
+        )
+    return augmentation.build(augmentation.Config(**dict.fromkeys(wanted, True)))
+
+
+def judge(real, generated):
+    """Figures of generated jets that a training may monitor.
+
+    Args:
+        real: jets.
+        generated: jets.
+
+    Returns:
+        ``bin_height_w1``, the "EMD" of the ConVAE's publication, and ``emd``, aware of
+        where the bins are and over their range; sums over mass, pT, E, eta and phi.
+    """
+    values = [
+        jax.device_get(jax.jit(jet_observables)(jets)) for jets in (real, generated)
+    ]
+    rows = [
+        compare(values[0][b.name], values[1][b.name], b) for b in binning.PAPER_JETS
+    ]
+    return {
+        "bin_height_w1": sum(row["bin_height_w1"] for row in rows),
+        "emd": sum(row["emd_normalised"] for row in rows),
+    }
 
 
 def facts(run) -> dict:
