@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from jetvae_jax import sampling
 from jetvae_jax.types import VAE, Batch, Flow, GaussianPosterior, Jets
@@ -47,6 +48,20 @@ def test_prior_and_flow_latents_have_their_moments():
     )
     np.testing.assert_allclose(np.mean(z, axis=0), mean, atol=0.12)
     np.testing.assert_allclose(np.std(z, axis=0), std, rtol=0.03)
+
+
+def test_latents_beyond_reach_are_drawn_again():
+    def sample(params, key, shape):
+        return jax.random.normal(key, (*shape, L))
+
+    flow = Flow(*[lambda *a: None] * 2, sample, *[lambda *a: None] * 2, L)
+    reach = np.linspace(1.0, 2.0, L, dtype=np.float32)
+    z = sampling.flow_latents(
+        {}, jax.random.key(0), 20_000, flow=flow, mean=0.0, std=1.0, reach=reach
+    )
+    assert (np.abs(z) <= reach).all()
+    expected = scipy.stats.truncnorm(-reach, reach).std()
+    np.testing.assert_allclose(np.std(z, axis=0), expected, rtol=0.03)
 
 
 def jets_of(key):

@@ -22,6 +22,7 @@ from jetvae_jax.types import Array, Flow, GaussianPosterior, Key, Params
 CHECKPOINT = "flow.npz"
 STATE = "flow.state.npz"
 METRICS = "flow.metrics.jsonl"
+MARGIN = 1.2  # how far beyond the outermost training latent a draw may lie
 
 
 class TrainedFlow(NamedTuple):
@@ -33,6 +34,8 @@ class TrainedFlow(NamedTuple):
         mean: ``[L]`` of the training latents.
         std: ``[L]`` of the training latents.
         run: the settings it was fitted with.
+        reach: ``[L]`` how far from their mean, in standard deviations, latents may be
+            drawn; infinite in files of earlier versions.
     """
 
     flow: Flow
@@ -40,12 +43,13 @@ class TrainedFlow(NamedTuple):
     mean: Array
     std: Array
     run: FlowRun
+    reach: Array
 
     def sample(self, key: Key, num_jets: int, condition: Array | None = None) -> Array:
         """Latents of the VAE, ``[J, L]``."""
         return sampling.flow_latents(
             self.params, key, num_jets, condition,
-            flow=self.flow, mean=self.mean, std=self.std,
+            flow=self.flow, mean=self.mean, std=self.std, reach=self.reach,
         )  # fmt: skip
 
     def log_prob(self, z: Array, condition: Array | None = None) -> Array:
@@ -135,9 +139,15 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
         "vae_epoch": trained.meta["best_epoch"],
     }
 
+    seen = reparameterize(
+        jax.random.key(run.seed), _standardise(train, mean, std, run.latents)
+    )
+    reach = MARGIN * jnp.max(jnp.abs(seen), axis=0)
+
     def save(params, best_epoch):
         meta = {
             "kind": "flow",
+            "reach": [float(r) for r in reach],
             "run": run.to_json(),
             "latent_dim": trained.vae.latent_dim,
             "best_epoch": best_epoch,
@@ -189,4 +199,7 @@ def load_flow(workdir: str | os.PathLike, trained: TrainedVAE) -> TrainedFlow:
         "std": vector,
     }
     tree = checkpoint.restore(path, template)
-    return TrainedFlow(flow, tree["params"], tree["mean"], tree["std"], run)
+    reach = np.asarray(meta.get("reach", np.full(meta["latent_dim"], np.inf)))
+    return TrainedFlow(
+        flow, tree["params"], tree["mean"], tree["std"], run, reach.astype(np.float32)
+    )

@@ -16,7 +16,8 @@ from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import Array, Jets
 
-CANDIDATES = ("reconstruction", "prior", "flow")
+MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
+CANDIDATES = ("reconstruction", "prior", "flow", "copula")
 
 
 class Contest(NamedTuple):
@@ -65,7 +66,7 @@ def gather(
         )
     reader = _Reader(files if trained is None else trained.run.data)
     real, truth = _real(reader, trained, config)
-    judged = _named(config.generated) or _found(folder)
+    judged = named(config.generated) or _found(folder)
     candidates = {
         name: reader.read(name, path, repair=True) for name, path in judged.items()
     }
@@ -131,10 +132,11 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
     jets = dataset.load_same("jets", trained.run.data, trained.meta["source"])
     reader.notes += trained.meta["notes"]
     source = trained.meta["source"]
-    truth = _Sample(jets.train, None, source)
+    test = dataset.head(jets.test, MAX_TEST)
+    truth = _Sample(dataset.head(jets.train, MAX_TRUTH), None, source)
     if config.truth:
         truth = reader.read("truth", config.truth)
-    return _Sample(jets.test, None, source), truth
+    return _Sample(test, None, source), truth
 
 
 def _rows(sample: _Sample, rows: np.ndarray) -> _Sample:
@@ -142,7 +144,7 @@ def _rows(sample: _Sample, rows: np.ndarray) -> _Sample:
     return _Sample(jets, axis, sample.source)
 
 
-def _named(paths: tuple[str, ...]) -> dict[str, str]:
+def named(paths: tuple[str, ...]) -> dict[str, str]:
     """Short names of files: the stem, with the folder where two stems are equal."""
     stems = [pathlib.Path(path).stem for path in paths]
     names = [
