@@ -53,6 +53,7 @@ def write(
                 assert isinstance(data, h5py.Dataset)
                 data.resize(total + len(values), axis=0)
                 data[total:] = values
+                data.flush()  # else the layout depends on when handles are closed
             total += len(next(iter(rows.values())))
         for name, value in sorted(attrs.items()):
             plain = isinstance(value, str | int | float | np.ndarray)

@@ -59,7 +59,7 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
         # A mistake in the settings is found here, before there is a cluster.
         pythia.Generator(tasks[name][0][1].pythia, seed=1)
     if missing:
-        make_all(missing, config)
+        _make(missing, config)
     return "\n".join(_finish(folder, config, name) for name in config.jet_types)
 
 
@@ -107,11 +107,15 @@ def _client(config: Workers, num_tasks: int) -> Iterator:
         yield client
 
 
+def _make(tasks: list[Task], config: Config) -> None:
+    make_all(tasks, config, shards.make, "jets")
+
+
 def make_all(
     tasks: list[Task],
     config: Workers,
-    make: Callable[[Shard], shards.Made] = shards.make,
-    what: str = "jets",
+    make: Callable[[Shard], shards.Made],
+    what: str,
 ) -> None:
     """Has the shards made and writes each as it comes in.
 
