@@ -185,6 +185,29 @@ def test_a_refusal_is_final(server, tmp_path, code):
     assert len(server.asked) == 1
 
 
+def test_a_mirror_serves_where_the_first_address_fails(server, tmp_path):
+    file = server.remote()
+    nowhere = f"{server.url}/nowhere"
+    file = file._replace(url=nowhere, mirrors=(f"{nowhere}2", file.url))
+    assert fetch(file, tmp_path).read_bytes() == BODY
+    assert [path for path, _ in server.asked] == ["/nowhere", "/nowhere2", "/g.hdf5"]
+
+
+def test_a_mirror_goes_on_with_what_came(server, tmp_path):
+    file = server.remote()
+    (tmp_path / "g.hdf5.part").write_bytes(BODY[:1_000_000])
+    file = file._replace(url=f"{server.url}/nowhere", mirrors=(file.url,))
+    assert fetch(file, tmp_path).read_bytes() == BODY
+    assert server.asked[-1] == ("/g.hdf5", "bytes=1000000-")
+
+
+def test_no_mirror_answers(server, tmp_path):
+    file = server.remote()._replace(mirrors=(f"{server.url}/nowhere",))
+    server.faults = [404]
+    with pytest.raises(download.Unreachable, match="nowhere: refused"):
+        fetch(file, tmp_path)
+
+
 def test_offline(tmp_path):
     file = Remote("g.hdf5", "http://127.0.0.1:9/g.hdf5", 1, "0" * 32)
     with pytest.raises(download.Unreachable, match=r"g\.hdf5"):
@@ -316,7 +339,8 @@ def test_catalogue_is_sound():
         # Where no checksum is known, somebody must publish it.
         assert len(known) == len(files) or dataset.record.startswith("https://zenodo")
         for file in files:
-            assert file.url.startswith("https://")
+            for url in (file.url, *file.mirrors):
+                assert url.startswith("https://")
             assert pathlib.PurePosixPath(file.name).name == file.name
     assert [f.name for f in catalogue.get("jetnet150").files][:2] == [
         "g150.hdf5",
@@ -337,3 +361,4 @@ def test_by_hand_names_everything():
     assert "g.hdf5" not in text
     digits = collect.by_hand(catalogue.get("mnist"), "data/mnist")
     assert "f68b3c2dcbeaaa9fbdd348bbdeb94873  train-images-idx3-ubyte.gz" in digits
+    assert "or https://storage.googleapis.com/cvdf-datasets/mnist/train-ima" in digits

@@ -8,7 +8,9 @@ from jetvae_jax.data.images import mnist, sets
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics import digit_classifier
 from jetvae_jax.metrics.digit_classifier import Classifier
-from jetvae_jax.metrics.image_frechet import digit_figures, image_frechet
+from jetvae_jax.metrics.digits import digit_table, text
+from jetvae_jax.metrics.digits import rows as table_rows
+from jetvae_jax.metrics.image_frechet import image_frechet
 from jetvae_jax.metrics.pixel_errors import pixel_errors
 from jetvae_jax.types import PixelSets
 
@@ -120,14 +122,35 @@ def test_frechet_by_hand(trained, fresh, monkeypatch):
     assert found["floor"] < 0.01
 
 
-def test_figures_with_their_floors(trained, fresh):
+def test_figures_beside_their_floor(trained, fresh):
     asked = rows(fresh, slice(0, 200))
-    wrong = asked._replace(labels=(asked.labels + 1) % 10)
-    figures = digit_figures(KEY, trained, fresh, wrong)
-    assert figures["accuracy_real"] > 0.9
-    assert figures["accuracy"] < 0.1
-    unasked = asked._replace(labels=np.full(200, -1))
-    assert "accuracy" not in digit_figures(KEY, trained, fresh, unasked)
+    samples = {
+        "reconstruction": fresh,
+        "wrong": asked._replace(labels=(asked.labels + 1) % 10),
+        "unasked": asked._replace(labels=np.full(200, -1)),
+    }
+    result = digit_table(
+        KEY, fresh, samples, classifier=trained, truth=asked, paired=("reconstruction",)
+    )
+    found, floor = result["candidates"], result["floor"]
+    assert floor["accuracy"] > 0.9 and found["wrong"]["accuracy"] < 0.1
+    assert "accuracy" not in found["unasked"]
+    assert found["unasked"]["frechet"] < floor["frechet"] + 5 * floor["frechet_std"]
+    assert found["reconstruction"]["distance"] == 0 < floor["distance"]
+    assert "distance" not in found["wrong"] and not result["notes"]
+    table = text(result)
+    assert all(label in table for label, _ in table_rows(result))
+    assert len(table.splitlines()) == 6
+
+
+def test_what_cannot_be_measured_is_left_out_and_said(trained, fresh):
+    blank = fresh._replace(mask=np.zeros_like(fresh.mask))
+    few = rows(blank, slice(0, 30))
+    result = digit_table(KEY, few, {"made": few}, classifier=trained)
+    assert "frechet" not in result["candidates"]["made"]
+    assert "left out" in result["notes"][0] and "30 of 30" in result["notes"][1]
+    result = digit_table(KEY, few, {"made": few}, classifier=None)
+    assert result["floor"] == {} and table_rows(result) == []
 
 
 def test_too_few_sets_for_a_frechet_distance(fresh):

@@ -13,6 +13,10 @@ from jetvae_jax.errors import InputError
 
 ZENODO = "https://zenodo.org"
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
+MNIST_MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist",
+    "https://yann.lecun.com/exdb/mnist",
+)
 
 
 class Remote(NamedTuple):
@@ -24,6 +28,7 @@ class Remote(NamedTuple):
         size: in bytes, or None if unknown here.
         md5: its checksum, or None if only the record publishes it.
         jet_type: class of jets in it, empty if several.
+        mirrors: where the same file is, too.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Remote(NamedTuple):
     size: int | None = None
     md5: str | None = None
     jet_type: str = ""
+    mirrors: tuple[str, ...] = ()
 
 
 class DataSet(NamedTuple):
@@ -194,7 +200,16 @@ _ALL = {
             "MNIST handwritten digits",
             "https://yann.lecun.com/exdb/mnist/",
             "",
-            tuple(Remote(n, f"{MNIST}/{n}", size, md5) for n, size, md5 in _MNIST),
+            tuple(
+                Remote(
+                    n,
+                    f"{MNIST}/{n}",
+                    size,
+                    md5,
+                    mirrors=tuple(f"{mirror}/{n}" for mirror in MNIST_MIRRORS),
+                )
+                for n, size, md5 in _MNIST
+            ),
         ),
     )
 }

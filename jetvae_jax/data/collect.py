@@ -67,6 +67,7 @@ def by_hand(dataset: DataSet, folder: str, jet_types: tuple[str, ...] = ()) -> s
         size = f"{file.size:,} bytes" if file.size else "size as the page says"
         digest = f"md5 {file.md5}" if file.md5 else "md5 as the page says"
         lines += [f"  {file.name}  ({size}, {digest})", f"    {file.url}"]
+        lines += [f"    or {mirror}" for mirror in file.mirrors]
     known = [f"{file.md5}  {file.name}" for file in files if file.md5]
     lines.append("")
     if known:

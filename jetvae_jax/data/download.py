@@ -102,8 +102,8 @@ def fetch(
 
     Raises:
         ValueError: the file has no MD5.
-        Unreachable: the server refuses, or the connection keeps breaking. What came
-            stays in ``<name>.part``, for the next call.
+        Unreachable: the server and its mirrors refuse, or the connection keeps
+            breaking. What came stays in ``<name>.part``, for the next call.
         InputError: a wrong checksum or size, or no space.
     """
     if not file.md5:
@@ -118,11 +118,11 @@ def fetch(
             )
         return target
     resumed = part.exists() and part.stat().st_size > 0
-    _transfer(file, part, report or (lambda *_: None), wait)
+    _bring(file, part, report or (lambda *_: None), wait)
     if resumed and md5(part) != file.md5:
         # What was there before may have been of another version of the file.
         part.unlink()
-        _transfer(file, part, report or (lambda *_: None), wait)
+        _bring(file, part, report or (lambda *_: None), wait)
     if (digest := md5(part)) != file.md5:
         part.unlink()
         raise InputError(
@@ -133,6 +133,15 @@ def fetch(
         os.fsync(done.fileno())
     os.replace(part, target)
     return target
+
+
+def _bring(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
+    """Brings ``part`` to its full size, from a mirror where one address fails."""
+    *others, last = file.url, *file.mirrors
+    for url in others:
+        with contextlib.suppress(Unreachable):
+            return _transfer(file._replace(url=url), part, report, wait)
+    return _transfer(file._replace(url=last), part, report, wait)
 
 
 def _transfer(file: Remote, part: pathlib.Path, report: Report, wait) -> None:

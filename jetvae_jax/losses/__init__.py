@@ -13,7 +13,13 @@ from jetvae_jax.losses.reconstruction.chamfer import (
     pairwise_sq_distance,
 )
 from jetvae_jax.losses.reconstruction.mse import squared_error
+from jetvae_jax.losses.reconstruction.pixel_matched import pixel_matched_distance
+from jetvae_jax.losses.reconstruction.pixel_positions import pixel_position_distance
+from jetvae_jax.losses.reconstruction.pixel_third_axis import (
+    pixel_third_axis_distance,
+)
 from jetvae_jax.losses.reconstruction.sinkhorn import sinkhorn_divergence
+from jetvae_jax.losses.repulsion import repulsion
 
 __all__ = [
     "chamfer_distance",
@@ -25,9 +31,13 @@ __all__ = [
     "mass_weight",
     "nll",
     "pairwise_sq_distance",
+    "pixel_matched_distance",
+    "pixel_position_distance",
+    "pixel_third_axis_distance",
     "published_objective",
     "reconstruction",
     "reparameterize",
+    "repulsion",
     "sinkhorn_divergence",
     "squared_error",
 ]

@@ -86,6 +86,12 @@ def train_classifier(
     return Classifier(kept, right, best)
 
 
+def template() -> Params:
+    """Shapes and types of a classifier's parameters, to restore them from a file."""
+    one = PixelSets(np.zeros((1, 1, 3), np.float32), np.ones((1, 1), bool), np.zeros(1))
+    return jax.eval_shape(lambda key: _machine().start(key, one)[0], jax.random.key(0))
+
+
 def features(classifier: Classifier, sets: PixelSets) -> np.ndarray:
     """The last hidden layer ``[J, 64]`` of sets ``[J, K, 3]``, any K.
 

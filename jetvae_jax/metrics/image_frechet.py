@@ -70,31 +70,3 @@ def image_frechet(
         "floor_std": float(floor_std),
         "num_sets": size,
     }
-
-
-def digit_figures(
-    key: Key, classifier: Classifier, real: PixelSets, generated: PixelSets
-) -> dict[str, Any]:
-    """All figures of generated digits that need the classifier, with their floors.
-
-    Args:
-        key: as :func:`image_frechet`.
-        classifier: trained on other sets than these.
-        real: sets with labels.
-        generated: sets; with labels if digits were asked for, else labels of -1.
-
-    Returns:
-        Those of :func:`image_frechet`; ``accuracy_real``, how often the classifier is
-        right on real sets; and ``accuracy`` on generated ones if digits were asked
-        for, each with its ``_error``.
-
-    Raises:
-        InputError: too few sets, real ones without labels, or NaN in a point.
-    """
-    figures = image_frechet(key, classifier, real, generated)
-    asked = np.all(np.asarray(generated.labels) >= 0)
-    samples = {"accuracy_real": real} | ({"accuracy": generated} if asked else {})
-    for name, sample in samples.items():
-        found = digit_classifier.accuracy(classifier, sample)
-        figures |= {name: found["accuracy"], f"{name}_error": found["error"]}
-    return figures

@@ -19,6 +19,13 @@ KNOWN = {
     "reconstructed": {"color": "#0072B2", "linestyle": "-"},
     "prior": {"color": "#D55E00", "linestyle": "--"},
     "flow": {"color": "#009E73", "linestyle": "-."},
+    # The models of Stevenson (Kruger 2022).
+    "VAE": {"color": "#D55E00", "linestyle": "--"},
+    "VAE+D": {"color": "#0072B2", "linestyle": "-"},
+    "VAE+NF": {"color": "#009E73", "linestyle": "-."},
+    "VAE+NF+D": {"color": "#CC79A7", "linestyle": "-"},
+    "CVAE": {"color": "#E69F00", "linestyle": (0, (3, 1, 1, 1))},
+    "CVAE+D": {"color": "#56B4E9", "linestyle": (0, (1.5, 1))},
 }
 PAIRED = ("reconstruction", "reconstructed")
 """Samples made from the input's own jets."""

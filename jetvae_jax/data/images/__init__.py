@@ -2,5 +2,6 @@
 
 The way of the data: :mod:`mnist` reads images, :mod:`sets` or :mod:`segments` makes
 ``types.PixelSets`` of them, :mod:`scaling` what a network sees, and :mod:`render` an
-image again. :mod:`files` reads and writes sets.
+image again. :mod:`files` reads and writes sets; :mod:`load` is the whole way from a
+file to training, validation and test part.
 """

@@ -4,11 +4,12 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from jetvae_jax.data import npz
+from jetvae_jax.data import npz, splits
 from jetvae_jax.data.images import files, mnist, segments, sets
 from jetvae_jax.errors import InputError
 from jetvae_jax.types import PixelSets
@@ -27,7 +28,7 @@ class Request:
         num_pixels: points of a set, at most.
         digits: classes wanted; empty for all.
         min_pixels: an image with fewer lit pixels stops the reading.
-        max_images: taken from the start of each part; 0 for all.
+        max_images: taken of each part, at most; 0 for all.
         order: of the points in a set.
         columns: what the first two numbers of a position are in a file of sets.
     """
@@ -55,55 +56,135 @@ class Request:
 
 
 class Loaded(NamedTuple):
-    """What was read.
+    """What was read, in three disjoint parts.
 
     Attributes:
-        sets: ``[J, K, 3]``, of the training part where there are two.
-        test: the data set's own test part, or None.
+        train: ``[J, K, 3]``.
+        valid: drawn from the same images.
+        test: the data set's own test part, or drawn like the other two.
         notes: on what was chosen.
         source: JSON-able facts, with the fingerprint of the sets.
     """
 
-    sets: PixelSets
-    test: PixelSets | None
+    train: PixelSets
+    valid: PixelSets
+    test: PixelSets
     notes: tuple[str, ...]
     source: dict[str, Any]
 
 
-def load(request: Request) -> Loaded:
-    """Sets of pixels, and the test part if the data set has one.
+def load(
+    request: Request, *, seed: int, fractions: tuple[float, float, float]
+) -> Loaded:
+    """Sets of pixels in three parts.
+
+    Images are split before digits are chosen: whatever digits are asked for, an image
+    of the test part is in no training part of the same seed and fractions.
+
+    Args:
+        request: which sets.
+        seed: of the split.
+        fractions: of the three parts; of training and validation only, in their
+            ratio, where the data set brings a test part.
 
     Raises:
-        InputError: whatever is wrong with the file.
+        InputError: whatever is wrong with the file, or an empty part.
     """
-    path, notes = request.path, []
-    if _holds_sets(path):
-        layout, parts = "sets", [_of_file(request)]
+    notes = []
+    layout = "sets" if holds_sets(request.path) else "MNIST"
+    whole = read(request)
+    if layout == "MNIST" and mnist.has_test(request.path):
+        notes.append("the data set's own test part is the test part")
+        given = [*_two(whole, seed, fractions), read(request, "test")]
     else:
-        layout = "MNIST"
-        own = mnist.has_test(path)
-        wanted: list[mnist.Part] = ["train", "test"] if own else ["train"]
-        parts = [_of_images(request, mnist.load(path, part)) for part in wanted]
-        if own:
-            notes.append("the data set's own test part is the test part")
-    short = [int((part.mask.sum(axis=-1) < request.num_pixels).sum()) for part in parts]
-    if any(short):
-        total = sum(len(part.mask) for part in parts)
+        rows = splits.split(seed, len(whole.labels), fractions=fractions)
+        given = [_rows(whole, part) for part in rows]
+    parts = train, valid, test = [finished(request, part) for part in given]
+    short = sum(int((p.mask.sum(axis=-1) < request.num_pixels).sum()) for p in parts)
+    if short:
+        total = sum(len(part.labels) for part in parts)
         notes.append(
-            f"{sum(short):,} of {total:,} sets have fewer than {request.num_pixels} "
-            "points and are padded"
+            f"{short:,} of {total:,} sets have fewer than {request.num_pixels} points "
+            "and are padded"
         )
     source = {
-        "path": os.fspath(path),
+        "path": os.fspath(request.path),
         "layout": layout,
         "form": request.form,
-        "images": [len(part.mask) for part in parts],
+        "images": [len(part.labels) for part in parts],
         "fingerprint": fingerprint(parts),
     }
-    return Loaded(parts[0], parts[1] if len(parts) > 1 else None, tuple(notes), source)
+    return Loaded(train, valid, test, tuple(notes), source)
 
 
-def fingerprint(parts: list[PixelSets]) -> str:
+def read(request: Request, part: mnist.Part = "train") -> Any:
+    """Images, or sets if the file holds sets, all of them.
+
+    Raises:
+        InputError: the file is wrong, or holds a blank image.
+    """
+    if holds_sets(request.path):
+        return files.read(
+            request.path, columns=request.columns, num_pixels=request.num_pixels
+        )
+    images = mnist.load(request.path, part)
+    sets.check_lit(images, 1)  # here, where the number of an image is that in the file
+    return images
+
+
+def finished(request: Request, given: Any) -> PixelSets:
+    """The sets that are asked for, of images or of sets.
+
+    Raises:
+        InputError: no image of a wanted digit, or images with too few lit pixels.
+    """
+    if request.digits:
+        for digit in request.digits:
+            if digit not in given.labels:
+                raise InputError(f"digits: no image of digit {digit} in the data")
+        given = _rows(given, np.flatnonzero(np.isin(given.labels, request.digits)))
+    given = _rows(given, slice(request.max_images or None))
+    if isinstance(given, PixelSets):
+        found = _padded(given, request.num_pixels)
+    elif request.form == "superpixels":
+        sets.check_lit(given, request.min_pixels)
+        number = request.num_pixels
+        found = segments.of_images(segments.Config(number, number), given)
+    else:
+        config = sets.Config(request.num_pixels, min_pixels=request.min_pixels)
+        found = sets.of_images(config, given)
+    return sets.raster(found) if request.order == "raster" else found
+
+
+def _padded(given: PixelSets, size: int) -> PixelSets:
+    """Sets ``[J, K, 3]`` as ``[J, size, 3]``."""
+    width = size - given.mask.shape[1]
+    return PixelSets(
+        np.pad(given.points, ((0, 0), (0, width), (0, 0))),
+        np.pad(given.mask, ((0, 0), (0, width))),
+        given.labels,
+    )
+
+
+def _two(whole, seed: int, fractions) -> list:
+    """Training and validation part, at random in the ratio of the first two."""
+    train, valid = fractions[:2]
+    count = len(whole.labels)
+    end = round(train / (train + valid) * count) if train > 0 and valid > 0 else 0
+    if not 0 < end < count or seed < 0:
+        raise InputError(
+            f"{count} images split by {list(fractions)} with seed {seed}: give more "
+            "images, positive fractions, and a seed of 0 or more"
+        )
+    order = np.random.default_rng(seed).permutation(count)
+    return [_rows(whole, rows) for rows in np.split(order, [end])]
+
+
+def _rows(given: Any, rows: Any) -> Any:
+    return type(given)(*(array[rows] for array in given))
+
+
+def fingerprint(parts: Sequence[PixelSets]) -> str:
     """sha256 of points, masks and labels: the same sets, whatever file held them."""
     digest = hashlib.sha256(repr([part.points.shape for part in parts]).encode())
     for part in parts:
@@ -112,45 +193,14 @@ def fingerprint(parts: list[PixelSets]) -> str:
     return digest.hexdigest()
 
 
-def _holds_sets(path: str) -> bool:
+def holds_sets(path: str | os.PathLike) -> bool:
+    """Whether a file holds sets, not images.
+
+    Raises:
+        InputError: an archive that cannot be read.
+    """
     file = pathlib.Path(path)
-    if path == mnist.EMBEDDED or file.suffix.lower() not in npz.SUFFIXES:
-        return False
-    if not file.is_file():
+    if file.suffix.lower() not in npz.SUFFIXES or not file.is_file():
         return False
     with npz.opened(file) as archive:
         return "points" in archive.names or "pos" in archive.names
-
-
-def _of_file(request: Request) -> PixelSets:
-    found = files.read(
-        request.path, columns=request.columns, num_pixels=request.num_pixels
-    )
-    if request.digits:
-        keep = np.isin(found.labels, request.digits)
-        if not keep.any():
-            raise InputError(
-                f"{request.path}: holds no set of the digits {list(request.digits)}"
-            )
-        found = PixelSets(*(array[keep] for array in found))
-    return _finished(request, found)
-
-
-def _of_images(request: Request, images: mnist.Images) -> PixelSets:
-    rows = slice(request.max_images or None)
-    if request.digits:
-        images = sets.of_digits(images, request.digits)
-    images = mnist.Images(images.pixels[rows], images.labels[rows])
-    if request.form == "superpixels":
-        sets.check_lit(images, request.min_pixels)
-        number = request.num_pixels
-        found = segments.of_images(segments.Config(number, number), images)
-    else:
-        config = sets.Config(request.num_pixels, min_pixels=request.min_pixels)
-        found = sets.of_images(config, images)
-    return _finished(request, found)
-
-
-def _finished(request: Request, found: PixelSets) -> PixelSets:
-    found = PixelSets(*(array[: request.max_images or None] for array in found))
-    return sets.raster(found) if request.order == "raster" else found

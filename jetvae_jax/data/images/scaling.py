@@ -119,8 +119,8 @@ def fit(config: Config, sets: PixelSets) -> Scaler:
         offset, factor = map(np.array, FIXED[config.method])
     arrays = offset, factor, -offset / factor
     size = config.num_features
-    features = (np.asarray(a[None, :size], np.float32) for a in arrays)
-    return Scaler(*features, shares.astype(np.float32))
+    offset, factor, ghost = (np.asarray(a[None, :size], np.float32) for a in arrays)
+    return Scaler(offset, factor, ghost, shares.astype(np.float32))
 
 
 def scale(config: Config, scaler: Scaler, sets: PixelSets) -> Batch:

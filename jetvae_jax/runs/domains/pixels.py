@@ -4,11 +4,10 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jetvae_jax.data.images import files, scaling
-from jetvae_jax.data.images.load import Form, Order, Request
-from jetvae_jax.data.images.load import load as read
+from jetvae_jax.data.images import files, mnist, scaling
+from jetvae_jax.data.images import load as images
+from jetvae_jax.data.images.load import Request
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import pixels as objectives
 from jetvae_jax.losses import reconstruction
@@ -22,7 +21,7 @@ READS_INTENSITY = ("pixel_matched", "pixel_third_axis")
 
 
 @dataclasses.dataclass(frozen=True)
-class Data:
+class Data(Request):
     """Which images, as which sets.
 
     Attributes:
@@ -35,7 +34,7 @@ class Data:
         digits: classes wanted; empty for all.
         min_pixels: an image with fewer lit pixels stops the reading; 1 refuses blank
             images, num_pixels all that would need padding.
-        max_images: images taken from the start of each part; 0 takes all.
+        max_images: images taken of each part, at most; 0 takes all.
         order: of the points: falling 'intensity', as published, or 'raster', row by
             row, which a network that reads an order makes more of.
         columns: what the first two numbers of a position are, in archives of others.
@@ -44,14 +43,7 @@ class Data:
             validation only, in their ratio, where the test part is the data set's own.
     """
 
-    path: str = "embedded"
-    form: Form = "sparse"
-    num_pixels: int = 100
-    digits: tuple[int, ...] = ()
-    min_pixels: int = 1
-    max_images: int = 0
-    order: Order = "intensity"
-    columns: files.Columns = "xy"
+    path: str = mnist.EMBEDDED
     split_seed: int = 0
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
 
@@ -62,13 +54,7 @@ class Data:
                 f"fractions = {self.fractions}: give three, of training, validation, "
                 "test"
             )
-        self.request()
-
-    def request(self, path: str | None = None) -> Request:
-        """What the reader is asked for, of this file or of another."""
-        names = {field.name for field in dataclasses.fields(Request)}
-        wanted = {name: getattr(self, name) for name in names}
-        return Request(**wanted if path is None else wanted | {"path": path})
+        super().__post_init__()
 
 
 Scaling, Scaler = scaling.Config, scaling.Scaler
@@ -82,31 +68,9 @@ def load(config: Data) -> dataset.Dataset:
     Raises:
         InputError: whatever is wrong with the file, or an empty part.
     """
-    loaded = read(config.request())
-    split = {"seed": config.split_seed, "notes": loaded.notes, "source": loaded.source}
-    if loaded.test is None:
-        return dataset.split(loaded.sets, fractions=config.fractions, **split)
-    of_train, of_valid = _halves(config, loaded.sets)
-    return dataset.Dataset(of_train, of_valid, loaded.test, loaded.notes, loaded.source)
-
-
-def _halves(config: Data, sets: PixelSets) -> tuple[PixelSets, PixelSets]:
-    """Training and validation part, drawn at random, where the test part is given."""
-    train, valid, _ = config.fractions
-    count = len(sets.labels)
-    end = round(train / (train + valid) * count) if train > 0 and valid > 0 else 0
-    if not 0 < end < count or config.split_seed < 0:
-        raise InputError(
-            f"{count} images split by fractions = {config.fractions} with split_seed "
-            f"= {config.split_seed}: give more images, positive fractions, and a seed "
-            "of 0 or more"
-        )
-    order = np.random.default_rng(config.split_seed).permutation(count)
-    train, valid = (
-        jax.tree.map(lambda a, rows=rows: a[rows], sets)
-        for rows in np.split(order, [end])
+    return dataset.Dataset(
+        *images.load(config, seed=config.split_seed, fractions=config.fractions)
     )
-    return train, valid
 
 
 def sizes(config: Data, scaled: scaling.Config) -> dict:

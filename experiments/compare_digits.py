@@ -1,0 +1,49 @@
+r"""Train the losses of sparse images with several seeds, and judge them side by side.
+
+  python experiments/compare_digits.py --workdir=runs/digits \
+      --flagfile=experiments/flagfiles/digits_sparse.txt
+
+leaves compare.txt, compare.json and compare.html. Give the same command again to go on
+after an interruption.
+"""
+
+import dataclasses
+
+import _cli
+from absl import flags
+
+from jetvae_jax import flags as config_flags
+from jetvae_jax.losses import reconstruction
+from jetvae_jax.runs import compare_digits
+
+LOSSES = ("pixel_positions", "pixel_matched", "pixel_third_axis")
+
+
+def define() -> None:
+    """The flags of a run, and what is varied."""
+    _cli.define_flags()
+    flags.DEFINE_multi_enum(
+        "losses", LOSSES, reconstruction.names(), "losses to compare"
+    )
+    flags.DEFINE_integer("num_seeds", 3, "trainings with each loss", lower_bound=1)
+
+
+def main() -> None:
+    """Train and judge."""
+    _cli.save_flags()
+    base, runs = _cli.vae_run(), {}
+    for name in _cli.FLAGS.losses:
+        config = config_flags.read(name, reconstruction.get(name).Config)
+        scaling = dataclasses.replace(base.scaling, intensity=name != "pixel_positions")
+        runs[name] = dataclasses.replace(
+            base, loss=name, loss_config=config, scaling=scaling
+        )
+    seeds = range(base.seed, base.seed + _cli.FLAGS.num_seeds)
+    stopped = compare_digits.compare(
+        _cli.FLAGS.workdir, runs, _cli.flow_run(), seeds=seeds
+    )
+    _cli.stop_if_interrupted(stopped)
+
+
+if __name__ == "__main__":
+    _cli.run(main, define)

@@ -1,0 +1,260 @@
+"""Judge generated images against real ones: figures of merit, and all pictures."""
+
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+
+from jetvae_jax import sampling
+from jetvae_jax.data.images import files, mnist, sets
+from jetvae_jax.data.images import load as images
+from jetvae_jax.errors import InputError
+from jetvae_jax.losses import reparameterize
+from jetvae_jax.metrics import digit_classifier, digits
+from jetvae_jax.report import pixel_page
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import EvaluateConfig, versions
+from jetvae_jax.runs.domains.pixels import Data
+from jetvae_jax.runs.evaluation import _digits
+from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
+from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
+from jetvae_jax.runs.fit_flow import load_flow, posteriors
+from jetvae_jax.runs.train import METRICS as VAE_METRICS
+from jetvae_jax.runs.train import TrainedVAE
+from jetvae_jax.runs.workdir import Workdir
+from jetvae_jax.types import PixelSets
+
+CANDIDATES = ("reconstruction", "prior", "flow", "copula")
+SHOWN = 24
+LINES, STEPS = 4, 9
+
+
+class Contest(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        real: images that the others are compared with.
+        truth: other real images.
+        candidates: name to images to judge.
+        notes: of the readers.
+        sources: name to the path or the facts of it.
+        title: for the report.
+    """
+
+    real: PixelSets
+    truth: PixelSets | None
+    candidates: dict[str, PixelSets]
+    notes: list[str]
+    sources: dict[str, Any]
+    title: str
+
+
+def evaluate(
+    folder: Workdir, trained: TrainedVAE | None, config: EvaluateConfig, given: Data
+) -> pathlib.Path:
+    """Write ``evaluation.{json,txt}`` and ``report.html``.
+
+    Args:
+        folder: of a run, or where to write.
+        trained: the run's VAE, if there is one.
+        config: which images are judged against which.
+        given: how to read files where no run says it, and what trains the classifier.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        InputError: nothing to evaluate, or whatever is wrong with a file.
+    """
+    if trained is not None:
+        given = trained.run.data
+    judged = None if config.generated else trained  # the run that made the images
+    contest = _gather(folder, trained, config, given)
+    intensity = trained is None or trained.run.scaling.intensity
+    if not intensity:
+        contest = _positions_only(contest)
+    classifier, notes = _digits.classifier(folder, given, intensity=intensity)
+    logging.info("judging %s", ", ".join(contest.candidates))
+    result = digits.digit_table(
+        jax.random.key(config.seed),
+        contest.real,
+        contest.candidates,
+        classifier=classifier,
+        truth=contest.truth,
+        paired=("reconstruction",) if judged else (),
+    )
+    result["notes"] = [*contest.notes, *notes, *result["notes"]]
+    result |= {
+        "images": len(contest.real.labels),
+        "intensity": intensity,
+        "classifier": None if classifier is None else {
+            "accuracy_validation": classifier.accuracy, "epochs": classifier.epochs,
+        },
+        "sources": contest.sources,
+        "run": trained.run.to_json() if trained else None,
+        "best_epoch": trained.meta["best_epoch"] if trained else None,
+        "versions": versions(),
+    }  # fmt: skip
+    folder.write_json("evaluation.json", result)
+    table = digits.text(result)
+    folder.write_text("evaluation.txt", table)
+    for line in table.splitlines():
+        logging.info("%s", line)
+    logging.info("drawing the report")
+    grids, asked = _by_digit(contest, classifier)
+    return pixel_page.write(
+        folder / "report.html",
+        title=contest.title,
+        summary=result["notes"],
+        rows=digits.rows(result),
+        samples={"input": contest.real} | contest.candidates,
+        reconstructed=_reconstructed(judged, contest) if judged else {},
+        by_digit=grids,
+        asked=asked,
+        lines=_lines(judged, contest.real) if judged else None,
+        history={
+            "vae": folder.read_lines(VAE_METRICS),
+            "flow": folder.read_lines(FLOW_METRICS),
+        }
+        if judged
+        else {},
+        latents=_latents(folder.path, judged, contest.real) if judged else {},
+    )
+
+
+def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
+    if trained is None and not (config.real and config.generated):
+        raise InputError(
+            f"{folder.path}: holds no vae.npz: run experiments/train.py first, or "
+            "compare any two files by --evaluate.real and --evaluate.generated"
+        )
+    notes: list[str] = []
+    title = "Images"
+    if trained is not None:
+        run, source = trained.run, trained.meta["source"]
+        parts = dataset.load_same(run.domain, run.data, source)
+        real, truth, notes = parts.test, parts.train, [*parts.notes]
+        title = f"{run.model} on {pathlib.Path(run.data.path).name}, {run.loss}"
+        sources: dict[str, Any] = {"real": source}
+    if config.real:
+        real, truth = _whole(given, config.real), None
+        sources = {"real": config.real}
+    if config.truth:
+        truth = _whole(given, config.truth)
+        sources["truth"] = config.truth
+    judged = {pathlib.Path(path).stem: path for path in config.generated}
+    if len(judged) < len(config.generated):
+        raise InputError("--evaluate.generated: files of one name: rename one")
+    if not judged:
+        paths = {name: folder / f"generated_{name}.npz" for name in CANDIDATES}
+        judged = {name: str(p) for name, p in paths.items() if p.exists()}
+        if not judged:
+            raise InputError(
+                f"{folder.path}: holds no generated images: run "
+                "experiments/generate.py first, or name files by --evaluate.generated"
+            )
+    made = {
+        name: files.read(path, columns=given.columns, blank=True)
+        for name, path in judged.items()
+    }
+    if trained is not None and "reconstruction" in made and not config.generated:
+        made["reconstruction"] = made["reconstruction"]._replace(labels=real.labels)
+    return Contest(real, truth, made, notes, sources | judged, title)
+
+
+def _whole(given: Data, path: str) -> PixelSets:
+    """All sets of a file, or the test part of a data set that has one."""
+    request = dataclasses.replace(given, path=path)
+    part = "test" if mnist.has_test(path) else "train"
+    return images.finished(request, images.read(request, part))
+
+
+def _positions_only(contest: Contest) -> Contest:
+    plain = _digits.without_intensity
+    return contest._replace(
+        real=plain(contest.real),
+        truth=None if contest.truth is None else plain(contest.truth),
+        candidates={name: plain(s) for name, s in contest.candidates.items()},
+        notes=[*contest.notes, "positions only: every pixel counts as white"],
+    )
+
+
+def _by_digit(contest: Contest, classifier) -> tuple[dict[str, PixelSets], bool]:
+    """Sets with labels for a grid of each digit: as asked for, else as classified."""
+    made = {n: s for n, s in contest.candidates.items() if n != "reconstruction"}
+    asked = all(np.all(np.asarray(s.labels) >= 0) for s in made.values())
+    if not asked:
+        if classifier is None:
+            return {"input": contest.real}, False
+        made = {
+            name: s._replace(labels=digit_classifier.predict(classifier, s))
+            for name, s in made.items()
+        }
+    return {"input": contest.real} | made, asked
+
+
+def _reconstructed(
+    trained: TrainedVAE, contest: Contest
+) -> dict[str, dict[str, PixelSets]]:
+    """Images, their sets and reconstructions of the test and of the training part."""
+    shown = {}
+    whole = _whole_images(trained.run.data)
+    for part, given in (("test", contest.real), ("training", contest.truth)):
+        if given is None:
+            continue
+        few = jax.tree.map(lambda a: np.asarray(a)[:SHOWN], given)
+        batch = trained.scale(few)
+        z = sampling.posterior_latents(
+            trained.params, jax.random.key(0), batch, vae=trained.vae
+        )
+        x = sampling.decode(trained.params, z, batch.condition, vae=trained.vae)
+        again = trained.unscale(x, batch.axis, batch.condition)
+        rows = {"image": whole[part]} if whole else {}
+        shown[part] = rows | {"input": few, "reconstruction": jax.device_get(again)}
+    return shown
+
+
+def _whole_images(data: Data) -> dict[str, PixelSets]:
+    """The first images of each part with all their pixels; none of a file of sets."""
+    if images.holds_sets(data.path):
+        return {}
+    whole = dataclasses.replace(
+        data, form="sparse", num_pixels=sets.MAX_PIXELS, min_pixels=1, max_images=SHOWN
+    )
+    found = images.load(whole, seed=data.split_seed, fractions=data.fractions)
+    return {"test": found.test, "training": found.train}
+
+
+def _lines(trained: TrainedVAE, real: PixelSets) -> PixelSets:
+    """Decoded along lines between posterior means; the digit told is the nearer's."""
+    few = jax.tree.map(lambda a: np.asarray(a)[: 2 * LINES], real)
+    means = posteriors(trained, few).mean
+    lines = len(means) // 2
+    way = jnp.linspace(0, 1, STEPS)[:, None]
+    first, second = means[:lines, None], means[lines : 2 * lines, None]
+    z = ((1 - way) * first + way * second).reshape(lines * STEPS, -1)
+    condition = trained.scale(few).condition
+    if condition is not None:
+        steps = np.arange(STEPS) * 2 >= STEPS
+        nearer = np.arange(lines)[:, None] + lines * steps
+        condition = condition[nearer.reshape(-1)]
+    x = sampling.decode(trained.params, z, condition, vae=trained.vae)
+    made = trained.unscale(x, jnp.zeros((len(z), 3)), condition)
+    return jax.tree.map(
+        lambda a: np.asarray(a).reshape(lines, STEPS, *a.shape[1:]), made
+    )
+
+
+def _latents(path: pathlib.Path, trained: TrainedVAE, real: PixelSets) -> dict:
+    latents: dict[str, Any] = {
+        "posterior": reparameterize(jax.random.key(0), posteriors(trained, real))
+    }
+    if (path / FLOW).exists():
+        flow = load_flow(path, trained)
+        condition = trained.scale(real).condition
+        latents["flow"] = flow.sample(jax.random.key(1), len(real.labels), condition)
+    return {name: np.asarray(z) for name, z in latents.items()}

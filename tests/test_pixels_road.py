@@ -1,0 +1,339 @@
+"""Sparse images on the road from data to report, and what it refuses."""
+
+import dataclasses
+import gzip
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jetvae_jax import copulas, models, runs, training
+from jetvae_jax.data.images import files, mnist, sets
+from jetvae_jax.errors import InputError
+from jetvae_jax.flows import realnvp
+from jetvae_jax.losses import pixels as objectives
+from jetvae_jax.losses import reconstruction
+from jetvae_jax.metrics import digit_classifier
+from jetvae_jax.runs import compare_digits, dataset
+from jetvae_jax.runs.domains import pixels
+from jetvae_jax.types import Batch
+
+DATA = {"num_pixels": 12, "max_images": 150, "order": "raster"}
+SMALL = training.Config(num_epochs=2, batch_size=50)
+
+
+def vae_run(loss="pixel_third_axis", model="conv_vae", *, scaling=None, **data):
+    package = models.get(model)
+    sizes = {"conv_vae": {"filters": (4,), "kernel": 3, "hidden": (16,),
+                          "latent_dim": 3, "output": "linear"},
+             "deepsets_vae": {"width": 8, "context": 4, "encoder_layers": 1,
+                              "decoder_layers": 1, "hidden": (8,), "latent_dim": 3},
+             }[model]  # fmt: skip
+    return runs.VAERun(
+        domain="pixels",
+        data=pixels.Data(**DATA | data),
+        scaling=scaling or pixels.Scaling("standard"),
+        model=model,
+        model_config=package.Config(**sizes),
+        loss=loss,
+        loss_config=reconstruction.get(loss).Config(),
+        objective=pixels.Objective(),
+        training=SMALL,
+    )
+
+
+FLOW = runs.FlowRun(
+    "realnvp", realnvp.Config(num_couplings=2, hidden=(8,)), "samples", SMALL
+)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A conditional run, with everything that the pipeline leaves."""
+    folder = tmp_path_factory.mktemp("digits")
+    run = vae_run(scaling=pixels.Scaling("standard", tell_digit=True))
+    runs.train(folder, run)
+    runs.fit_flow(folder, FLOW)
+    copula = runs.CopulaRun(copulas.Config(), FLOW.flow, FLOW.flow_config, SMALL)
+    runs.fit_copula(folder, copula)
+    for latents in ("reconstruction", "prior", "flow", "copula"):
+        runs.generate(folder, runs.GenerateConfig(latents=latents))
+    runs.evaluate(folder, runs.EvaluateConfig())
+    return folder
+
+
+def test_generated_digits_are_those_asked_for(workdir):
+    for latents in ("prior", "flow", "copula"):
+        made = files.read(workdir / f"generated_{latents}.npz", blank=True)
+        assert made.points.shape[0] == 150 and made.points.shape[1] <= 12
+        assert set(np.unique(made.labels)) <= set(range(10))
+        assert len(np.unique(made.labels)) > 5  # as often as in the data
+    test = dataset.load("pixels", pixels.Data(**DATA)).test
+    again = files.read(workdir / "generated_reconstruction.npz", blank=True)
+    np.testing.assert_array_equal(again.labels, test.labels)
+
+
+def test_same_seed_same_bytes_and_more_only_append(workdir, tmp_path):
+    few, many = tmp_path / "few.npz", tmp_path / "many.npz"
+    for path, number in ((few, 20), (many, 60)):
+        runs.generate(
+            workdir,
+            runs.GenerateConfig(latents="flow", num_jets=number, output=str(path)),
+        )
+    a, b = (files.read(path, num_pixels=12, blank=True) for path in (few, many))
+    np.testing.assert_array_equal(a.points, b.points[:20])
+    again = tmp_path / "again.npz"
+    runs.generate(
+        workdir, runs.GenerateConfig(latents="flow", num_jets=20, output=str(again))
+    )
+    assert again.read_bytes() == few.read_bytes()
+
+
+def test_evaluation_and_report(workdir, monkeypatch):
+    result = json.loads((workdir / "evaluation.json").read_text())
+    assert set(result["candidates"]) == {"reconstruction", "prior", "flow", "copula"}
+    for figures in result["candidates"].values():
+        assert 0 <= figures["accuracy"] <= 1 and figures["frechet"] > 0
+    assert result["floor"]["frechet"] > 0 and result["floor"]["distance"] > 0
+    names = {path.stem for path in (workdir / "figures").glob("*.png")}
+    assert names == {
+        "reconstructions_test", "reconstructions_training", "images_input",
+        "images_prior", "images_flow", "images_copula", "digits_input", "digits_prior",
+        "digits_flow", "digits_copula", "intensities", "interpolation", "latents",
+        "curves_vae", "curves_flow",
+    }  # fmt: skip
+    report = (workdir / "report.html").read_text()
+    assert "the digit that was asked for" in report and "Fréchet" in report
+    # The classifier is kept: the same figures come without training it again.
+    monkeypatch.setattr(digit_classifier, "train_classifier", None)
+    monkeypatch.setattr("jetvae_jax.report.pixel_page.write", lambda path, **_: path)
+    runs.evaluate(workdir, runs.EvaluateConfig())
+    assert json.loads((workdir / "evaluation.json").read_text()) == result
+
+
+def test_any_two_files(workdir, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "jetvae_jax.runs.evaluation._digits.classifier", lambda *_, **__: (None, ["no"])
+    )
+    generated = str(workdir / "generated_flow.npz")
+    config = runs.EvaluateConfig(real="embedded", generated=(generated,))
+    given = pixels.Data(num_pixels=12, max_images=50)
+    runs.evaluate(tmp_path, config, given, domain="pixels")
+    result = json.loads((tmp_path / "evaluation.json").read_text())
+    assert set(result["candidates"]) == {"generated_flow"} and result["images"] == 50
+    assert result["notes"] == ["no"]
+
+
+def test_positions_only_are_judged_without_intensity(tmp_path, monkeypatch):
+    monkeypatch.setattr("jetvae_jax.report.pixel_page.write", lambda path, **_: path)
+    seen = []
+
+    def classifier(folder, data, *, intensity):
+        seen.append(intensity)
+        return None, []
+
+    monkeypatch.setattr("jetvae_jax.runs.evaluation._digits.classifier", classifier)
+    scaling = pixels.Scaling("unit", intensity=False)
+    run = vae_run("pixel_positions", "deepsets_vae", scaling=scaling)
+    assert run.model_config.num_features == 2
+    runs.train(tmp_path, run)
+    runs.generate(tmp_path, runs.GenerateConfig(latents="reconstruction"))
+    runs.evaluate(tmp_path, runs.EvaluateConfig())
+    result = json.loads((tmp_path / "evaluation.json").read_text())
+    assert seen == [False] and result["intensity"] is False
+    assert result["candidates"]["reconstruction"]["intensity"] == 0
+    made = files.read(tmp_path / "generated_reconstruction.npz")
+    assert np.all(made.points[..., 2][made.mask] == 1) and np.all(made.labels == -1)
+
+
+def rows_of(part):
+    return {points.tobytes() for points in part.points}
+
+
+def test_no_test_image_of_some_digits_is_a_training_image_of_all():
+    config = pixels.Data(num_pixels=40)
+    whole = pixels.load(config)
+    eights = pixels.load(dataclasses.replace(config, digits=(8,)))
+    assert set(np.unique(eights.test.labels)) == {8}
+    assert rows_of(eights.test) <= rows_of(whole.test)
+    assert not rows_of(eights.test) & (rows_of(whole.train) | rows_of(whole.valid))
+    sizes = [len(part.labels) for part in eights[:3]]
+    assert sum(sizes) == 200 and [len(p.labels) for p in whole[:3]] == [1400, 200, 400]
+
+
+def test_the_test_part_of_mnist_is_the_test_part(tmp_path):
+    given = mnist.load("embedded")
+    np.savez(
+        tmp_path / "mnist.npz",
+        x_train=given.pixels[:100], y_train=given.labels[:100],
+        x_test=given.pixels[100:130], y_test=given.labels[100:130],
+    )  # fmt: skip
+    config = pixels.Data(str(tmp_path / "mnist.npz"), num_pixels=30)
+    found = pixels.load(config)
+    expected = sets.of_images(
+        sets.Config(30), mnist.Images(*(a[100:130] for a in given))
+    )
+    np.testing.assert_array_equal(found.test.points, expected.points)
+    assert [len(part.labels) for part in found[:2]] == [88, 12]  # 0.7 to 0.1
+    assert "own test part" in found.notes[0]
+
+
+def test_raster_is_the_order_of_reading():
+    few = sets.of_images(
+        sets.Config(200), mnist.Images(*(a[:20] for a in mnist.load("embedded")))
+    )
+    found = sets.raster(few)
+    for points, mask, label, given in zip(*found, few.points, strict=True):
+        place = points[mask][:, 1] * 28 + points[mask][:, 0]
+        assert np.all(np.diff(place) > 0) and label in range(10)
+        assert not mask[mask.sum() :].any() and not points[~mask].any()
+        assert sorted(map(tuple, points)) == sorted(map(tuple, given))
+
+
+@pytest.mark.parametrize("form", ["published", "classic"])
+@pytest.mark.parametrize("mask_ghosts", [True, False])
+def test_objective_by_hand(form, mask_ghosts):
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 3, 5, 3)).astype(np.float32)
+    mask = np.arange(5) < np.array([[5], [3], [1]])
+    batch = Batch(x, mask, np.zeros((3, 3), np.float32))
+    config = objectives.Config(form, alpha=2.0, beta=0.25, mask_ghosts=mask_ghosts)
+    loss = reconstruction.get("pixel_positions").build(
+        reconstruction.get("pixel_positions").Config()
+    )
+    objective = objectives.objective(config, loss)
+    distance, terms = objective.distance(batch, y)
+    expected = []
+    for i in range(3):
+        mine = x[i, mask[i], :2] if mask_ghosts else x[i, :, :2]
+        d = ((mine[:, None] - y[i, None, :, :2]) ** 2).sum(-1)
+        expected.append(d.min(0).sum() + d.min(1).sum())
+    np.testing.assert_allclose(terms["reconstruction"], expected, rtol=1e-5)
+    kl = np.array([1.0, 2, 3])
+    total = objective.total(distance, {"kl": kl})
+    share = 0.75 if form == "published" else 1.0
+    np.testing.assert_allclose(
+        total, share * 2 * np.array(expected) + 0.25 * kl, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("model", ["conv_vae", "deepsets_vae"])
+def test_models_hear_the_digit(model):
+    run = vae_run(model=model, scaling=pixels.Scaling("standard", tell_digit=True))
+    assert run.model_config.num_conditions == 10
+    vae = models.get(model).build(run.model_config)
+    params = vae.init(jax.random.key(0))
+    told = np.eye(10, dtype=np.float32)[[3, 5]]
+    z, x = np.ones((2, 3), np.float32), np.ones((2, 12, 3), np.float32)
+    made = vae.decode(params, z, told)
+    assert np.abs(made[0] - made[1]).max() > 1e-6
+    posterior = vae.encode(params, x, np.ones((2, 12), bool), told)
+    assert np.abs(posterior.mean[0] - posterior.mean[1]).max() > 1e-6
+    with pytest.raises(ValueError, match="condition"):
+        vae.decode(params, z)
+
+
+def spoilt(folder, what):
+    given = mnist.load("embedded")
+    images, labels = given.pixels[:40].copy(), given.labels[:40].astype(np.uint8)
+    if what == "blank":
+        images[7] = 0
+    if what == "few":
+        images[9] = 0
+        images[9, 3, 3:8] = 200
+    for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+        if what == "no labels" and array is labels:
+            continue
+        magic = [0, 0, 8, array.ndim]
+        if what == "magic" and array is images:
+            magic[2] = 13
+        data = bytes(magic) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+        data = gzip.compress(data)
+        if what == "truncated" and array is images:
+            data = data[: len(data) // 2]
+        (folder / f"train-{name}-ubyte.gz").write_bytes(data)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("what", "settings", "message"),
+    [
+        ("blank", {}, r"1 of 40 images .*image 7 with 0\): remove blank"),
+        ("few", {"min_pixels": 12}, r"min_pixels: 1 of .*fewer than 12 lit pixels"),
+        ("magic", {}, r"train-images.*magic number is 0x00000d03"),
+        ("truncated", {}, r"train-images.*truncated"),
+        ("no labels", {}, r"labels missing"),
+        ("nothing wrong", {"digits": (8, 11)}, r"digits: 11"),
+    ],
+)
+def test_bad_files_are_one_line(tmp_path, what, settings, message):
+    with pytest.raises(InputError, match=message) as error:
+        pixels.load(pixels.Data(spoilt(tmp_path, what), num_pixels=12, **settings))
+    assert "\n" not in str(error.value)
+
+
+def test_short_images_are_padded_and_counted(tmp_path):
+    found = pixels.load(pixels.Data(spoilt(tmp_path, "few"), num_pixels=12))
+    assert sum((~part.mask).sum() for part in found[:3]) == 7
+    assert found.notes == ("1 of 40 sets have fewer than 12 points and are padded",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda: pixels.Data(form="hexagons"), "form = 'hexagons'"),
+        (lambda: pixels.Data(order="random"), "order = 'random'"),
+        (lambda: pixels.Data(num_pixels=785), "num_pixels: 785"),
+        (lambda: pixels.Data(max_images=-1), "max_images = -1"),
+        (lambda: pixels.Data(fractions=(0.5, 0.5)), "fractions"),
+        (lambda: pixels.Objective(beta=-1), "beta = -1"),
+        (lambda: pixels.Objective("published", beta=2), "1 - beta"),
+        (lambda: pixels.Objective("other"), "form = 'other'"),
+        (lambda: pixels.load(pixels.Data("nowhere.npz")), "nowhere.npz: no such file"),
+        (lambda: pixels.load(pixels.Data(max_images=2, split_seed=-1)), "seed"),
+    ],
+)
+def test_wrong_settings_name_the_field(change, message):
+    with pytest.raises(InputError, match=message):
+        change()
+
+
+def test_settings_that_do_not_go_together(tmp_path):
+    plain = pixels.Scaling("standard", intensity=False)
+    with pytest.raises(InputError, match=r"pixel_matched.*intensit"):
+        runs.train(tmp_path, vae_run("pixel_matched", scaling=plain))
+    run = vae_run()
+    sigmoid = dataclasses.replace(run.model_config, output="sigmoid")
+    with pytest.raises(InputError, match=r"pixel_scaling\.method=unit"):
+        dataclasses.replace(run, model_config=sigmoid)
+    unlabelled = pixels.load(run.data).train
+    unlabelled = unlabelled._replace(labels=np.full(len(unlabelled.labels), -1))
+    told = pixels.Scaling("standard", tell_digit=True)
+    with pytest.raises(InputError, match=r"tell_digit: 150 of 150"):
+        pixels.fit(told, unlabelled)
+
+
+def test_the_table_of_losses():
+    def figures(value):
+        made = {"distance": value, "frechet": 10 * value, "accuracy": 0.5}
+        kinds = dict.fromkeys(compare_digits.MADE, made)
+        return {"positions": kinds | {"floor": {"accuracy": 0.9}}}
+
+    table = compare_digits.text({"pixel_positions": [figures(1.0), figures(2.0)]})
+    line = next(t for t in table.splitlines() if "pixel_positions" in t)
+    assert "1.500 ± 0.707" in line and "15.0 ± 7.1" in line and "| 50.0 |" in line
+    assert "| 90.0 |" in table
+
+
+@pytest.mark.slow
+def test_losses_are_compared_and_the_work_is_not_done_twice(tmp_path, monkeypatch):
+    compared = {"third": vae_run(), "matched": vae_run("pixel_matched")}
+    assert compare_digits.compare(tmp_path, compared, FLOW, seeds=(0, 1)) == 0
+    result = json.loads((tmp_path / "compare.json").read_text())
+    assert [len(f) for f in result["figures"].values()] == [2, 2]
+    assert (tmp_path / "compare.html").stat().st_size > 10_000
+    monkeypatch.setattr(compare_digits.digits, "digit_table", None)
+    before = (tmp_path / "compare.txt").read_text()
+    assert compare_digits.compare(tmp_path, compared, FLOW, seeds=(0, 1)) == 0
+    assert (tmp_path / "compare.txt").read_text() == before
