@@ -30,7 +30,14 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["jetvae_jax", "jetvae_jax.*"]),
-    package_data={"jetvae_jax": ["py.typed", "data/embedded/*", "data/events/sample/*", "making/*.json"]},
+    package_data={
+        "jetvae_jax": [
+            "py.typed",
+            "data/embedded/*",
+            "data/events/sample/*",
+            "making/*.json",
+        ]
+    },
     install_requires=[
         "jax>=0.10",
         "jaxlib>=0.10",

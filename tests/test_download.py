@@ -317,7 +317,9 @@ def test_archives_are_unpacked_without_their_paths(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "body", [b"no archive", archive({"a.h5": b"x" * 100_000})[:60], archive({})]
+    "body",
+    [b"no archive", archive({"a.h5": b"x" * 100_000})[:60], archive({})],
+    ids=["text", "cut", "empty"],  # the bytes hold the time
 )
 def test_a_bad_archive_leaves_no_folder(tmp_path, body):
     path = tmp_path / "a.tar.gz"

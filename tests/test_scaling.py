@@ -278,6 +278,27 @@ def test_gradient_of_momenta(config, jets):
     np.testing.assert_allclose(jacobian, expected, rtol=1e-3, atol=1e-2)
 
 
+def test_a_particle_far_from_its_jet_does_not_exist():
+    # One hard particle along x; soft ones 0.5 and 2 away in phi, one 2 away in eta.
+    angles = [(0.0, 0.0), (0.0, 0.5), (0.0, 2.0), (2.0, 0.0)]
+    pts = [900.0, 3.0, 3.0, 3.0]
+    p = np.array(
+        [
+            (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta))
+            for pt, (eta, phi) in zip(pts, angles, strict=True)
+        ],
+        np.float32,
+    )
+    x, axis = p[None], np.zeros((1, 3), np.float32)
+    scaler = scaling.Scaler(*np.zeros((3, 1, 3), np.float32), np.zeros((0, 3)))
+    scaler = scaler._replace(factor=np.ones((1, 3), np.float32))
+    for limit, kept in ((0.0, [1, 1, 1, 1]), (1.0, [1, 1, 0, 0]), (0.4, [1, 0, 0, 0])):
+        config = scaling.Config(method="none", max_angle=limit)
+        jets = scaling.unscale(config, scaler, x, axis)
+        np.testing.assert_array_equal(jets.mask[0], np.array(kept, bool))
+        assert not np.asarray(jets.particles)[~np.asarray(jets.mask)].any()
+
+
 def test_mask_rule_is_per_particle_and_strict():
     config = scaling.Config(method="none", min_pt=0.25)
     scaler = scaling.Scaler(
@@ -503,6 +524,7 @@ def test_settings_that_do_not_go_together(values):
         ("method", "max"),
         ("ghosts", "far"),
         ("min_pt", -1.0),
+        ("max_angle", -0.1),
         ("min_pt", float("nan")),
     ],
 )

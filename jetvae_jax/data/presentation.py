@@ -33,6 +33,8 @@ class Config:
             zero pt and twice the largest training |angle| (momenta: twice the
             largest |component|), where no particle is.
         min_pt: a decoded particle exists if its pt is above this many GeV.
+        max_angle: a decoded particle exists if it lies within this distance of its
+            jet's axis in (eta, phi), as all that a jet algorithm takes up do; 0 is any.
         rotate: principal turns jets about their own axis until their principal axis
             lies along the first transverse feature; needs relative or frame
             coordinates. Generated jets are turned by a random angle.
@@ -44,6 +46,7 @@ class Config:
     ] = "minmax"
     ghosts: Literal["zero", "away"] = "zero"
     min_pt: float = 0.25
+    max_angle: float = 0.0
     rotate: Literal["none", "principal"] = "none"
 
     def __post_init__(self):
@@ -53,6 +56,8 @@ class Config:
                 raise InputError(f"{name}: {value!r} is not one of {', '.join(known)}")
         if not 0 <= self.min_pt < float("inf"):
             raise InputError(f"min_pt: {self.min_pt} is not a number of GeV, 0 or more")
+        if not self.max_angle >= 0:
+            raise InputError(f"max_angle: {self.max_angle} is negative; 0 is any angle")
         if self.method == "log" and self.momentum_features:
             raise InputError(
                 f"method: 'log' needs pt as a feature, {self.coordinates} coordinates "

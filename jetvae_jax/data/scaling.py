@@ -19,6 +19,7 @@ from jetvae_jax.data import features, frame
 from jetvae_jax.data.measuring import Source, measure
 from jetvae_jax.data.preprocessing import quantiles
 from jetvae_jax.data.presentation import FEATURES, Config
+from jetvae_jax.numerics import safe_norm
 from jetvae_jax.types import Array, Batch, Jets, Key
 
 __all__ = [
@@ -194,7 +195,8 @@ def unscale(config: Config, scaler: Scaler, x: Array, axis: Array) -> Jets:
 
     A particle exists if its pt is above ``config.min_pt`` and, for ghosts "away",
     it is nearer to the training particles than to the ghost. One decision per
-    particle for all three components; a negative pt and NaN never exist.
+    particle for all three components; a negative pt and NaN never exist, nor does
+    what lies farther than ``config.max_angle`` from the axis of the decoded jet.
 
     Args:
         config: as given to :func:`fit`.
@@ -216,6 +218,10 @@ def unscale(config: Config, scaler: Scaler, x: Array, axis: Array) -> Jets:
     mask = (pt > config.min_pt) & jnp.all(jnp.isfinite(p), axis=-1)
     if config.ghosts == "away":
         mask &= jnp.any(p != 0, axis=-1)
+    if config.max_angle:
+        q = jnp.where(mask[..., None], p, 0.0)
+        distance = kinematics.to_relative(q, kinematics.jet_pt_eta_phi(q, mask))
+        mask &= safe_norm(distance[..., 1:]) < config.max_angle
     return Jets(jnp.where(mask[..., None], p, 0.0), mask)
 
 

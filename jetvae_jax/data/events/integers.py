@@ -62,7 +62,8 @@ def forward(cells: Cells, counts: Array, key: Key | None) -> Array:
         counts: to map.
         key: of the noise; None for the middle of each cell.
     """
-    counts = jnp.asarray(counts)
+    # Beyond the last count of a short table lies the padding of its edges.
+    counts = jnp.minimum(jnp.asarray(counts), jnp.asarray(cells.values)[:, -1])
     u = jnp.full(counts.shape, 0.5)
     if key is not None:
         u = jax.random.uniform(key, counts.shape)
