@@ -67,7 +67,7 @@ def jets(values: Mapping[str, Values], *, trained_on: Collection[str] = ()) -> "
         values: sample to observable to ``[J]``, ``"input"`` among the samples.
         trained_on: observables that were part of the training loss.
     """
-    return _grid(values, binnings(values["input"]), "jets", trained_on)
+    return grid(values, binnings(values["input"]), "jets", trained_on=trained_on)
 
 
 def particles(
@@ -80,7 +80,7 @@ def particles(
         trained_on: observables that were part of the training loss.
     """
     values = {name: particle_observables(few) for name, few in samples.items()}
-    return _grid(values, binning.PARTICLES, "particles", trained_on)
+    return grid(values, binning.PARTICLES, "particles", trained_on=trained_on)
 
 
 def binnings(values: Values) -> list[binning.Binning]:
@@ -101,7 +101,7 @@ def histogram(values: np.ndarray, edges: np.ndarray) -> Histogram:
 
 def grouped(bins: binning.Binning, num_values: int) -> np.ndarray:
     """Edges with about 100 values in a bin, or 20 bins; whole numbers stay apart."""
-    if bins.name == "multiplicity":
+    if bins.name == "multiplicity" or bins.bins < 20:
         return bins.edges
     enough = (g for g in (1, 2, 4) if num_values * g >= 100 * bins.bins)
     return bins.edges[:: next(enough, 5)]
@@ -116,12 +116,23 @@ def _ranged(name: str, values: np.ndarray) -> binning.Binning:
     return binning.Binning(name, 100, float(low - margin), float(high + margin))
 
 
-def _grid(
+def grid(
     values: Mapping[str, Values],
     binnings: Sequence[binning.Binning],
     things: str,
-    trained_on: Collection[str],
+    *,
+    trained_on: Collection[str] = (),
+    labels: Mapping[str, str] = LABELS,
 ) -> "Figure":
+    """A panel for each binning with its ratio to the input below.
+
+    Args:
+        values: sample to observable to ``[J]``, ``"input"`` among the samples.
+        binnings: what is drawn.
+        things: what is counted, such as jets.
+        trained_on: observables that were part of the training loss.
+        labels: observable to the text at its axis.
+    """
     rows = -(-len(binnings) // _COLUMNS)
     figure = style.new_figure(11.5, 4.0 * rows + 0.3)
     axes = figure.subplots(2 * rows, _COLUMNS, height_ratios=[3, 1.2] * rows)
@@ -132,6 +143,7 @@ def _grid(
         upper, lower = axes[2 * row, column], axes[2 * row + 1, column]
         few = {name: v[bins.name] for name, v in values.items() if bins.name in v}
         handles |= _panel(upper, lower, few, bins)
+        lower.set_xlabel(labels.get(bins.name, style.plain(bins.name)))
         if bins.name in trained_on:
             style.badge(upper)
         if column == 0:
@@ -175,7 +187,6 @@ def _panel(upper: "Axes", lower: "Axes", values: Values, bins: binning.Binning) 
         ratios.append(ratio[reference.counts >= 25])
     _limits(upper, lower, drawn, logarithmic=bins.name in _LOGARITHMIC)
     lower.set_ylim(*_ratio_limits(ratios))
-    lower.set_xlabel(LABELS.get(bins.name, style.plain(bins.name)))
     return handles
 
 

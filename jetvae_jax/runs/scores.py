@@ -1,7 +1,7 @@
 """Scores that a trained run gives to events: higher is less like its training events.
 
-Each is a pure function of trained parts and a batch, ``-> [J]``; none has ever seen
-signal (the classification that Stevenson, Kruger 2022, leaves as next step):
+Each is a pure function of trained parts and a batch ``[..., N, F]``, ``-> [...]``; none
+has ever seen signal (the classification that Stevenson, Kruger 2022, plans):
 
 ==================  ===============================================================
 reconstruction      mean squared error of the decoded posterior mean, scaled features
@@ -19,7 +19,7 @@ combined            mean of the others' normal scores among background
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,9 +28,13 @@ import numpy as np
 from jetvae_jax import copulas, priors, sampling
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses.variational import conditions
-from jetvae_jax.runs import fit_copula, fit_flow
+from jetvae_jax.metrics.principal import Components, components, project
 from jetvae_jax.runs.composition import COPULA, NONE, Composed
 from jetvae_jax.runs.config import CopulaRun
+from jetvae_jax.runs.fit_copula import CHECKPOINT as COPULA_FILE
+from jetvae_jax.runs.fit_copula import load_copula
+from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW_FILE
+from jetvae_jax.runs.fit_flow import load_flow
 from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.training import checkpoint
 from jetvae_jax.types import Array, Batch, Params
@@ -39,30 +43,13 @@ NAMES = (
     "reconstruction", "reconstruction_rest", "latent", "pca", "pca_rest",
     "discriminator", "flow", "copula", "copula_tail", "combined",
 )  # fmt: skip
-SHARE = 0.9
-"""Of the variance of background that the leading components hold."""
+__all__ = ["NAMES", "chosen", "combine", "components", "evaluate", "offered", "project"]
 Score = Callable[[Batch], Array]
 LogProb = Callable[..., Array]
 
 
-class Components(NamedTuple):
-    """Principal components of the posterior means of background.
-
-    Attributes:
-        mean: ``[L]``.
-        axes: ``[L, L]``, a component a column, the widest first.
-        std: ``[L]`` of background along them.
-        leading: components that hold nine tenths of the variance.
-    """
-
-    mean: np.ndarray
-    axes: np.ndarray
-    std: np.ndarray
-    leading: int
-
-
 def means(composed: Composed, params: Params, batch: Batch) -> Array:
-    """Posterior means ``[J, L]``."""
+    """Posterior means ``[..., L]``."""
     given = params, batch.x, batch.mask, *conditions(batch)
     return composed.vae.encode(*given).mean
 
@@ -75,7 +62,7 @@ def reconstruction(
     Args:
         composed: the parts.
         params: of all of them.
-        batch: of J sets.
+        batch: of sets of points.
         weights: ``[F]`` of the features; 0 leaves one out.
     """
     z = means(composed, params, batch)
@@ -103,7 +90,7 @@ def discriminator(composed: Composed, params: Params, batch: Batch) -> Array:
 def surprise(
     log_prob: LogProb, composed: Composed, params: Params, batch: Batch
 ) -> Array:
-    """``-log p(mu)`` of a density ``(z [J, L], condition...) -> [J]``."""
+    """``-log p(mu)`` of a density ``(z [..., L], condition...) -> [...]``."""
     return -log_prob(means(composed, params, batch), *conditions(batch))
 
 
@@ -119,32 +106,12 @@ def tail(
         to_scores: latents to normal scores y, ``u = Phi(y)``.
         composed: the parts.
         params: of all of them.
-        batch: of J sets.
+        batch: of sets of points.
     """
     y = to_scores(means(composed, params, batch))
     # log Phi(-|y|) keeps its digits where u rounds to 0 or 1.
     log_tail = jax.scipy.stats.norm.logcdf(-jnp.abs(y))
     return -2 * jnp.sum(jnp.log(2.0) + log_tail, axis=-1)
-
-
-def components(z: Array) -> Components:
-    """Principal components of posterior means ``[J, L]`` of background."""
-    z = np.asarray(z, float)
-    centre = z.mean(0)
-    covariance = np.atleast_2d(np.cov(z, rowvar=False))
-    values, axes = np.linalg.eigh(covariance)
-    values, axes = np.maximum(values[::-1], 0.0), axes[:, ::-1]
-    share = np.cumsum(values) / max(values.sum(), 1e-30)
-    leading = int(np.searchsorted(share, SHARE) + 1)
-    # A latent that the encoder does not use has no width to measure distances by.
-    smallest = 1e-3 * np.sqrt(values[0]) + 1e-12
-    std = np.maximum(np.sqrt(values), smallest)
-    return Components(centre, axes, std, min(leading, len(values)))
-
-
-def project(fitted: Components, z: Array) -> Array:
-    """Components of ``z [J, L]``."""
-    return (z - fitted.mean.astype(np.float32)) @ fitted.axes.astype(np.float32)
 
 
 def offered(
@@ -167,19 +134,19 @@ def offered(
     of = (trained.composed, trained.params)
     found: dict[str, Score] = {"reconstruction": lambda b: reconstruction(*of, b)}
     if excluded:
-        weights = _without(trained.meta["features"], excluded)
+        weights = _without(trained.meta, excluded)
         found["reconstruction_rest"] = lambda b: reconstruction(*of, b, weights=weights)
 
     def beyond(batch: Batch) -> Array:
-        return jnp.sum(jnp.square(project(fitted, means(*of, batch))[:, k:]), axis=-1)
+        outside = project(fitted, means(*of, batch))[..., fitted.leading :]
+        return jnp.sum(jnp.square(outside), axis=-1)
 
     def distance(batch: Batch) -> Array:
         scaled = project(fitted, means(*of, batch)) / fitted.std.astype(np.float32)
         return jnp.sqrt(jnp.sum(jnp.square(scaled), axis=-1))
 
-    k = fitted.leading
     found |= {"latent": lambda b: latent(*of, b), "pca": distance}
-    if k < len(fitted.std):
+    if fitted.leading < len(fitted.std):
         found["pca_rest"] = beyond
     if trained.composed.discriminator is not None:
         found["discriminator"] = lambda b: discriminator(*of, b)
@@ -226,17 +193,14 @@ def evaluate(trained: TrainedVAE, scores: dict[str, Score], sample: Any) -> dict
     @jax.jit
     def run(sample):
         batch = trained.scale(sample)
-        # In slices, each as a batch of one.
         return jax.lax.map(
-            lambda one: {
-                k: score(jax.tree.map(lambda a: a[None], one))[0]
-                for k, score in scores.items()
-            },
+            lambda event: {name: score(event) for name, score in scores.items()},
             batch,
             batch_size=sampling.SLICE,
         )
 
-    values = {name: np.asarray(v, float) for name, v in run(sample).items()}
+    found = run(sample)  # its names are sorted
+    values = {name: np.asarray(found[name], float) for name in scores}
     for name, v in values.items():
         if np.isnan(v).any():
             raise InputError(
@@ -265,14 +229,14 @@ def combine(reference: dict, values: dict) -> np.ndarray:
     return np.mean(parts, axis=0)
 
 
-def _without(features: Sequence[str], excluded: Sequence[str]) -> np.ndarray:
-    columns = [name.removeprefix("cos ").removeprefix("sin ") for name in features]
+def _without(meta: dict, excluded: Sequence[str]) -> np.ndarray:
     for name in excluded:
-        if name not in columns:
+        if name not in meta["columns"]:
             raise InputError(
                 f"--classify.exclude: {name!r} is no column of the run; it has "
-                f"{', '.join(dict.fromkeys(columns))}"
+                f"{', '.join(meta['columns'])}"
             )
+    columns = [f.removeprefix("cos ").removeprefix("sin ") for f in meta["features"]]
     return np.array([name not in excluded for name in columns], np.float32)
 
 
@@ -284,19 +248,19 @@ def _densities(trained: TrainedVAE, workdir) -> dict[str, LogProb]:
         kind = "copula" if name == COPULA else "flow"
         own = trained.params["prior"]
         found[kind] = lambda z, *told: prior.log_prob(own, z, *told)
-    if os.path.exists(os.path.join(workdir, fit_flow.CHECKPOINT)):
-        found["flow"] = fit_flow.load_flow(workdir, trained).log_prob
-    if os.path.exists(os.path.join(workdir, fit_copula.CHECKPOINT)):
-        density = fit_copula.load_copula(workdir, trained).log_prob
+    if os.path.exists(os.path.join(workdir, FLOW_FILE)):
+        found["flow"] = load_flow(workdir, trained).log_prob
+    if os.path.exists(os.path.join(workdir, COPULA_FILE)):
+        density = load_copula(workdir, trained).log_prob
         found["copula"] = lambda z, *told: density(z)
     return found
 
 
 def _to_scores(trained: TrainedVAE, workdir) -> Callable[[Array], Array] | None:
     """Latents to the normal scores of their uniforms, if the run has uniforms."""
-    path = os.path.join(workdir, fit_copula.CHECKPOINT)
+    path = os.path.join(workdir, COPULA_FILE)
     if os.path.exists(path):
-        copula = fit_copula.load_copula(workdir, trained)
+        copula = load_copula(workdir, trained)
         run = CopulaRun.from_json(checkpoint.read_meta(path)["run"])
         marginals = copulas.columns(run.config, copula.prior.dim)
         own = copula.params["marginals"]

@@ -84,7 +84,7 @@ def train(
         run.parts, composed, road.objective(run, scaler, parts.train), run.training,
         num_jets=dataset.count(parts.train), exists=road.exists(run, scaler),
     )  # fmt: skip
-    if symmetries := getattr(road, "augment", lambda run: None)(run):
+    if symmetries := road.augment(run):
         train = parts.train  # changed anew, then scaled, at every step
         step = augmented(step, lambda key, part: scale(symmetries(key, part)))
     settings = run.to_json() | {"fingerprint": parts.source["fingerprint"]}
@@ -130,7 +130,7 @@ def _judge(
 ) -> Callable[[Params], dict[str, float]] | None:
     """How generated samples are judged each epoch, if the run monitors that."""
     road, monitor = run.road, run.training.monitor
-    if monitor not in getattr(road, "JUDGES", ()):
+    if monitor not in road.JUDGES:
         return None
     real = dataset.head(valid, JUDGED)
     number = dataset.count(real)

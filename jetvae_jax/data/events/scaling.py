@@ -167,9 +167,21 @@ def scale(scaling: Config, scaler: Scaler, values: Array) -> Batch:
 def unscale(
     scaling: Config, scaler: Scaler, x: Array, condition: Array | None = None
 ) -> Array:
-    """Network output ``[..., 1, F]`` to events ``[..., C]`` that are valid."""
+    """Network output ``[..., 1, F]`` to events ``[..., C]`` that are valid.
+
+    Args:
+        scaling: as of the training.
+        scaler: from :func:`fit`.
+        x: what a decoder gave.
+        condition: ``[..., G]``, what it was told.
+
+    Raises:
+        ValueError: columns were told, and no condition is given.
+    """
     made, told = places(scaling)
     if len(told):
+        if condition is None:
+            raise ValueError(f"{len(told)} features were told: give condition")
         told_x = jnp.broadcast_to(condition, (*x.shape[:-2], len(told)))
         both = jnp.concatenate([x, told_x[..., None, :]], axis=-1)
         x = both[..., np.argsort(np.concatenate([made, told]))]

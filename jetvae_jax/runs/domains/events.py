@@ -19,11 +19,13 @@ from jetvae_jax.data.events import scaling, transform
 from jetvae_jax.data.events.writer import write
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import reconstruction, variational
+from jetvae_jax.metrics import event_figures
 from jetvae_jax.runs import dataset
 from jetvae_jax.types import Array
 
 GROUPS = {"data": "events", "scaling": "event_scaling", "objective": "event_objective"}
 SUFFIX = ".hdf5"
+JUDGES = ("ks", "spearman")
 BOUNDED = ""  # logarithms and normal numbers have no limits
 
 
@@ -71,9 +73,11 @@ class Data:
         return read(path or self.path, **asked | changes)
 
 
-Scaling, Scaler = scaling.Config, scaling.Scaler
+Scaling = scaling.Config
+Scaler = scaling.Scaler
 fit, scale = scaling.fit, scaling.scale
 columns_of = scaling.columns_of
+judge = event_figures.means
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +170,11 @@ def objective(run, scaler, train):
 def exists(run, scaler):
     """A row is there, always."""
     del run, scaler
+
+
+def augment(run):
+    """No symmetries."""
+    del run
 
 
 def facts(run) -> dict:

@@ -45,10 +45,10 @@ class Data:
         fractions: of the training, validation and test parts.
         stream: for more jets than memory holds: check them once into a cache on disk,
             12 bytes a particle, and read from there.
+        cache: folder of that cache; empty for jetvae_jax in the user's cache folder.
         augment: symmetries by which training jets are changed at random at every step:
             permute (particles), beam (turn about it), axis (turn about the jet's),
             mirror.
-        cache: folder of that cache; empty for jetvae_jax in the user's cache folder.
     """
 
     path: str = "embedded"

@@ -16,6 +16,7 @@ from jetvae_jax.types import PixelSets
 
 GROUPS = {"data": "pixels", "scaling": "pixel_scaling", "objective": "pixel_objective"}
 SUFFIX = ".npz"
+JUDGES = ()
 BOUNDED = "unit"
 READS_INTENSITY = ("pixel_matched", "pixel_third_axis")
 
@@ -125,6 +126,11 @@ def exists(run, scaler):
         return scaling.unscale(run.scaling, scaler, x).mask
 
     return mask
+
+
+def augment(run):
+    """No symmetries."""
+    del run
 
 
 def facts(run) -> dict:

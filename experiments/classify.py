@@ -1,0 +1,51 @@
+r"""Find signal with models that were trained on background alone.
+
+  python experiments/classify.py --workdir=runs/zgamma_vae
+
+scores the signal that comes with the package and the test part of the run by all that
+the run offers: reconstruction error, latent density, principal components,
+discriminator, flow, copula. The report is classification.html in the workdir. Several
+runs, compared, and signals of several masses:
+
+  pip install 'jetvae_jax[make-jets,formats]'
+  python experiments/make_zgamma.py --workdir=data/masses --make.num_background=0 \
+      --make.num_signal=5000 --make.masses=150,200,300,400
+  python experiments/classify.py \
+      --workdirs=runs/zgamma_vae,runs/zgamma_vae_d,runs/zgamma_vae_nf \
+      --classify.signal=data/masses/signal150.hdf5,data/masses/signal400.hdf5
+
+--output names another folder for the report; by default it is the one that all runs
+have in common. The last line says whether runs that generate better also find signal
+better.
+"""
+
+import _cli
+from absl import flags
+
+from jetvae_jax import flags as config_flags
+from jetvae_jax.errors import InputError
+from jetvae_jax.runs.classify import ClassifyConfig, classify
+
+
+def define() -> None:
+    """The flags of this script."""
+    flags.DEFINE_string("workdir", None, "folder of a trained run")
+    flags.DEFINE_list("workdirs", [], "folders of trained runs, to compare")
+    flags.DEFINE_string("output", "", "folder of the report")
+    config_flags.define("classify", ClassifyConfig)
+
+
+def main() -> None:
+    """Score, judge, report."""
+    given = _cli.FLAGS
+    workdirs = [*([given.workdir] if given.workdir else []), *given.workdirs]
+    if not workdirs:
+        raise InputError("--workdir: name the folder of a trained run, or --workdirs")
+    config = config_flags.read("classify", ClassifyConfig)
+    report, verdict = classify(workdirs, config, output=given.output)
+    print(verdict)
+    print(report)
+
+
+if __name__ == "__main__":
+    _cli.run(main, define)

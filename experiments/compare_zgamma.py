@@ -1,0 +1,71 @@
+r"""Compare the six models of Stevenson (Kruger 2022) on events of Z gamma.
+
+    python experiments/compare_zgamma.py --workdir=runs/zgamma
+
+trains VAE, VAE+D, VAE+NF, VAE+NF+D, CVAE and CVAE+D as the flagfiles zgamma_*.txt
+describe them, each with three seeds, and writes comparison.html, .json, .csv and .txt:
+Kolmogorov-Smirnov and Spearman distances with their spread, classifier AUC, and whether
+the talk's verdict holds. After a stop the same command goes on.
+
+Further flags hold for all six, such as --events.path=mine.parquet or
+--train.num_epochs=10; --compare.models=VAE,VAE+D takes some of them only.
+"""
+
+import pathlib
+import sys
+
+import _cli
+from absl.testing import flagsaver
+
+from jetvae_jax import flags as config_flags
+from jetvae_jax.errors import InputError
+from jetvae_jax.runs.compare import CompareConfig, Contender, compare
+
+FLAGFILES = pathlib.Path(__file__).parent / "flagfiles"
+MODELS = {
+    "VAE": "zgamma_vae.txt",
+    "VAE+D": "zgamma_vae_d.txt",
+    "VAE+NF": "zgamma_vae_nf.txt",
+    "VAE+NF+D": "zgamma_vae_nf_d.txt",
+    "CVAE": "zgamma_cvae.txt",
+    "CVAE+D": "zgamma_cvae_d.txt",
+}
+
+
+def define() -> None:
+    """The flags of a training and those of the comparison."""
+    _cli.define_flags()
+    config_flags.define("compare", CompareConfig)
+
+
+def contender(name: str) -> Contender:
+    """The model of a flagfile; what the command line says comes after it."""
+    with flagsaver.flagsaver():
+        _cli.FLAGS(
+            [sys.argv[0], f"--flagfile={FLAGFILES / MODELS[name]}", *sys.argv[1:]]
+        )
+        return Contender(
+            name,
+            _cli.vae_run(),
+            _cli.generate_config().latents,
+            _cli.flow_run(),
+            _cli.copula_run(),
+        )
+
+
+def main() -> None:
+    """Compare, or go on comparing."""
+    config = config_flags.read("compare", CompareConfig)
+    for name in config.models:
+        if name not in MODELS:
+            raise InputError(
+                f"--compare.models: {name!r} is unknown: choose of {', '.join(MODELS)}"
+            )
+    contenders = [contender(name) for name in config.models or MODELS]
+    _cli.save_flags()
+    _cli.stop_if_interrupted(compare(_cli.FLAGS.workdir, contenders, config))
+    print(pathlib.Path(_cli.FLAGS.workdir) / "comparison.html")
+
+
+if __name__ == "__main__":
+    _cli.run(main, define)

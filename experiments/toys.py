@@ -1,0 +1,39 @@
+r"""Local to global significance by background-only toys of a generator.
+
+  python experiments/toys.py --workdir=runs/zgamma_vae_nf_d \
+      --toys.num_events=2000 --toys.low=100 --toys.high=300 --toys.widths=6,10
+
+draws 10,000 pseudo-experiments of the mass spectrum from events that the run generates
+and, beside them, from the simulated events it was trained on and from a smooth fit to
+these; finds the largest local excess of each; and writes the trials factor and the
+global significance of a local one to toys.html and toys.json in the workdir, or in
+--output. Draw from 100 events for each one of a toy: a sample's own fluctuations are in
+all of its toys.
+"""
+
+import _cli
+from absl import flags
+
+from jetvae_jax import flags as config_flags
+from jetvae_jax.runs.toys import ToysConfig, toys
+
+
+def define() -> None:
+    """The flags of this script."""
+    flags.DEFINE_string("workdir", None, "folder of a trained run")
+    flags.mark_flag_as_required("workdir")
+    flags.DEFINE_string("output", "", "folder of the report; empty for the workdir")
+    config_flags.define("toys", ToysConfig)
+
+
+def main() -> None:
+    """Draw toys, and report."""
+    config = config_flags.read("toys", ToysConfig)
+    output = _cli.FLAGS.output
+    report, verdict = toys(_cli.FLAGS.workdir, config, output=output)
+    print(verdict)
+    print(report)
+
+
+if __name__ == "__main__":
+    _cli.run(main, define)

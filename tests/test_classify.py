@@ -1,0 +1,373 @@
+"""Scores of runs: against NumPy and scipy, and the whole road on a tiny run."""
+
+import csv
+import dataclasses
+import functools
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jetvae_jax import copulas, discriminators, flows, runs, training
+from jetvae_jax.data import events
+from jetvae_jax.data.events.writer import write
+from jetvae_jax.errors import InputError
+from jetvae_jax.losses import adversarial
+from jetvae_jax.losses.reconstruction import mse
+from jetvae_jax.models import mlp_vae
+from jetvae_jax.runs import classified, domains, scores
+from jetvae_jax.runs.classify import ClassifyConfig, classify, hypothesis, verdict
+from jetvae_jax.runs.composition import Composed
+from jetvae_jax.runs.train import compose
+from jetvae_jax.types import Batch, GaussianPosterior
+
+ROOT = Path(__file__).parent.parent
+KEY = jax.random.key(0)
+QUICK = training.Config(num_epochs=2, batch_size=100)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Untrained parts, their parameters, and a batch of 40 events of 5 features."""
+    sizes = {"num_features": 5, "nodes": 8, "num_layers": 1}
+    vae = mlp_vae.build(mlp_vae.Config(latent_dim=3, **sizes))
+    module = discriminators.get("mlp")
+    judge = module.build(module.Config(**sizes))
+    composed = Composed(vae, None, judge)
+    x = jax.random.normal(KEY, (40, 1, 5))
+    batch = Batch(x, jnp.ones((40, 1), bool), jnp.zeros((40, 3)))
+    return composed, composed.init(jax.random.key(1)), batch
+
+
+def means(parts):
+    composed, params, batch = parts
+    return np.asarray(composed.vae.encode(params, batch.x, batch.mask).mean, float)
+
+
+def test_reconstruction_is_the_mean_squared_error(parts):
+    composed, params, batch = parts
+    again = composed.vae.decode(params, means(parts).astype(np.float32))
+    error = (np.asarray(again, float) - np.asarray(batch.x, float))[:, 0] ** 2
+    found = scores.reconstruction(*parts)
+    np.testing.assert_allclose(found, error.mean(1), rtol=1e-5)
+    weights = np.array([1, 0, 1, 1, 0], np.float32)
+    found = scores.reconstruction(*parts, weights=weights)
+    np.testing.assert_allclose(found, error[:, [0, 2, 3]].mean(1), rtol=1e-5)
+
+
+def test_latent_is_the_distance_from_the_normal(parts):
+    expected = -stats.norm.logpdf(means(parts)).sum(1)
+    np.testing.assert_allclose(scores.latent(*parts), expected, rtol=1e-5)
+
+
+def test_discriminator_orders_as_one_minus_d(parts):
+    composed, params, batch = parts
+    logit = composed.discriminator.apply(params["discriminator"], batch.x, batch.mask)
+    found = np.asarray(scores.discriminator(*parts))
+    order = np.argsort(1 / (1 + np.exp(np.asarray(logit, float))))
+    np.testing.assert_array_equal(np.argsort(found), order)
+    with pytest.raises(ValueError, match="no discriminator"):
+        scores.discriminator(composed._replace(discriminator=None), params, batch)
+
+
+def test_surprise_is_the_density_of_the_means(parts):
+    covariance = np.diag([0.5, 1.0, 2.0]) + 0.2
+    reference = stats.multivariate_normal(np.zeros(3), covariance)
+    log_prob = functools.partial(
+        jax.scipy.stats.multivariate_normal.logpdf, mean=jnp.zeros(3), cov=covariance
+    )
+    found = scores.surprise(log_prob, *parts)
+    np.testing.assert_allclose(found, -reference.logpdf(means(parts)), rtol=1e-4)
+
+
+def test_tail_is_fishers_sum_of_independent_uniforms(parts):
+    u = stats.norm.cdf(means(parts) * 2)
+    expected = -2 * np.log(2 * np.minimum(u, 1 - u)).sum(1)
+    found = scores.tail(lambda z: 2 * z, *parts)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    # Of uniforms it is chi squared with two degrees of freedom each.
+    z = jax.random.normal(KEY, (4000, 3))
+    vae = parts[0].vae._replace(
+        encode=lambda params, x, mask: GaussianPosterior(x[..., 0, :], x[..., 0, :])
+    )
+    encoder = Composed(vae, None, None)
+    batch = Batch(z[:, None], jnp.ones((4000, 1), bool), jnp.zeros((4000, 3)))
+    found = scores.tail(lambda z: z, encoder, {}, batch)
+    assert stats.kstest(np.asarray(found), stats.chi2(6).cdf).pvalue > 1e-3
+    far = scores.tail(lambda z: z * 0 + 9.0, encoder, {}, batch)
+    assert np.isfinite(far).all()  # u would round to 1
+
+
+def test_components_are_those_of_the_covariance():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(3000, 4)) * [5.0, 2.0, 1.0, 1e-9] + 3.0
+    turn = stats.ortho_group.rvs(4, random_state=1)
+    fitted = scores.components(z @ turn)
+    np.testing.assert_allclose(fitted.std[:3], z.std(0, ddof=1)[:3], rtol=0.01)
+    assert fitted.leading == 2  # 25 + 4 of 30
+    assert fitted.std[3] >= 1e-3 * fitted.std[0]  # an unused latent
+    projected = scores.project(fitted, jnp.asarray(z @ turn, jnp.float32))
+    distance = np.sum((np.asarray(projected) / fitted.std)[:, :3] ** 2, axis=1)
+    inverse = np.linalg.inv(np.cov(z[:, :3], rowvar=False))
+    centred = z[:, :3] - z[:, :3].mean(0)
+    mahalanobis = np.einsum("ji,ik,jk->j", centred, inverse, centred)
+    np.testing.assert_allclose(distance, mahalanobis, rtol=2e-2, atol=2e-3)
+
+
+def test_combination_is_fitted_to_background_alone():
+    rng = np.random.default_rng(0)
+    reference = {"a": rng.exponential(size=5000), "b": rng.normal(size=5000)}
+    again = scores.normal_scores(reference["a"], reference["a"])
+    assert abs(again.mean()) < 1e-3 and again.std() == pytest.approx(1, abs=0.01)
+    np.testing.assert_array_equal(np.argsort(again), np.argsort(reference["a"]))
+    # The median of background is 0 whatever the scale of a score.
+    values = {"a": np.array([np.log(2), 3.0]), "b": np.array([0.0, 50.0])}
+    found = scores.combine(reference, values)
+    assert found[0] == pytest.approx(0, abs=0.03)
+    top = stats.norm.isf(1 / 10_002)
+    assert found[1] == pytest.approx(
+        (stats.norm.ppf(1 - np.exp(-3)) + top) / 2, abs=0.2
+    )
+
+
+# The road
+
+
+def tiny_run(**changes):
+    road = domains.get("events")
+    names = tuple(name for name in events.load("embedded").names if name != "Ncj")
+    table = road.Data(max_events=700, fractions=(0.5, 0.2, 0.3), columns=names)
+    data, scaling = road.resolved(table, road.Scaling())
+    judge = discriminators.get("mlp")
+    part = runs.PartsConfig(
+        prior="gaussian_copula",
+        discriminator="mlp",
+        discriminator_config=judge.Config(num_layers=1, nodes=16),
+        adversarial=adversarial.Config(reconstruction=1.0),
+    )
+    given = {
+        "data": data, "scaling": scaling, "model": "mlp_vae",
+        "model_config": mlp_vae.Config(latent_dim=4, num_layers=1, nodes=16),
+        "loss": "mse", "loss_config": mse.Config(), "objective": road.Objective(),
+        "training": QUICK,
+        "domain": "events", "parts": part,
+    }  # fmt: skip
+    return runs.VAERun(**given | changes)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    runs.train(folder, tiny_run())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def signal(tmp_path_factory):
+    """Background with momenta and masses three times as large."""
+    table = events.load("embedded", max_events=300)
+    columns = list(table.names)
+    values = table.values.copy()
+    for name in ("mlly", "pt_zy", "e_zy", "pt_ll", "e_ll", "MET"):
+        values[:, columns.index(name)] *= 3
+    path = tmp_path_factory.mktemp("signal") / "heavy.hdf5"
+    write(path, values, columns, {})
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def quick(signal):
+    return {"signal": (signal,), "replicas": 5, "num_generated": 200, "keep": (0.1,)}
+
+
+@pytest.fixture(scope="module")
+def done(workdir, quick, tmp_path_factory):
+    output = tmp_path_factory.mktemp("report")
+    config = ClassifyConfig(**quick, fractions=(0.01, 0.1))
+    page, line = classify([workdir], config, output=output)
+    return page, line, json.loads((output / "classification.json").read_text())
+
+
+def test_report(done):
+    page, line, result = done
+    assert "\n" not in line and result["verdict"] == line
+    assert "needs 5 runs" in line
+    assert list(result["runs"]) == ["tiny"]
+    assert result["hypothesis"] is None  # one run is too few
+    names = {"reconstruction", "reconstruction_rest", "latent", "pca", "pca_rest",
+             "discriminator", "copula", "copula_tail", "combined"}  # fmt: skip
+    run = result["runs"]["tiny"]
+    assert set(run["scores"]) == names
+    figures = run["scores"]["reconstruction"]["heavy"]
+    assert figures["auc"]["value"] > 0.65  # three times as heavy is easily seen
+    assert set(figures["rejection"]) == {"0.3", "0.5", "0.8"}
+    injected = figures["injected"]["0.1"]
+    assert injected["background"] == pytest.approx(0.1, abs=0.08)
+    assert run["mass_alone"]["heavy"]["value"] > 0.7
+    assert run["quality"]["latents"] == "prior" and 0 < run["quality"]["mean_ks"] < 1
+    assert len(run["quality"]["ks"]) == 17
+    text = page.read_text()
+    assert "mass alone" in text and "http" not in text
+    pictures = {path.name for path in (page.parent / "figures").glob("*.png")}
+    kinds = ("roc_0_tiny", "scores_0_tiny", "pca_0_tiny", "injected_0_tiny", "auc")
+    assert {f"classify_{kind}.png" for kind in kinds} <= pictures
+    with open(page.parent / "classification.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    aucs = [row for row in rows if row["figure"] == "auc" and row["run"] == "tiny"]
+    assert {row["score"] for row in aucs} == names | {"mass alone"}
+
+
+def test_figures_are_those_of_the_scores(workdir, quick, done):
+    scored = classified.score(workdir, ClassifyConfig(**quick))
+    low, high = scored.background["latent"], scored.signal["heavy"]["latent"]
+    area = np.mean(high[:, None] > low) + 0.5 * np.mean(high[:, None] == low)
+    found = done[2]["runs"]["tiny"]["scores"]["latent"]["heavy"]
+    assert found["auc"]["value"] == pytest.approx(area)
+    keep = found["injected"]["0.1"]
+    # The cut is that of the validation part, the shares are those of the test part.
+    assert np.mean(scored.reference["latent"] >= keep["cut"]) == pytest.approx(
+        0.1, abs=0.01
+    )
+    assert keep["signal"] == pytest.approx(np.mean(high >= keep["cut"]))
+    assert found["window"] is None  # hardly any background is as heavy
+    # Masses 50 to 100 of signal, whose central 90 % are 52.5 to 97.5.
+    mass = {"background": np.arange(len(low)), "heavy": np.linspace(50, 100, len(high))}
+    found = classified.figures(scored._replace(mass=mass), ClassifyConfig(**quick))
+    window = found["latent"]["heavy"]["window"]
+    inside = (mass["heavy"] > 52.5) & (mass["heavy"] < 97.5)
+    area = np.mean(high[inside][:, None] > low[53:98])
+    assert window["background_events"] == 45
+    assert window["auc"] == pytest.approx(area)
+
+
+def test_densities_of_a_run(workdir, tmp_path):
+    shutil.copytree(workdir, tmp_path / "run")
+    flow = flows.get("realnvp")
+    settings = runs.CopulaRun(copulas.Config(), "realnvp", flow.Config(), QUICK)
+    runs.fit_copula(tmp_path / "run", settings)
+    trained = runs.load_vae(tmp_path / "run")
+    fitted = scores.components(np.random.default_rng(0).normal(size=(50, 4)))
+    found = scores.offered(trained, tmp_path / "run", fitted)
+    assert "reconstruction_rest" not in found and "flow" not in found
+    sample = events.load("embedded", columns=trained.meta["columns"], max_events=50)
+    sample = sample.values
+    wanted = {name: found[name] for name in ("copula", "copula_tail")}
+    values = scores.evaluate(trained, wanted, sample)
+    z = trained.vae.encode(trained.params, *trained.scale(sample)[:2]).mean
+    # The fitted copula comes before the one that was learned with the VAE.
+    expected = -runs.load_copula(tmp_path / "run", trained).log_prob(z)
+    np.testing.assert_allclose(values["copula"], expected, rtol=1e-3, atol=1e-3)
+    assert np.isfinite(values["copula_tail"]).all()
+    # A flow that was learned with the VAE.
+    parts = runs.PartsConfig(
+        prior="realnvp", prior_config=flow.Config(num_couplings=2, hidden=(8,))
+    )
+    run = dataclasses.replace(trained.run, parts=parts)
+    composed = compose(run)
+    params = composed.init(KEY)
+    other = trained._replace(run=run, composed=composed, params=params)
+    found = scores.offered(other, tmp_path, fitted)
+    assert "copula" not in found and "discriminator" not in found
+    z = other.vae.encode(params, *other.scale(sample)[:2]).mean
+    np.testing.assert_allclose(
+        found["flow"](other.scale(sample)),
+        -composed.prior.log_prob(params["prior"], z),
+        rtol=1e-4,
+    )
+
+
+def test_hypothesis_and_its_words():
+    def run(ks, auc):
+        return {"quality": {"mean_ks": ks},
+                "scores": {"combined": {"s": {"auc": {"value": auc}}}}}  # fmt: skip
+
+    for aucs, word in (
+        ((9, 8, 7, 6, 5), "borne out"),
+        ((5, 6, 7, 8, 9), "contradicted"),
+        ((5, 9, 6, 8, 7), "not shown"),
+    ):
+        given = {str(i): run(0.01 * (i + 1), auc / 10) for i, auc in enumerate(aucs)}
+        found = hypothesis(given, 0)
+        line = verdict({"runs": given, "hypothesis": found})
+        assert f"is {word} by these 5 runs" in line
+        assert "best generator: 0" in line and "AUC 0.900" in line
+    assert hypothesis(dict(list(given.items())[:2]), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"signal": ("none.hdf5",)}, "none.hdf5: no such file"),
+        ({"scores": ("flow",)}, "cannot score by flow: the run lacks a flow"),
+        ({"keep": (0.001,)}, "--classify.keep: 0.001 of 140 .* less than 10"),
+        ({"exclude": ("mass",)}, "--classify.exclude: 'mass' is no column"),
+        ({"mass": "m"}, "--classify.mass: 'm' is no column"),
+    ],
+)
+def test_mistakes(workdir, quick, tmp_path, changes, says):
+    with pytest.raises(InputError, match=says) as error:
+        classify([workdir], ClassifyConfig(**quick | changes), output=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_tables_of_signal(workdir, quick, tmp_path):
+    table = events.load("embedded:signal", max_events=20)
+    path = tmp_path / "s.hdf5"
+    for values, names, says in (
+        (table.values[:, 1:], table.names[1:], "mlly: missing column"),
+        (table.values[:0], table.names, "s.hdf5"),
+        (np.where(table.values == table.values[3, 4], np.nan, table.values),
+         table.names, "e_zy: .*not finite"),
+    ):  # fmt: skip
+        write(path, values, names, {})
+        with pytest.raises(InputError, match=says) as error:
+            classify([workdir], ClassifyConfig(**quick | {"signal": (str(path),)}))
+        assert "\n" not in str(error.value)
+
+
+def test_run_without_discriminator_or_flow(workdir, tmp_path):
+    trained = runs.load_vae(workdir)
+    fitted = scores.components(np.random.default_rng(0).normal(size=(50, 4)))
+    bare = trained._replace(
+        composed=trained.composed._replace(prior=None, discriminator=None)
+    )
+    found = scores.offered(bare, tmp_path, fitted)
+    for name in ("discriminator", "flow", "copula"):
+        with pytest.raises(InputError, match=f"by {name}: the run lacks a"):
+            scores.chosen(found, [name], "here")
+    assert list(scores.chosen(found, ["latent", "combined"], "here")) == ["latent"]
+
+
+def test_settings_that_cannot_be(tmp_path):
+    for changes, says in (
+        ({"signal": ()}, "signal"),
+        ({"scores": ("magic",)}, "'magic' is unknown"),
+        ({"efficiencies": (1.5,)}, "efficiencies: 1.5"),
+        ({"replicas": 1}, "replicas = 1"),
+    ):
+        with pytest.raises(InputError, match=says):
+            ClassifyConfig(**changes)
+    with pytest.raises(InputError, match="no such folder"):
+        classify([tmp_path / "none"], ClassifyConfig())
+    with pytest.raises(InputError, match="stands there twice"):
+        classify([tmp_path, tmp_path], ClassifyConfig())
+
+
+def test_script_ends_in_one_line(tmp_path):
+    script = [sys.executable, "experiments/classify.py"]
+    for arguments, says in (
+        ([], "--workdir: name the folder"),
+        ([f"--workdir={tmp_path}"], "vae.npz"),
+    ):
+        result = subprocess.run(
+            [*script, *arguments], capture_output=True, text=True, cwd=ROOT, check=False
+        )
+        assert result.returncode == 2
+        assert says in result.stderr and "Traceback" not in result.stderr

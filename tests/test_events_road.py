@@ -1,0 +1,178 @@
+"""Tables of events through the whole road: train, fit, generate, evaluate."""
+
+import json
+import pathlib
+
+import h5py
+import numpy as np
+import pytest
+
+from jetvae_jax import flows, models, runs, training
+from jetvae_jax.errors import InputError
+from jetvae_jax.losses import reconstruction
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.domains import events
+
+NAMES = ("mass", "phi", "Nj", "score")
+QUICK = training.Config(num_epochs=1, batch_size=20)
+
+
+def table(num=120, seed=0):
+    """A mass, an azimuth, a count that goes with the mass, and a score in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    mass = rng.lognormal(4, 0.5, num)
+    count = rng.poisson(mass / 60)
+    phi, score = rng.uniform(-np.pi, np.pi, num), rng.beta(2, 3, num)
+    return np.stack([mass, phi, count, score], axis=1).astype(np.float32)
+
+
+def write(path, values, names=NAMES):
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("events", data=values)
+        data.attrs["names"] = np.array(names, "S")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("events") / "table.hdf5", table())
+
+
+def run_of(path, *, parts=None, scaling=None, model=None, seed=0, **data):
+    return runs.VAERun(
+        domain="events",
+        data=events.Data(path=path, **data),
+        scaling=scaling or events.Scaling(kinds=("score:bounded:0:1",)),
+        model="mlp_vae",
+        model_config=models.get("mlp_vae").Config(
+            **{"latent_dim": 3, "num_layers": 1, "nodes": 8} | (model or {})
+        ),
+        loss="mse",
+        loss_config=reconstruction.get("mse").Config(),
+        objective=events.Objective(),
+        training=QUICK,
+        seed=seed,
+        parts=parts or runs.PartsConfig(),
+    )
+
+
+def made_in(workdir, latents):
+    with h5py.File(pathlib.Path(workdir) / f"generated_{latents}.hdf5") as file:
+        names = [name.decode() for name in file["events"].attrs["names"]]
+        return names, file["events"][:]
+
+
+def check_events(names, made):
+    """Every generated event is one that a detector could have given."""
+    assert tuple(names) == NAMES
+    mass, phi, count, score = made.T
+    assert np.isfinite(made).all() and (mass > 0).all()
+    assert (phi >= -np.pi).all() and (phi < np.pi).all()
+    assert set(count) <= set(table()[:, 2])
+    assert (score >= 0).all() and (score <= 1).all()
+
+
+def test_the_whole_road(path, tmp_path):
+    flow = flows.get("realnvp")
+    fit = runs.FlowRun("realnvp", flow.Config(2, (8,)), "samples", QUICK)
+    run = run_of(path)
+    assert run.data.columns == NAMES  # filled in, so that no file is needed later
+    runs.train(tmp_path, run)
+    runs.fit_flow(tmp_path, fit)
+    for latents in ("reconstruction", "prior", "flow"):
+        runs.generate(tmp_path, runs.GenerateConfig(latents=latents, num_jets=50))
+        names, made = made_in(tmp_path, latents)
+        check_events(names, made)
+    report = runs.evaluate(tmp_path, runs.EvaluateConfig())
+    result = json.loads((tmp_path / "evaluation.json").read_text())
+    assert list(result["candidates"]) == ["reconstruction", "prior", "flow"]
+    assert set(result["floor"]["ks"]) == set(NAMES)
+    assert "Spearman" in report.read_text() and "ratio to the input" in (
+        report.read_text()
+    )
+    # Any two files, here the real table against itself: the distances are zero.
+    files = runs.EvaluateConfig(real=path, generated=(path,), truth=path)
+    runs.evaluate(tmp_path / "files", files, domain="events")
+    text = (tmp_path / "files/evaluation.json").read_text()
+    same = json.loads(text)["candidates"]["table"]
+    assert same["ks_mean"]["value"] == same["spearman"]["value"] == 0
+
+
+def test_same_seed_same_bytes(path, tmp_path):
+    for name in "ab":
+        runs.train(tmp_path / name, run_of(path, seed=1))
+    found = []
+    for name, seed in (("a", 0), ("b", 0), ("b", 1)):
+        config = runs.GenerateConfig(latents="prior", num_jets=30, seed=seed)
+        found.append(runs.generate(tmp_path / name, config).read_bytes())
+    assert found[0] == found[1] != found[2]
+
+
+def test_told_columns_come_back_as_they_were(path, tmp_path):
+    scaling = events.Scaling(
+        kinds=("score:bounded:0:1",), conditions=("Nj", "phi"), marginals="normal"
+    )
+    run = run_of(path, scaling=scaling)
+    assert run.sizes["num_features"] == 2 and run.sizes["num_conditions"] == 3
+    trained_on = dataset.load("events", run.data).train
+    scaler = events.fit(run.scaling, trained_on)
+    batch = events.scale(run.scaling, scaler, trained_on)
+    again = events.unscale(run.scaling, scaler, batch.x, batch.axis, batch.condition)
+    np.testing.assert_allclose(again, trained_on, rtol=2e-4, atol=2e-4)
+    runs.train(tmp_path, run)
+    runs.generate(tmp_path, runs.GenerateConfig(latents="prior", num_jets=40))
+    names, made = made_in(tmp_path, "prior")
+    check_events(names, made)
+    known = {(row[2], round(float(row[1]), 3)) for row in trained_on}
+    assert {(row[2], round(float(row[1]), 3)) for row in made} <= known
+
+
+def test_a_count_is_the_same_number_wherever_it_stands(path):
+    run = run_of(path)
+    values = dataset.load("events", run.data).train
+    scaler = events.fit(run.scaling, values)
+    whole = events.scale(run.scaling, scaler, values).x
+    part = events.scale(run.scaling, scaler, values[7:9]).x
+    np.testing.assert_array_equal(whole[7:9], part)
+    counts = values[:, 2] == np.median(values[:, 2])
+    assert len(np.unique(whole[counts, 0, 3])) == counts.sum()  # not all alike
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda v: np.where(np.arange(4) == 1, np.nan, v), "phi"),
+        (lambda v: np.where(np.arange(4) == 2, 3, v), "Nj: constant"),
+        (lambda v: v[:0], "events"),
+        (lambda v: v[:, :3], "score: missing"),
+    ],
+    ids=["nan", "constant", "empty", "missing"],
+)
+def test_bad_tables_give_one_line(tmp_path, spoil, message):
+    values = spoil(table())
+    bad = write(tmp_path / "bad.hdf5", values, NAMES[: values.shape[1]])
+    with pytest.raises(InputError, match=message) as caught:
+        run_of(bad, columns=NAMES)
+    assert "\n" not in str(caught.value) and "bad.hdf5" in str(caught.value)
+
+
+def test_bad_settings_give_one_line(path):
+    with pytest.raises(InputError, match="conditions: 'Njet' is no column"):
+        run_of(path, scaling=events.Scaling(conditions=("Njet",)))
+    with pytest.raises(InputError, match="no column is left"):
+        run_of(path, columns=("Nj", "phi"), scaling=events.Scaling(
+            conditions=("Nj", "phi")
+        ))  # fmt: skip
+    with pytest.raises(InputError, match="output=linear"):
+        run_of(path, model={"output": "sigmoid"})
+
+
+def test_a_changed_table_is_noticed(tmp_path):
+    changing = write(tmp_path / "table.hdf5", table())
+    data = run_of(changing).data
+    source = dataset.load("events", data).source
+    dataset.load_same("events", data, source)
+    dataset.load.cache_clear()
+    write(tmp_path / "table.hdf5", table(seed=1))
+    with pytest.raises(InputError, match="not the file"):
+        dataset.load_same("events", data, source)
