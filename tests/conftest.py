@@ -1,10 +1,19 @@
 """Small valid data files in both layouts, and how to spoil them."""
 
 import h5py
+import jax
 import numpy as np
 import pytest
 
 from jetvae_jax.types import Jets
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_what_was_compiled():
+    """Programs of one file serve no other; together they fill the memory."""
+    yield
+    jax.clear_caches()
+
 
 PARTICLE_NAMES = [
     *("j1_px", "j1_py", "j1_pz", "j1_e", "j1_erel", "j1_pt", "j1_ptrel", "j1_eta"),

@@ -148,6 +148,7 @@ def test_each_optimiser_moves_its_own_parameters_and_no_others():
         )
 
 
+@pytest.mark.slow
 def test_parts_without_an_optimiser_stay_to_the_bit_and_alpha_slows_the_other():
     _, _, errors_fn, init = game()
     kwargs = {"num_jets": 64, "frozen": ("encoder",)}
@@ -208,7 +209,8 @@ def test_a_learned_prior_costs_log_q_minus_log_p():
 
 
 @pytest.mark.parametrize(
-    "flow", ["", "copula", pytest.param("spline", marks=pytest.mark.slow)]
+    "flow",
+    ["", *(pytest.param(n, marks=pytest.mark.slow) for n in ("copula", "spline"))],
 )
 def test_training_stays_finite_and_brings_the_distributions_nearer(flow):
     config = adversarial.Config(gamma=1.0, alpha=1.0, beta=0.1, reconstruction=1.0)
@@ -242,6 +244,7 @@ def test_training_stays_finite_and_brings_the_distributions_nearer(flow):
     assert distance(result.params) < 0.6 * start
 
 
+@pytest.mark.slow
 def test_it_runs_on_jets_with_padding():
     module = models.get("deepsets_vae")
     sizes = {"num_particles": 5, "num_features": 3, "width": 8}

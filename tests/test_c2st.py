@@ -73,6 +73,7 @@ def test_area_needs_two_scores_of_each(low, high):
         auc_with_error(np.array(low), np.array(high))
 
 
+@pytest.mark.slow
 def test_same_distribution_is_not_told_apart():
     result = c2st(KEY, relative_jets(0), relative_jets(1), epochs=8)
     assert abs(result["auc"] - 0.5) < 3 * result["error"]
@@ -90,6 +91,7 @@ def test_a_shift_is_found():
     assert result["auc"] < 1
 
 
+@pytest.mark.slow
 def test_the_best_possible_area_is_reached_but_not_passed():
     # Of two unit Gaussians a distance d apart no classifier beats Phi(d / sqrt 2).
     rng = np.random.default_rng(4)

@@ -247,6 +247,7 @@ def test_figures_are_those_of_the_scores(workdir, quick, done):
     assert window["auc"] == pytest.approx(area)
 
 
+@pytest.mark.slow
 def test_densities_of_a_run(workdir, tmp_path):
     shutil.copytree(workdir, tmp_path / "run")
     flow = flows.get("realnvp")

@@ -41,7 +41,7 @@ def small(parts=None, **changes):
 
 
 @pytest.mark.parametrize(
-    "name", ["d", pytest.param("nf", marks=pytest.mark.slow), "copula"]
+    "name", ["d", *(pytest.param(n, marks=pytest.mark.slow) for n in ("nf", "copula"))]
 )
 def test_every_composition_trains_and_generates(tmp_path, name):
     run = small(PARTS[name])
@@ -83,6 +83,7 @@ def test_a_stream_trains_as_jets_in_memory_do(tmp_path):
     assert runs.fit_flow(tmp_path / "disk", flow).best_epoch
 
 
+@pytest.mark.slow
 def test_symmetries_and_figures_of_generated_jets(tmp_path):
     data = jets.Data(max_jets=300, augment=("axis", "mirror"))
     fit = dataclasses.replace(small().training, monitor="emd")

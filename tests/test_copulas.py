@@ -65,6 +65,7 @@ def test_slopes_are_those_of_the_map_and_densities_integrate_to_one(kind):
     np.testing.assert_allclose(integral, 1, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_neural_cdf_learns_to_be_uniform():
     import optax
 
@@ -173,6 +174,7 @@ def moved(prior, scale, seed=0):
     )
 
 
+@pytest.mark.slow
 def test_a_flow_copula_has_uniform_marginals_whatever_the_flow():
     raw = priors.from_flow(flow_of(2))
     params = moved(raw, 0.5)

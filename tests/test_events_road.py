@@ -98,6 +98,7 @@ def test_the_whole_road(path, tmp_path):
     assert same["ks_mean"]["value"] == same["spearman"]["value"] == 0
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(path, tmp_path):
     for name in "ab":
         runs.train(tmp_path / name, run_of(path, seed=1))
@@ -108,6 +109,7 @@ def test_same_seed_same_bytes(path, tmp_path):
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.slow
 def test_told_columns_come_back_as_they_were(path, tmp_path):
     scaling = events.Scaling(
         kinds=("score:bounded:0:1",), conditions=("Nj", "phi"), marginals="normal"
@@ -127,6 +129,7 @@ def test_told_columns_come_back_as_they_were(path, tmp_path):
     assert {(row[2], round(float(row[1]), 3)) for row in made} <= known
 
 
+@pytest.mark.slow
 def test_a_count_is_the_same_number_wherever_it_stands(path):
     run = run_of(path)
     values = dataset.load("events", run.data).train

@@ -70,6 +70,7 @@ def test_pipeline_leaves_everything(workdir):
     assert result["floor"]["bin_height_w1_sum"] > 0
 
 
+@pytest.mark.slow
 def test_steps_one_by_one_give_the_same_bits(workdir, tmp_path):
     smoke = [line for line in (ROOT / SMOKE.partition("=")[2]).read_text().splitlines()
              if line.startswith(("--data", "--conv", "--train", "--eval"))]  # fmt: skip
@@ -138,6 +139,7 @@ def test_kill_9_in_training_then_resume(whole, tmp_path):
     assert (tmp_path / "vae.npz").read_bytes() == (whole / "vae.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_fit_of_the_flow_then_resume(whole, tmp_path):
     shutil.copy(whole / "vae.npz", tmp_path)
     arguments = ["fit_flow", *LONG_FLOW, f"--workdir={tmp_path}"]
@@ -145,7 +147,9 @@ def test_kill_9_in_the_fit_of_the_flow_then_resume(whole, tmp_path):
     assert (tmp_path / "flow.npz").read_bytes() == (whole / "flow.npz").read_bytes()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, number):
     process = start("train", *LONG, f"--workdir={tmp_path}")
     wait_for((tmp_path / "vae.metrics.jsonl").exists, process)
@@ -158,6 +162,7 @@ def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, number):
     assert (tmp_path / "vae.npz").read_bytes() == (whole / "vae.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_kill_9_in_writing_then_again(workdir, tmp_path):
     output = tmp_path / "jets.hdf5"
     arguments = [

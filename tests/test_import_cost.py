@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = (
     "distrax",
     "tensorflow_probability",
@@ -40,6 +42,7 @@ def test_losses_load_nothing_heavy_and_little_of_the_package():
         assert f"jetvae_jax.{layer}" not in ours
 
 
+@pytest.mark.slow
 def test_sinkhorn_is_imported_without_ott_and_loads_it_when_called():
     module = "jetvae_jax.losses.reconstruction.sinkhorn"
     assert "ott" not in loaded(f"import {module}")

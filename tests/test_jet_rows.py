@@ -18,7 +18,11 @@ def build(name, num_particles=14, latent_dim=10):
     module = models.get(name)
     options = {"output": "linear"} if name == "conv_vae" else {}
     config = module.Config(
-        num_particles=num_particles, latent_dim=latent_dim, jet_rows=R, **options
+        num_particles=num_particles,
+        num_features=F,
+        latent_dim=latent_dim,
+        jet_rows=R,
+        **options,
     )
     vae = module.build(config)
     return vae, vae.init(jax.random.key(0))

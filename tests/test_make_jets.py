@@ -529,6 +529,7 @@ def kill_one_worker(folder, victims):
             return
 
 
+@pytest.mark.slow
 def test_a_dead_worker_costs_one_shard(tmp_path):
     needs_tools()
     from jetvae_jax.making import production, shards

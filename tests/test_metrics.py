@@ -253,6 +253,7 @@ def test_without_a_key_the_seed_of_the_protocol_draws():
     assert metrics.evaluate(None, REAL, WIDE, protocol=SMALL) == expected
 
 
+@pytest.mark.slow
 def test_fpnd_and_the_classifier_are_asked_for():
     result = metrics.evaluate(
         KEY,

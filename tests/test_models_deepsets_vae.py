@@ -43,6 +43,7 @@ def test_multiplicity_alone_is_visible():
     assert np.max(np.abs(few - many)) > 1e-3
 
 
+@pytest.mark.slow
 def test_it_learns_to_copy_sixteen_sets():
     vae, params = small()
     x = np.random.default_rng(1).normal(size=(16, 8, 3)).astype(np.float32)

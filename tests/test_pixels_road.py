@@ -74,6 +74,7 @@ def test_generated_digits_are_those_asked_for(workdir):
     np.testing.assert_array_equal(again.labels, test.labels)
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_more_only_append(workdir, tmp_path):
     few, many = tmp_path / "few.npz", tmp_path / "many.npz"
     for path, number in ((few, 20), (many, 60)):
@@ -125,6 +126,7 @@ def test_any_two_files(workdir, tmp_path, monkeypatch):
     assert result["notes"] == ["no"]
 
 
+@pytest.mark.slow
 def test_positions_only_are_judged_without_intensity(tmp_path, monkeypatch):
     monkeypatch.setattr("jetvae_jax.report.pixel_page.write", lambda path, **_: path)
     seen = []

@@ -222,6 +222,7 @@ def test_as_a_distrax_bijector():
     np.testing.assert_allclose(log_prob(bijector, z), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_learns_a_crescent():
     """Its negative log-likelihood comes near the entropy, far under the Gaussian's."""
     rng = np.random.default_rng(0)

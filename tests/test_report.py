@@ -371,6 +371,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(style, "png", png)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("num_jets", [1, 40])
 def test_five_candidates_with_any_names_and_few_jets(tmp_path, num_jets):

@@ -138,6 +138,7 @@ def test_interval_of_clopper_and_pearson():
     assert (some.low, some.high) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_resampled_events_are_poisson_counts_of_their_histogram():
     rng = np.random.default_rng(0)
     values = rng.exponential(30, 5000)
@@ -160,6 +161,7 @@ def test_edges_are_those_of_a_histogram():
     np.testing.assert_allclose(np.mean(counts, 0), expected, atol=0.4)
 
 
+@pytest.mark.slow
 def test_both_ways_to_draw_agree():
     values = np.random.default_rng(0).exponential(40, 50_000)
     edges = np.linspace(0, 100, 41)
@@ -170,6 +172,7 @@ def test_both_ways_to_draw_agree():
     assert stats.ks_2samp(a, b).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_same_key_same_toys_whatever_the_batch():
     local = excess.window_z(np.full(10, 9.0), excess.sliding(10, (2,)))
     draw = trials.poisson(np.full(10, 9.0))
