@@ -141,6 +141,34 @@ def overlap_add(x: Array, kernel: int) -> Array:
     return sum(padded[1:], start=padded[0])
 
 
+def told(vector: Array, condition: Array | None, num_conditions: int) -> Array:
+    """A vector ``[..., I]`` with the conditions behind it, ``[..., I + G]``.
+
+    Raises:
+        ValueError: the condition is not ``[..., num_conditions]``.
+    """
+    size = 0 if condition is None else condition.shape[-1]
+    if size != num_conditions:
+        shape = None if condition is None else condition.shape
+        raise ValueError(f"condition has shape {shape}, expected {num_conditions}")
+    return with_condition(vector, condition)
+
+
+def with_condition(vector: Array, condition: Array | None) -> Array:
+    """Like :func:`told`, where the shapes were checked before."""
+    if condition is None:
+        return vector
+    condition = jnp.broadcast_to(condition, (*vector.shape[:-1], condition.shape[-1]))
+    return jnp.concatenate([vector, condition], axis=-1)
+
+
+def mean_and_sum(x: Array, mask: Array, capacity: int) -> tuple[Array, Array]:
+    """Of the points ``[..., N, C]`` that exist: mean, and sum over ``capacity``."""
+    real = mask[..., None]
+    total = jnp.sum(jnp.where(real, x, 0.0), axis=-2)
+    return total / jnp.maximum(jnp.sum(real, axis=-2), 1), total / capacity
+
+
 class Dense(nn.Module):
     """Affine map of the last axis, ``[..., I] -> [..., features]``.
 

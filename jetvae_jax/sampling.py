@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.losses import reparameterize
-from jetvae_jax.types import VAE, Array, Batch, Flow, Jets, Key, Params, Prior
+from jetvae_jax.types import VAE, Array, Batch, Flow, Jets, Key, Params, Prior, optional
 
 CHUNK = 2000  # jets in one compiled call
 MAX_DRAWS = 100  # of latents that lie where no training latent was
@@ -33,10 +33,8 @@ def decode(
     Returns:
         ``[J, N, F]`` scaled features.
     """
-    told = () if condition is None else (condition,)
-    return jax.lax.map(
-        lambda row: vae.decode(params, *row), (z, *told), batch_size=SLICE
-    )
+    rows = (z, *optional(condition))
+    return jax.lax.map(lambda row: vae.decode(params, *row), rows, batch_size=SLICE)
 
 
 def prior_latents(
@@ -51,8 +49,7 @@ def prior_latents(
     """Latents ``[J, L]`` of the prior learned with the VAE, or else of N(0, 1)."""
     if prior is None:
         return jax.random.normal(key, (num_jets, vae.latent_dim))
-    told = () if condition is None else (condition,)
-    return prior.sample(params["prior"], key, (num_jets,), *told)
+    return prior.sample(params["prior"], key, (num_jets,), *optional(condition))
 
 
 def flow_latents(
@@ -82,7 +79,7 @@ def flow_latents(
         std: ``[L]`` of the training latents.
         reach: ``[L]`` largest distance from the mean, in standard deviations.
     """
-    told = () if condition is None else (condition,)
+    told = optional(condition)
 
     def draw(key):
         drawn = flow.sample(params, key, (num_jets,), *told)
@@ -104,7 +101,7 @@ def flow_latents(
 
 def posterior_latents(params: Params, key: Key, batch: Batch, *, vae: VAE) -> Array:
     """Latents drawn from the posterior of each jet, ``[J, L]``."""
-    told = () if batch.condition is None else (batch.condition,)
+    told = optional(batch.condition)
     return reparameterize(key, vae.encode(params, batch.x, batch.mask, *told))
 
 

@@ -84,6 +84,11 @@ class Batch(NamedTuple):
     condition: Array | None = None
 
 
+def optional(condition: Array | None) -> tuple[Array, ...]:
+    """A condition as last argument of a model, no argument without one."""
+    return () if condition is None else (condition,)
+
+
 class GaussianPosterior(NamedTuple):
     """A diagonal Gaussian q(z|x).
 

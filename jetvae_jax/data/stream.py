@@ -207,9 +207,9 @@ def exists(particles: np.ndarray) -> np.ndarray:
     return (particles[..., 0] != 0) | (particles[..., 1] != 0)
 
 
-def count(jets: Jets | Stream) -> int:
-    """J, of jets in memory or on disk."""
-    return len(jets) if isinstance(jets, Stream) else len(jets.mask)
+def count(part: Any) -> int:
+    """Rows of a pytree of arrays in memory, or of jets on disk."""
+    return len(part if isinstance(part, Stream) else jax.tree.leaves(part)[0])
 
 
 def chunks(jets: Jets | Stream, rows: int) -> Iterator[Any]:
@@ -221,11 +221,12 @@ def chunks(jets: Jets | Stream, rows: int) -> Iterator[Any]:
             yield jax.tree.map(lambda a, i=first: a[i : i + rows], jets)
 
 
-def head(jets: Jets | Stream, rows: int) -> Any:
-    """The first ``rows`` jets, or all there are, in memory."""
-    if isinstance(jets, Stream):
-        return jets[:rows]
-    return jax.tree.map(lambda a: a[:rows], jets)
+def head(part: Any, rows: int | None) -> Any:
+    """The first rows, in memory; None or 0 for all."""
+    few = slice(rows or None)
+    if isinstance(part, Stream):
+        return part[few]
+    return jax.tree.map(lambda a: a[few], part)
 
 
 @contextlib.contextmanager

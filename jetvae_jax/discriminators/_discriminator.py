@@ -41,14 +41,8 @@ def as_discriminator(
             raise ValueError(f"x has shape {x.shape}, expected {expected}")
         if mask.shape != x.shape[:-1]:
             raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
-        size = 0 if condition is None else condition.shape[-1]
-        if size != num_conditions:
-            shape = None if condition is None else condition.shape
-            raise ValueError(f"condition has shape {shape}, expected {num_conditions}")
         whole = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
-        if condition is not None:
-            condition = jnp.broadcast_to(condition, (*whole.shape[:-1], size))
-            whole = jnp.concatenate([whole, condition], axis=-1)
+        whole = networks.told(whole, condition, num_conditions)
         return networks.apply(
             module, params, x[..., jet_rows:, :], mask[..., jet_rows:], whole
         )

@@ -56,14 +56,6 @@ class Config:
             raise InputError(f"num_conditions: negative, {self.num_conditions}")
 
 
-def pool(x: Array, mask: Array, capacity: int) -> Array:
-    """Mean, and sum over ``capacity``, of the points that exist: ``[..., 2 C]``."""
-    real = mask[..., None]
-    total = jnp.sum(jnp.where(real, x, 0.0), axis=-2)
-    mean = total / jnp.maximum(jnp.sum(real, axis=-2), 1)
-    return jnp.concatenate([mean, total / capacity], axis=-1)
-
-
 class Network(nn.Module):
     """Equivariant layers, a summary, dense layers, one logit."""
 
@@ -78,12 +70,14 @@ class Network(nn.Module):
         x = jnp.where(mask[..., None], x, 0.0)
         x = act(networks.Dense(config.width, name="embed")(x))
         for i in range(config.layers):
-            told = jnp.concatenate([pool(x, mask, capacity), whole], axis=-1)
+            summary = networks.mean_and_sum(x, mask, capacity)
+            told = jnp.concatenate([*summary, whole], axis=-1)
             told = networks.Dense(config.width, use_bias=False, name=f"told_{i}")(told)
             x = act(
                 networks.Dense(config.width, name=f"point_{i}")(x) + told[..., None, :]
             )
-        x = jnp.concatenate([pool(x, mask, capacity), whole], axis=-1)
+        summary = networks.mean_and_sum(x, mask, capacity)
+        x = jnp.concatenate([*summary, whole], axis=-1)
         for i, size in enumerate(config.hidden):
             x = act(networks.Dense(size, name=f"dense_{i}")(x))
         logit = networks.Dense(1, scale=networks.QUIET, name="logit")(x)

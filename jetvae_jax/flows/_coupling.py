@@ -49,14 +49,6 @@ def check(x: Array, condition: Array | None, dim: int, num_conditions: int) -> N
         )
 
 
-def with_condition(kept: Array, condition: Array | None) -> Array:
-    """What a conditioner reads: ``[..., I]`` and the conditions, if any."""
-    if condition is None:
-        return kept
-    condition = jnp.broadcast_to(condition, (*kept.shape[:-1], condition.shape[-1]))
-    return jnp.concatenate([kept, condition], axis=-1)
-
-
 def build(
     conditioner: networks.MLP,
     forward_map: Callable[[Array, Array], tuple[Array, Array]],
@@ -95,7 +87,9 @@ def build(
 
     def couple(mapping, x, params, condition):
         kept, moved = x[..., :kept_size], x[..., kept_size:]
-        raw = networks.apply(conditioner, params, with_condition(kept, condition))
+        raw = networks.apply(
+            conditioner, params, networks.with_condition(kept, condition)
+        )
         moved, log_det = mapping(raw, moved)
         return jnp.concatenate([kept, moved], axis=-1), log_det
 

@@ -80,7 +80,7 @@ class RealNVP(distrax.Bijector):
 
     def _scale_and_shift(self, params: Params, kept: Array) -> tuple[Array, Array]:
         mlp, bound = _conditioner(self._config, self._dim), self._config.log_scale_bound
-        kept = _coupling.with_condition(kept, self.condition)
+        kept = networks.with_condition(kept, self.condition)
         raw, shift = jnp.split(networks.apply(mlp, params, kept), 2, axis=-1)
         return bound * jnp.tanh(raw / bound), shift
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from jetvae_jax.types import Array, Flow, Key, Params, Terms
+from jetvae_jax.types import Array, Flow, Key, Params, Terms, optional
 
 
 def build(flow: Flow) -> Callable[..., tuple[Array, Terms]]:
@@ -16,8 +16,7 @@ def build(flow: Flow) -> Callable[..., tuple[Array, Terms]]:
         params: Params, key: Key, latents: Array, condition: Array | None = None
     ) -> tuple[Array, Terms]:
         del key
-        told = () if condition is None else (condition,)
-        nll = -flow.log_prob(params, latents, *told)
+        nll = -flow.log_prob(params, latents, *optional(condition))
         return nll, {"nll": nll}
 
     return loss_fn

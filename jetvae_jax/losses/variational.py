@@ -28,6 +28,7 @@ from jetvae_jax.types import (
     Params,
     Prior,
     Terms,
+    optional,
 )
 
 
@@ -94,7 +95,7 @@ def gaussian_log_prob(posterior: GaussianPosterior, z: Array) -> Array:
 
 def conditions(batch: Batch) -> tuple[Array, ...]:
     """What to append to the arguments of a model: nothing if there are none."""
-    return () if batch.condition is None else (batch.condition,)
+    return optional(batch.condition)
 
 
 def run(

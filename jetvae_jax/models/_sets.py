@@ -38,14 +38,12 @@ def pool(x: Array, mask: Array | None, capacity: int) -> Array:
         mean = jnp.mean(x, axis=-2)
         total = mean * (x.shape[-2] / capacity)
         return jnp.concatenate([mean, total, max_over_points(x)], axis=-1)
-    real = mask[..., None]
-    total = jnp.sum(jnp.where(real, x, 0.0), axis=-2)
-    count = jnp.sum(real, axis=-2)
     lowest = jnp.finfo(x.dtype).min
-    largest = max_over_points(jnp.where(real, x, lowest))
-    largest = jnp.where(count > 0, largest, 0.0)
-    mean = total / jnp.maximum(count, 1)
-    return jnp.concatenate([mean, total / capacity, largest], axis=-1)
+    largest = max_over_points(jnp.where(mask[..., None], x, lowest))
+    largest = jnp.where(jnp.any(mask, axis=-1, keepdims=True), largest, 0.0)
+    return jnp.concatenate(
+        [*networks.mean_and_sum(x, mask, capacity), largest], axis=-1
+    )
 
 
 class EpicLayer(nn.Module):

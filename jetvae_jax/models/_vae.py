@@ -92,17 +92,6 @@ def as_vae(
             ),
         }
 
-    def told(vector: Array, condition: Array | None) -> Array:
-        """The vector with the conditions behind it."""
-        size = 0 if condition is None else condition.shape[-1]
-        if size != num_conditions:
-            shape = None if condition is None else condition.shape
-            raise ValueError(f"condition has shape {shape}, expected {num_conditions}")
-        if condition is None:
-            return vector
-        condition = jnp.broadcast_to(condition, (*vector.shape[:-1], size))
-        return jnp.concatenate([vector, condition], axis=-1)
-
     def encode(
         params: Params, x: Array, mask: Array, condition: Array | None = None
     ) -> GaussianPosterior:
@@ -113,14 +102,15 @@ def as_vae(
             raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
         jet = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
         x, mask = x[..., jet_rows:, :], mask[..., jet_rows:]
-        inputs = (x, mask, told(jet, condition))
+        inputs = (x, mask, networks.told(jet, condition, num_conditions))
         mean, logvar = networks.apply(encoder, params["encoder"], *inputs)
         return GaussianPosterior(mean.at[..., :skip].add(jet[..., :skip]), logvar)
 
     def decode(params: Params, z: Array, condition: Array | None = None) -> Array:
         if z.shape[-1] != latent_dim:
             raise ValueError(f"z has shape {z.shape}, expected [..., {latent_dim}]")
-        x, jet = networks.apply(decoder, params["decoder"], told(z, condition))
+        inputs = networks.told(z, condition, num_conditions)
+        x, jet = networks.apply(decoder, params["decoder"], inputs)
         jet = jet.at[..., :skip].add(z[..., :skip])
         jet = jet.reshape(*z.shape[:-1], jet_rows, num_features)
         return jnp.concatenate([jet, x], axis=-2)

@@ -60,7 +60,7 @@ def write(
         heading = plot.heading
         parts.append(_figure(image, plot.caption) + plot.below)
     with write_atomically(path) as part:
-        part.write_text(_page(title, "\n".join(parts)), encoding="utf-8")
+        part.write_text(html(title, "\n".join(parts)), encoding="utf-8")
     return path
 
 
@@ -83,7 +83,8 @@ def _figure(image: bytes, caption: str) -> str:
     )
 
 
-def _page(title: str, body: str) -> str:
+def html(title: str, body: str) -> str:
+    """The whole page around its body."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

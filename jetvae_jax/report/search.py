@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from jetvae_jax.report.css import CSS
+from jetvae_jax.report.page import html
 
 
 def page(study: Any) -> str:
@@ -16,15 +16,10 @@ def page(study: Any) -> str:
     parts = [f"<h1>Search {escape(study.study_name)}</h1>", *_tables(study)]
     script: bool | str = True  # plotly itself, once
     for heading, figure in _figures(study):
-        html = figure.to_html(full_html=False, include_plotlyjs=script)
-        parts.append(f"<h2>{escape(heading)}</h2>{html}")
+        plot = figure.to_html(full_html=False, include_plotlyjs=script)
+        parts.append(f"<h2>{escape(heading)}</h2>{plot}")
         script = False
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>Search</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(parts)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return html("Search", "\n".join(parts))
 
 
 def _tables(study: Any) -> Iterator[str]:

@@ -8,9 +8,11 @@ import jax
 from absl import logging
 
 from jetvae_jax.data import splits
-from jetvae_jax.data.stream import Stream
+from jetvae_jax.data.stream import Stream, count, head
 from jetvae_jax.errors import InputError
 from jetvae_jax.runs import domains
+
+__all__ = ["Dataset", "count", "head", "load", "load_same", "mapped", "split"]
 
 
 class Dataset(NamedTuple):
@@ -53,24 +55,11 @@ def split(
     return Dataset(train, valid, test, notes, source)
 
 
-def count(part: Any) -> int:
-    """Samples in a part, in memory or on disk."""
-    return len(part if isinstance(part, Stream) else jax.tree.leaves(part)[0])
-
-
 def mapped(function: Callable[[Any], Any], part: Any) -> Any:
     """What a function makes of all samples, in memory, or chunk by chunk when read."""
     if isinstance(part, Stream):
         return part.map(function)
     return jax.jit(function)(part)
-
-
-def head(part: Any, number: int | None) -> Any:
-    """The first samples, in memory; None or 0 for all."""
-    rows = slice(number or None)
-    if isinstance(part, Stream):
-        return part[rows]
-    return jax.tree.map(lambda a: a[rows], part)
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,15 +7,14 @@ import jax
 import jax.numpy as jnp
 
 from jetvae_jax import copulas, flows, priors
-from jetvae_jax.errors import InputError
 from jetvae_jax.losses import nll, reparameterize
 from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import CopulaRun, VAERun, versions
+from jetvae_jax.runs.config import CopulaRun, versions
 from jetvae_jax.runs.fit_flow import posteriors
 from jetvae_jax.runs.train import TrainedVAE, load_vae
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import checkpoint, configured_step, fit
-from jetvae_jax.types import Array, Key, Params, Prior
+from jetvae_jax.types import Array, Flow, Key, Params, Prior
 
 CHECKPOINT = "copula.npz"
 
@@ -43,10 +42,12 @@ class TrainedCopula(NamedTuple):
 
 def build(run: CopulaRun, dim: int) -> Prior:
     """The density that ``run`` describes, of ``dim`` latents."""
-    flow = None
-    if run.config.dependence == "flow":
-        flow = flows.get(run.flow).build(run.flow_config, dim=dim)
+    flow = _flow(run, dim) if run.config.dependence == "flow" else None
     return copulas.build(run.config, dim=dim, flow=flow)
+
+
+def _flow(run: CopulaRun, dim: int) -> Flow:
+    return flows.get(run.flow).build(run.flow_config, dim=dim)
 
 
 def fit_copula(workdir: str | os.PathLike, run: CopulaRun) -> int:
@@ -73,7 +74,7 @@ def fit_copula(workdir: str | os.PathLike, run: CopulaRun) -> int:
     if run.config.dependence == "flow":
         columns = copulas.columns(run.config, dim)
         scores = [columns.scores(params["marginals"], z)[0] for z in (train, valid)]
-        flow = flows.get(run.flow).build(run.flow_config, dim=dim)
+        flow = _flow(run, dim)
         result = fit(
             configured_step(
                 nll.build(flow), flow.init, run.training, num_jets=len(train)
@@ -90,9 +91,8 @@ def fit_copula(workdir: str | os.PathLike, run: CopulaRun) -> int:
         "kind": "copula",
         "run": run.to_json(),
         "latent_dim": dim,
-        "vae": trained.run.to_json(),
-        "vae_epoch": trained.meta["best_epoch"],
         "versions": versions(),
+        **trained.identity,
     }
     if not stopped:
         tree = jax.tree.map(jnp.asarray, params)
@@ -108,12 +108,7 @@ def load_copula(workdir: str | os.PathLike, trained: TrainedVAE) -> TrainedCopul
     """
     path = os.path.join(os.fspath(workdir), CHECKPOINT)
     meta = checkpoint.read_meta(path)
-    same = VAERun.from_json(meta["vae"]) == trained.run
-    if meta["vae_epoch"] != trained.meta["best_epoch"] or not same:
-        raise InputError(
-            f"{path}: was fitted to another VAE than the one beside it: run "
-            "fit_copula again"
-        )
+    trained.check_same(path, meta, "run fit_copula again")
     prior = build(CopulaRun.from_json(meta["run"]), meta["latent_dim"])
     template = jax.eval_shape(prior.init, jax.random.key(0))
     return TrainedCopula(prior, checkpoint.restore(path, template))

@@ -10,14 +10,13 @@ import numpy as np
 
 from jetvae_jax import flows, sampling
 from jetvae_jax.data.stream import Stream
-from jetvae_jax.errors import InputError
 from jetvae_jax.losses import nll, reparameterize
 from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import FlowRun, VAERun, versions
+from jetvae_jax.runs.config import FlowRun, versions
 from jetvae_jax.runs.train import TrainedVAE, load_vae
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
-from jetvae_jax.types import Array, Flow, GaussianPosterior, Key, Params
+from jetvae_jax.types import Array, Flow, GaussianPosterior, Key, Params, optional
 
 CHECKPOINT = "flow.npz"
 STATE = "flow.state.npz"
@@ -54,7 +53,7 @@ class TrainedFlow(NamedTuple):
 
     def log_prob(self, z: Array, condition: Array | None = None) -> Array:
         """Log-density of latents, ``[..., L] -> [...]`` in nats."""
-        told = () if condition is None else (condition,)
+        told = optional(condition)
         log_p = self.flow.log_prob(self.params, (z - self.mean) / self.std, *told)
         return log_p - jnp.sum(jnp.log(self.std))
 
@@ -78,7 +77,7 @@ def latents_of(
         batch = trained.scale(sample)
 
         def one(batch):
-            told = () if batch.condition is None else (batch.condition,)
+            told = optional(batch.condition)
             return trained.vae.encode(trained.params, batch.x, batch.mask, *told)
 
         posterior = jax.lax.map(one, batch, batch_size=sampling.SLICE)
@@ -134,10 +133,6 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
         return likelihood(params, key, reparameterize(key, posterior), condition)
 
     num_train = train.mean.shape[0]
-    vae_settings = {
-        "vae": trained.run.to_json(),
-        "vae_epoch": trained.meta["best_epoch"],
-    }
 
     seen = reparameterize(
         jax.random.key(run.seed), _standardise(train, mean, std, run.latents)
@@ -152,7 +147,7 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
             "latent_dim": trained.vae.latent_dim,
             "best_epoch": best_epoch,
             "versions": versions(),
-            **vae_settings,
+            **trained.identity,
         }
         tree = {"params": params, "mean": mean, "std": std}
         checkpoint.save(folder / CHECKPOINT, tree, meta=meta)
@@ -165,7 +160,7 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
         config=run.training,
         name=run.flow,
         state_path=folder / STATE,
-        settings=run.to_json() | vae_settings,
+        settings=run.to_json() | trained.identity,
         on_epoch=functools.partial(folder.write_lines, METRICS),
         on_save=save,
     )
@@ -179,13 +174,8 @@ def load_flow(workdir: str | os.PathLike, trained: TrainedVAE) -> TrainedFlow:
     """
     path = os.path.join(os.fspath(workdir), CHECKPOINT)
     meta = checkpoint.read_meta(path)
-    # Rebuilt, so that a field that a later version added has its default in both.
-    same_run = VAERun.from_json(meta["vae"]) == trained.run
-    if meta["vae_epoch"] != trained.meta["best_epoch"] or not same_run:
-        raise InputError(
-            f"{path}: was fitted to another VAE than the one beside it: delete "
-            f"{CHECKPOINT} and {STATE} there and run fit_flow again"
-        )
+    remedy = f"delete {CHECKPOINT} and {STATE} there and run fit_flow again"
+    trained.check_same(path, meta, remedy)
     run = FlowRun.from_json(meta["run"])
     flow = flows.get(run.flow).build(
         run.flow_config,

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jetvae_jax import copulas, models, sampling
+from jetvae_jax.errors import InputError
 from jetvae_jax.runs import composition, dataset
 from jetvae_jax.runs.config import VAERun, versions
 from jetvae_jax.runs.workdir import Workdir
@@ -45,6 +46,24 @@ class TrainedVAE(NamedTuple):
         """Encoder and decoder."""
         return self.composed.vae
 
+    @property
+    def identity(self) -> dict:
+        """What the checkpoint of a flow or a copula remembers of its VAE."""
+        return {"vae": self.run.to_json(), "vae_epoch": self.meta["best_epoch"]}
+
+    def check_same(self, path: str, meta: dict, remedy: str) -> None:
+        """Stops unless a checkpoint with that ``meta`` was fitted to this VAE.
+
+        Raises:
+            InputError: it was not; the message ends with what to do.
+        """
+        # Rebuilt, so that a field that a later version added has its default in both.
+        same = VAERun.from_json(meta["vae"]) == self.run
+        if meta["vae_epoch"] != self.meta["best_epoch"] or not same:
+            raise InputError(
+                f"{path}: was fitted to another VAE than the one beside it: {remedy}"
+            )
+
     def scale(self, sample: Any) -> Batch:
         """Samples, such as jets in GeV, to what the encoder takes."""
         return self.run.road.scale(self.run.scaling, self.scaler, sample)
@@ -78,8 +97,7 @@ def train(
     parts = dataset.load(run.domain, run.data)
     scaler = road.fit(run.scaling, parts.train)
     scale = functools.partial(road.scale, run.scaling, scaler)
-    train, valid = (dataset.mapped(scale, part) for part in parts[:2])
-    composed = compose(run, dataset.head(train, CDF_EVENTS))
+    composed = compose(run, parts.train, scale)
     step = composition.training_step(
         run.parts, composed, road.objective(run, scaler, parts.train), run.training,
         num_jets=dataset.count(parts.train), exists=road.exists(run, scaler),
@@ -87,6 +105,9 @@ def train(
     if symmetries := road.augment(run):
         train = parts.train  # changed anew, then scaled, at every step
         step = augmented(step, lambda key, part: scale(symmetries(key, part)))
+    else:
+        train = dataset.mapped(scale, parts.train)
+    valid = dataset.mapped(scale, parts.valid)
     settings = run.to_json() | {"fingerprint": parts.source["fingerprint"]}
 
     def save(params, best_epoch):
@@ -149,17 +170,22 @@ def _judge(
     return lambda params: road.judge(real, jax.device_get(draw(params)))
 
 
-def compose(run: VAERun, features: Batch | None = None) -> composition.Composed:
+def compose(
+    run: VAERun, train: Any = None, scale: Callable[[Any], Batch] | None = None
+) -> composition.Composed:
     """The networks of a run.
 
     Args:
         run: its settings.
-        features: scaled training data, from which a CDF encoder is made.
+        train: the training part, from which a CDF encoder is made; None if a
+            checkpoint will bring it.
+        scale: what the network sees of it.
     """
     vae = models.get(run.model).build(run.model_config)
     knots = None
-    if run.parts.latent == "cdf" and features is not None:
-        knots = copulas.marginals.fit_empirical(features.x[:, 0], what="features")
+    if run.parts.latent == "cdf" and scale is not None:
+        features = jax.jit(scale)(dataset.head(train, CDF_EVENTS)).x[:, 0]
+        knots = copulas.marginals.fit_empirical(features, what="features")
     return composition.compose(run.parts, vae, knots=knots, **run.sizes)
 
 

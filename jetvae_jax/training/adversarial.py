@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import optax
 
 from jetvae_jax.losses.adversarial import Errors
-from jetvae_jax.training.settings import Config, optimizer
-from jetvae_jax.training.step import Step, TrainState
+from jetvae_jax.training.settings import Config, optimizer, total_steps
+from jetvae_jax.training.step import Step, TrainState, renewed
 from jetvae_jax.types import VAE, Discriminator, Key, Params, Prior
 
 
@@ -74,11 +74,7 @@ def parts_step(
             grads, terms = jax.grad(error, has_aux=True)(part)
             updates, states[name] = tx.update(grads, state.opt_state[name], part)
             params[name] = optax.apply_updates(part, updates)
-        average, t = state.average, state.count.astype(jnp.float32)
-        if averaging:
-            decay = jnp.minimum(averaging, (1 + t) / (10 + t))
-            average = jax.tree.map(lambda a, p: p + decay * (a - p), average, params)
-        state = TrainState(params, states, average, state.count + 1)
+        state = renewed(state, params, states, averaging=averaging)
         return state, jax.tree.map(jnp.mean, terms)
 
     def evaluate(params, key, batch):
@@ -106,7 +102,7 @@ def adversarial_step(
         num_jets: of the training data.
         frozen: parts that do not learn.
     """
-    num_steps = max(config.num_epochs * (num_jets // config.batch_size), 1)
+    num_steps = total_steps(config, num_jets)
     slower = dataclasses.replace(config, learning_rate=alpha * config.learning_rate)
     optimizers = {
         name: optimizer(

@@ -53,6 +53,11 @@ class Config:
                 )
 
 
+def total_steps(config: Config, num_jets: int) -> int:
+    """Steps of all epochs, at least one."""
+    return max(config.num_epochs * (num_jets // config.batch_size), 1)
+
+
 def optimizer(config: Config, *, num_steps: int) -> optax.GradientTransformation:
     """AdamW with the configured schedule over ``num_steps`` steps in all."""
     peak, warmup = config.learning_rate, min(config.warmup_steps, num_steps - 1)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jetvae_jax.training.settings import Config, optimizer
+from jetvae_jax.training.settings import Config, optimizer, total_steps
 from jetvae_jax.types import Array, Key, LossFn, Params
 
 
@@ -47,6 +47,20 @@ class Step(NamedTuple):
     evaluate: Callable[[Params, Key, Any], dict[str, Array]]
 
 
+def renewed(
+    state: TrainState, params: Params, opt_state: Any, *, averaging: float
+) -> TrainState:
+    """The state after a step; its running mean, if there is one, follows.
+
+    The mean starts short and lengthens: ``min(averaging, (1 + t) / (10 + t))``.
+    """
+    average, t = state.average, state.count.astype(jnp.float32)
+    if averaging:
+        decay = jnp.minimum(averaging, (1 + t) / (10 + t))
+        average = jax.tree.map(lambda a, p: p + decay * (a - p), average, params)
+    return TrainState(params, opt_state, average, state.count + 1)
+
+
 def gradient_step(
     loss_fn: LossFn,
     init: Callable[[Key], Params],
@@ -60,8 +74,8 @@ def gradient_step(
         loss_fn: ``(params, key, batch) -> (loss [J], {"name": [J]})``.
         init: ``(key) -> params``.
         tx: an optax transformation.
-        averaging: decay of the running mean of the parameters; 0 keeps none. The
-            mean starts short and lengthens: ``min(averaging, (1 + t) / (10 + t))``.
+        averaging: decay of the running mean of the parameters, see :func:`renewed`;
+            0 keeps none.
 
     Returns:
         A Step whose terms are the loss, under the name ``loss``, and its parts.
@@ -80,11 +94,7 @@ def gradient_step(
         grads, terms = jax.grad(mean_loss, has_aux=True)(state.params, key, batch)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        average, t = state.average, state.count.astype(jnp.float32)
-        if averaging:
-            decay = jnp.minimum(averaging, (1 + t) / (10 + t))
-            average = jax.tree.map(lambda a, p: p + decay * (a - p), average, params)
-        state = TrainState(params, opt_state, average, state.count + 1)
+        state = renewed(state, params, opt_state, averaging=averaging)
         return state, jax.tree.map(jnp.mean, terms)
 
     def evaluate(params, key, batch):
@@ -104,6 +114,5 @@ def configured_step(
         config: its schedule spans all its epochs.
         num_jets: of the training data.
     """
-    num_steps = max(config.num_epochs * (num_jets // config.batch_size), 1)
-    tx = optimizer(config, num_steps=num_steps)
+    tx = optimizer(config, num_steps=total_steps(config, num_jets))
     return gradient_step(loss_fn, init, tx, averaging=config.averaging)

@@ -8,16 +8,15 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax import data
-from jetvae_jax.errors import InputError
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig
-from jetvae_jax.runs.domains.jets import Data
+from jetvae_jax.runs.domains.jets import SUFFIX, Data
+from jetvae_jax.runs.evaluation import _candidates
 from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import Array, Jets
 
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
-CANDIDATES = ("reconstruction", "prior", "flow", "copula")
 
 
 class Contest(NamedTuple):
@@ -59,14 +58,12 @@ def gather(
     Raises:
         InputError: nothing to compare, or whatever is wrong with a file.
     """
-    if trained is None and not (config.real and config.generated):
-        raise InputError(
-            f"{folder.path}: holds no vae.npz: run experiments/train.py first, or "
-            "compare any two files by --evaluate.real and --evaluate.generated"
-        )
+    _candidates.check(folder, trained, config)
     reader = _Reader(files if trained is None else trained.run.data)
     real, truth = _real(reader, trained, config)
-    judged = named(config.generated) or _found(folder)
+    judged = _candidates.named(config.generated) or _candidates.found(
+        folder, SUFFIX, "jets"
+    )
     candidates = {
         name: reader.read(name, path, repair=True) for name, path in judged.items()
     }
@@ -142,31 +139,3 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
 def _rows(sample: _Sample, rows: np.ndarray) -> _Sample:
     jets, axis = jax.tree.map(lambda a: a[rows], (sample.jets, sample.axis))
     return _Sample(jets, axis, sample.source)
-
-
-def named(paths: tuple[str, ...]) -> dict[str, str]:
-    """Short names of files: the stem, with the folder where two stems are equal."""
-    stems = [pathlib.Path(path).stem for path in paths]
-    names = [
-        f"{pathlib.Path(path).parent.name}_{stem}" if stems.count(stem) > 1 else stem
-        for path, stem in zip(paths, stems, strict=True)
-    ]
-    reserved = {"real", "truth", "input"}
-    names = [f"{name}_file" if name in reserved else name for name in names]
-    if len(set(names)) < len(names):
-        raise InputError(
-            f"--evaluate.generated={','.join(paths)}: a file stands there twice"
-        )
-    return dict(zip(names, paths, strict=True))
-
-
-def _found(folder: Workdir) -> dict[str, str]:
-    """The generated files of a workdir."""
-    paths = {name: folder / f"generated_{name}.hdf5" for name in CANDIDATES}
-    found = {name: str(path) for name, path in paths.items() if path.exists()}
-    if not found:
-        raise InputError(
-            f"{folder.path}: holds no generated jets: run experiments/generate.py "
-            "first, or name files by --evaluate.generated"
-        )
-    return found

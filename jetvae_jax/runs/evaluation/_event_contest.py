@@ -6,15 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from jetvae_jax.errors import InputError
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig
 from jetvae_jax.runs.domains.events import SUFFIX, Data
-from jetvae_jax.runs.evaluation._contest import named
+from jetvae_jax.runs.evaluation import _candidates
 from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.runs.workdir import Workdir
-
-CANDIDATES = ("reconstruction", "prior", "flow", "copula")
 
 
 class Contest(NamedTuple):
@@ -53,11 +50,7 @@ def gather(
     Raises:
         InputError: nothing to compare, or whatever is wrong with a file.
     """
-    if trained is None and not (config.real and config.generated):
-        raise InputError(
-            f"{folder.path}: holds no vae.npz: run experiments/train.py first, or "
-            "compare any two files by --evaluate.real and --evaluate.generated"
-        )
+    _candidates.check(folder, trained, config)
     how = files if trained is None else trained.run.data
     notes: list[str] = []
     sources: dict[str, Any] = {}
@@ -91,7 +84,9 @@ def gather(
         real, truth = parts.test, parts.train
     if config.truth:
         truth = read("truth", config.truth)
-    judged = named(config.generated) or _found(folder)
+    judged = _candidates.named(config.generated) or _candidates.found(
+        folder, SUFFIX, "events"
+    )
     # What a model made is judged as it is; a column may be constant, by its fault.
     candidates = {
         name: read(name, path, repair=True, constant=True)
@@ -101,15 +96,3 @@ def gather(
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
     return Contest(columns, real, candidates, truth, notes, sources, title)
-
-
-def _found(folder: Workdir) -> dict[str, str]:
-    """The generated files of a workdir."""
-    paths = {name: folder / f"generated_{name}{SUFFIX}" for name in CANDIDATES}
-    found = {name: str(path) for name, path in paths.items() if path.exists()}
-    if not found:
-        raise InputError(
-            f"{folder.path}: holds no generated events: run experiments/generate.py "
-            "first, or name files by --evaluate.generated"
-        )
-    return found

@@ -18,8 +18,8 @@ from jetvae_jax.metrics import digit_classifier, digits
 from jetvae_jax.report import pixel_page
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig, versions
-from jetvae_jax.runs.domains.pixels import Data
-from jetvae_jax.runs.evaluation import _digits
+from jetvae_jax.runs.domains.pixels import SUFFIX, Data
+from jetvae_jax.runs.evaluation import _candidates, _digits
 from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
 from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
 from jetvae_jax.runs.fit_flow import load_flow, posteriors
@@ -28,7 +28,6 @@ from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import PixelSets
 
-CANDIDATES = ("reconstruction", "prior", "flow", "copula")
 SHOWN = 24
 LINES, STEPS = 4, 9
 
@@ -127,11 +126,7 @@ def evaluate(
 
 
 def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
-    if trained is None and not (config.real and config.generated):
-        raise InputError(
-            f"{folder.path}: holds no vae.npz: run experiments/train.py first, or "
-            "compare any two files by --evaluate.real and --evaluate.generated"
-        )
+    _candidates.check(folder, trained, config)
     notes: list[str] = []
     title = "Images"
     if trained is not None:
@@ -150,13 +145,7 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
     if len(judged) < len(config.generated):
         raise InputError("--evaluate.generated: files of one name: rename one")
     if not judged:
-        paths = {name: folder / f"generated_{name}.npz" for name in CANDIDATES}
-        judged = {name: str(p) for name, p in paths.items() if p.exists()}
-        if not judged:
-            raise InputError(
-                f"{folder.path}: holds no generated images: run "
-                "experiments/generate.py first, or name files by --evaluate.generated"
-            )
+        judged = _candidates.found(folder, SUFFIX, "images")
     made = {
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in judged.items()
