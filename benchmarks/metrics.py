@@ -6,7 +6,7 @@
 jetnet needs numpy below 2 and so an environment of its own: ``tests/golden/README.md``
 says how to make it. Without --jetnet_python only this package is measured. Both get the
 same jets: the embedded sample, drawn with replacement, against a second such draw with
-all angles 2% wider. All settings are jetnet's defaults; fpd and kpd are given the 36
+all angles 2% wider, each with the columns in its own order. All settings are jetnet's defaults; fpd and kpd are given the 36
 polynomials. Each metric runs in two processes of its own, ours and jetnet's, which
 take turns, so that what else the machine does hits both; the ratio is that of the
 medians. Compilation is not in them: "first" is our first call with it, and jetnet has a
@@ -38,18 +38,14 @@ def cases(fpnd_resources):
     import jax
 
     from jetvae_jax.metrics.protocols import Draws
-    from jetvae_jax.types import RelativeJets
 
     key, draws = jax.random.key(0), Draws(50_000, 5)
-
-    def relative(jets):
-        return RelativeJets(jets[..., [2, 0, 1]], jets[..., 2] > 0)
 
     def module(name):
         return importlib.import_module(f"jetvae_jax.metrics.{name}")
 
     def pair(sample):
-        return relative(sample["real"]), relative(sample["generated"])
+        return sample["real"], sample["generated"]
 
     def features(sample):
         return sample["real_features"], sample["generated_features"]
@@ -59,11 +55,11 @@ def cases(fpnd_resources):
         return metric(key, *pair(sample), draws=draws)["value"]
 
     def fpnd(sample):
-        generated = relative(sample["generated"])
-        return module("fpnd").fpnd(generated, jet_type="g", resources=fpnd_resources)
+        jets = sample["generated"]
+        return module("fpnd").fpnd(jets, jet_type="g", resources=fpnd_resources)
 
     return {
-        "efp36": lambda s: module("efp").jet_features(relative(s["real"])).mean(),
+        "efp36": lambda s: module("efp").jet_features(s["real"]).mean(),
         "w1m": functools.partial(w1, "w1m", "jetnet_w1"),
         "w1p": functools.partial(w1, "w1p", "jetnet_w1"),
         "w1efp": functools.partial(w1, "w1efp", "w1efp"),
@@ -74,13 +70,27 @@ def cases(fpnd_resources):
     }
 
 
+def relative(jets):
+    """Jets of this package from jetnet's (etarel, phirel, ptrel), zero if absent."""
+    from jetvae_jax.types import RelativeJets
+
+    columns = np.ascontiguousarray(jets[..., [2, 0, 1]])
+    return RelativeJets(columns, jets[..., 2] > 0)
+
+
+def read_sample(path):
+    """What :func:`write_sample` wrote, each of the two as this package has jets."""
+    with np.load(path) as data:
+        sample = dict(data)
+    return sample | {name: relative(sample[name]) for name in ("real", "generated")}
+
+
 def write_sample(path, num_jets):
     """Real and generated jets in jetnet's order, and their features."""
     import h5py
 
     from jetvae_jax.data import embedded
     from jetvae_jax.metrics.efp import jet_features
-    from jetvae_jax.types import RelativeJets
 
     with h5py.File(embedded.path()) as file:
         rows = np.asarray(file["particle_features"])
@@ -90,8 +100,7 @@ def write_sample(path, num_jets):
     generated = generated * np.array([1.02, 1.02, 1.0], np.float32)
     sample = {"real": real, "generated": generated}
     for name, part in tuple(sample.items()):
-        relative = RelativeJets(part[..., [2, 0, 1]], part[..., 2] > 0)
-        sample[f"{name}_features"] = jet_features(relative)
+        sample[f"{name}_features"] = jet_features(relative(part))
     np.savez(path, **sample)
 
 
@@ -156,9 +165,7 @@ def main():
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
     if args.worker:
         name, path = args.worker
-        with np.load(path) as data:
-            sample = dict(data)
-        return serve(cases(args.fpnd)[name], sample)
+        return serve(cases(args.fpnd)[name], read_sample(path))
     print(f"{args.jets} jets, {args.threads} threads; seconds, GiB")
     print(
         f"{'':8} {'first':>8} {'ours':>8} {'GiB':>6} {'jetnet':>9} {'GiB':>6}   ratio"
