@@ -50,6 +50,7 @@ setup(
         "scipy>=1.13",
         "POT>=0.9.5",
         "absl-py>=2.3.1",
+        "threadpoolctl>=3.5",
     ],
     extras_require={
         "plot": PLOT,

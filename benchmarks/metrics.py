@@ -6,12 +6,13 @@
 jetnet needs numpy below 2 and so an environment of its own: ``tests/golden/README.md``
 says how to make it. Without --jetnet_python only this package is measured. Both get the
 same jets: the embedded sample, drawn with replacement, against a second such draw with
-all angles 2% wider, each with the columns in its own order. All settings are jetnet's defaults; fpd and kpd are given the 36
-polynomials. Each metric runs in two processes of its own, ours and jetnet's, which
-take turns, so that what else the machine does hits both; the ratio is that of the
-medians. Compilation is not in them: "first" is our first call with it, and jetnet has a
-call on 2,000 jets before. Memory is the peak of the whole process, imports included.
-Values differ by the draws, which jetnet does not seed (fpd: also by its fit).
+all angles 2% wider, each with the columns in its own order. All settings are jetnet's
+defaults; fpd and kpd are given the 36 polynomials. Each metric runs in two processes of
+its own, ours and jetnet's, which take turns, so that what else the machine does hits
+both; the ratio is that of the medians. Compilation is not in them: "first" is our first
+call with it, and jetnet has a call on 2,000 jets before. Memory is the peak of the
+whole process, imports included. Values differ by the draws, which jetnet does not seed
+(fpd: also by its fit).
 """
 
 import argparse

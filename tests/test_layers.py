@@ -44,11 +44,12 @@ FENCES = {
     # An unpickler that knows nothing but arrays, for the weights of FPND.
     "pickle": ["metrics/torch_archive.py"],
     "torch": [],
+    "threadpoolctl": ["metrics/threads.py"],
 }
 # Imported inside functions only.
 LAZY = ("matplotlib", "mplhep", "ott", "ot", "rich", "scipy", "pyarrow",
         "uproot", "pythia8mc", "fastjet", "awkward", "distributed", "optuna",
-        "plotly")  # fmt: skip
+        "plotly", "threadpoolctl")  # fmt: skip
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -7,15 +7,13 @@ ones for all pairs and tight ones for the promising, leave one or two per cent o
 pairs to be solved; the figures are those of all pairs solved.
 """
 
-import concurrent.futures
-import os
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics.emd import EPSILONS, checked, emd, emd_bracket
+from jetvae_jax.metrics.threads import over_cores
 from jetvae_jax.types import Key, RelativeJets
 
 _STEPS = (0.02, 0.05, 0.1, 0.2)  # most pt is near the jet axis, and so are the anchors
@@ -180,8 +178,7 @@ def _bracket(x: RelativeJets, y: RelativeJets, pairs, effort):
         return np.asarray(emd_bracket(*chunk, **effort))
 
     # XLA runs operations this small on one core: one thread for each.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(bounds, range(0, count, _CHUNK)))
+    parts = over_cores(bounds, range(0, count, _CHUNK))
     return np.concatenate([np.zeros((2, 0)), *parts], axis=1)[:, :count]
 
 

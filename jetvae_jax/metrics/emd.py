@@ -11,7 +11,6 @@ solved as a balanced problem: one more particle at distance R from all others ta
 missing pt.
 """
 
-import concurrent.futures
 import functools
 import os
 from types import ModuleType
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.errors import InputError
+from jetvae_jax.metrics.threads import over_cores
 from jetvae_jax.numerics import safe_divide, safe_sqrt
 from jetvae_jax.types import Array, RelativeJets
 
@@ -58,10 +58,9 @@ def emd(x: RelativeJets, y: RelativeJets) -> np.ndarray:
         raise ValueError(f"jets {p.shape} and {q.shape} cannot be paired")
     p, q = (v.reshape(-1, *v.shape[-2:]) for v in (p, q))
     # The solver lets other threads run; the distances of a chunk share one array.
-    workers = os.cpu_count() or 1
-    chunks = np.array_split(np.arange(len(p)), max(workers, len(p) // _CHUNK))
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        parts = list(pool.map(lambda rows: _solve(p[rows], q[rows]), chunks))
+    count = max(os.cpu_count() or 1, len(p) // _CHUNK)
+    chunks = np.array_split(np.arange(len(p)), count)
+    parts = over_cores(lambda rows: _solve(p[rows], q[rows]), chunks)
     return np.concatenate(parts).reshape(lead)
 
 

@@ -12,7 +12,6 @@ have this in them. So there are two here: ``value`` is the extrapolation,
 ``jetnet_value`` what jetnet would say, the one to set beside published figures.
 """
 
-import concurrent.futures
 from typing import NamedTuple
 
 import jax
@@ -20,6 +19,7 @@ import numpy as np
 
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.threads import over_cores
 from jetvae_jax.types import Array, Key
 
 Draws = list[np.ndarray]
@@ -152,8 +152,7 @@ def distances(x: np.ndarray, y: np.ndarray, x_draws: Draws, y_draws: Draws):
     Returns:
         ``[S]``, the mean over batches.
     """
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(_moments, (x, y), (x_draws, y_draws))
+    first, second = over_cores(_moments, (x, y), (x_draws, y_draws))
     values = frechet_distance(*first, *second)
     ends = np.cumsum([len(batches) for batches in x_draws])[:-1]
     return np.array([part.mean() for part in np.split(values, ends)])

@@ -4,14 +4,13 @@ Both act on relative features (ptrel, etarel, phirel), dimensionless; papers quo
 them in units of 1e-3.
 """
 
-import concurrent.futures
-
 import jax
 import numpy as np
 
 from jetvae_jax.metrics.draws import Figure, over_batches
 from jetvae_jax.metrics.masses import relative_masses
 from jetvae_jax.metrics.protocols import Draws
+from jetvae_jax.metrics.threads import over_cores
 from jetvae_jax.metrics.wasserstein import wasserstein_1d
 from jetvae_jax.types import Key, RelativeJets
 
@@ -79,9 +78,8 @@ def w1p(
         def of_feature(f):
             return wasserstein_1d(x[f][i][some], y[f][j][others])
 
-        return np.mean(list(pool.map(of_feature, range(len(x)))))
+        return np.mean(over_cores(of_feature, range(len(x))))
 
     # Sorting and gathering let other threads run; features lie apart for both.
     x, y = (np.ascontiguousarray(np.moveaxis(v, -1, 0)) for v in (x, y))
-    with concurrent.futures.ThreadPoolExecutor(len(x)) as pool:
-        return over_batches(key, distance, len(x_mask), len(y_mask), draws)
+    return over_batches(key, distance, len(x_mask), len(y_mask), draws)

@@ -1,16 +1,16 @@
 """Masses of jets of relative particles, the quantity behind W1M."""
 
-import concurrent.futures
-import os
+import math
 
 import jax
 import numpy as np
 
 from jetvae_jax.metrics.arrays import namespace
 from jetvae_jax.metrics.chunks import map_chunks
+from jetvae_jax.metrics.threads import over_cores
 from jetvae_jax.types import Array, RelativeJets
 
-_CHUNK = 2000  # jets whose arrays stay in a CPU's cache
+_CHUNK = 6250  # jets: arrays in a CPU's cache, calls that are long beside Python's
 
 
 def relative_mass(jets: RelativeJets) -> Array:
@@ -36,21 +36,22 @@ def relative_mass(jets: RelativeJets) -> Array:
     mask = xp.asarray(jets.mask)
     columns = (xp.asarray(jets.particles)[..., i] for i in range(3))
     pt, eta, phi = (xp.where(mask, v, xp.zeros((), v.dtype)) for v in columns)
-    ones = xp.ones(pt.shape[-1], pt.dtype)
 
-    def total(x):  # over the particles: as a matrix product many times faster
-        return x @ ones if xp is np else xp.sum(x, axis=-1)
+    def total(*factors):  # over the particles: NumPy has many times faster ways
+        if xp is not np:
+            return xp.sum(math.prod(factors), axis=-1)
+        return np.einsum(",".join(["...i"] * len(factors)) + "->...", *factors)
 
     sum_pt = total(pt)
-    share = 1 / xp.where(sum_pt > 0, sum_pt, xp.ones((), pt.dtype))
-    eta, phi = (v - (total(pt * v) * share)[..., None] for v in (eta, phi))
-    sinh, sin, cos = xp.sinh(eta / 2), xp.sin(phi / 2), xp.cos(phi / 2)
+    share = 0.5 / xp.where(sum_pt > 0, sum_pt, xp.ones((), pt.dtype))
+    eta, phi = (v / 2 - (total(pt, v) * share)[..., None] for v in (eta, phi))
+    sinh, sin, cos = xp.sinh(eta), xp.sin(phi), xp.cos(phi)
     along, across = pt * sinh, pt * sin
-    square = total(along * sinh)
-    gap = 2 * (square + total(across * sin))
+    square = total(along, sinh)
+    gap = 2 * (square + total(across, sin))
     energy = sum_pt + 2 * square
-    pz = 2 * total(along * xp.sqrt(1 + sinh * sinh))
-    py = 2 * total(across * cos)
+    pz = 2 * total(along, xp.sqrt(1 + sinh * sinh))
+    py = 2 * total(across, cos)
     squared = gap * (2 * energy - gap) - py * py - pz * pz
     resolution = (8 * float(xp.finfo(pt.dtype).eps) * energy) ** 2
     positive = squared > resolution
@@ -73,5 +74,4 @@ def relative_masses(jets: RelativeJets) -> np.ndarray:
     def compute(start: int) -> Array:
         return relative_mass(jax.tree.map(lambda a: a[start : start + _CHUNK], jets))
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(compute, range(0, len(jets.mask), _CHUNK))))
+    return np.concatenate(over_cores(compute, range(0, len(jets.mask), _CHUNK)))
