@@ -1,4 +1,8 @@
-"""Small valid data files in both layouts, and how to spoil them."""
+"""Small valid data files in both layouts, how to spoil them, and what is compiled."""
+
+import os
+import shutil
+import tempfile
 
 import h5py
 import jax
@@ -6,6 +10,20 @@ import numpy as np
 import pytest
 
 from jetvae_jax.types import Jets
+
+# What one test compiled, others need not, in whatever process: for one run of the
+# tests, or for all where the variable is set beforehand.
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+OWN_CACHE = None if CACHE in os.environ else tempfile.mkdtemp(prefix="compiled")
+os.environ.setdefault(CACHE, OWN_CACHE or "")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+def pytest_unconfigure():
+    if OWN_CACHE:
+        shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -68,7 +86,7 @@ def write(path, arrays):
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_jets():
     """``(num_jets=8, num_particles=6, seed=0) -> Jets`` of NumPy arrays in GeV."""
 

@@ -68,6 +68,7 @@ def test_every_composition_trains_and_generates(tmp_path, name):
         assert np.isfinite(file["particle_features"][:]).all()
 
 
+@pytest.mark.slow
 def test_a_stream_trains_as_jets_in_memory_do(tmp_path):
     data = jets.Data(max_jets=300, stream=True, cache=str(tmp_path / "cache"))
     memory, disk = small(), small(data=data)

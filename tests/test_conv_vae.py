@@ -101,7 +101,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("fields", CASES, ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param(case, marks=pytest.mark.slow) if i % 2 else case
+        for i, case in enumerate(CASES)
+    ],
+    ids=str,
+)
 def test_equals_two_dimensional_convolutions(fields):
     config, vae, params = small(**fields)
     rng = np.random.default_rng(0)

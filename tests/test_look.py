@@ -148,6 +148,11 @@ def test_classes_are_counted(make_hls4ml):
     assert seen.facts["jets"] == "300 read, 300 good"
 
 
+def test_another_class_is_named(make_hls4ml):
+    seen = look(make_hls4ml(classes="tttwtt"))
+    assert len(seen.reasons) == 1 and "look at t or w by" in seen.reasons[0]
+
+
 def test_damage_ends_the_look_and_is_a_reason(make_jetnet, monkeypatch):
     path = make_jetnet(num_jets=4000)
     with h5py.File(path) as file:

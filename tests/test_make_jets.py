@@ -577,6 +577,31 @@ def test_workers_of_a_running_scheduler(tmp_path):
         production.run(tmp_path, config)
 
 
+@pytest.mark.slow
+# dask-jobqueue leaves the pipes of its workers to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_that_a_batch_system_starts(tmp_path):
+    """As on Slurm or HTCondor, with dask-jobqueue's own stand-in for them."""
+    needs_tools()
+    pytest.importorskip("dask_jobqueue")
+    from dask_jobqueue.local import LocalCluster
+
+    from jetvae_jax.making import production, shards
+
+    config = dataclasses.replace(QUICK, num_jets=60)
+    free = {"dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(
+        cores=1, memory="2GB", walltime="1:00:00", scheduler_options=free
+    ) as cluster:
+        cluster.scale(2)
+        address = cluster.scheduler_address
+        config = dataclasses.replace(config, dask_scheduler=address)
+        production.run(tmp_path, config)
+    for k, wanted in enumerate(settings.plan(config, "w")):
+        path = tmp_path / "shards" / f"w_{k:05d}.hdf5"
+        assert path.read_bytes() == shards.make(wanted).content
+
+
 def test_a_production_goes_on_where_it_stopped(saved, tmp_path, monkeypatch):
     from jetvae_jax.making import production, shards
 

@@ -43,19 +43,53 @@ def name(config):
     return f"{config.coordinates}-{config.method}-{config.ghosts}{turned}"
 
 
-each = pytest.mark.parametrize("config", ALL, ids=name)
+def often(config):
+    """Every kind of coordinates, method and ghost, not all of their products."""
+    if config.rotate == "principal":
+        return (config.coordinates, config.method) != ("relative", "slots")
+    if config.coordinates == "relative":
+        return config.ghosts == "zero" or config.method == "minmax"
+    some = {"cartesian": "minmax none", "cylindrical": "minmax log"}
+    some["frame"] = "standard slots quantile"
+    return config.ghosts == "zero" and config.method in some[config.coordinates]
+
+
+def marked(configs):
+    slow = pytest.mark.slow
+    return [
+        pytest.param(c, id=name(c), marks=() if often(c) else slow) for c in configs
+    ]
+
+
+each = pytest.mark.parametrize("config", marked(ALL))
 # The method only sets the numbers in the scaler: one will do for their use.
 one_method = pytest.mark.parametrize(
-    "config", [c for c in ALL if c.method == "minmax"], ids=name
+    "config", marked(c for c in ALL if c.method == "minmax")
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jets(make_jets):
     jets = make_jets(64, 6)
     # Softer particles would rightly not survive the mask rule.
     assert np.hypot(jets.particles[..., 0], jets.particles[..., 1])[jets.mask].min() > 1
     return jets
+
+
+@pytest.fixture(scope="module")
+def fitted(jets):
+    """``config -> scaler``, fitted once."""
+    return functools.cache(lambda config: scaling.fit(config, jets))
+
+
+@pytest.fixture(scope="module")
+def scaled(jets, fitted):
+    """``config -> batch`` of all jets, scaled once."""
+
+    def scale(config):
+        return jax.jit(functools.partial(scaling.scale, config, fitted(config)))(jets)
+
+    return functools.cache(scale)
 
 
 def physical(coordinates, jets):
@@ -108,16 +142,15 @@ def particle_rows(config, x):
 
 
 @each
-def test_round_trip(config, jets):
-    scaler = scaling.fit(config, jets)
+def test_round_trip(config, jets, fitted, scaled):
+    scaler, batch = fitted(config), scaled(config)
 
     @jax.jit
-    def there_and_back(jets):
-        batch = scaling.scale(config, scaler, jets)
-        smooth = scaling.momenta(config, scaler, batch.x, batch.axis)
-        return scaling.unscale(config, scaler, batch.x, batch.axis), smooth
+    def back_again(x, axis):
+        smooth = scaling.momenta(config, scaler, x, axis)
+        return scaling.unscale(config, scaler, x, axis), smooth
 
-    back, smooth = there_and_back(jets)
+    back, smooth = back_again(batch.x, batch.axis)
     np.testing.assert_array_equal(back.mask, jets.mask)
     # One float32 rounding of the widest range, and of angles times the momentum.
     size = np.abs(jets.particles).max()
@@ -127,9 +160,8 @@ def test_round_trip(config, jets):
 
 
 @each
-def test_values(config, jets):
-    scaler = scaling.fit(config, jets)
-    batch = jax.jit(functools.partial(scaling.scale, config, scaler))(jets)
+def test_values(config, jets, scaled):
+    batch = scaled(config)
     v = physical(config.coordinates, jets)
     if config.rotate == "principal":
         v = turned_to_principal(config.coordinates, v, jets, batch.axis)
@@ -178,8 +210,8 @@ def test_values(config, jets):
 
 
 @one_method
-def test_padding_is_the_ghost_and_has_no_gradient(config, jets):
-    scaler = scaling.fit(config, jets)
+def test_padding_is_the_ghost_and_has_no_gradient(config, jets, fitted):
+    scaler = fitted(config)
     spoiled = Jets(np.where(jets.mask[..., None], jets.particles, np.nan), jets.mask)
     batch = scaling.scale(config, scaler, spoiled)
     ghost = np.broadcast_to(particle_rows(config, scaler.ghost), jets.particles.shape)
@@ -196,8 +228,8 @@ def test_padding_is_the_ghost_and_has_no_gradient(config, jets):
 
 
 @one_method
-def test_plain_jit_and_vmap_agree(config, jets):
-    scaler = scaling.fit(config, jets)
+def test_plain_jit_and_vmap_agree(config, jets, fitted):
+    scaler = fitted(config)
 
     def there_and_back(particles, mask):
         batch = scaling.scale(config, scaler, Jets(particles, mask))
@@ -214,8 +246,8 @@ def test_plain_jit_and_vmap_agree(config, jets):
 
 
 @one_method
-def test_momenta_are_finite_with_finite_gradients_anywhere(config, jets):
-    scaler = scaling.fit(config, jets)
+def test_momenta_are_finite_with_finite_gradients_anywhere(config, fitted):
+    scaler = fitted(config)
     odd = [[0, 0, 0], [1e3, -1e3, 1e3], scaler.ghost[-1], [-50, 900, -900]]
     x = jnp.asarray([odd[i % 4] for i in range(6 + config.jet_rows)], jnp.float32)
     axis = jnp.asarray([1000.0, 1.0, 3.0, 0.4])
@@ -250,9 +282,9 @@ def test_frame_rows_are_the_jet_and_the_direction_needs_no_length(jets):
     [c for c in ALL if c.method == "minmax" and c.rotate == "none" and not c.jet_rows],
     ids=name,
 )
-def test_gradient_of_momenta(config, jets):
+def test_gradient_of_momenta(config, jets, fitted):
     # Central differences in float64 need NumPy: the formulas once more.
-    scaler = scaling.fit(config, jets)
+    scaler = fitted(config)
     x = np.asarray(scaling.scale(config, scaler, jets).x)[0, 0].astype(np.float64)
     axis = np.array([1100.0, 0.4, 3.0])
 

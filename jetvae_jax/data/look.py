@@ -94,7 +94,7 @@ def look(
         raise InputError(f"{path}: no such file")
     facts: dict[str, Any] = {"file": str(path), "size": f"{path.stat().st_size:,} B"}
     audit, tally, reasons = validation.Audit(str(path), True), Tally(), []
-    generated = False
+    generated, elsewhere, held = False, False, []
     try:
         with layouts.opened(path, mapping) as file:
             facts |= {"layout": file.layout}
@@ -108,11 +108,18 @@ def look(
                     f"{name} {n:,} ({n / total:.0%})" for name, n in classes.items()
                 )
                 facts["class looked at"] = jet_type
+                held = [name for name, n in classes.items() if n]
+                elsewhere = bool(held) and jet_type not in held
     except InputError as error:
         reasons.append(_without(str(path), str(error)))
     if audit.damage:
         facts["damaged"] = f"after {tally.jets:,} jets; what follows is of those"
     facts |= tally.facts()
+    if elsewhere:
+        reasons.append(
+            f"no jet of class {jet_type}: look at {' or '.join(held)} by "
+            "--inspect.jet_type, train on it by --data.jet_type"
+        )
     remarks = [*_tidy(path, audit.notes), *tally.remarks()]
     audit.notes.clear()
     problems = _tidy(path, audit.finish())
@@ -128,11 +135,13 @@ def look(
     if repair and problems:
         left = f"{tally.good - tally.duplicates():,} of {tally.jets:,} jets"
         remarks.append(f"{left} are left by --data.repair")
+    if not elsewhere:
+        reasons += _judged(tally, facts, generated, repair)
     return Look(
         facts,
         tally.ranges(),
         tuple(remarks),
-        tuple(reasons + _judged(tally, facts, generated, repair)),
+        tuple(reasons),
         tally.jet_rows(),
         tally.histograms(),
     )
@@ -159,7 +168,7 @@ def _read(file, audit, tally: Tally, max_jets, jet_type, seed) -> None:
 def _judged(tally: Tally, facts: dict, generated: bool, repair: bool) -> list[str]:
     """Reasons that no single row shows; adds the unit to the facts."""
     if not tally.good:
-        return ["no good jet in it"] if not tally.jets else ["no good jet is left"]
+        return ["no good jet in it" if not tally.jets else "no good jet is left"]
     reasons = []
     unit = "GeV"
     if (median := tally.median_pt()) < validation.MIN_MEDIAN_PT:
