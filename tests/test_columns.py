@@ -106,6 +106,18 @@ def test_lists_in_root(truth, tmp_path):
     check(load(path, num_particles=5, columns=(*mapping, "tree=two")), jets)
 
 
+def test_lists_in_an_rntuple(truth, tmp_path):
+    """What uproot and ROOT 6.36 write unless asked for a TTree."""
+    ak = pytest.importorskip("awkward")
+    uproot = pytest.importorskip("uproot")
+    jets, arrays = truth
+    with uproot.recreate(tmp_path / "a.root") as file:
+        lists = {k: ak.Array(v) for k, v in ragged(arrays).items() if v[0].ndim}
+        file.mkrntuple("jets", lists)
+    mapping = ("px=px", "py=py", "pz=pz")
+    check(load(str(tmp_path / "a.root"), num_particles=5, columns=mapping), jets)
+
+
 def test_an_index_and_a_family(truth, tmp_path):
     jets, arrays = truth
     stacked = np.stack([arrays["phi"], arrays["pt"], arrays["eta"]], axis=-1)

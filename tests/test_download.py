@@ -214,6 +214,15 @@ def test_offline(tmp_path):
         fetch(file, tmp_path)
 
 
+def test_without_a_network_nobody_waits(tmp_path):
+    waits = []
+    urls = (f"http://nowhere{i}.invalid/g.hdf5" for i in range(2))
+    file = Remote("g.hdf5", next(urls), 1, "0" * 32)._replace(mirrors=tuple(urls))
+    with pytest.raises(download.Unreachable, match="nowhere1"):
+        download.fetch(file, tmp_path, wait=waits.append)
+    assert not waits
+
+
 def test_a_full_disk_is_said_before(server, tmp_path, monkeypatch):
     usage = download.shutil.disk_usage(tmp_path)._replace(free=10)
     monkeypatch.setattr(download.shutil, "disk_usage", lambda path: usage)

@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -163,6 +164,8 @@ def _transfer(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
             reason, delay = _reason(error), _retry_after(error)
         except _FAULTS as error:
             reason, delay = _reason(error), 0.0
+            if not before and isinstance(getattr(error, "reason", 0), socket.gaierror):
+                failures = ATTEMPTS - 1  # no network: waiting does not make one
         after = part.stat().st_size if part.exists() else 0
         failures = 0 if after > before else failures + 1
         if failures == ATTEMPTS:

@@ -15,7 +15,7 @@ from jetvae_jax.data.tables import Ragged
 from jetvae_jax.errors import InputError
 
 TREE, PROVENANCE = "tree", "provenance"
-_TREES = ("TTree", "TNtuple", "TNtupleD")
+_TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 
 
 @contextlib.contextmanager
