@@ -71,7 +71,7 @@ def load(domain: str, config: Any) -> Dataset:
     """
     dataset = domains.get(domain).load(config)
     for note in dataset.notes:
-        logging.info("%s: %s", config.path, note)
+        logging.info("%s: %s", config.path, note.removeprefix(f"{config.path}: "))
     logging.info(
         "%s: %s for training, %s for validation, %s for the test",
         config.path, *(f"{count(part):,}" for part in dataset[:3]),
