@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jetvae_jax.metrics.threads import over_cores
+
 CHUNK = 10_000
 
 
@@ -13,7 +15,8 @@ def map_chunks(function: Callable[..., Any], *args: Any, size: int = CHUNK) -> A
     """Applies a function of jets to a sample, jitted, in chunks of one size.
 
     The last chunk is filled up with copies of its last jet, so that one compiled
-    program serves all; intermediate arrays never exceed one chunk.
+    program serves all; intermediate arrays never exceed one chunk, or one for each core
+    of a CPU.
 
     Args:
         function: pytrees with leading axis J to a pytree with leading axis J.
@@ -26,16 +29,25 @@ def map_chunks(function: Callable[..., Any], *args: Any, size: int = CHUNK) -> A
     count = len(jax.tree.leaves(args)[0])
     size = min(size, count)
     compiled = jax.jit(function)
-    whole = None
-    for start in range(0, count, size):
+
+    def compute(start: int) -> Any:
         rows = np.arange(start, start + size)
         full = rows[-1] < count
         rows = slice(start, start + size) if full else np.minimum(rows, count - 1)
-        part = compiled(*jax.tree.map(lambda a, r=rows: a[r], args))
-        if whole is None:  # written where it stays: never two copies of a sample
-            whole = jax.tree.map(
-                lambda a: np.empty((count, *a.shape[1:]), a.dtype), part
-            )
+        return compiled(*jax.tree.map(lambda a: a[rows], args))
+
+    def write(start: int, part: Any) -> None:
         for array, found in zip(*map(jax.tree.leaves, (whole, part)), strict=True):
             array[start : start + size] = np.asarray(found)[: count - start]
+
+    first = compute(0)
+    # Written where it stays: never two copies of a sample.
+    whole = jax.tree.map(lambda a: np.empty((count, *a.shape[1:]), a.dtype), first)
+    write(0, first)
+    rest = range(size, count, size)
+    if jax.default_backend() == "cpu":
+        over_cores(lambda start: write(start, compute(start)), rest)
+    else:
+        for start in rest:
+            write(start, compute(start))
     return whole

@@ -7,24 +7,27 @@ ones for all pairs and tight ones for the promising, leave one or two per cent o
 pairs to be solved; the figures are those of all pairs solved.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.emd import EPSILONS, checked, emd, emd_bracket
+from jetvae_jax.metrics.dual_bound import lower_bounds
+from jetvae_jax.metrics.emd import EPSILONS, checked, exact
 from jetvae_jax.metrics.threads import over_cores
-from jetvae_jax.types import Key, RelativeJets
+from jetvae_jax.metrics.transport import balanced, transport
+from jetvae_jax.types import Array, Key, RelativeJets
 
-_STEPS = (0.02, 0.05, 0.1, 0.2)  # most pt is near the jet axis, and so are the anchors
-_CLIPS = (0.05, 0.15)
-_LINES = 8
 # Sinkhorn iterations that rule most pairs out, and those for the ones that remain.
 _COARSE = {"epsilons": (0.02, 0.005), "iterations": 4}
 _FINE = {"epsilons": EPSILONS, "iterations": 10}
-_CHUNK = 256  # pairs bracketed by one call of the compiled program
+_CHUNK = 128  # pairs bracketed at once: their arrays stay in a CPU's cache
+_CHUNKS_PER_PART = 4  # by one call of the compiled program
 # Float32 in bounds: this share of the pt, and of the largest distance, is allowed for.
 _SLACK = 1e-5
+_SAME = 1e-14  # share of the pt: distances that differ by less are equal
 
 
 def cov_mmd(
@@ -101,7 +104,9 @@ def cov_mmd_of(
     """
     x, y = _drawn(real, i), _drawn(generated, j)
     distance = _nearest(x, y)
-    nearest = np.argmin(distance, axis=1)
+    # The same jet drawn twice is as near, whatever the last digits.
+    same = _SAME * np.sum(x.particles[..., 0], axis=-1).max(initial=0)
+    nearest = np.argmax(distance <= distance.min(1, keepdims=True) + same, axis=1)
     cov = np.array([np.unique(row).size / i.shape[1] for row in nearest])
     return cov, distance.min(axis=2).mean(axis=1)
 
@@ -120,20 +125,34 @@ def _nearest(x: RelativeJets, y: RelativeJets) -> np.ndarray:
     out only when its lower bound exceeds an upper bound of a competitor.
     """
     slack = _slack(x, y)
-    bounds = jax.vmap(_dual_bound)(*(jax.vmap(_features)(*jets) for jets in (x, y)))
-    lower = np.maximum(np.asarray(bounds) - slack, 0)
+    bounds = over_cores(lower_bounds, *x, *y)
+    lower = np.maximum(np.stack(bounds) - slack, 0)
     upper = np.full(lower.shape, np.inf)
+    flat = [
+        jnp.asarray(jets.particles, np.float32).reshape(-1, *jets.particles.shape[2:])
+        for jets in (x, y)
+    ]
+    number = np.zeros(lower.shape, np.int64)  # of a pair, among those with potentials
+    known: list[list[np.ndarray]] = [[], []]
 
-    def narrow(pairs, effort):
-        low, high = _bracket(x, y, pairs, effort)
+    def narrow(where, effort):
+        if not where.any():
+            return
+        pairs = np.nonzero(where)
+        rows, columns = (pairs[0] * lower.shape[k] + pairs[k] for k in (1, 2))
+        low, high, *found = _bracket(flat[0], flat[1], rows, columns, effort)
         lower[pairs] = np.maximum(lower[pairs], low - slack[pairs])
         upper[pairs] = np.minimum(upper[pairs], high + slack[pairs])
+        number[pairs] = sum(map(len, known[0])) + np.arange(len(rows))
+        for values, new in zip(known, found, strict=True):
+            values.append(new)
 
     first = _lowest(lower, 1) | _lowest(lower, 2)
-    narrow(np.nonzero(first), _FINE)
+    narrow(first, _FINE)
     for effort in (_COARSE, _FINE):
         reach = np.maximum(upper.min(1, keepdims=True), upper.min(2, keepdims=True))
-        narrow(np.nonzero((lower <= reach) & ~first), effort)
+        narrow((lower <= reach) & ~first, effort)
+    potentials = [np.concatenate(values) for values in known]
     while True:
         unsolved = lower < upper
         # MMD wants the value of each real jet's minimum, COV only who has it.
@@ -146,7 +165,10 @@ def _nearest(x: RelativeJets, y: RelativeJets) -> np.ndarray:
             _lowest(np.where(of_real, lower, np.inf), 2, 1)
             | _lowest(np.where(of_generated, lower, np.inf), 1, 1)
         )
-        lower[pairs] = upper[pairs] = emd(*_paired(x, y, pairs))
+        p, q = (jets.particles for jets in _paired(x, y, pairs))
+        lower[pairs] = upper[pairs] = exact(
+            p, q, *(v[number[pairs]] for v in potentials)
+        )
 
 
 def _lowest(values: np.ndarray, axis: int, count: int = 2) -> np.ndarray:
@@ -168,83 +190,44 @@ def _paired(x: RelativeJets, y: RelativeJets, pairs):
     return jax.tree.map(lambda v: v[s, r], x), jax.tree.map(lambda v: v[s, g], y)
 
 
-def _bracket(x: RelativeJets, y: RelativeJets, pairs, effort):
-    """Bounds ``[P]`` of the pairs by Sinkhorn iterations, in chunks of one shape."""
-    count = len(pairs[0])
-
-    def bounds(start: int):
-        rows = np.minimum(np.arange(start, start + _CHUNK), count - 1)
-        chunk = _paired(x, y, [index[rows] for index in pairs])
-        return np.asarray(emd_bracket(*chunk, **effort))
-
-    # XLA runs operations this small on one core: one thread for each.
-    parts = over_cores(bounds, range(0, count, _CHUNK))
-    return np.concatenate([np.zeros((2, 0)), *parts], axis=1)[:, :count]
-
-
-@jax.jit
-def _dual_bound(x, y):
-    """Lower bound ``[R, G]`` of the distances of all pairs, from features of each jet.
-
-    Let phi be a function of the angles that changes by at most theta between points
-    theta apart, and jet q heavier than p by D in pt. Any admissible flow f moves all of
-    p and leaves weights ``l_j >= 0`` of q, ``sum_j l_j = D``. It costs
-
-        D + sum_ij f_ij theta_ij >= D + sum_ij f_ij (phi(p_i) - phi(q_j))
-                                  = D + sum_i a_i phi(p_i) - sum_j (b_j - l_j) phi(q_j)
-                                 >= D + A - B + D min_j phi(q_j)
-
-    with ``A = sum_i a_i phi(p_i)`` and B likewise. The same holds for -phi, and with
-    the roles of the jets exchanged; the bound is the largest over all functions.
+def _bracket(x: Array, y: Array, rows: np.ndarray, columns: np.ndarray, effort):
+    """Bounds of pairs of jets and the potentials of their transport.
 
     Args:
-        x: what :func:`_features` says of R jets.
-        y: the same of G jets.
+        x: particles ``[A, N, 3]``, zero where there is none.
+        y: ``[B, M, 3]``.
+        rows: ``[P]`` indices of x.
+        columns: ``[P]`` indices of y.
+        effort: iterations.
+
+    Returns:
+        Bounds ``[P]`` and ``[P]``, potentials ``[P, N + 1]`` and ``[P, M + 1]``.
     """
-    (x_pt, x_phi), (y_pt, y_phi) = x, y
-    missing = y_pt[None] - x_pt[:, None]
+    size = _CHUNK * _CHUNKS_PER_PART
 
-    def largest(bound, phi):
-        (p_sum, p_least, p_most), (q_sum, q_least, q_most) = phi
-        gap = p_sum[:, None] - q_sum
-        least = jnp.where(missing > 0, q_least, p_most[:, None])
-        most = jnp.where(missing > 0, q_most, p_least[:, None])
-        both = jnp.maximum(gap + missing * least, -gap - missing * most)
-        return jnp.maximum(bound, both), None
+    def bounds(start: int):  # in parts of one shape
+        part = np.minimum(np.arange(start, start + size), len(rows) - 1)
+        part = part.reshape(-1, _CHUNK)
+        found = _solutions(x, y, rows[part], columns[part], **effort)
+        return [np.moveaxis(np.asarray(v), -1, 1) for v in found]
 
-    bound, _ = jax.lax.scan(largest, jnp.zeros_like(missing), (x_phi, y_phi))
-    return bound + jnp.abs(missing)
+    # XLA runs operations this small on one core: one thread for each.
+    parts = over_cores(bounds, range(0, len(rows), size))
+    return [
+        np.concatenate([v.reshape(-1, *v.shape[2:]) for v in same])[: len(rows)]
+        for same in zip(*parts, strict=True)
+    ]
 
 
-@jax.jit
-def _features(p, mask):
-    """Total pt ``[R]``; of K functions the pt-weighted sum, least and most, ``[K, R]``.
+@functools.partial(jax.jit, static_argnames=("epsilons", "iterations"))
+def _solutions(x, y, rows, columns, *, epsilons, iterations):
+    """One chunk of pairs ``[K, chunk]`` after the other: arrays of one are reused."""
 
-    The functions are the distances from anchors, the same clipped, and the distances
-    from lines through the axis, signed and not: all of them as steep as is allowed.
-    One particle of all jets after the other: the R jets are what a CPU goes along.
-    """
-    line = jnp.array([-s for s in reversed(_STEPS)] + [0.0, *_STEPS])
-    anchors = [v.reshape(-1, 1) for v in jnp.meshgrid(line, line)]
-    angle = jnp.arange(_LINES)[:, None] * (jnp.pi / _LINES)
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    far = 1e6  # of an empty jet: finite, since nothing of it is ever left over
+    def solve(pairs):
+        problem = balanced(
+            *(v[k].transpose(2, 1, 0) for v, k in zip((x, y), pairs, strict=True))
+        )
+        found = transport(problem, epsilons, iterations)
+        return found.lower, found.upper, found.f, found.g
 
-    def step(found, particle):
-        (pt, eta, phi), exists = particle
-        cone = jnp.sqrt(jnp.square(eta - anchors[0]) + jnp.square(phi - anchors[1]))
-        side = eta * cos + phi * sin
-        clipped = [jnp.minimum(cone, clip) for clip in _CLIPS]
-        values = jnp.concatenate([cone, *clipped, side, jnp.abs(side)])
-        total, least, most = found
-        return (
-            total + pt * values,
-            jnp.minimum(least, jnp.where(exists, values, far)),
-            jnp.maximum(most, jnp.where(exists, values, -far)),
-        ), None
-
-    size = (1 + len(_CLIPS)) * len(line) ** 2 + 2 * _LINES, len(p)
-    start = (jnp.zeros(size), jnp.full(size, far), jnp.full(size, -far))
-    particles = jnp.moveaxis(p, 0, -1), mask.T  # [N, 3, R], [N, R]
-    found, _ = jax.lax.scan(step, start, particles)
-    return jnp.sum(p[..., 0], axis=-1), found
+    return jax.lax.map(solve, (rows, columns))

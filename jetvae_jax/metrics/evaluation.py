@@ -33,6 +33,7 @@ def evaluate(
     fpnd: FPND | None = None,
     classify: bool = False,
     progress: Callable[[str], None] | None = None,
+    measured: Callable[[str, dict[str, np.ndarray]], None] | None = None,
 ) -> Evaluation:
     """Compares samples of jets with real jets.
 
@@ -55,6 +56,8 @@ def evaluate(
         classify: run the classifier two-sample test too, on the first 10,000 jets of
             each: about half a minute a sample on two cores.
         progress: told the name of each sample when its turn comes.
+        measured: handed the observables ``[J]`` of ``"real"`` and of each candidate:
+            substructure among them, which is not to be measured twice.
 
     Returns:
         Plain dicts, lists, strings and numbers, ready for JSON::
@@ -106,8 +109,14 @@ def evaluate(
     def judge(name: str) -> dict[str, Any]:
         if progress is not None:
             progress(name)
-        return _figures(key, reference, sample(name), protocols, fpnd, classify)
+        other = sample(name)
+        found = _figures(key, reference, other, protocols, fpnd, classify)
+        if measured is not None and name != "truth":
+            measured(name, other.jet)
+        return found
 
+    if measured is not None:
+        measured("real", reference.jet)
     return {
         "jets": common,
         "jets_given": sizes,

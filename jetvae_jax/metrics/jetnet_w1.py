@@ -73,13 +73,14 @@ def w1p(
     (x, x_mask), (y, y_mask) = (jax.tree.map(np.asarray, j) for j in (real, generated))
 
     def distance(i, j):
-        some, others = x_mask[i], y_mask[j]
+        # Only what is drawn is copied. Copying and sorting let other threads run.
+        some, others = over_cores(np.take, (x, y), (i, j), (0, 0))
+        exists, others_exist = x_mask[i], y_mask[j]
 
         def of_feature(f):
-            return wasserstein_1d(x[f][i][some], y[f][j][others])
+            a, b = some[..., f][exists], others[..., f][others_exist]
+            return wasserstein_1d(a, b)
 
-        return np.mean(over_cores(of_feature, range(len(x))))
+        return np.mean(over_cores(of_feature, range(x.shape[-1])))
 
-    # Sorting and gathering let other threads run; features lie apart for both.
-    x, y = (np.ascontiguousarray(np.moveaxis(v, -1, 0)) for v in (x, y))
     return over_batches(key, distance, len(x_mask), len(y_mask), draws)

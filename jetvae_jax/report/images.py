@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PIXELS = 100
+_BLOCK = 100_000  # jets whose particles are in memory in float64 at once
 
 
 def average_image(jets: Jets, *, half_width: float) -> np.ndarray:
@@ -29,6 +30,16 @@ def average_image(jets: Jets, *, half_width: float) -> np.ndarray:
         ``[100, 100]`` in GeV, rows along eta, columns along phi.
     """
     mask = np.asarray(jets.mask)
+    total = np.zeros((PIXELS, PIXELS))
+    for start in range(0, len(mask), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        total += _summed(Jets(jets.particles[rows], mask[rows]), half_width)
+    return total / len(mask)
+
+
+def _summed(jets: Jets, half_width: float) -> np.ndarray:
+    """The image before it is divided by the number of jets."""
+    mask = np.asarray(jets.mask)
     particles = map_chunks(relative, jets).particles[mask]
     momenta = np.asarray(jets.particles)[mask]
     image, *_ = np.histogram2d(
@@ -38,12 +49,16 @@ def average_image(jets: Jets, *, half_width: float) -> np.ndarray:
         range=[[-half_width, half_width]] * 2,
         weights=np.hypot(momenta[:, 0], momenta[:, 1]),
     )
-    return image / len(mask)
+    return image
 
 
 def half_width(jets: Jets) -> float:
-    """Half the side of a window that holds 99.8 % of the particles, in tenths."""
-    particles = map_chunks(relative, jets).particles[np.asarray(jets.mask)]
+    """Half the side, in tenths, of a window that holds 99.8 % of the particles.
+
+    Of the first 100,000 jets.
+    """
+    some = Jets(jets.particles[:_BLOCK], jets.mask[:_BLOCK])
+    particles = map_chunks(relative, some).particles[np.asarray(some.mask)]
     if not len(particles):
         return 0.4
     far = np.quantile(np.abs(particles[:, 1:]).max(axis=1), 0.998)

@@ -54,6 +54,7 @@ def evaluate(
     )  # fmt: skip
     jet_type = jets.sources["real"].get("jet_type", "g")
     measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets)
+    observables: dict[str, dict[str, np.ndarray]] = {}
     result = metrics.evaluate(
         jax.random.key(config.seed),
         jets.real,
@@ -64,7 +65,9 @@ def evaluate(
         fpnd=measure_fpnd,
         classify=config.classify,
         progress=lambda name: logging.info("judging %s", name),
+        measured=observables.__setitem__,
     )
+    observables["input"] = observables.pop("real")
     result["jet_type"] = jet_type
     judged = None if config.generated else trained  # the run that made the jets
     result["trained_on"] = sorted(trained_on(judged.run)) if judged else []
@@ -89,7 +92,7 @@ def evaluate(
         summary=result["notes"],
         evaluation=result,
         samples=samples,
-        observables={name: _measured(name, jets, few) for name, few in samples.items()},
+        observables={name: observables[name] for name in samples},
         history={
             "vae": folder.read_lines(VAE_METRICS),
             "flow": folder.read_lines(FLOW_METRICS),
@@ -101,12 +104,6 @@ def evaluate(
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
     return target
-
-
-def _measured(name: str, jets: contest.Contest, few: Jets) -> dict[str, np.ndarray]:
-    """Observables of a sample for the figures, with the axes of the evaluation."""
-    axes = jets.axes or {}
-    return metrics.Sample(name, few, axes.get("real" if name == "input" else name)).jet
 
 
 def trained_on(run: VAERun) -> frozenset[str]:
