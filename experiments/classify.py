@@ -14,9 +14,10 @@ runs, compared, and signals of several masses:
       --workdirs=runs/zgamma_vae,runs/zgamma_vae_d,runs/zgamma_vae_nf \
       --classify.signal=data/masses/signal150.hdf5,data/masses/signal400.hdf5
 
---output names another folder for the report; by default it is the one that all runs
-have in common. The last line says whether runs that generate better also find signal
-better.
+A folder in which there are runs stands for all of them, such as --workdir=runs/zgamma
+of a comparison; runs that differ by their seed only count as one model. --output names
+another folder for the report; by default it is the one that all runs have in common.
+The last line says whether models that generate better also find signal better.
 """
 
 import _cli
@@ -29,7 +30,7 @@ from jetvae_jax.runs.classify import ClassifyConfig, classify
 
 def define() -> None:
     """The flags of this script."""
-    flags.DEFINE_string("workdir", None, "folder of a trained run")
+    flags.DEFINE_string("workdir", None, "folder of a trained run, or of many")
     flags.DEFINE_list("workdirs", [], "folders of trained runs, to compare")
     flags.DEFINE_string("output", "", "folder of the report")
     config_flags.define("classify", ClassifyConfig)

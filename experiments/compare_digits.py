@@ -13,6 +13,7 @@ import _cli
 from absl import flags
 
 from jetvae_jax import flags as config_flags
+from jetvae_jax.errors import InputError
 from jetvae_jax.losses import reconstruction
 from jetvae_jax.runs import compare_digits
 
@@ -30,6 +31,11 @@ def define() -> None:
 
 def main() -> None:
     """Train and judge."""
+    if _cli.FLAGS.domain != "pixels":
+        raise InputError(
+            f"--domain={_cli.FLAGS.domain}: losses of sparse images are compared: give "
+            "--domain=pixels, or --flagfile=experiments/flagfiles/digits_sparse.txt"
+        )
     _cli.save_flags()
     base, runs = _cli.vae_run(), {}
     for name in _cli.FLAGS.losses:

@@ -21,9 +21,10 @@ from jetvae_jax.data.events.writer import write
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import adversarial
 from jetvae_jax.losses.reconstruction import mse
+from jetvae_jax.metrics import hypothesis
 from jetvae_jax.models import mlp_vae
-from jetvae_jax.runs import classified, domains, scores
-from jetvae_jax.runs.classify import ClassifyConfig, classify, hypothesis, verdict
+from jetvae_jax.runs import classified, domains, finder, scores, trained_runs
+from jetvae_jax.runs.classify import ClassifyConfig, classify, verdict
 from jetvae_jax.runs.composition import Composed
 from jetvae_jax.runs.train import compose
 from jetvae_jax.types import Batch, GaussianPosterior
@@ -198,9 +199,9 @@ def done(workdir, quick, tmp_path_factory):
 def test_report(done):
     page, line, result = done
     assert "\n" not in line and result["verdict"] == line
-    assert "needs 5 runs" in line
+    assert "needs 5 models" in line
     assert list(result["runs"]) == ["tiny"]
-    assert result["hypothesis"] is None  # one run is too few
+    assert result["hypothesis"] == []  # one run is too few
     names = {"reconstruction", "reconstruction_rest", "latent", "pca", "pca_rest",
              "discriminator", "copula", "copula_tail", "combined"}  # fmt: skip
     run = result["runs"]["tiny"]
@@ -208,6 +209,10 @@ def test_report(done):
     figures = run["scores"]["reconstruction"]["heavy"]
     assert figures["auc"]["value"] > 0.65  # three times as heavy is easily seen
     assert set(figures["rejection"]) == {"0.3", "0.5", "0.8"}
+    gain = figures["improvement"]
+    rejection = figures["rejection"]["0.3"]["value"]
+    assert gain["efficiency"] == 0.3
+    assert gain["value"] == pytest.approx(0.3 * rejection**0.5)
     injected = figures["injected"]["0.1"]
     assert injected["background"] == pytest.approx(0.1, abs=0.08)
     assert run["mass_alone"]["heavy"]["value"] > 0.7
@@ -239,12 +244,12 @@ def test_figures_are_those_of_the_scores(workdir, quick, done):
     assert found["window"] is None  # hardly any background is as heavy
     # Masses 50 to 100 of signal, whose central 90 % are 52.5 to 97.5.
     mass = {"background": np.arange(len(low)), "heavy": np.linspace(50, 100, len(high))}
-    found = classified.figures(scored._replace(mass=mass), ClassifyConfig(**quick))
+    found = finder.figures(scored._replace(mass=mass), ClassifyConfig(**quick))
     window = found["latent"]["heavy"]["window"]
     inside = (mass["heavy"] > 52.5) & (mass["heavy"] < 97.5)
     area = np.mean(high[inside][:, None] > low[53:98])
     assert window["background_events"] == 45
-    assert window["auc"] == pytest.approx(area)
+    assert window["value"] == pytest.approx(area)
 
 
 @pytest.mark.slow
@@ -284,22 +289,75 @@ def test_densities_of_a_run(workdir, tmp_path):
     )
 
 
-def test_hypothesis_and_its_words():
-    def run(ks, auc):
-        return {"quality": {"mean_ks": ks},
-                "scores": {"combined": {"s": {"auc": {"value": auc}}}}}  # fmt: skip
+def of_model(model, ks, auc, gain=1.0):
+    figures = {
+        "auc": {"value": auc, "error": 0.01},
+        "improvement": {"value": gain},
+    }
+    return {"quality": {"mean_ks": ks}, "model": model,
+            "scores": {"combined": {"s": figures}}}  # fmt: skip
 
-    for aucs, word in (
+
+@pytest.mark.parametrize(
+    ("aucs", "word"),
+    [
         ((9, 8, 7, 6, 5), "borne out"),
         ((5, 6, 7, 8, 9), "contradicted"),
         ((5, 9, 6, 8, 7), "not shown"),
-    ):
-        given = {str(i): run(0.01 * (i + 1), auc / 10) for i, auc in enumerate(aucs)}
-        found = hypothesis(given, 0)
-        line = verdict({"runs": given, "hypothesis": found})
-        assert f"is {word} by these 5 runs" in line
-        assert "best generator: 0" in line and "AUC 0.900" in line
-    assert hypothesis(dict(list(given.items())[:2]), 0) is None
+    ],
+)
+def test_hypothesis_and_its_words(aucs, word):
+    given = {
+        f"{m}/{seed}": of_model(m, 0.01 * (m + 1 + seed), auc / 10 + seed / 20, m % 3)
+        for m, auc in enumerate(aucs)
+        for seed in (-0.4, 0.4)
+    }
+    links = hypothesis.links(given, 0)
+    found = {(row["figure"], row["over"]): row for row in links}
+    assert len(found) == len(links) == 4
+    # Over models the seeds average out.
+    expected = stats.spearmanr(-np.arange(5), aucs).statistic
+    assert found["auc", "models"]["value"] == pytest.approx(expected)
+    assert found["auc", "models"]["num"] == 5
+    points = [(r["quality"]["mean_ks"], hypothesis.found(r, "combined", "auc"))
+              for r in given.values()]  # fmt: skip
+    expected = stats.spearmanr(*-np.array(points).T).statistic * -1
+    assert found["auc", "runs"]["value"] == pytest.approx(expected)
+    line = hypothesis.answer(given, links)
+    assert f"is {word} by these 5 models" in line and "over all 10 runs" in line
+    few = {k: v for k, v in given.items() if v["model"] < 4}
+    assert "needs 5 models" in hypothesis.answer(few, hypothesis.links(few, 0))
+    assert "here are 0" in hypothesis.answer({}, [])
+    line = verdict({"runs": given, "answer": "so it is", "signals": ["s"]})
+    assert line.endswith("so it is") and "AUC 0.92" in line
+    assert "best generator: 0/-0.4" in line
+    mean, error = hypothesis.spread(given, 1, "combined", "auc")
+    assert mean == pytest.approx(aucs[1] / 10) and error == pytest.approx(
+        0.0283, abs=1e-4
+    )
+
+
+def test_runs_of_a_folder_and_their_models(tmp_path):
+    one = tiny_run()
+    other = dataclasses.replace(one, model_config=mlp_vae.Config(latent_dim=5))
+    runs_of = {}
+    for name, run in (
+        ("A/seed0", one), ("A/seed1", dataclasses.replace(one, seed=1)), ("B/s", other),
+    ):  # fmt: skip
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "vae.npz").touch()
+        runs_of[name] = run
+    found = trained_runs.find([tmp_path])
+    assert found == {name: str(tmp_path / name) for name in runs_of}
+    assert trained_runs.find([tmp_path / "B/s"]) == {"s": str(tmp_path / "B/s")}
+    labels = trained_runs.models(found, runs_of)
+    assert labels == {"A/seed0": "A", "A/seed1": "A", "B/s": "B/s"}
+    # Two seeds that do not share a folder are called by what they are made of.
+    apart = {"A/seed0": str(tmp_path / "A/seed0"), "A/seed1": str(tmp_path / "B/seed1")}
+    labels = trained_runs.models(apart, {name: runs_of[name] for name in apart})
+    assert set(labels.values()) == {"mlp_vae + gaussian_copula + mlp"}
+    with pytest.raises(InputError, match="stands there twice"):
+        trained_runs.find([tmp_path, tmp_path / "A"])
 
 
 @pytest.mark.parametrize(
@@ -326,6 +384,7 @@ def test_wrong_tables_of_signal(workdir, quick, tmp_path):
         (table.values[:0], table.names, "s.hdf5"),
         (np.where(table.values == table.values[3, 4], np.nan, table.values),
          table.names, "e_zy: .*not finite"),
+        (-table.values, table.names, "s.hdf5: mlly: .* 20 of 20 values are not above"),
     ):  # fmt: skip
         write(path, values, names, {})
         with pytest.raises(InputError, match=says) as error:
@@ -351,6 +410,7 @@ def test_settings_that_cannot_be(tmp_path):
         ({"signal": ()}, "signal"),
         ({"scores": ("magic",)}, "'magic' is unknown"),
         ({"efficiencies": (1.5,)}, "efficiencies: 1.5"),
+        ({"efficiencies": ()}, "efficiencies: name"),
         ({"replicas": 1}, "replicas = 1"),
     ):
         with pytest.raises(InputError, match=says):

@@ -11,6 +11,7 @@ from jetvae_jax.data import load
 from jetvae_jax.errors import InputError
 
 P, J, E = "particle_features", "jet_features", "jet_extra"
+REPAIR = "--data.repair"
 
 
 def put(key, index, value):
@@ -113,7 +114,7 @@ def test_bad_rows_stop_or_are_dropped(make_jetnet, name):
         load(str(path))
     message = one_line(error)
     rows = "1 row" if count == 1 else f"{count} rows"
-    for word in ("bad.hdf5", f"{key}: row {row}:", words, rows, "--repair"):
+    for word in ("bad.hdf5", f"{key}: row {row}:", words, rows, REPAIR):
         assert word in message
 
     repaired = load(str(path), repair=True)
@@ -181,8 +182,8 @@ HLS4ML = {
     ),
     "no gluon column": (put("jetFeatureNames", -6, b"g"), ["jetFeatureNames", "j_g"]),
     "not one-hot": (put("jets", (4, slice(-6, None)), 1), ["jets: row 4", "one-hot"]),
-    "NaN": (put(C, (5, 0, 2), np.nan), [f"{C}: row 5", "NaN", "1 row", "--repair"]),
-    "padding": (put(C, 5, 0), [f"{C}: row 5", "padding", "--repair"]),
+    "NaN": (put(C, (5, 0, 2), np.nan), [f"{C}: row 5", "NaN", "1 row", REPAIR]),
+    "padding": (put(C, 5, 0), [f"{C}: row 5", "padding", REPAIR]),
     "TeV": (replace(C, lambda a: a / 1000), [C, "TeV"]),
     "lengths differ": (replace("jets", lambda a: a[:5]), ["jets", "(5, 11)", "10"]),
 }

@@ -117,7 +117,7 @@ def bad_magic(data):
     ("spoil", "message"),
     [
         (bad_magic, "magic number is 0x00000801, of an IDX file of images 0x00000803"),
-        (lambda d: b"", "magic number is missing"),
+        (lambda d: b"", "is empty: fetch it again"),
         (lambda d: d[:9], "ends inside its header"),
         (lambda d: d[:500], "needs 31,360 bytes, there are only 484"),
         (lambda d: d + b"0", "there are more"),
@@ -157,7 +157,7 @@ def test_labels_missing_or_of_another_length(tmp_path):
     [
         ({"y_train": None}, "y_train: missing array"),
         ({"x_train": np.zeros((3, 27, 28), np.uint8)}, r"x_train: shape is \(3, 27"),
-        ({"x_train": np.zeros((0, 28, 28), np.uint8)}, "x_train: shape is"),
+        ({"x_train": np.zeros((0, 28, 28), np.uint8)}, "x_train: holds no images"),
         ({"x_train": np.zeros((3, 28, 28), np.float32)}, "x_train: type is float32"),
         ({"x_train": np.full((3, 28, 28), 256)}, "x_train: values reach from 0 to 256"),
         ({"y_train": np.zeros(2, np.uint8)}, "y_train: .* labels for 3 images"),
@@ -217,10 +217,12 @@ def test_too_few_lit_pixels():
     images = make_images(lit=60)
     images.pixels[[3, 7]] = 0
     images.pixels[7, 2, 2:12] = 9
-    with pytest.raises(InputError, match=r"1 of 40 images.*image 3 with 0.*blank"):
+    with pytest.raises(InputError, match=r"1 of 40 images are blank \(first: 3\)"):
         sets.of_images(sets.Config(), images)
     config = sets.Config(num_pixels=50, min_pixels=50)
-    with pytest.raises(InputError, match=r"2 of 40 images have fewer than 50 lit"):
+    with pytest.raises(
+        InputError, match=r"2 of 40 images have fewer than 50 lit.*first: 3, with 0"
+    ):
         sets.of_images(config, images)
     images = Images(images.pixels[4:], images.labels[4:])
     found = sets.of_images(sets.Config(num_pixels=50), images)
@@ -305,7 +307,9 @@ def test_superpixels_of_others(tmp_path):
         ({"points": np.full((2, 3, 3), np.nan)}, "2 of 2 sets"),
         ({"points": np.full((2, 3, 3), 2.0)}, "intensities outside"),
         ({"mask": np.zeros((2, 3), bool)}, "2 of 2 sets .*are blank"),
-        ({"points": None}, "pos: missing array"),
+        ({"points": None}, "holds no sets of pixels"),
+        ({"labels": np.array([1.5, 2])}, "labels: reach from 1.5 to 2.0"),
+        ({"labels": np.array([0, 77])}, "labels: reach from 0 to 77"),
     ],
 )
 def test_spoilt_sets(tmp_path, change, message):

@@ -7,6 +7,7 @@ import pytest
 
 from jetvae_jax.data.images import mnist, render, sets
 from jetvae_jax.report import pixels, style
+from jetvae_jax.runs.evaluation import _losses
 from jetvae_jax.types import PixelSets
 
 
@@ -74,6 +75,52 @@ def test_interpolation_says_where_it_is(digits):
     )
 
 
+def test_interpolation_stands_between_its_images(digits):
+    strips, ends = (
+        PixelSets(*(array[:n].reshape(3, -1, *array.shape[1:]) for array in digits))
+        for n in (15, 6)
+    )
+    figure = pixels.interpolation(strips, ends)
+    tiles = mosaic(figure)
+    assert tiles.shape[:2] == (3, 7)
+    drawn = render.render(ends)
+    np.testing.assert_array_equal(tiles[:, [0, -1]], drawn)
+    np.testing.assert_array_equal(tiles[:, 1:-1], render.render(strips))
+    named = dict(
+        zip(
+            figure.axes[0].get_xticks(),
+            [label.get_text() for label in figure.axes[0].get_xticklabels()],
+            strict=True,
+        )
+    )
+    assert named[14] == named[14 + 6 * 30] == "real"
+    assert (named[44], named[44 + 4 * 30]) == ("0", "1")
+
+
+def test_a_superpixel_is_a_plus():
+    one = PixelSets(
+        np.array([[[4.4, 9.6, 0.5], [0, 0, 0.9]]], np.float32),
+        np.array([[True, False]]),
+        np.array([3]),
+    )
+    image = render.render(render.spread(one))[0]
+    assert image.sum() == 2.5 and set(np.unique(image)) == {0, 0.5}
+    rows, columns = np.nonzero(image)
+    assert set(zip(rows, columns, strict=True)) == {
+        (10, 4), (9, 4), (11, 4), (10, 3), (10, 5),
+    }  # fmt: skip
+
+
+def test_white_pixels_have_no_intensity_to_show(digits):
+    bright = digits.mask[..., None].astype(np.float32)
+    points = np.concatenate([digits.points[..., :2], bright], axis=-1)
+    white = digits._replace(points=points)
+    left, right = pixels.intensities({"input": digits, "Eq. 1": white}).axes
+    assert (len(left.patches), len(right.patches)) == (1, 2)
+    left, right = pixels.intensities({"input": white}).axes
+    assert not left.patches and "white" in left.texts[0].get_text()
+
+
 def test_intensities_by_count(digits):
     dim = digits._replace(points=digits.points * np.float32([1, 1, 0.5]))
     left, right = pixels.intensities({"input": digits, "Eq. 2": dim}).axes
@@ -99,3 +146,33 @@ def test_figures_are_drawn_without_warnings(digits):
         ):
             assert style.png(figure).startswith(b"\x89PNG")
             figure.savefig(io.BytesIO(), format="svg")
+
+
+def test_the_table_of_losses():
+    def figures(value):
+        made = {"distance": value, "frechet": 10 * value, "accuracy": 0.5}
+        kinds = dict.fromkeys(_losses.MADE, made)
+        return {"positions": kinds | {"floor": {"accuracy": 0.9}}}
+
+    table = _losses.text({"pixel_positions": [figures(1.0), figures(2.0)]})
+    line = next(t for t in table.splitlines() if "Eq. 1" in t)
+    assert "1.500 ± 0.707" in line and "15.0 ± 7.1" in line and "| 50.0 |" in line
+    assert "| 90.0 |" in table
+
+
+def test_the_seeds_decide_or_do_not():
+    def runs(*values):
+        kinds = [
+            {k: {"distance": v, "accuracy": 0.5} for k in _losses.MADE} for v in values
+        ]
+        return [{"positions": kind | {"floor": {}}} for kind in kinds]
+
+    found = {"a": runs(1.0, 1.2), "pixel_matched": runs(2.0, 2.2)}
+    sure, open_ = _losses.verdict(found, "positions")
+    # 1.0 apart, deviations 0.1414 each: 1 / 0.2.
+    assert "a is best, by 1.000 or 5.0 deviations before Eq. 2" in sure
+    assert "distance" not in open_ and "recognised" in open_
+    assert (
+        "distance" in _losses.verdict({"a": runs(1.0), "b": runs(2.0)}, "positions")[0]
+    )
+    assert _losses.verdict({"a": runs(1.0)}, "positions") == []

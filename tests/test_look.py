@@ -175,7 +175,7 @@ def test_damage_ends_the_look_and_is_a_reason(make_jetnet, monkeypatch):
     repaired = look(path, repair=True)
     assert repaired.verdict == FIT
     assert any("kept: 2500 rows before the damage" in r for r in repaired.remarks)
-    with pytest.raises(InputError, match="or pass --repair to keep 2500 rows"):
+    with pytest.raises(InputError, match="to keep 2500 rows"):
         load(str(path))
     loaded = load(str(path), repair=True)
     assert len(loaded.jets.mask) == 2500

@@ -1,7 +1,6 @@
 """Sparse images on the road from data to report, and what it refuses."""
 
 import dataclasses
-import gzip
 import json
 
 import jax
@@ -236,71 +235,6 @@ def test_models_hear_the_digit(model):
         vae.decode(params, z)
 
 
-def spoilt(folder, what):
-    given = mnist.load("embedded")
-    images, labels = given.pixels[:40].copy(), given.labels[:40].astype(np.uint8)
-    if what == "blank":
-        images[7] = 0
-    if what == "few":
-        images[9] = 0
-        images[9, 3, 3:8] = 200
-    for name, array in (("images-idx3", images), ("labels-idx1", labels)):
-        if what == "no labels" and array is labels:
-            continue
-        magic = [0, 0, 8, array.ndim]
-        if what == "magic" and array is images:
-            magic[2] = 13
-        data = bytes(magic) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-        data = gzip.compress(data)
-        if what == "truncated" and array is images:
-            data = data[: len(data) // 2]
-        (folder / f"train-{name}-ubyte.gz").write_bytes(data)
-    return str(folder)
-
-
-@pytest.mark.parametrize(
-    ("what", "settings", "message"),
-    [
-        ("blank", {}, r"1 of 40 images .*image 7 with 0\): remove blank"),
-        ("few", {"min_pixels": 12}, r"min_pixels: 1 of .*fewer than 12 lit pixels"),
-        ("magic", {}, r"train-images.*magic number is 0x00000d03"),
-        ("truncated", {}, r"train-images.*truncated"),
-        ("no labels", {}, r"labels missing"),
-        ("nothing wrong", {"digits": (8, 11)}, r"digits: 11"),
-    ],
-)
-def test_bad_files_are_one_line(tmp_path, what, settings, message):
-    with pytest.raises(InputError, match=message) as error:
-        pixels.load(pixels.Data(spoilt(tmp_path, what), num_pixels=12, **settings))
-    assert "\n" not in str(error.value)
-
-
-def test_short_images_are_padded_and_counted(tmp_path):
-    found = pixels.load(pixels.Data(spoilt(tmp_path, "few"), num_pixels=12))
-    assert sum((~part.mask).sum() for part in found[:3]) == 7
-    assert found.notes == ("1 of 40 sets have fewer than 12 points and are padded",)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda: pixels.Data(form="hexagons"), "form = 'hexagons'"),
-        (lambda: pixels.Data(order="random"), "order = 'random'"),
-        (lambda: pixels.Data(num_pixels=785), "num_pixels: 785"),
-        (lambda: pixels.Data(max_images=-1), "max_images = -1"),
-        (lambda: pixels.Data(fractions=(0.5, 0.5)), "fractions"),
-        (lambda: pixels.Objective(beta=-1), "beta = -1"),
-        (lambda: pixels.Objective("published", beta=2), "1 - beta"),
-        (lambda: pixels.Objective("other"), "form = 'other'"),
-        (lambda: pixels.load(pixels.Data("nowhere.npz")), "nowhere.npz: no such file"),
-        (lambda: pixels.load(pixels.Data(max_images=2, split_seed=-1)), "seed"),
-    ],
-)
-def test_wrong_settings_name_the_field(change, message):
-    with pytest.raises(InputError, match=message):
-        change()
-
-
 def test_settings_that_do_not_go_together(tmp_path):
     plain = pixels.Scaling("standard", intensity=False)
     with pytest.raises(InputError, match=r"pixel_matched.*intensit"):
@@ -314,18 +248,6 @@ def test_settings_that_do_not_go_together(tmp_path):
     told = pixels.Scaling("standard", tell_digit=True)
     with pytest.raises(InputError, match=r"tell_digit: 150 of 150"):
         pixels.fit(told, unlabelled)
-
-
-def test_the_table_of_losses():
-    def figures(value):
-        made = {"distance": value, "frechet": 10 * value, "accuracy": 0.5}
-        kinds = dict.fromkeys(compare_digits.MADE, made)
-        return {"positions": kinds | {"floor": {"accuracy": 0.9}}}
-
-    table = compare_digits.text({"pixel_positions": [figures(1.0), figures(2.0)]})
-    line = next(t for t in table.splitlines() if "pixel_positions" in t)
-    assert "1.500 ± 0.707" in line and "15.0 ± 7.1" in line and "| 50.0 |" in line
-    assert "| 90.0 |" in table
 
 
 @pytest.mark.slow

@@ -125,6 +125,8 @@ def test_report(workdir, tmp_path):
     # Of 900 events in all, for toys of 100: ten times too few, and it is said.
     (note,) = (note for note in result["notes"] if note.startswith("simulation"))
     assert "different events in the range for toys of 100" in note and "0.3" in note
+    assert result["trained_on"] == 630
+    assert any("learned from 630 events" in n and "0.40" in n for n in result["notes"])
     assert result["edges"][0] == 90 and result["edges"][-1] == 250
     for name in ("toys_spectrum", "toys_largest", "toys_global"):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 5000
@@ -138,6 +140,10 @@ def test_report(workdir, tmp_path):
         ({"mass": "m"}, "--toys.mass: 'm' is no column"),
         ({"low": 1000.0, "high": 1200.0}, "--toys.low, --toys.high: 0 events"),
         ({"widths": (200.0,)}, "--toys.widths: .* do not fit in 80 bins"),
+        (
+            {"low": 0.0, "bin_width": 150.0, "widths": (150.0,)},
+            "range begins at 0, but",
+        ),
         ({"low": 100.0, "high": 101.0}, "--toys.bin_width: 0 bins"),
     ],
 )

@@ -150,6 +150,36 @@ def test_a_lost_trial_is_tried_again(tmp_path, monkeypatch):
     assert lost.params == again.params == seen[0]
 
 
+def test_the_folder_of_a_running_trial_stays(tmp_path, monkeypatch):
+    """Two processes at one study: neither deletes what the other is training."""
+    url = f"sqlite:///{tmp_path / 'tune.db'}"
+    other = []
+
+    def meanwhile(workdir, run, trial, *, minutes):
+        os.makedirs(workdir)
+        if not other:
+            study = optuna.load_study(study_name="jetvae_jax", storage=url)
+            other.append(study.ask(ANY))
+            os.makedirs(tmp_path / f"trials/{other[0].number:05d}")
+        return Outcome("finished", "", float(trial.number))
+
+    monkeypatch.setattr(tuning, "run_trial", meanwhile)
+    runs.tune(tmp_path, runs.TuneConfig(trials=4), ANY, dict)
+    left = sorted(path.name for path in (tmp_path / "trials").iterdir())
+    assert left == ["00000", "00001"]  # the best one and the running one
+    optuna.load_study(study_name="jetvae_jax", storage=url).tell(other[0], 9.0)
+    runs.tune(tmp_path, runs.TuneConfig(trials=4), ANY, dict)
+    assert [path.name for path in (tmp_path / "trials").iterdir()] == ["00000"]
+
+
+def test_a_search_where_everything_fails_ends(tmp_path, monkeypatch):
+    bad = dict.fromkeys(range(100), Outcome("failed", "loss became NaN"))
+    monkeypatch.setattr(tuning, "run_trial", fake(bad))
+    monkeypatch.setattr(tuning, "_FAILURES", 3)
+    with pytest.raises(InputError, match=r"3 trials failed .*: loss became NaN"):
+        runs.tune(tmp_path, runs.TuneConfig(trials=3), ANY, dict)
+
+
 def test_wrong_storage(tmp_path):
     config = runs.TuneConfig(storage="nosuchdatabase://x")
     with pytest.raises(InputError, match="nosuchdatabase"):

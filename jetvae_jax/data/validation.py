@@ -74,11 +74,20 @@ class Audit:
         repair: drop or reorder bad rows instead of stopping.
         seen: jets of the files before, of which none may come again; None where jets
             may be alike, as those of a model.
+        flag: the one that repairs, for the messages.
     """
 
-    def __init__(self, path: str, repair: bool, seen: Seen | None = None):
+    def __init__(
+        self,
+        path: str,
+        repair: bool,
+        seen: Seen | None = None,
+        *,
+        flag: str = "--data.repair",
+    ):
         self.path = path
         self.repair = repair
+        self.repair_flag = flag
         self.seen = seen
         self.notes: list[str] = []
         self.damage: str | None = None
@@ -124,7 +133,7 @@ class Audit:
             if not self.repair:
                 raise InputError(
                     f"{self.path}: {key}: row {row}: {problem} ({rows} in all); pass "
-                    f"--repair to {remedy} them"
+                    f"{self.repair_flag} to {remedy} them"
                 )
             done = "reordered" if remedy == "reorder" else "dropped"
             self.notes.append(f"{self.path}: {key}: {problem}: {rows} {done}")
@@ -231,7 +240,7 @@ def assemble(
         if axis is not None:
             axes.append(axis)
     if twice:
-        done = "dropped" if audit.repair else "kept, --repair drops them"
+        done = "dropped" if audit.repair else f"kept, {audit.repair_flag} drops them"
         audit.notes.append(f"{audit.path}: {twice} jets that were there before: {done}")
     if unsorted:
         audit.notes.append(f"{audit.path}: {unsorted} jets sorted by descending pt")
@@ -262,7 +271,9 @@ def until_damage(blocks: Iterable[Block], audit: Audit) -> Iterator[Block]:
         if not rows:
             raise
         if not audit.repair:
-            raise Damaged(f"{error}, or pass --repair to keep {rows} rows") from error
+            raise Damaged(
+                f"{error}, or pass {audit.repair_flag} to keep {rows} rows"
+            ) from error
         audit.damage = f"{error}; kept: {rows} rows before the damage"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.report import finding, page, tables
+from jetvae_jax.report import finding, page, quality, tables
 from jetvae_jax.report.tables import MISSING, Html
 
 _COLUMNS = (
@@ -21,10 +21,10 @@ _COLUMNS = (
     "cut that was chosen on background alone. Mass correlation: Spearman's, of "
     "background."
 )
-_HYPOTHESIS = (
-    "Spearman's rank correlation, over the runs, of quality (minus the mean "
-    "Kolmogorov-Smirnov distance of the columns) with the AUC; p of a permutation "
-    "test. Many scores are looked at: one small p among them means little."
+_UNFOLDED = 4  # tables of that many runs and signals are shown at once
+_MODELS = (
+    "Mean and deviation over the runs of a model; of a single run its own error. Mass "
+    "alone: distance from the median of the background's masses, without any model."
 )
 
 
@@ -42,42 +42,55 @@ def write(
     Raises:
         InputError: a file cannot be written.
     """
+    runs = result["runs"]
     parts = [
         "<h1>Finding signal</h1>",
         f"<p><strong>{escape(result['verdict'])}</strong></p>",
         page.summary(result["notes"]),
-        "<h2>Runs</h2>",
-        _runs(result),
-        "<h2>Scores</h2>",
-        *(_scores(result, signal) for signal in result["signals"]),
-        f'<p class="note">{escape(_COLUMNS)}</p>',
+        "<h2>Do good generators find signal?</h2>",
+        f"<p>{escape(result['answer'][:1].upper() + result['answer'][1:])}.</p>",
+        quality.models(runs, result["signals"]),
+        f'<p class="note">{escape(_MODELS)}</p>',
     ]
     if result["hypothesis"]:
         parts += [
-            "<h2>Do good generators find signal?</h2>",
-            _hypothesis(result["hypothesis"]),
-            f'<p class="note">{escape(_HYPOTHESIS)}</p>',
+            quality.table(runs, result["hypothesis"]),
+            f'<p class="note">{escape(quality.NOTE)}</p>',
         ]
     return page.write(path, "Finding signal", parts, _plots(result, panels))
 
 
 def _plots(result, panels) -> Iterator[page.Plot]:
-    runs = result["runs"]
-    if result["hypothesis"]:
+    runs, links = result["runs"], result["hypothesis"]
+    efficiency = result["settings"]["efficiencies"][0]
+    if links:
         yield page.Plot(
             "classify_quality", "Quality and finding",
-            "Every run: how far its events are from true ones (left is better), and "
-            "the AUC of its scores, mean over the signals.",
-            lambda: finding.quality(runs),
+            "What the combined score (or the first) finds against how far generated "
+            "events are from true ones (left is better): AUC, significance "
+            f"improvement at a signal efficiency of {efficiency:g}, and AUC among "
+            "events of the signal's masses. Large the mean of a model, small its "
+            "runs; grey is a blind choice. Rank: correlation with quality over the "
+            "models, positive if better generators find more.",
+            lambda: quality.by_signal(runs, links, result["signals"]),
+        )  # fmt: skip
+        yield page.Plot(
+            "classify_quality_scores", "Quality and finding",
+            "The same for the AUC of every score, mean over the signals.",
+            lambda: quality.by_score(runs, links),
         )  # fmt: skip
     yield page.Plot(
         "classify_auc", "AUC of every score",
-        "Area under the ROC curve with its error; hollow: among events of the signal's "
-        "masses only. The dotted line is the mass alone, without any model.",
-        lambda: finding.aucs(runs, result["signals"]),
+        "Area under the ROC curve, mean and deviation of a model's runs (of one run "
+        "its own error); hollow: among events of the signal's masses only. The dotted "
+        "line is the mass alone, without any model.",
+        lambda: finding.aucs(runs, result["signals"]), _all_figures(result),
     )  # fmt: skip
+    # One run of each model: the others look alike, their figures are in the tables.
+    first = {run["model"]: name for name, run in reversed(runs.items())}
     floor = result["settings"]["floor"]
-    for i, (name, panel) in enumerate(panels.items()):
+    for i, name in enumerate(name for name in panels if name in first.values()):
+        panel = panels[name]
         slug = f"{i}_{re.sub(r'[^A-Za-z0-9]+', '_', name)[:40].strip('_')}"
         yield page.Plot(
             f"classify_roc_{slug}", name,
@@ -105,6 +118,18 @@ def _plots(result, panels) -> Iterator[page.Plot]:
             "experiments of the combined (or first) score.",
             lambda name=name: finding.injected(runs[name]),
         )  # fmt: skip
+
+
+def _all_figures(result) -> str:
+    """The tables of every run; folded away if there are many."""
+    inside = "\n".join([
+        "<h2>Runs</h2>", _runs(result), "<h2>Scores</h2>",
+        f'<p class="note">{escape(_COLUMNS)}</p>',
+        *(_scores(result, signal) for signal in result["signals"]),
+    ])  # fmt: skip
+    if len(result["runs"]) * len(result["signals"]) <= _UNFOLDED:
+        return inside
+    return f"<details><summary>Figures of every run</summary>{inside}</details>"
 
 
 def _runs(result) -> Html:
@@ -150,7 +175,7 @@ def _scores(result, signal: str) -> Html:
                 tables.row([
                     score,
                     tables.with_error(found["auc"]["value"], found["auc"]["error"]),
-                    tables.with_error(window["auc"], window["error"])
+                    tables.with_error(window["value"], window["error"])
                     if window
                     else MISSING,
                     *(_rejection(found["rejection"][e]) for e in efficiencies),
@@ -166,16 +191,3 @@ def _rejection(value) -> str:
     if value["limit"]:
         return f"> {value['value']:.3g}"
     return tables.with_error(value["value"], value["error"])
-
-
-def _hypothesis(found) -> Html:
-    rows = [
-        [
-            score,
-            str(v["num"]),
-            tables.with_error(v["value"], v["error"]),
-            f"{v['p']:.3f}",
-        ]
-        for score, v in found.items()
-    ]
-    return tables.table(["score", "runs", "rank correlation", "p"], rows)

@@ -7,6 +7,7 @@ import numpy as np
 
 from jetvae_jax.metrics import roc
 from jetvae_jax.report import style
+from jetvae_jax.report.quality import models_of, scores_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,91 +131,69 @@ def _contours(axis, points: np.ndarray, x_limits, y_limits) -> None:
         axis.contour(*centres, density.T, levels, colors="#333333", linewidths=1)
 
 
-def _scores_of(runs: Mapping[str, Any]) -> list[str]:
-    """The scores of all runs, the combination last."""
-    names = dict.fromkeys(score for run in runs.values() for score in run["scores"])
-    return sorted(names, key=lambda name: name == "combined")
-
-
 def aucs(runs: Mapping[str, Any], signals) -> "Figure":
-    """AUC with error of every score, a panel a run."""
-    names = _scores_of(runs)
-    columns = min(3, len(runs))
-    rows = -(-len(runs) // columns)
+    """AUC of every score, a panel a model: mean and deviation of its runs."""
+    names, models = scores_of(runs), models_of(runs)
+    columns = min(3, len(models))
+    rows = -(-len(models) // columns)
+    thick = max(0.24, 0.075 * len(signals) + 0.06)
     drawn = style.new_figure(
-        4.2 * columns + 1.0, (0.24 * len(names) + 1.0) * rows + 0.6
+        4.2 * columns + 1.0, (thick * len(names) + 1.0) * rows + 0.6
     )
     axes = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     handles = {}
-    for axis, (title, run) in zip(axes.flat, runs.items(), strict=False):
+    for axis, model in zip(axes.flat, models, strict=False):
+        of = [run for run in runs.values() if run["model"] == model]
         for i, signal in enumerate(signals):
-            shift = 0.6 * ((i + 0.5) / len(signals) - 0.5)
+            shift = 0.7 * ((i + 0.5) / len(signals) - 0.5)
             colour = _SIGNALS[i % len(_SIGNALS)]
-            for score, of in run["scores"].items():
-                at, found = names.index(score) + shift, of[signal]
-                handles[signal] = axis.errorbar(
-                    found["auc"]["value"], at, xerr=found["auc"]["error"],
-                    fmt="o", markersize=4, color=colour,
-                )  # fmt: skip
-                if found.get("window"):
-                    axis.errorbar(
-                        found["window"]["auc"], at, xerr=found["window"]["error"],
-                        fmt="o", markersize=4, color=colour, mfc="white", alpha=0.6,
-                    )  # fmt: skip
-            if alone := run["mass_alone"].get(signal):
+            look = {"fmt": "o", "markersize": 4, "color": colour}
+            for at, score in enumerate(names):
+                found = [r["scores"][score][signal] for r in of if score in r["scores"]]
+                if not found:
+                    continue
+                value, error = _mean([f["auc"] for f in found])
+                handles[signal] = axis.errorbar(value, at + shift, xerr=error, **look)
+                if all(f.get("window") for f in found):
+                    value, error = _mean([f["window"] for f in found])
+                    axis.errorbar(value, at + shift, xerr=error, mfc="white", alpha=0.6,
+                                  **look)  # fmt: skip
+            if alone := of[0]["mass_alone"].get(signal):
                 axis.axvline(alone["value"], color=colour, linestyle=":")
         axis.axvline(0.5, color="#999999", linewidth=0.8)
-        axis.set_title(style.plain(title))
+        axis.set_title(style.plain(model))
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.minorticks_off()
-    for axis in axes.flat[len(runs) :]:
+    for axis in axes.flat[len(models) :]:
         axis.set_axis_off()
     drawn.supxlabel("AUC", fontsize=10)
     style.legend_above(drawn, list(handles.values()), list(handles))
     return drawn
 
 
-def quality(runs: Mapping[str, Any]) -> "Figure":
-    """AUC of every score against the quality of generation, a point a run."""
-    names = _scores_of(runs)
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
-    drawn = style.new_figure(3.0 * columns, 2.6 * rows + 0.7)
-    axes = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    looks = style.lines([f"run {n}" for n in runs])
-    handles = {}
-    for axis, score in zip(axes.flat, names, strict=False):
-        for name, run in runs.items():
-            if score not in run["scores"]:
-                continue
-            found = [f["auc"] for f in run["scores"][score].values()]
-            handles[name] = axis.errorbar(
-                run["quality"]["mean_ks"], np.mean([f["value"] for f in found]),
-                yerr=np.sqrt(np.sum([f["error"] ** 2 for f in found])) / len(found),
-                fmt="o", markersize=5, color=looks[f"run {name}"]["color"],
-            )  # fmt: skip
-        axis.set_title(score)
-        axis.axhline(0.5, color="#999999", linewidth=0.8)
-    for axis in axes.flat[len(names) :]:
-        axis.set_axis_off()
-    drawn.supxlabel("mean Kolmogorov-Smirnov distance", fontsize=10)
-    drawn.supylabel("AUC", fontsize=10)
-    style.legend_above(drawn, list(handles.values()), list(handles))
-    return drawn
+def _mean(found: list[Mapping[str, float]]) -> tuple[float, float]:
+    """Mean and deviation of figures; of a single one its error."""
+    values = [figure["value"] for figure in found]
+    if len(values) == 1:
+        return values[0], found[0]["error"]
+    return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
 def injected(run: Mapping[str, Any]) -> "Figure":
-    """Median significance against the injected fraction: rows signals, columns cuts."""
+    """Median significance against the injected fraction: rows cuts, columns signals."""
     scores = run["scores"]
     lines = colours(scores)
     first = next(iter(scores.values()))
     signals, keeps = list(first), list(next(iter(first.values()))["injected"])
-    drawn = style.new_figure(max(3.8 * len(keeps), 5.5), 3.0 * len(signals) + 0.8)
-    axes = drawn.subplots(len(signals), len(keeps), squeeze=False, sharex=True)
+    width = 3.8 if len(signals) < 3 else 2.8
+    drawn = style.new_figure(max(width * len(signals), 5.5), 3.0 * len(keeps) + 0.8)
+    axes = drawn.subplots(
+        len(keeps), len(signals), squeeze=False, sharex=True, sharey=True
+    )
     banded = "combined" if "combined" in scores else next(iter(scores))
-    for row, signal in zip(axes, signals, strict=True):
-        for axis, keep in zip(row, keeps, strict=True):
+    for row, keep in zip(axes, keeps, strict=True):
+        for axis, signal in zip(row, signals, strict=True):
             for score, of in scores.items():
                 found = of[signal]["injected"][keep]["fractions"]
                 x = [float(f) for f in found]
@@ -230,6 +209,8 @@ def injected(run: Mapping[str, Any]) -> "Figure":
             axis.plot(x, y["before"], color="#000000", linestyle=":", label="no cut")
             axis.set_xscale("log")
             axis.set_yscale("symlog", linthresh=1)
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.xaxis.set_major_formatter("{x:g}")
             axis.set_title(f"{style.plain(signal)}, keeping {float(keep):g}")
     drawn.supxlabel("fraction of signal", fontsize=10)
     drawn.supylabel("median significance", fontsize=10)

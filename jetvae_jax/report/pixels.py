@@ -73,22 +73,32 @@ def by_digit(
     return _figure(images, names)
 
 
-def interpolation(sets: PixelSets, *, combine: Combine = "max") -> "Figure":
+def interpolation(
+    sets: PixelSets, ends: PixelSets | None = None, *, combine: Combine = "max"
+) -> "Figure":
     """Strips of images decoded along lines in the latent space.
 
     Args:
         sets: ``[S, T, K, 3]``, S lines of T steps, evenly from one end to the other.
+        ends: ``[S, 2, K, 3]``, the real images whose latents are the ends; they stand
+            before and after the strip.
         combine: as in :func:`render`.
     """
-    figure = _figure(render(sets, combine=combine), [])
+    images = render(sets, combine=combine)
+    steps, before = images.shape[1], 0 if ends is None else 1
+    if ends is not None:
+        real = render(ends, combine=combine)
+        images = np.concatenate([real[:, :1], images, real[:, 1:]], axis=1)
+    figure = _figure(images, [])
     axis = figure.axes[0]
-    _, steps = np.shape(sets.mask)[:2]
-    side = (axis.get_xlim()[1] + _GAP + 0.5) / steps
-    shown = range(0, steps, max(1, (steps - 1) // 4))
-    axis.set_xticks(
-        [side * (i + 0.5) - _GAP / 2 for i in shown],
-        [f"{i / max(steps - 1, 1):.2g}" for i in shown],
-    )
+    side = images.shape[-1] + _GAP
+    ticks = {
+        before + i: f"{i / max(steps - 1, 1):.2g}"
+        for i in range(0, steps, max(1, (steps - 1) // 4))
+    }
+    if before:
+        ticks |= {0: "real", steps + 1: "real"}
+    axis.set_xticks([side * (i + 0.5) - _GAP / 2 for i in ticks], list(ticks.values()))
     axis.set_xlabel("way from the first latent vector to the last")
     return figure
 
@@ -96,7 +106,8 @@ def interpolation(sets: PixelSets, *, combine: Combine = "max") -> "Figure":
 def intensities(samples: Mapping[str, PixelSets]) -> "Figure":
     """How bright pixels are in every sample, and how many a set has.
 
-    Both approaches to the intensity beside the input show in one figure.
+    Both approaches to the intensity beside the input show in one figure. Samples whose
+    pixels are all white have no intensity to show.
 
     Args:
         samples: name to sets ``[J, K, 3]``, ``"input"`` first among them.
@@ -117,6 +128,8 @@ def intensities(samples: Mapping[str, PixelSets]) -> "Figure":
             (left, bright, edges),
             (right, mask.sum(axis=-1).reshape(-1), counts),
         ):
+            if axis is left and np.all(values == 1):
+                continue
             number, _ = np.histogram(np.clip(values, bins[0], bins[-1]), bins)
             share = number / max(len(values), 1)
             handles[name] = axis.stairs(share, bins, **line, **shown)
@@ -126,6 +139,12 @@ def intensities(samples: Mapping[str, PixelSets]) -> "Figure":
     right.set_ylabel("share of the sets")
     for axis in (left, right):
         axis.set_yscale("log")
+    if not left.patches:
+        left.set_yscale("linear")
+        left.set_yticks([])
+        left.text(0.5, 0.5, "all pixels are white", ha="center", va="center")
+    fewest = 1 / max(np.shape(sets.mask)[0] for sets in samples.values())
+    right.set_ylim(fewest / 2, 2)
     style.legend_above(drawn, list(handles.values()), list(handles))
     return drawn
 
@@ -139,9 +158,10 @@ def _figure(images: np.ndarray, names: Sequence[str]) -> "Figure":
     mosaic = _mosaic(images)
     height, width = images.shape[:2]
     wide = max((len(name) for name in names), default=0)
-    drawn = style.new_figure(_TILE * width + 0.09 * wide + 0.2, _TILE * height + 0.3)
+    drawn = style.new_figure(_TILE * width + 0.11 * wide + 0.3, _TILE * height + 0.3)
     axis = drawn.subplots()
     axis.imshow(mosaic, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axis.set_anchor("E")  # the room that is left is for the names
     side = images.shape[-1] + _GAP
     middle = side * (np.arange(len(names)) + 0.5) - _GAP / 2
     axis.set_yticks(middle, names)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from jetvae_jax.report.page import html
+from jetvae_jax.report.page import html, summary
 
 
 def page(study: Any) -> str:
@@ -28,14 +28,15 @@ def _tables(study: Any) -> Iterator[str]:
     for trial in study.get_trials(False):
         counts[trial.state.name.lower()] = counts.get(trial.state.name.lower(), 0) + 1
         if trial.state.name == "FAIL":
-            failed.append((trial.number, trial.user_attrs.get("reason", "was lost")))
+            reason = trial.user_attrs.get("reason", "its process was lost")
+            failed.append(f"{trial.number}: {reason}")
     yield "<p>" + ", ".join(f"{n} {name}" for name, n in counts.items()) + "</p>"
     if counts.get("complete"):
         best = study.best_trial
         rows = {"value": f"{best.value:.6g}", "trial": best.number} | best.params
         yield "<h2>Best values</h2>" + _table(rows.items())
     if failed:
-        yield "<h2>Trials that failed</h2>" + _table(failed)
+        yield "<h2>Trials that failed</h2>" + summary(failed)
 
 
 def _table(rows: Any) -> str:

@@ -1,18 +1,16 @@
-"""One run as a finder of signal: its scores, and the figures of them."""
+"""What one run says about events and signal, and how well it generates."""
 
 import dataclasses
 import os
 import pathlib
 from typing import Any, Literal, NamedTuple
 
-import jax
 import numpy as np
+from absl import logging
 
 from jetvae_jax.data.events import Events
 from jetvae_jax.errors import InputError
-from jetvae_jax.metrics import kolmogorov_smirnov, roc, significance
-from jetvae_jax.metrics.association import rank_correlation
-from jetvae_jax.metrics.c2st import auc_with_error
+from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.runs import dataset, scores
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.fit_copula import CHECKPOINT as COPULA_FILE
@@ -36,10 +34,12 @@ class ClassifyConfig:
         scores: to compute; empty for all that a run offers. See runs/scores.py.
         exclude: columns that the score reconstruction_rest leaves out.
         mass: column of the resonance's mass; empty if there is none.
-        efficiencies: of the signal, at which background rejection is given.
+        efficiencies: of the signal, at which background rejection is given; at the
+            first the significance improvement, too.
         keep: shares of background that the cuts for injected signal keep; a cut is
             chosen on background of the validation part.
         fractions: of injected signal.
+        repair: drop signal events with NaN or infinite values, and say how many.
         num_events: of the data set into which signal is injected.
         floor: background events that must be left for a figure to be quoted.
         replicas: of the bootstrap that gives errors.
@@ -54,6 +54,7 @@ class ClassifyConfig:
     efficiencies: tuple[float, ...] = (0.3, 0.5, 0.8)
     keep: tuple[float, ...] = (0.1, 0.01)
     fractions: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
+    repair: bool = False
     num_events: int = 10_000
     floor: int = 10
     replicas: int = 200
@@ -67,6 +68,8 @@ class ClassifyConfig:
             if name not in scores.NAMES:
                 known = ", ".join(scores.NAMES)
                 raise InputError(f"scores: {name!r} is unknown; choose of {known}")
+        if not self.efficiencies:
+            raise InputError("efficiencies: name one signal efficiency or more")
         for name in ("efficiencies", "keep", "fractions"):
             for value in getattr(self, name):
                 if not 0 < value < 1:
@@ -121,7 +124,7 @@ def score(workdir: str | os.PathLike, config: ClassifyConfig) -> Scored:
             f"--classify.mass: {config.mass!r} is no column of {workdir}: name one of "
             f"{', '.join(columns)}, or none: --classify.mass="
         )
-    tables = signals(config, columns)
+    tables = signals(config, columns, run.scaling.kinds)
     samples = {"background": np.asarray(parts.test)}
     samples |= {name: table.values for name, table in tables.items()}
     # All at once: compiled once.
@@ -152,9 +155,21 @@ def score(workdir: str | os.PathLike, config: ClassifyConfig) -> Scored:
     )
 
 
-def signals(config: ClassifyConfig, columns: tuple[str, ...]) -> dict[str, Events]:
-    """The tables of signal, by short names."""
+def signals(
+    config: ClassifyConfig, columns: tuple[str, ...], decided: tuple[str, ...]
+) -> dict[str, Events]:
+    """The tables of signal, by short names.
+
+    Args:
+        config: which.
+        columns: of the run.
+        decided: kinds of its columns, which the values must allow.
+
+    Raises:
+        InputError: no such table, a column that it lacks, or values that cannot be.
+    """
     from jetvae_jax.data import events
+    from jetvae_jax.data.events import kinds
     from jetvae_jax.data.events.load import find
 
     found = {}
@@ -164,116 +179,15 @@ def signals(config: ClassifyConfig, columns: tuple[str, ...]) -> dict[str, Event
             name = f"{pathlib.Path(path).parent.name}_{name}"
         if name in found:
             raise InputError(f"--classify.signal: {path} stands there twice")
-        found[name] = events.load(path, columns=columns, constant=True)
-    return found
-
-
-def figures(scored: Scored, config: ClassifyConfig) -> dict[str, Any]:
-    """Score to signal to its figures, JSON-able.
-
-    Raises:
-        InputError: too little background for a cut.
-    """
-    key = jax.random.key(config.seed)
-    num = min(
-        len(next(iter(p.values()))) for p in (scored.reference, scored.background)
-    )
-    for keep in config.keep:
-        if keep * num < config.floor:
-            raise InputError(
-                f"--classify.keep: {keep:g} of {num} background events is less than "
-                f"{config.floor} (--classify.floor): keep more, or train on more events"
-            )
-    return {
-        name: {
-            signal: _of_score(key, name, signal, scored, config)
-            for signal in scored.signal
-        }
-        for name in scored.background
-    }
-
-
-def _of_score(key, name, signal, scored: Scored, config: ClassifyConfig) -> dict:
-    low, high = scored.background[name], scored.signal[signal][name]
-    auc, error = auc_with_error(low, high)
-    found = roc.figures(
-        key, low, high,
-        efficiencies=config.efficiencies, floor=config.floor, replicas=config.replicas,
-    )  # fmt: skip
-    best = found.best
-    result = {
-        "auc": {"value": auc, "error": error},
-        "rejection": {str(e): _plain(v) for e, v in found.rejection.items()},
-        "best_improvement": _plain(best.value)
-        | {"signal": best.signal, "background": best.background},
-        "injected": {
-            str(keep): _injected(keep, scored.reference[name], low, high, config)
-            for keep in config.keep
-        },
-    }
-    if scored.mass:
-        result["window"] = _window(scored, name, signal, config)
-        masses = scored.mass["background"]
-        few = rank_correlation(key, low, masses, permutations=1)
-        result["mass_correlation"] = few.value
-    return result
-
-
-def _plain(value: roc.Value) -> dict:
-    error = None if np.isnan(value.error) else value.error
-    return {"value": value.value, "error": error, "limit": value.limit}
-
-
-def _injected(keep, reference, low, high, config) -> dict:
-    """A cut that keeps a share of background, and what it gains at each fraction."""
-    cut = float(np.quantile(reference, 1 - keep, method="higher"))
-    eps_s, eps_b = float(np.mean(high >= cut)), float(np.mean(low >= cut))
-    if not eps_b:
-        raise InputError(
-            f"--classify.keep: no background of the test part passes the cut at "
-            f"{keep:g}: keep more"
+        found[name] = events.load(
+            path, columns=columns, repair=config.repair, constant=True
         )
-    gains = {
-        str(f): significance.gain(
-            config.num_events, f, (eps_s, len(high)), (eps_b, len(low))
-        )._asdict()
-        for f in config.fractions
-    }
-    return {"cut": cut, "signal": eps_s, "background": eps_b, "fractions": gains}
-
-
-def _window(scored: Scored, name: str, signal: str, config) -> dict | None:
-    """The AUC among events of the signal's own masses: what the score adds to it."""
-    low, high = np.quantile(scored.mass[signal], [0.05, 0.95])
-    inside = {
-        k: (scored.mass[k] >= low) & (scored.mass[k] <= high)
-        for k in ("background", signal)
-    }
-    if min(v.sum() for v in inside.values()) < max(config.floor, 2):
-        return None
-    auc, error = auc_with_error(
-        scored.background[name][inside["background"]],
-        scored.signal[signal][name][inside[signal]],
-    )
-    return {
-        "auc": auc, "error": error, "low": float(low), "high": float(high),
-        "background_events": int(inside["background"].sum()),
-    }  # fmt: skip
-
-
-def mass_alone(scored: Scored, config: ClassifyConfig) -> dict:
-    """The AUC of the mass by itself: its distance from the median of background."""
-    if not scored.mass:
-        return {}
-    low = scored.mass["background"]
-
-    def far(values):
-        return np.abs(scores.normal_scores(low, values))
-
-    found = {}
-    for signal in scored.signal:
-        auc, error = auc_with_error(far(low), far(scored.mass[signal]))
-        found[signal] = {"value": auc, "error": error}
+        for note in found[name].notes:
+            logging.info("note: %s", note)
+        try:
+            kinds.find(columns, found[name].values, decided)
+        except InputError as error:
+            raise InputError(f"{path}: {error}, and train anew") from error
     return found
 
 

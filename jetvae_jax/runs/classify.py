@@ -2,27 +2,21 @@
 
 import csv
 import io
-import math
 import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import numpy as np
 from absl import logging
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.association import rank_correlation
+from jetvae_jax.metrics import hypothesis
 from jetvae_jax.report import classification
-from jetvae_jax.runs import classified
-from jetvae_jax.runs.classified import COMBINED, ClassifyConfig, Scored
+from jetvae_jax.runs import classified, finder, trained_runs
+from jetvae_jax.runs.classified import ClassifyConfig, Scored
 from jetvae_jax.runs.config import versions
 from jetvae_jax.runs.workdir import Workdir
 
 __all__ = ["ClassifyConfig", "classify"]
-FEWEST = 5
-"""Runs whose orders are so many that p can be below 0.05."""
 
 
 def classify(
@@ -36,7 +30,7 @@ def classify(
     Writes ``classification.json``, ``.csv``, ``.html`` and figures.
 
     Args:
-        workdirs: of trained runs of tables.
+        workdirs: of trained runs of tables, or folders that hold such runs.
         config: which signal and scores.
         output: folder to write to; empty for the run's, or that of all runs in common.
 
@@ -47,33 +41,38 @@ def classify(
         InputError: no run, a score that a run cannot give, a table of signal that is
             wrong, or too little background.
     """
-    names = _names(workdirs)
-    folder = Workdir(
-        output or os.path.commonpath([os.path.abspath(w) for w in workdirs])
-    )
+    found = trained_runs.find(workdirs)
+    folder = Workdir(output or os.path.commonpath(found.values()))
     runs: dict[str, dict] = {}
     panels: dict[str, Scored] = {}
-    for name, workdir in zip(names, workdirs, strict=True):
-        logging.info("scoring by %s", name)
+    for name, workdir in found.items():
+        logging.info("scoring by %s, %d of %d", name, len(runs) + 1, len(found))
         scored = classified.score(workdir, config)
         panels[name] = scored
         runs[name] = {
             "workdir": str(workdir),
-            "parts": _parts(scored),
+            "parts": trained_runs.parts(scored.trained.run),
             "events": _events(scored),
             "fingerprint": scored.trained.meta["source"]["fingerprint"],
             "best_epoch": scored.trained.meta["best_epoch"],
             "seed": scored.trained.run.seed,
             "quality": classified.quality(workdir, scored, config),
-            "mass_alone": classified.mass_alone(scored, config),
-            "scores": classified.figures(scored, config),
+            "mass_alone": finder.mass_alone(scored, config),
+            "scores": finder.figures(scored, config),
         }
+    labels = trained_runs.models(
+        found, {name: scored.trained.run for name, scored in panels.items()}
+    )
+    for name, run in runs.items():
+        run["model"] = labels[name]
+    links = hypothesis.links(runs, config.seed)
     result: dict[str, Any] = {
         "settings": vars(config) | {"workdirs": [str(w) for w in workdirs]},
         "versions": versions(),
         "signals": list(next(iter(panels.values())).signal),
         "runs": runs,
-        "hypothesis": hypothesis(runs, config.seed),
+        "hypothesis": links,
+        "answer": hypothesis.answer(runs, links),
         "notes": _notes(runs, config),
     }
     result["verdict"] = verdict(result)
@@ -90,31 +89,6 @@ def classify(
     return page, result["verdict"]
 
 
-def _names(workdirs: Sequence[str | os.PathLike]) -> list[str]:
-    if not workdirs:
-        raise InputError("--workdirs: name one trained run or more")
-    paths = [pathlib.Path(os.path.abspath(w)) for w in workdirs]
-    for path, given in zip(paths, workdirs, strict=True):
-        if paths.count(path) > 1:
-            raise InputError(f"--workdirs: {given} stands there twice")
-        if not path.is_dir():
-            raise InputError(f"--workdirs: {given}: no such folder: train there first")
-    stems = [path.name for path in paths]
-    return [
-        f"{path.parent.name}/{path.name}" if stems.count(path.name) > 1 else path.name
-        for path in paths
-    ]
-
-
-def _parts(scored: Scored) -> str:
-    """What a run is made of, in short."""
-    run = scored.trained.run
-    parts = run.parts
-    found = [run.model, *(() if parts.latent == "gaussian" else (parts.latent,))]
-    found += [p for p in (parts.prior, parts.discriminator) if p != "none"]
-    return " + ".join(found)
-
-
 def _events(scored: Scored) -> dict[str, int]:
     any_score = next(iter(scored.background))
     return {
@@ -124,64 +98,21 @@ def _events(scored: Scored) -> dict[str, int]:
     }
 
 
-def average_auc(run: dict, score: str) -> float:
-    """The AUC of a score, mean over the signals."""
-    found = [figures["auc"]["value"] for figures in run["scores"][score].values()]
-    return sum(found) / len(found)
-
-
-def hypothesis(runs: dict[str, dict], seed: int) -> dict[str, Any] | None:
-    """Whether better generators find signal better: score to rank correlation.
-
-    Of minus the mean Kolmogorov-Smirnov distance with the AUC, over the runs that offer
-    the score; None for fewer than three runs, or if nothing differs between them.
-    """
-    found = {}
-    for score in sorted({name for run in runs.values() for name in run["scores"]}):
-        having = [run for run in runs.values() if score in run["scores"]]
-        if len(having) < 3:
-            continue
-        quality = np.array([-run["quality"]["mean_ks"] for run in having])
-        aucs = np.array([average_auc(run, score) for run in having])
-        association = rank_correlation(jax.random.key(seed), quality, aucs)
-        if not math.isnan(association.value):
-            found[score] = association._asdict()
-    return found or None
-
-
 def verdict(result: dict[str, Any]) -> str:
     """One line: the best finder, and what becomes of the talk's hypothesis."""
     runs = result["runs"]
     auc, run, score = max(
-        (average_auc(run, score), name, score)
+        (hypothesis.found(run, score, "auc"), name, score)
         for name, run in runs.items()
         for score in run["scores"]
     )
     text = f"best finder: {score} of {run}, AUC {auc:.3f}"
+    if len(result["signals"]) > 1:
+        text += f" (mean of {len(result['signals'])} signals)"
     if len(runs) > 1:
         ks, best = min((r["quality"]["mean_ks"], name) for name, r in runs.items())
         text += f"; best generator: {best}, mean KS {ks:.4f}"
-    found = result["hypothesis"]
-    if not found:
-        return (
-            f"{text}; whether good generators find signal needs {FEWEST} runs or more"
-        )
-    name = COMBINED if COMBINED in found else next(iter(found))
-    link = found[name]
-    if link["num"] < FEWEST:
-        return text + (
-            f"; whether good generators find signal needs {FEWEST} runs or more with "
-            f"{name}, these are {link['num']}"
-        )
-    if not link["p"] < 0.05:
-        says = "not shown by"
-    else:
-        says = "borne out by" if link["value"] > 0 else "contradicted by"
-    return text + (
-        f"; that good generators also find signal is {says} these {link['num']} runs: "
-        f"rank correlation of quality and AUC of {name} {link['value']:+.2f} ± "
-        f"{link['error']:.2f} (p = {link['p']:.2g})"
-    )
+    return f"{text}; {result['answer']}"
 
 
 def _notes(runs: dict[str, dict], config: ClassifyConfig) -> list[str]:
@@ -233,9 +164,11 @@ def _csv(result: dict[str, Any]) -> str:
 def _rows(figures: dict):
     yield "auc", figures["auc"]["value"], figures["auc"]["error"]
     if figures.get("window"):
-        yield "auc_in_window", figures["window"]["auc"], figures["window"]["error"]
+        yield "auc_in_window", figures["window"]["value"], figures["window"]["error"]
     for e, v in figures["rejection"].items():
         yield f"rejection_at_{e}", v["value"], "limit" if v["limit"] else v["error"]
+    gain = figures["improvement"]
+    yield f"improvement_at_{gain['efficiency']}", gain["value"], gain["error"]
     best = figures["best_improvement"]
     yield "best_improvement", best["value"], best["error"]
     for keep, cut in figures["injected"].items():

@@ -4,34 +4,26 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax.data.images.scaling import Config as Scaling
 from jetvae_jax.metrics import digits
-from jetvae_jax.report import page, pixels
+from jetvae_jax.report import pixel_losses
+from jetvae_jax.report.pixel_losses import LABELS
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import FlowRun, GenerateConfig, VAERun
-from jetvae_jax.runs.evaluation import _digits
+from jetvae_jax.runs.domains.pixels import Data
+from jetvae_jax.runs.evaluation import _digits, _losses, _pictures
+from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
 from jetvae_jax.runs.fit_flow import fit_flow
 from jetvae_jax.runs.generate import samples_of
-from jetvae_jax.runs.train import load_vae, train
+from jetvae_jax.runs.train import METRICS, TrainedVAE, load_vae, train
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import PixelSets
 
-MADE = ("reconstruction", "prior", "flow")
-COLUMNS = (
-    ("reconstruction", "distance", "distance [pixels]", ".3f", 1),
-    ("reconstruction", "intensity", "intensity gap", ".3f", 1),
-    ("reconstruction", "accuracy", "accuracy [%]", ".1f", 100),
-    ("reconstruction", "frechet", "Fréchet, reconstructed", ".1f", 1),
-    ("prior", "frechet", "prior", ".1f", 1),
-    ("flow", "frechet", "flow", ".1f", 1),
-)
-VIEWS = {"positions": False, "positions and intensities": True}
+FIGURES = "figures.json"
 
 
 def compare(
@@ -63,7 +55,7 @@ def compare(
     first = next(iter(runs.values()))
     parts = dataset.load(first.domain, first.data)
     found: dict[str, list[dict]] = {name: [] for name in runs}
-    shown: dict[str, PixelSets] = {}
+    shown: dict[str, dict[str, PixelSets]] = {}
     for seed in seeds:
         for name, run in runs.items():
             own = Workdir(folder / f"{name}_{seed}")
@@ -75,77 +67,50 @@ def compare(
             ):
                 if result.signal_number:
                     return result.signal_number
-            figures, made = _judge(folder, own, parts, run.scaling)
-            found[name].append(figures)
-            for kind, sets in made.items():
-                shown.setdefault(f"{kind}: {name}", sets)
+            trained = load_vae(own.path)
+            judged = _is_judged(own)
+            if not judged or name not in shown:
+                made = _made(own, trained, parts)
+                shown.setdefault(name, made | _few(trained, parts))
+                if not judged:
+                    own.write_json(FIGURES, _judge(folder, trained, parts, made))
+            found[name].append(json.loads((own / FIGURES).read_text()))
     result = {
         "seeds": list(seeds),
         "runs": {name: run.to_json() for name, run in runs.items()},
         "figures": found,
     }
     folder.write_json("compare.json", result)
-    table = text(found)
+    table = _losses.text(found)
     folder.write_text("compare.txt", table)
     for line in table.splitlines():
         logging.info("%s", line)
-    page.write(
-        folder / "compare.html",
-        "Losses of sparse images",
-        ["<h1>Losses of sparse images</h1>", f"<pre>{table}</pre>"],
-        _plots(parts.test, shown),
-    )
+    _report(folder, first.data, parts, found, shown, seeds[0])
     return 0
 
 
-def text(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Tables in Markdown: mean and standard deviation over the seeds."""
-    blocks = []
-    for view in VIEWS:
-        given = {n: [f[view] for f in all if view in f] for n, all in found.items()}
-        # All pixels are white where positions alone are judged.
-        columns = [c for c in COLUMNS if VIEWS[view] or c[1] != "intensity"]
-        head = ["", *(label for _, _, label, _, _ in columns)]
-        lines = [_line(head), _line(["---"] * len(head))]
-        for name, figures in given.items():
-            if figures:
-                lines.append(_line([name, *(_cell(figures, *c) for c in columns)]))
-        judged = next((figures for figures in given.values() if figures), [])
-        floor = [dict.fromkeys(MADE, figures["floor"]) for figures in judged]
-        lines.append(_line(["real", *(_cell(floor, *c) for c in columns)]))
-        blocks.append(f"Judged by {view}:\n\n" + "\n".join(lines))
-    return "\n\n".join(blocks) + "\n"
+def _is_judged(own: Workdir) -> bool:
+    """Whether the figures are there, and younger than what they are of."""
+    figures, flow = own / FIGURES, own / FLOW
+    return figures.exists() and figures.stat().st_mtime >= flow.stat().st_mtime
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _cell(figures, kind, name, label, form, unit) -> str:
-    del label
-    values = [unit * f[kind][name] for f in figures if name in f.get(kind, {})]
-    if not values:
-        return "\N{EN DASH}"
-    mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0.0
-    text, error = format(mean, form), format(spread, form)
-    return f"{text} ± {error}" if float(error) else text
-
-
-def _judge(folder: Workdir, own: Workdir, parts, scaling: Scaling):
-    """Figures of a trained run in each view, and what it made."""
-    trained = load_vae(own.path)
+def _made(own: Workdir, trained: TrainedVAE, parts) -> dict[str, PixelSets]:
+    """Reconstructions of the test part, and as many generated sets."""
     made = {}
-    for kind in MADE:
+    for kind in _losses.MADE:
         _, chunks = samples_of(trained, own.path, GenerateConfig(latents=kind))
         chunks = list(chunks)
         made[kind] = PixelSets(*map(np.concatenate, zip(*chunks, strict=True)))
     made["reconstruction"] = made["reconstruction"]._replace(labels=parts.test.labels)
-    target = own / "figures.json"
-    if target.exists():
-        return json.loads(target.read_text()), made
+    return made
+
+
+def _judge(folder: Workdir, trained: TrainedVAE, parts, made) -> dict[str, dict]:
+    """Figures of a trained run in each view."""
     figures = {}
-    for view, intensity in VIEWS.items():
-        if intensity and not scaling.intensity:
+    for view, intensity in _losses.VIEWS.items():
+        if intensity and not trained.run.scaling.intensity:
             continue
         classifier, _ = _digits.classifier(
             folder, trained.run.data, intensity=intensity
@@ -160,37 +125,48 @@ def _judge(folder: Workdir, own: Workdir, parts, scaling: Scaling):
             paired=("reconstruction",),
         )
         figures[view] = result["candidates"] | {"floor": result["floor"]}
-    own.write_json("figures.json", figures)
-    return figures, made
+    return figures
 
 
-def _plots(test: PixelSets, shown: Mapping[str, PixelSets]) -> list[page.Plot]:
-    kinds = {
-        kind: {
-            name.partition(": ")[2]: sets
-            for name, sets in shown.items()
-            if name.startswith(f"{kind}: ")
-        }
-        for kind in MADE
+def _few(trained: TrainedVAE, parts) -> dict[str, PixelSets]:
+    """The first reconstructions of both parts, for the pictures."""
+    return {
+        part: _pictures.reconstructed(trained, _pictures.first(given))
+        for part, given in (("test", parts.test), ("training", parts.train))
     }
-    again = {"input": test} | kinds.pop("reconstruction")
-    plots = [
-        page.Plot(
-            "reconstructions", "Reconstructions", "Images of the test part.",
-            lambda: pixels.rows(again, columns=16),
-        )
-    ]  # fmt: skip
-    for kind, samples in kinds.items():
-        plots.append(
-            page.Plot(
-                f"generated_{kind}", "Generated", f"Latents of the {kind}.",
-                lambda samples=samples: pixels.rows(samples, columns=16),
-            )
-        )  # fmt: skip
-    plots.append(
-        page.Plot(
-            "intensities", "Intensities", "Of reconstructions.",
-            lambda: pixels.intensities(again),
-        )
-    )  # fmt: skip
-    return plots
+
+
+def _report(
+    folder: Workdir,
+    data: Data,
+    parts: dataset.Dataset,
+    found: Mapping[str, Sequence[Mapping]],
+    shown: Mapping[str, Mapping[str, PixelSets]],
+    seed: int,
+) -> None:
+    labels = {name: LABELS.get(name, name) for name in shown}
+    given = {"test": parts.test, "training": parts.train}
+    whole = _pictures.whole_images(data)
+    pixel_losses.write(
+        folder / "compare.html",
+        tables={view: _losses.table(found, view) for view in _losses.VIEWS},
+        verdicts={view: _losses.verdict(found, view) for view in _losses.VIEWS},
+        reconstructed={
+            part: whole.get(part, {})
+            | {"input": _pictures.first(sets)}
+            | {labels[name]: made[part] for name, made in shown.items()}
+            for part, sets in given.items()
+        },
+        generated={
+            kind: {"real": parts.test}
+            | {labels[name]: made[kind] for name, made in shown.items()}
+            for kind in _losses.MADE[1:]
+        },
+        again={"input": parts.test}
+        | {labels[name]: made["reconstruction"] for name, made in shown.items()},
+        history={
+            name: Workdir(folder / f"{name}_{seed}").read_lines(METRICS)
+            for name in shown
+        },
+        superpixels=data.form == "superpixels",
+    )

@@ -81,6 +81,13 @@ def toys(
                 f"significances by {shift:.2f}; {NEEDED * config.num_events:,.0f} "
                 "events would bring that to 0.10"
             )
+    shift = (config.num_events / facts["trained_on"]) ** 0.5
+    if shift > 0.1:
+        notes.append(
+            f"generator: learned from {facts['trained_on']:,} events; what it took "
+            "over of their fluctuations stays however many it generates, and shifts "
+            f"local significances by up to {shift:.2f}"
+        )
     templates = {
         name: smooth(np.histogram(masses, edges)[0], edges)
         * (config.num_events / len(masses))
@@ -174,6 +181,7 @@ def _masses(
     made = np.concatenate([chunk[:, place] for chunk in chunks])
     facts = {
         "latents": latents,
+        "trained_on": len(parts.train),
         "best_epoch": trained.meta["best_epoch"],
         "conditions": config.mass in getattr(run.scaling, "conditions", ()),
     }
@@ -184,6 +192,11 @@ def _edges(simulated: np.ndarray, config: ToysConfig) -> np.ndarray:
     low, high = np.quantile(simulated, [0.01, 0.99])
     low = config.low or np.floor(low / config.bin_width) * config.bin_width
     high = config.high or np.ceil(high / config.bin_width) * config.bin_width
+    if not low > 0:
+        raise InputError(
+            f"--toys.mass: {config.mass}: its range begins at {low:g}, but masses are "
+            "positive: give --toys.low"
+        )
     num = round((high - low) / config.bin_width)
     if num < 2:
         raise InputError(

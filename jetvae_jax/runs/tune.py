@@ -24,6 +24,8 @@ from jetvae_jax.runs.trial import Outcome, run_trial
 from jetvae_jax.runs.workdir import Workdir
 
 INSTALL = "pip install 'jetvae_jax[tune]'"
+_FAILURES = 10
+"""Trials that fail one after the other and end a search that leads nowhere."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +143,8 @@ def tune(
         The HTML of Optuna's plots.
 
     Raises:
-        InputError: Optuna is not installed, or the storage cannot be opened.
+        InputError: Optuna is not installed, the storage cannot be opened, or 10 trials
+            fail one after the other.
     """
     folder = Workdir(workdir)
     study = _study(folder, config)
@@ -150,20 +153,30 @@ def tune(
         "study %s: %d trials there, %d wanted", config.study, _ended(study),
         config.trials,
     )  # fmt: skip
+    outcome, failed = None, 0
     while _ended(study) < config.trials:
+        if outcome and failed == _FAILURES:
+            raise InputError(
+                f"{failed} trials failed one after the other, the last one: "
+                f"{outcome.reason}"
+            )
         trial = study.ask(space)
         trial.set_user_attr("host", socket.gethostname())
         trial.set_user_attr("pid", os.getpid())
-        where = folder / f"trials/{trial.number:05d}"
+        where = _place(folder, trial)
         try:
             run = build_run(dict(trial.params))
+            outcome = run_trial(where, run, trial, minutes=config.timeout_minutes)
         except InputError as error:
-            _tell(study, trial, Outcome("failed", str(error)))
-            continue
-        outcome = run_trial(where, run, trial, minutes=config.timeout_minutes)
+            outcome = Outcome("failed", str(error))
+        except KeyboardInterrupt:
+            folder.write_text("tune.html", search.page(study))
+            raise
         _tell(study, trial, outcome)
-        _write(folder, study, config, where)
-    return _write(folder, study, config, None)
+        failed = failed + 1 if outcome.kind == "failed" else 0
+        _write_best(folder, study, keep=config.keep)
+    _write_best(folder, study, keep=config.keep)
+    return folder.write_text("tune.html", search.page(study))
 
 
 def _optuna() -> Any:
@@ -246,22 +259,28 @@ def _tell(study: Any, trial: Any, outcome: Outcome) -> None:
     logging.info("trial %d: %s: %s", trial.number, outcome.kind, outcome.reason)
 
 
-def _write(
-    folder: Workdir, study: Any, config: TuneConfig, last: pathlib.Path | None
-) -> pathlib.Path:
-    """The best values so far, as JSON and as a flagfile; at the end the plots."""
+def _write_best(folder: Workdir, study: Any, *, keep: bool) -> None:
+    """The best values so far, as JSON and as a flagfile.
+
+    Unless ``keep``, the folders of other trials that have ended go; those that any
+    process still runs stay.
+    """
     state = _optuna().trial.TrialState
-    done = study.get_trials(False, states=(state.COMPLETE,))
-    if done:
-        best = min(done, key=lambda trial: trial.value)
-        facts = {"trial": best.number, "value": best.value, "params": best.params}
-        folder.write_json("best.json", facts)
-        lines = [f"--{name}={value}\n" for name, value in best.params.items()]
-        folder.write_text("best.flags.txt", "".join(lines))
-        if not config.keep:
-            for path in (folder / "trials").glob("*"):
-                if path.name != f"{best.number:05d}" and path.is_dir():
-                    shutil.rmtree(path)
-    if last is not None:
-        return last
-    return folder.write_text("tune.html", search.page(study))
+    trials = study.get_trials(False)
+    done = [trial for trial in trials if trial.state == state.COMPLETE]
+    if not done:
+        return
+    best = min(done, key=lambda trial: trial.value)
+    facts = {"trial": best.number, "value": best.value, "params": best.params}
+    folder.write_json("best.json", facts)
+    lines = [f"--{name}={value}\n" for name, value in best.params.items()]
+    folder.write_text("best.flags.txt", "".join(lines))
+    for trial in trials:
+        if trial.state.is_finished() and trial.number != best.number and not keep:
+            # Another process may be at it too.
+            shutil.rmtree(_place(folder, trial), ignore_errors=True)
+
+
+def _place(folder: Workdir, trial: Any) -> pathlib.Path:
+    """The folder of a trial."""
+    return folder / f"trials/{trial.number:05d}"

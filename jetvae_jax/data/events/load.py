@@ -79,7 +79,7 @@ def load(
         provenance = _facts(table.provenance)
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.stack([found[name].astype(np.float32) for name in names], axis=1)
-    audit = Audit(str(path), repair)
+    audit = Audit(str(path), repair, flag="--events.repair")
     rows, keep = np.arange(len(values)), np.ones(len(values), bool)
     for name, column in zip(names, values.T, strict=True):
         keep = audit.flag(name, "not finite", ~np.isfinite(column), rows, keep)

@@ -27,6 +27,7 @@ import numpy as np
 from jetvae_jax.data import npz
 from jetvae_jax.data.images import mnist
 from jetvae_jax.data.images.mnist import SIZE
+from jetvae_jax.data.reading import listing
 from jetvae_jax.errors import InputError
 from jetvae_jax.files import write_atomically
 from jetvae_jax.types import PixelSets
@@ -132,6 +133,8 @@ def read(
     if columns not in ("xy", "yx"):
         raise InputError(f"columns: {columns!r} is not xy or yx")
     path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file")
     with npz.opened(path) as archive:
         if array:
             points, mask, labels = mnist.whole(archive, array), None, None
@@ -140,6 +143,12 @@ def read(
                 mnist.whole(archive, name) for name in ("points", "mask", "labels")
             )
             columns = "xy"
+        elif "pos" not in archive.names:
+            raise InputError(
+                f"{path}: holds no sets of pixels: give points, mask and labels, as "
+                "written here, or pos, x and y; the file has: "
+                f"{listing(archive.names)}"
+            )
         else:
             place, grey, labels = (
                 mnist.whole(archive, name) for name in ("pos", "x", "y")
@@ -162,6 +171,11 @@ def read(
         raise InputError(
             f"{path}: labels: {labels.shape} for {len(points):,} sets: give one a set"
         )
+    if not np.isin(labels, np.arange(-1, 10)).all():
+        raise InputError(
+            f"{path}: labels: reach from {labels.min()} to {labels.max()}: give whole "
+            "numbers from 0 to 9, or -1 where the digit is unknown"
+        )
     if mask is not None and mask.shape != points.shape[:2]:
         raise InputError(
             f"{path}: mask: shape {mask.shape} does not fit points {points.shape}"
@@ -182,7 +196,7 @@ def _ordered(path, points, mask, labels, columns, num_pixels, blank) -> PixelSet
         raise InputError(
             f"{path}: {bad.sum():,} of {len(points):,} sets (first: {np.argmax(bad)}) "
             "hold points outside of 28 x 28 pixels, intensities outside of 0 to 1, or "
-            "NaN"
+            "NaN: correct or remove them"
         )
     exists &= points[..., 2] > 0
     empty = ~exists.any(axis=1)

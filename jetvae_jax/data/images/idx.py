@@ -42,6 +42,8 @@ def read(path: str | os.PathLike, dimensions: int) -> np.ndarray:
     with _opened(path) as (stream, limit):
         magic = stream.read(4)
         wanted = bytes([0, 0, _UNSIGNED_BYTES, dimensions])
+        if not magic:
+            raise InputError(f"{path}: is empty: fetch it again")
         if magic != wanted:
             raise InputError(
                 f"{path}: magic number is {_hex(magic)}, of an IDX file of "
@@ -87,4 +89,4 @@ def _opened(path: str) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def _hex(data: bytes) -> str:
-    return "0x" + data.hex() if data else "missing"
+    return "0x" + data.hex()

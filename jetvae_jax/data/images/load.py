@@ -11,6 +11,7 @@ import numpy as np
 
 from jetvae_jax.data import npz, splits
 from jetvae_jax.data.images import files, mnist, segments, sets
+from jetvae_jax.data.images.mnist import EMBEDDED
 from jetvae_jax.errors import InputError
 from jetvae_jax.types import PixelSets
 
@@ -50,6 +51,8 @@ class Request:
                     f"{name} = {getattr(self, name)!r}: choose "
                     f"{' or '.join(get_args(kind))}"
                 )
+        if not os.fspath(self.path):
+            raise InputError(f"path: is empty: give a file, a folder, or {EMBEDDED!r}")
         if self.max_images < 0:
             raise InputError(f"max_images = {self.max_images}: must not be negative")
         sets.Config(self.num_pixels, self.digits, min_pixels=self.min_pixels)
@@ -90,15 +93,14 @@ def load(
     Raises:
         InputError: whatever is wrong with the file, or an empty part.
     """
-    notes = []
+    notes, where = [], os.fspath(request.path)
     layout = "sets" if holds_sets(request.path) else "MNIST"
     whole = read(request)
     if layout == "MNIST" and mnist.has_test(request.path):
         notes.append("the data set's own test part is the test part")
-        given = [*_two(whole, seed, fractions), read(request, "test")]
+        given = [*_two(where, whole, seed, fractions), read(request, "test")]
     else:
-        rows = splits.split(seed, len(whole.labels), fractions=fractions)
-        given = [_rows(whole, part) for part in rows]
+        given = _three(where, whole, seed, fractions)
     parts = train, valid, test = [finished(request, part) for part in given]
     short = sum(int((p.mask.sum(axis=-1) < request.num_pixels).sum()) for p in parts)
     if short:
@@ -108,7 +110,7 @@ def load(
             "and are padded"
         )
     source = {
-        "path": os.fspath(request.path),
+        "path": where,
         "layout": layout,
         "form": request.form,
         "images": [len(part.labels) for part in parts],
@@ -121,14 +123,18 @@ def read(request: Request, part: mnist.Part = "train") -> Any:
     """Images, or sets if the file holds sets, all of them.
 
     Raises:
-        InputError: the file is wrong, or holds a blank image.
+        InputError: the file is wrong, or holds a blank image, or one of the wanted
+            digits with too few lit pixels.
     """
     if holds_sets(request.path):
         return files.read(
             request.path, columns=request.columns, num_pixels=request.num_pixels
         )
     images = mnist.load(request.path, part)
-    sets.check_lit(images, 1)  # here, where the number of an image is that in the file
+    # Here, where the number of an image is that in the file.
+    where, digits = os.fspath(request.path), request.digits
+    sets.check_lit(images, 1, where=where)
+    sets.check_lit(images, request.min_pixels, digits=digits, where=where)
     return images
 
 
@@ -136,18 +142,20 @@ def finished(request: Request, given: Any) -> PixelSets:
     """The sets that are asked for, of images or of sets.
 
     Raises:
-        InputError: no image of a wanted digit, or images with too few lit pixels.
+        InputError: no image of a wanted digit.
     """
     if request.digits:
         for digit in request.digits:
             if digit not in given.labels:
-                raise InputError(f"digits: no image of digit {digit} in the data")
+                raise InputError(
+                    f"{os.fspath(request.path)}: no image of digit {digit} in a part "
+                    "of the data: choose other digits, or other fractions"
+                )
         given = _rows(given, np.flatnonzero(np.isin(given.labels, request.digits)))
     given = _rows(given, slice(request.max_images or None))
     if isinstance(given, PixelSets):
         found = _padded(given, request.num_pixels)
     elif request.form == "superpixels":
-        sets.check_lit(given, request.min_pixels)
         number = request.num_pixels
         found = segments.of_images(segments.Config(number, number), given)
     else:
@@ -166,18 +174,33 @@ def _padded(given: PixelSets, size: int) -> PixelSets:
     )
 
 
-def _two(whole, seed: int, fractions) -> list:
+def _three(where: str, whole, seed: int, fractions) -> list:
+    """Training, validation and test part, at random."""
+    count = len(whole.labels)
+    try:
+        parts = splits.split(seed, count, fractions=fractions)
+    except InputError as error:
+        raise InputError(_unsplit(where, count, seed, fractions)) from error
+    return [_rows(whole, rows) for rows in parts]
+
+
+def _two(where: str, whole, seed: int, fractions) -> list:
     """Training and validation part, at random in the ratio of the first two."""
     train, valid = fractions[:2]
     count = len(whole.labels)
     end = round(train / (train + valid) * count) if train > 0 and valid > 0 else 0
     if not 0 < end < count or seed < 0:
-        raise InputError(
-            f"{count} images split by {list(fractions)} with seed {seed}: give more "
-            "images, positive fractions, and a seed of 0 or more"
-        )
+        raise InputError(_unsplit(where, count, seed, fractions))
     order = np.random.default_rng(seed).permutation(count)
     return [_rows(whole, rows) for rows in np.split(order, [end])]
+
+
+def _unsplit(where: str, count: int, seed: int, fractions) -> str:
+    return (
+        f"{where}: {count:,} images cannot be split by fractions "
+        f"{list(fractions)} with split_seed {seed}: give more images, three positive "
+        "fractions that sum to 1, and a seed of 0 or more"
+    )
 
 
 def _rows(given: Any, rows: Any) -> Any:

@@ -131,7 +131,9 @@ def whole(archive: npz.Archive, name: str) -> np.ndarray:
 
 def _checked(where: str, images: np.ndarray, labels: np.ndarray, label: str) -> Images:
     """Shapes, types and ranges; ``where`` and ``label`` begin the messages."""
-    if images.shape[1:] != (SIZE, SIZE) or not len(images):
+    if not images.size:
+        raise InputError(f"{where}: holds no images: fetch it again")
+    if images.shape[1:] != (SIZE, SIZE):
         raise InputError(
             f"{where}: shape is {images.shape}: give images of {SIZE} x {SIZE} pixels, "
             "[J, 28, 28]"

@@ -8,6 +8,7 @@ from jetvae_jax.data.images.mnist import SIZE
 from jetvae_jax.types import PixelSets
 
 Combine = Literal["max", "sum"]
+_PLUS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 def render(sets: PixelSets, *, combine: Combine = "max") -> np.ndarray:
@@ -41,3 +42,20 @@ def render(sets: PixelSets, *, combine: Combine = "max") -> np.ndarray:
     add = np.maximum if combine == "max" else np.add
     add.at(drawn, place, points[image, point, 2])
     return np.clip(drawn, 0, 1).reshape(*lead, SIZE, SIZE)
+
+
+def spread(sets: PixelSets) -> PixelSets:
+    """Each superpixel as the five pixels nearest to it, a plus, to be rendered.
+
+    A segment of a digit cut in 25 holds four to six lit pixels.
+
+    Args:
+        sets: ``[..., K, 3]``.
+
+    Returns:
+        Sets ``[..., 5 K, 3]``.
+    """
+    points, mask = np.asarray(sets.points, np.float32), np.asarray(sets.mask)
+    moves = np.pad(np.array(_PLUS, np.float32), ((0, 0), (0, 1)))
+    several = (points[..., None, :] + moves).reshape(*points.shape[:-2], -1, 3)
+    return PixelSets(several, np.repeat(mask, len(_PLUS), axis=-1), sets.labels)

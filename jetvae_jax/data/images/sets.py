@@ -111,14 +111,30 @@ def of_digits(images: Images, digits: tuple[int, ...]) -> Images:
     return Images(images.pixels[keep], images.labels[keep])
 
 
-def check_lit(images: Images, least: int) -> None:
-    """Raises InputError if an image has fewer than ``least`` lit pixels."""
+def check_lit(
+    images: Images,
+    least: int,
+    *,
+    digits: tuple[int, ...] = (),
+    where: str = "images",
+) -> None:
+    """Raises InputError if an image has fewer than ``least`` lit pixels.
+
+    Args:
+        images: to look at; their numbers in the message count from 0.
+        least: lit pixels wanted.
+        digits: only images of these are looked at; empty for all.
+        where: they come from, which begins the message.
+    """
     lit = np.count_nonzero(images.pixels, axis=(1, 2))
-    few = np.flatnonzero(lit < least)
-    if len(few):
-        first = f"the first is image {few[0]} with {lit[few[0]]}"
-        advice = "remove blank images" if least == 1 else "ask for fewer pixels"
-        raise InputError(
-            f"min_pixels: {len(few):,} of {len(lit):,} images have fewer than {least} "
-            f"lit pixels ({first}): {advice}"
-        )
+    wanted = np.isin(images.labels, digits) if digits else np.ones(len(lit), bool)
+    few = np.flatnonzero(wanted & (lit < least))
+    if not len(few):
+        return
+    what = f"have fewer than {least} lit pixels (first: {few[0]}, with {lit[few[0]]})"
+    advice = "remove them, or ask for a smaller min_pixels"
+    if least == 1:
+        what, advice = f"are blank (first: {few[0]})", "remove them"
+    raise InputError(
+        f"{where}: {len(few):,} of {wanted.sum():,} images {what}: {advice}"
+    )

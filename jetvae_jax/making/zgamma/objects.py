@@ -127,8 +127,8 @@ def jets(
 def jet_flavours(jets: np.ndarray, particles: Record) -> np.ndarray:
     """Flavour ``[E, W]`` of jets: 5, 4 or 0.
 
-    The heaviest quark of the hadrons above 5 GeV within 0.3 of the axis, as ATLAS
-    labels simulated jets (arXiv:1907.05120).
+    The heaviest quark of the hadrons above 5 GeV within 0.3 of the axis, a usual label
+    of simulated jets; both numbers are chosen here.
     """
     flavour = detector.hadron_flavour(particles.ids)
     high = np.hypot(particles.p4[:, 0], particles.p4[:, 1]) > 5.0

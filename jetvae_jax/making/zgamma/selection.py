@@ -1,7 +1,7 @@
 """From simulated to selected events: leptons, photon, jets, missing momentum.
 
-The selection follows the search of ATLAS for Z gamma resonances (arXiv:2309.04364) with
-a lower threshold of the photon, so that the mass range begins below 200 GeV.
+The selection is that of a usual search for Z gamma resonances; its thresholds are round
+numbers chosen here, that of the photon so low that the mass range begins at 100 GeV.
 """
 
 from collections.abc import Callable

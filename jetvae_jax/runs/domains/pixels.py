@@ -4,8 +4,9 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jetvae_jax.data.images import files, mnist, scaling
+from jetvae_jax.data.images import augmentation, files, mnist, scaling
 from jetvae_jax.data.images import load as images
 from jetvae_jax.data.images.load import Request
 from jetvae_jax.errors import InputError
@@ -42,11 +43,14 @@ class Data(Request):
         split_seed: seed of the split into training, validation and test parts.
         fractions: of the training, validation and test parts; of training and
             validation only, in their ratio, where the test part is the data set's own.
+        augment: of shift, turn and stretch, the small changes that training images go
+            through, drawn anew at every step; empty for none.
     """
 
     path: str = mnist.EMBEDDED
     split_seed: int = 0
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    augment: tuple[str, ...] = ()
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
@@ -55,6 +59,13 @@ class Data(Request):
                 f"fractions = {self.fractions}: give three, of training, validation, "
                 "test"
             )
+        if not all(0 < part < np.inf for part in self.fractions):
+            raise InputError(f"fractions = {self.fractions}: must be positive")
+        if self.split_seed < 0:
+            raise InputError(f"split_seed = {self.split_seed}: give 0 or more")
+        if unknown := sorted(set(self.augment) - set(augmentation.MOST)):
+            known = ", ".join(augmentation.MOST)
+            raise InputError(f"augment = {','.join(unknown)}: choose of {known}")
         super().__post_init__()
 
 
@@ -129,8 +140,10 @@ def exists(run, scaler):
 
 
 def augment(run):
-    """No symmetries."""
-    del run
+    """``(key, sets) -> sets``: small changes that training draws anew, or None."""
+    if not run.data.augment:
+        return None
+    return augmentation.build(run.data.augment, raster=run.data.order == "raster")
 
 
 def facts(run) -> dict:

@@ -42,7 +42,8 @@ def classifier(
         intensity: it sees the intensities, not only positions.
     """
     number = data.max_images or TRAINING_IMAGES
-    whole = dataclasses.replace(data, digits=(), max_images=number)
+    # The least number of pixels was asked of the digits of the run, not of all.
+    whole = dataclasses.replace(data, digits=(), max_images=number, min_pixels=1)
     found = images.load(whole, seed=data.split_seed, fractions=data.fractions)
     about = {"fingerprint": found.source["fingerprint"], "seed": SEED}
     path = folder / f"classifier{'' if intensity else '_positions'}.npz"
@@ -54,8 +55,10 @@ def classifier(
     parts = found.train, found.valid
     if not intensity:
         parts = tuple(map(without_intensity, parts))
-    if len(np.unique(parts[0].labels)) < 2:
-        return None, ["the data show one digit only: no classifier can be trained"]
+    known = np.unique(parts[0].labels)
+    if len(known) < 2:
+        what = "have no labels" if known[0] < 0 else "show one digit only"
+        return None, [f"the images {what}: no classifier can be trained"]
     logging.info("training the classifier of the evaluation on %s images",
                  f"{len(parts[0].labels):,}")  # fmt: skip
     try:

@@ -5,21 +5,19 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from jetvae_jax import sampling
-from jetvae_jax.data.images import files, mnist, sets
+from jetvae_jax.data.images import files, mnist
 from jetvae_jax.data.images import load as images
 from jetvae_jax.errors import InputError
 from jetvae_jax.losses import reparameterize
 from jetvae_jax.metrics import digit_classifier, digits
-from jetvae_jax.report import pixel_page
+from jetvae_jax.report import pixel_losses, pixel_page
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig, versions
 from jetvae_jax.runs.domains.pixels import SUFFIX, Data
-from jetvae_jax.runs.evaluation import _candidates, _digits
+from jetvae_jax.runs.evaluation import _candidates, _digits, _pictures
 from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
 from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
 from jetvae_jax.runs.fit_flow import load_flow, posteriors
@@ -27,9 +25,6 @@ from jetvae_jax.runs.train import METRICS as VAE_METRICS
 from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import PixelSets
-
-SHOWN = 24
-LINES, STEPS = 4, 9
 
 
 class Contest(NamedTuple):
@@ -108,13 +103,15 @@ def evaluate(
     return pixel_page.write(
         folder / "report.html",
         title=contest.title,
-        summary=result["notes"],
+        summary=[*_facts(trained, result), *result["notes"]],
         rows=digits.rows(result),
         samples={"input": contest.real} | contest.candidates,
         reconstructed=_reconstructed(judged, contest) if judged else {},
         by_digit=grids,
         asked=asked,
-        lines=_lines(judged, contest.real) if judged else None,
+        superpixels=given.form == "superpixels",
+        lines=_pictures.lines(judged, contest.real) if judged else None,
+        ends=_pictures.ends(contest.real) if judged else None,
         history={
             "vae": folder.read_lines(VAE_METRICS),
             "flow": folder.read_lines(FLOW_METRICS),
@@ -125,6 +122,29 @@ def evaluate(
     )
 
 
+def _facts(trained: TrainedVAE | None, result: dict) -> list[str]:
+    """What was judged, for the head of the report."""
+    lines = [f"{result['images']:,} real images are compared with"]
+    if trained is not None:
+        run = trained.run
+        what = "superpixels" if run.data.form == "superpixels" else "pixels"
+        digits = ", ".join(map(str, run.data.digits)) or "all"
+        lines = [
+            f"{result['images']:,} test images of {run.data.path}, at most "
+            f"{run.data.num_pixels} {what} each; digits: {digits}; epoch "
+            f"{result['best_epoch']} of the training was kept"
+        ]
+        if run.scaling.tell_digit or len(run.data.digits) == 1:
+            lines.append(
+                "the decoder knows the digit: that a reconstruction shows it is no "
+                "merit of the latents"
+            )
+    if result["classifier"] is not None:
+        share = result["classifier"]["accuracy_validation"]
+        lines.append(f"the classifier is right on {share:.1%} of the validation images")
+    return lines
+
+
 def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
     _candidates.check(folder, trained, config)
     notes: list[str] = []
@@ -133,7 +153,9 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
         run, source = trained.run, trained.meta["source"]
         parts = dataset.load_same(run.domain, run.data, source)
         real, truth, notes = parts.test, parts.train, [*parts.notes]
-        title = f"{run.model} on {pathlib.Path(run.data.path).name}, {run.loss}"
+        title = (
+            f"Sparse images: {run.model}, {pixel_losses.LABELS.get(run.loss, run.loss)}"
+        )
         sources: dict[str, Any] = {"real": source}
     if config.real:
         real, truth = _whole(given, config.real), None
@@ -150,9 +172,19 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in judged.items()
     }
-    if trained is not None and "reconstruction" in made and not config.generated:
-        made["reconstruction"] = made["reconstruction"]._replace(labels=real.labels)
+    if trained is not None and not config.generated:
+        if "reconstruction" in made:
+            made["reconstruction"] = made["reconstruction"]._replace(labels=real.labels)
+        made = {name: _of_the_one_digit(s, real) for name, s in made.items()}
     return Contest(real, truth, made, notes, sources | judged, title)
+
+
+def _of_the_one_digit(sets: PixelSets, real: PixelSets) -> PixelSets:
+    """A network that has seen one digit is asked for no other."""
+    digits = np.unique(np.asarray(real.labels))
+    if len(digits) > 1:
+        return sets
+    return sets._replace(labels=np.full(len(sets.mask), digits[0], np.int32))
 
 
 def _whole(given: Data, path: str) -> PixelSets:
@@ -191,51 +223,13 @@ def _reconstructed(
 ) -> dict[str, dict[str, PixelSets]]:
     """Images, their sets and reconstructions of the test and of the training part."""
     shown = {}
-    whole = _whole_images(trained.run.data)
+    whole = _pictures.whole_images(trained.run.data)
     for part, given in (("test", contest.real), ("training", contest.truth)):
-        if given is None:
-            continue
-        few = jax.tree.map(lambda a: np.asarray(a)[:SHOWN], given)
-        batch = trained.scale(few)
-        z = sampling.posterior_latents(
-            trained.params, jax.random.key(0), batch, vae=trained.vae
-        )
-        x = sampling.decode(trained.params, z, batch.condition, vae=trained.vae)
-        again = trained.unscale(x, batch.axis, batch.condition)
-        rows = {"image": whole[part]} if whole else {}
-        shown[part] = rows | {"input": few, "reconstruction": jax.device_get(again)}
+        if given is not None:
+            few = _pictures.first(given)
+            again = {"reconstruction": _pictures.reconstructed(trained, few)}
+            shown[part] = whole.get(part, {}) | {"input": few} | again
     return shown
-
-
-def _whole_images(data: Data) -> dict[str, PixelSets]:
-    """The first images of each part with all their pixels; none of a file of sets."""
-    if images.holds_sets(data.path):
-        return {}
-    whole = dataclasses.replace(
-        data, form="sparse", num_pixels=sets.MAX_PIXELS, min_pixels=1, max_images=SHOWN
-    )
-    found = images.load(whole, seed=data.split_seed, fractions=data.fractions)
-    return {"test": found.test, "training": found.train}
-
-
-def _lines(trained: TrainedVAE, real: PixelSets) -> PixelSets:
-    """Decoded along lines between posterior means; the digit told is the nearer's."""
-    few = jax.tree.map(lambda a: np.asarray(a)[: 2 * LINES], real)
-    means = posteriors(trained, few).mean
-    lines = len(means) // 2
-    way = jnp.linspace(0, 1, STEPS)[:, None]
-    first, second = means[:lines, None], means[lines : 2 * lines, None]
-    z = ((1 - way) * first + way * second).reshape(lines * STEPS, -1)
-    condition = trained.scale(few).condition
-    if condition is not None:
-        steps = np.arange(STEPS) * 2 >= STEPS
-        nearer = np.arange(lines)[:, None] + lines * steps
-        condition = condition[nearer.reshape(-1)]
-    x = sampling.decode(trained.params, z, condition, vae=trained.vae)
-    made = trained.unscale(x, jnp.zeros((len(z), 3)), condition)
-    return jax.tree.map(
-        lambda a: np.asarray(a).reshape(lines, STEPS, *a.shape[1:]), made
-    )
 
 
 def _latents(path: pathlib.Path, trained: TrainedVAE, real: PixelSets) -> dict:
