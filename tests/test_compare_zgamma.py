@@ -58,6 +58,7 @@ def script(name, *arguments):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_flagfiles_describe_the_six_models():
     """Each is read, composed and traced; all train in the slow test."""
     done = subprocess.run(

@@ -44,7 +44,9 @@ def test_empirical_scores_are_uniform_on_new_data_and_invert_exactly():
     np.testing.assert_allclose(again[inner], far[inner], atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["empirical", "spline"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("empirical", marks=pytest.mark.slow), "spline"]
+)
 def test_slopes_are_those_of_the_map_and_densities_integrate_to_one(kind):
     z, _ = sample()
     if kind == "empirical":

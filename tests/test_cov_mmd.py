@@ -75,6 +75,7 @@ def test_a_jet_drawn_twice_counts_once():
     assert mmd[0] == pytest.approx(expected[1], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_equal_jets_of_different_draws_count_once():
     """Their distances are equal, whatever the order of the solver's sums."""
     real, generated = make(5, 6, 6), make(40, 5, 7)

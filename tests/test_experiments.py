@@ -133,6 +133,7 @@ def kill_twice(arguments, metrics):
     run(*arguments)
 
 
+@pytest.mark.slow
 def test_kill_9_in_training_then_resume(whole, tmp_path):
     arguments = ["train", *LONG, f"--workdir={tmp_path}"]
     kill_twice(arguments, tmp_path / "vae.metrics.jsonl")

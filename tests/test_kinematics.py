@@ -115,7 +115,9 @@ def test_mass_gradient_against_finite_differences():
     np.testing.assert_allclose(slope, (up - down) / 2e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("junk", [0.0, np.nan, 1e20])
+@pytest.mark.parametrize(
+    "junk", [pytest.param(0.0, marks=pytest.mark.slow), np.nan, 1e20]
+)
 def test_masked_particles_never_contribute(junk):
     p = jets(5, 8).astype(np.float32)
     mask = np.arange(8) < np.array([[8], [5], [3], [1], [0]])

@@ -14,7 +14,12 @@ NAMES = reconstruction.names()
 ORDERED = ("mse",)
 
 
-@pytest.fixture(params=NAMES)
+SLOW = ("sinkhorn",)
+
+
+@pytest.fixture(
+    params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in NAMES]
+)
 def name(request):
     return request.param
 

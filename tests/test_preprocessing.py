@@ -203,7 +203,9 @@ def sample():
     return np.stack(columns, -1)
 
 
-@pytest.mark.parametrize("target", ["normal", "uniform"])
+@pytest.mark.parametrize(
+    "target", [pytest.param("normal", marks=pytest.mark.slow), "uniform"]
+)
 def test_quantiles_follow_the_distribution(sample, target):
     knots = quantiles.fit(sample, target)
     assert knots.dtype == np.float32 and np.all(np.diff(knots, axis=0) > 0)

@@ -43,10 +43,13 @@ def name(config):
     return f"{config.coordinates}-{config.method}-{config.ghosts}{turned}"
 
 
+TURNED_OFTEN = (("relative", "minmax"), ("frame", "slots"))
+
+
 def often(config):
     """Every kind of coordinates, method and ghost, not all of their products."""
     if config.rotate == "principal":
-        return (config.coordinates, config.method) != ("relative", "slots")
+        return (config.coordinates, config.method) in TURNED_OFTEN
     if config.coordinates == "relative":
         return config.ghosts == "zero" or config.method == "minmax"
     some = {"cartesian": "minmax none", "cylindrical": "minmax log"}

@@ -212,7 +212,7 @@ def test_gradients_are_finite_and_right():
     assert np.sum(gradient * step) == pytest.approx((up - down) / 2e-6, rel=1e-3)
 
 
-@pytest.mark.parametrize("beta", [1.0, 0.5])
+@pytest.mark.parametrize("beta", [pytest.param(1.0, marks=pytest.mark.slow), 0.5])
 def test_gradients_of_degenerate_jets_are_finite(beta):
     def total(particles, mask):
         found = substructure(RelativeJets(particles, mask), beta=beta)

@@ -71,13 +71,17 @@ def look() -> Iterator[None]:
 
 
 def _ticks() -> dict[str, Any]:
-    """The ticks and label places of mplhep's CMS style, not its fonts and sizes."""
+    """The ticks and label places of mplhep's CMS style, not its fonts and sizes.
+
+    Nor its minor ticks: panels are small, and they would take half the time.
+    """
     try:
         import mplhep
     except ImportError:
         return {}
     kept = ("direction", ".top", ".right", "visible", "labellocation")
-    return {k: v for k, v in mplhep.style.CMS.items() if k.endswith(kept)}
+    settings = {k: v for k, v in mplhep.style.CMS.items() if k.endswith(kept)}
+    return {k: v for k, v in settings.items() if "minor.visible" not in k}
 
 
 def new_figure(width: float, height: float) -> "Figure":
