@@ -78,12 +78,7 @@ class Audit:
     """
 
     def __init__(
-        self,
-        path: str,
-        repair: bool,
-        seen: Seen | None = None,
-        *,
-        flag: str = "--data.repair",
+        self, path: str, repair: bool, seen: Seen | None = None, flag="--data.repair"
     ):
         self.path = path
         self.repair = repair
