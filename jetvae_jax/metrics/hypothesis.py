@@ -109,9 +109,13 @@ def answer(runs: Runs, rows: list[dict[str, Any]]) -> str:
         says = "not shown by"
     else:
         says = "borne out by" if decides["value"] > 0 else "contradicted by"
+    window = first.get(("window", "models"))
+    blind = window is not None and not (window["p"] < 0.05 and window["value"] > 0)
+    limit = " by unusual masses, not within the signal's own" if blind else ""
     text = (
         f"that good generators also find signal is {says} these {decides['num']} "
-        f"models: rank correlation of quality and AUC of {score} {_words(decides)}"
+        f"models{limit if says == 'borne out by' else ''}: rank correlation of "
+        f"quality and AUC of {score} {_words(decides)}"
     )
     if all_runs and all_runs["num"] > decides["num"]:
         text += f", over all {all_runs['num']} runs {_words(all_runs)}"
@@ -122,7 +126,7 @@ def answer(runs: Runs, rows: list[dict[str, Any]]) -> str:
         text += f"; by signal {', '.join(each)}"
     if gain := first.get(("improvement", "models")):
         text += f"; of quality and significance improvement {_words(gain)}"
-    if window := first.get(("window", "models")):
+    if window:
         text += f"; of quality and AUC in the mass window {_words(window)}"
     return text
 
