@@ -89,7 +89,7 @@ def interpolation(
     if ends is not None:
         real = render(ends, combine=combine)
         images = np.concatenate([real[:, :1], images, real[:, 1:]], axis=1)
-    figure = _figure(images, [])
+    figure = _figure(images, [], below=0.5)
     axis = figure.axes[0]
     side = images.shape[-1] + _GAP
     ticks = {
@@ -153,15 +153,23 @@ def _part(sets: PixelSets, chosen: slice | np.ndarray) -> PixelSets:
     return PixelSets(*(np.asarray(array)[chosen] for array in sets))
 
 
-def _figure(images: np.ndarray, names: Sequence[str]) -> "Figure":
-    """``[R, C, 28, 28]`` as one mosaic, ink on white, a name before each row."""
+def _figure(
+    images: np.ndarray, names: Sequence[str], *, below: float = 0.0
+) -> "Figure":
+    """``[R, C, 28, 28]`` as one mosaic, ink on white, a name before each row.
+
+    ``below`` it there is room for text, in inches.
+    """
     mosaic = _mosaic(images)
     height, width = images.shape[:2]
-    wide = max((len(name) for name in names), default=0)
-    drawn = style.new_figure(_TILE * width + 0.11 * wide + 0.3, _TILE * height + 0.3)
-    axis = drawn.subplots()
+    # Places are given: the layout engine cuts names beside images of fixed aspect.
+    before, edge = 0.1 * max((len(name) for name in names), default=0), 0.1
+    wide, high = _TILE * width + before + 2 * edge, _TILE * height + below + 2 * edge
+    drawn = style.new_figure(wide, high)
+    drawn.set_layout_engine("none")
+    corner = (before + edge) / wide, (below + edge) / high
+    axis = drawn.add_axes((*corner, _TILE * width / wide, _TILE * height / high))
     axis.imshow(mosaic, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-    axis.set_anchor("E")  # the room that is left is for the names
     side = images.shape[-1] + _GAP
     middle = side * (np.arange(len(names)) + 0.5) - _GAP / 2
     axis.set_yticks(middle, names)
