@@ -250,6 +250,15 @@ def test_settings_that_do_not_go_together(tmp_path):
         pixels.fit(told, unlabelled)
 
 
+def test_an_interrupted_training_gets_no_flow(tmp_path, monkeypatch):
+    class Stopped:
+        signal_number = 2
+
+    monkeypatch.setattr(compare_digits, "train", lambda *_: Stopped)
+    monkeypatch.setattr(compare_digits, "fit_flow", None)
+    assert compare_digits.compare(tmp_path, {"a": vae_run()}, FLOW, seeds=(0,)) == 2
+
+
 @pytest.mark.slow
 def test_losses_are_compared_and_the_work_is_not_done_twice(tmp_path, monkeypatch):
     compared = {"third": vae_run(), "matched": vae_run("pixel_matched")}

@@ -61,12 +61,11 @@ def compare(
             own = Workdir(folder / f"{name}_{seed}")
             logging.info("%s, seed %d", name, seed)
             run = dataclasses.replace(run, seed=seed)
-            for result in (
-                train(own.path, run),
-                fit_flow(own.path, dataclasses.replace(flow, seed=seed)),
-            ):
-                if result.signal_number:
-                    return result.signal_number
+            if signal_number := train(own.path, run).signal_number:
+                return signal_number
+            fitted = fit_flow(own.path, dataclasses.replace(flow, seed=seed))
+            if fitted.signal_number:
+                return fitted.signal_number
             trained = load_vae(own.path)
             judged = _is_judged(own)
             if not judged or name not in shown:
