@@ -94,7 +94,7 @@ def look(
         raise InputError(f"{path}: no such file")
     facts: dict[str, Any] = {"file": str(path), "size": f"{path.stat().st_size:,} B"}
     audit, tally, reasons = validation.Audit(str(path), True), Tally(), []
-    generated, elsewhere, held = False, False, []
+    generated, held = False, []
     try:
         with layouts.opened(path, mapping) as file:
             facts |= {"layout": file.layout}
@@ -109,12 +109,12 @@ def look(
                 )
                 facts["class looked at"] = jet_type
                 held = [name for name, n in classes.items() if n]
-                elsewhere = bool(held) and jet_type not in held
     except InputError as error:
         reasons.append(_without(str(path), str(error)))
     if audit.damage:
         facts["damaged"] = f"after {tally.jets:,} jets; what follows is of those"
     facts |= tally.facts()
+    elsewhere = bool(held) and jet_type not in held
     if elsewhere:
         reasons.append(
             f"no jet of class {jet_type}: look at {' or '.join(held)} by "

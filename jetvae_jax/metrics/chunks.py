@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jetvae_jax.metrics.threads import over_cores
+from jetvae_jax.metrics.threads import over_device
 
 CHUNK = 10_000
 
@@ -44,10 +44,5 @@ def map_chunks(function: Callable[..., Any], *args: Any, size: int = CHUNK) -> A
     # Written where it stays: never two copies of a sample.
     whole = jax.tree.map(lambda a: np.empty((count, *a.shape[1:]), a.dtype), first)
     write(0, first)
-    rest = range(size, count, size)
-    if jax.default_backend() == "cpu":
-        over_cores(lambda start: write(start, compute(start)), rest)
-    else:
-        for start in rest:
-            write(start, compute(start))
+    over_device(lambda start: write(start, compute(start)), range(size, count, size))
     return whole

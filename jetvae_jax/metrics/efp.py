@@ -9,8 +9,6 @@ with ``z = ptrel`` and ``theta_ij = (deta_ij^2 + dphi_ij^2)^(beta / 2)``: the me
 """
 
 import functools
-import os
-from concurrent import futures
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +16,7 @@ import numpy as np
 
 from jetvae_jax.metrics.contraction import contract
 from jetvae_jax.metrics.multigraphs import Graph, multigraphs
+from jetvae_jax.metrics.threads import over_device
 from jetvae_jax.numerics import safe_divide
 from jetvae_jax.types import Array, RelativeJets
 
@@ -108,9 +107,7 @@ def efp_table(
         return np.asarray(table).reshape(part, -1)[: stop - start]
 
     starts = range(0, len(mask), part) if len(mask) else ()
-    # XLA runs operations this small on one core: one thread for each.
-    with futures.ThreadPoolExecutor(os.cpu_count() if on_cpu else 1) as pool:
-        parts = list(pool.map(compute, starts))
+    parts = over_device(compute, starts)
     return np.concatenate([np.zeros((0, len(graphs)), np.float32), *parts])
 
 

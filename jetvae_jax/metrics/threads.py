@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import jax
+
 
 def over_cores(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
     """``list(map(function, *arguments))`` with a thread for each core.
@@ -20,3 +22,14 @@ def over_cores(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         return list(pool.map(function, *arguments))
+
+
+def over_device(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
+    """The same of compiled programs: over the cores if they run on the CPU.
+
+    XLA runs operations of a few hundred jets on one core: one thread for each. An
+    accelerator takes one after the other.
+    """
+    if jax.default_backend() == "cpu":
+        return over_cores(function, *arguments)
+    return list(map(function, *arguments))

@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax.data.events import Events
-from jetvae_jax.errors import InputError
+from jetvae_jax.errors import InputError, at_least
 from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.runs import dataset, scores
 from jetvae_jax.runs.config import GenerateConfig
@@ -74,11 +74,7 @@ class ClassifyConfig:
             for value in getattr(self, name):
                 if not 0 < value < 1:
                     raise InputError(f"{name}: {value} is not between 0 and 1")
-        least = (("num_events", 1), ("floor", 1), ("replicas", 2),
-                 ("num_generated", 2), ("seed", 0))  # fmt: skip
-        for name, low in least:
-            if getattr(self, name) < low:
-                raise InputError(f"{name} = {getattr(self, name)}: give {low} or more")
+        at_least(self, num_events=1, floor=1, replicas=2, num_generated=2, seed=0)
 
 
 class Scored(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax.data.events import load as read
-from jetvae_jax.errors import InputError
+from jetvae_jax.errors import InputError, at_least
 from jetvae_jax.metrics import event_figures, verdict
 from jetvae_jax.report import comparison as report
 from jetvae_jax.runs import dataset
@@ -87,8 +87,7 @@ class CompareConfig:
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        if self.seeds < 1:
-            raise InputError(f"seeds = {self.seeds}: give 1 or more")
+        at_least(self, seeds=1)
 
 
 def compare(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.errors import InputError, at_least
 from jetvae_jax.metrics import excess, trials
 from jetvae_jax.metrics.kolmogorov_smirnov import kolmogorov_smirnov
 
@@ -64,11 +64,7 @@ class ToysConfig:
             raise InputError(f"widths: {min(self.widths):g}: must be positive")
         if not 0 <= self.low < (self.high or np.inf):
             raise InputError(f"low = {self.low}, high = {self.high}: not a range")
-        for name, least in (("num_toys", 100), ("num_generated", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(
-                    f"{name} = {getattr(self, name)}: give {least} or more"
-                )
+        at_least(self, num_toys=100, num_generated=0, seed=0)
 
 
 class Study(NamedTuple):

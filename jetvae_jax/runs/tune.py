@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from absl import logging
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.errors import InputError, at_least
 from jetvae_jax.report import search
 from jetvae_jax.runs.config import VAERun
 from jetvae_jax.runs.trial import Outcome, run_trial
@@ -59,9 +59,7 @@ class TuneConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name, low in (("trials", 1), ("warmup_epochs", 0), ("timeout_minutes", 0)):
-            if not getattr(self, name) >= low:
-                raise InputError(f"{name} = {getattr(self, name)}: give {low} or more")
+        at_least(self, trials=1, warmup_epochs=0, timeout_minutes=0)
 
 
 def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, cast
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.errors import InputError, at_least
 from jetvae_jax.making.settings import COMMON, Shard
 from jetvae_jax.making.zgamma.selection import Cuts
 
@@ -64,9 +64,7 @@ class Config:
     num_workers: int = 0
 
     def __post_init__(self):
-        for name in ("num_background", "num_signal", "num_workers", "parton_pt_min"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} = {getattr(self, name)}: give 0 or more")
+        at_least(self, num_background=0, num_signal=0, num_workers=0, parton_pt_min=0)
         for name in ("shard_events", "width", *Cuts._fields):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{name} = {getattr(self, name)}: must be positive")

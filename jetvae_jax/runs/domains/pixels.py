@@ -9,7 +9,7 @@ import numpy as np
 from jetvae_jax.data.images import augmentation, files, mnist, scaling
 from jetvae_jax.data.images import load as images
 from jetvae_jax.data.images.load import Request
-from jetvae_jax.errors import InputError
+from jetvae_jax.errors import InputError, at_least
 from jetvae_jax.losses import pixels as objectives
 from jetvae_jax.losses import reconstruction
 from jetvae_jax.runs import dataset
@@ -61,8 +61,7 @@ class Data(Request):
             )
         if not all(0 < part < np.inf for part in self.fractions):
             raise InputError(f"fractions = {self.fractions}: must be positive")
-        if self.split_seed < 0:
-            raise InputError(f"split_seed = {self.split_seed}: give 0 or more")
+        at_least(self, split_seed=0)
         if unknown := sorted(set(self.augment) - set(augmentation.MOST)):
             known = ", ".join(augmentation.MOST)
             raise InputError(f"augment = {','.join(unknown)}: choose of {known}")

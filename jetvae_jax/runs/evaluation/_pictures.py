@@ -9,6 +9,7 @@ import numpy as np
 from jetvae_jax import sampling
 from jetvae_jax.data.images import load as images
 from jetvae_jax.data.images import sets
+from jetvae_jax.runs import dataset
 from jetvae_jax.runs.domains.pixels import Data
 from jetvae_jax.runs.fit_flow import posteriors
 from jetvae_jax.runs.train import TrainedVAE
@@ -20,7 +21,7 @@ LINES, STEPS = 4, 9
 
 def first(given: PixelSets) -> PixelSets:
     """The first sets of a part, not chosen."""
-    return jax.tree.map(lambda a: np.asarray(a)[:SHOWN], given)
+    return dataset.head(given, SHOWN)
 
 
 def reconstructed(trained: TrainedVAE, few: PixelSets) -> PixelSets:
@@ -51,14 +52,14 @@ def whole_images(data: Data) -> dict[str, dict[str, PixelSets]]:
 
 def ends(real: PixelSets) -> PixelSets:
     """The images ``[LINES, 2, K, 3]`` that the lines connect."""
-    few = jax.tree.map(lambda a: np.asarray(a)[: 2 * LINES], real)
+    few = dataset.head(real, 2 * LINES)
     half = len(few.labels) // 2
     return jax.tree.map(lambda a: np.stack([a[:half], a[half : 2 * half]], axis=1), few)
 
 
 def lines(trained: TrainedVAE, real: PixelSets) -> PixelSets:
     """Decoded along lines between posterior means; the digit told is the nearer's."""
-    few = jax.tree.map(lambda a: np.asarray(a)[: 2 * LINES], real)
+    few = dataset.head(real, 2 * LINES)
     means = posteriors(trained, few).mean
     lines = len(means) // 2
     way = jnp.linspace(0, 1, STEPS)[:, None]

@@ -15,6 +15,7 @@ from jetvae_jax.metrics import export
 from jetvae_jax.metrics.fpnd import JET_TYPES, NUM_PARTICLES, fpnd
 from jetvae_jax.metrics.fpnd import load as load_fpnd
 from jetvae_jax.metrics.protocols import KNOWN
+from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig, VAERun, versions
 from jetvae_jax.runs.domains.jets import Data
 from jetvae_jax.runs.evaluation import _contest as contest
@@ -147,7 +148,7 @@ def _fpnd(where: str, jet_type: str, jets: contest.Contest):
 
 def _latents(workdir: pathlib.Path, trained: TrainedVAE, test: Jets) -> dict:
     key = jax.random.key(0)
-    few = jax.tree.map(lambda a: a[:LATENT_JETS], test)
+    few = dataset.head(test, LATENT_JETS)
     latents: dict[str, Any] = {
         "posterior": reparameterize(key, posteriors(trained, few))
     }
