@@ -10,7 +10,7 @@ from jetvae_jax.metrics.chunks import map_chunks
 from jetvae_jax.metrics.threads import over_cores
 from jetvae_jax.types import Array, RelativeJets
 
-_CHUNK = 6250  # jets: arrays in a CPU's cache, calls that are long beside Python's
+_CHUNK = 12_500  # jets: arrays in a CPU's cache, calls that are long beside Python's
 
 
 def relative_mass(jets: RelativeJets) -> Array:
@@ -34,24 +34,32 @@ def relative_mass(jets: RelativeJets) -> Array:
     """
     xp = namespace(*jets)
     mask = xp.asarray(jets.mask)
-    columns = (xp.asarray(jets.particles)[..., i] for i in range(3))
-    pt, eta, phi = (xp.where(mask, v, xp.zeros((), v.dtype)) for v in columns)
+    particles = xp.asarray(jets.particles)
+
+    def column(i, scale):
+        values = particles[..., i] * scale
+        if xp is not np:
+            return xp.where(mask, values, 0)
+        np.copyto(values, 0, where=~mask)  # half the time of where
+        return values
 
     def total(*factors):  # over the particles: NumPy has many times faster ways
         if xp is not np:
             return xp.sum(math.prod(factors), axis=-1)
         return np.einsum(",".join(["...i"] * len(factors)) + "->...", *factors)
 
+    pt, eta, phi = column(0, 1.0), column(1, 0.5), column(2, 0.5)
     sum_pt = total(pt)
-    share = 0.5 / xp.where(sum_pt > 0, sum_pt, xp.ones((), pt.dtype))
-    eta, phi = (v / 2 - (total(pt, v) * share)[..., None] for v in (eta, phi))
-    sinh, sin, cos = xp.sinh(eta), xp.sin(phi), xp.cos(phi)
+    share = 1 / xp.where(sum_pt > 0, sum_pt, xp.ones((), pt.dtype))
+    eta -= (total(pt, eta) * share)[..., None]
+    phi -= (total(pt, phi) * share)[..., None]
+    sinh, sin = xp.sinh(eta), xp.sin(phi)
     along, across = pt * sinh, pt * sin
     square = total(along, sinh)
     gap = 2 * (square + total(across, sin))
     energy = sum_pt + 2 * square
-    pz = 2 * total(along, xp.sqrt(1 + sinh * sinh))
-    py = 2 * total(across, cos)
+    pz = 2 * total(along, xp.cosh(eta))
+    py = 2 * total(across, xp.cos(phi))
     squared = gap * (2 * energy - gap) - py * py - pz * pz
     resolution = (8 * float(xp.finfo(pt.dtype).eps) * energy) ** 2
     positive = squared > resolution

@@ -1,11 +1,15 @@
 """Work on the host spread over its cores."""
 
 import concurrent.futures
+import functools
 import os
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
+
+_thread = threading.local()
 
 
 def over_cores(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
@@ -13,15 +17,13 @@ def over_cores(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[
 
     Worth it where most of the function is NumPy or XLA, which let other threads run.
     Matrix products in it take one core each: if each of them asked for all cores, they
-    would mostly wait for one another.
+    would mostly wait for one another. For the same reason a call within such a function
+    takes no further threads.
     """
-    import threadpoolctl
-
-    with (
-        threadpoolctl.threadpool_limits(1, user_api="blas"),
-        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
-        return list(pool.map(function, *arguments))
+    if getattr(_thread, "one_of_many", False):
+        return list(map(function, *arguments))
+    with _libraries().limit(limits=1, user_api="blas"):
+        return list(_pool(os.getpid()).map(function, *arguments))
 
 
 def over_device(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
@@ -33,3 +35,21 @@ def over_device(function: Callable[..., Any], *arguments: Iterable[Any]) -> list
     if jax.default_backend() == "cpu":
         return over_cores(function, *arguments)
     return list(map(function, *arguments))
+
+
+@functools.cache
+def _libraries():
+    """The libraries of matrix products: looking for them takes milliseconds."""
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
+
+
+@functools.cache
+def _pool(_: int) -> concurrent.futures.ThreadPoolExecutor:
+    """One for each process, kept: threads that stay find their memory warm."""
+
+    def mark():
+        _thread.one_of_many = True
+
+    return concurrent.futures.ThreadPoolExecutor(os.cpu_count(), initializer=mark)
