@@ -67,7 +67,8 @@ def jets(values: Mapping[str, Values], *, trained_on: Collection[str] = ()) -> "
         values: sample to observable to ``[J]``, ``"input"`` among the samples.
         trained_on: observables that were part of the training loss.
     """
-    return grid(values, binnings(values["input"]), "jets", trained_on=trained_on)
+    bins = binnings(values["input"])
+    return grid(counts(values, bins), bins, "jets", trained_on=trained_on)
 
 
 def particles(
@@ -79,8 +80,26 @@ def particles(
         samples: name to jets, ``"input"`` among them.
         trained_on: observables that were part of the training loss.
     """
-    values = {name: particle_observables(few) for name, few in samples.items()}
-    return grid(values, binning.PARTICLES, "particles", trained_on=trained_on)
+    bins = binning.PARTICLES
+    number = int(np.sum(samples["input"].mask))
+    # One sample after the other: relative features need as much memory as the jets.
+    drawn = {
+        n: _counted(particle_observables(s), bins, number) for n, s in samples.items()
+    }
+    return grid(drawn, bins, "particles", trained_on=trained_on)
+
+
+def counts(
+    values: Mapping[str, Values], binnings: Sequence[binning.Binning]
+) -> dict[str, dict[str, Histogram]]:
+    """Sample to observable to its histogram.
+
+    Args:
+        values: sample to observable to ``[J]``, ``"input"`` among the samples.
+        binnings: what is counted, where a sample has it.
+    """
+    number = max(map(len, values["input"].values()))
+    return {name: _counted(few, binnings, number) for name, few in values.items()}
 
 
 def binnings(values: Values) -> list[binning.Binning]:
@@ -116,8 +135,17 @@ def _ranged(name: str, values: np.ndarray) -> binning.Binning:
     return binning.Binning(name, 100, float(low - margin), float(high + margin))
 
 
+def _counted(values: Values, binnings, num_values: int) -> dict[str, Histogram]:
+    """Histograms with bins for the number of values of the input."""
+    return {
+        bins.name: histogram(values[bins.name], grouped(bins, num_values))
+        for bins in binnings
+        if bins.name in values
+    }
+
+
 def grid(
-    values: Mapping[str, Values],
+    drawn: Mapping[str, Mapping[str, Histogram]],
     binnings: Sequence[binning.Binning],
     things: str,
     *,
@@ -127,7 +155,7 @@ def grid(
     """A panel for each binning with its ratio to the input below.
 
     Args:
-        values: sample to observable to ``[J]``, ``"input"`` among the samples.
+        drawn: sample to observable to its histogram, ``"input"`` among the samples.
         binnings: what is drawn.
         things: what is counted, such as jets.
         trained_on: observables that were part of the training loss.
@@ -141,8 +169,8 @@ def grid(
     for i, bins in enumerate(binnings):
         row, column = divmod(i, _COLUMNS)
         upper, lower = axes[2 * row, column], axes[2 * row + 1, column]
-        few = {name: v[bins.name] for name, v in values.items() if bins.name in v}
-        handles |= _panel(upper, lower, few, bins)
+        few = {name: h[bins.name] for name, h in drawn.items() if bins.name in h}
+        handles |= _panel(upper, lower, few, logarithmic=bins.name in _LOGARITHMIC)
         lower.set_xlabel(labels.get(bins.name, style.plain(bins.name)))
         if bins.name in trained_on:
             style.badge(upper)
@@ -157,10 +185,11 @@ def grid(
     return figure
 
 
-def _panel(upper: "Axes", lower: "Axes", values: Values, bins: binning.Binning) -> dict:
-    edges = grouped(bins, len(values["input"]))
-    drawn = {name: histogram(v, edges) for name, v in values.items()}
+def _panel(
+    upper: "Axes", lower: "Axes", drawn: Mapping[str, Histogram], *, logarithmic: bool
+) -> dict:
     reference = drawn["input"]
+    edges = reference.edges
     expected = reference.counts / max(reference.total, 1)
     enough = reference.counts >= _FEWEST
     spread = _relative_error(reference, enough)
@@ -185,7 +214,7 @@ def _panel(upper: "Axes", lower: "Axes", values: Values, bins: binning.Binning) 
         own = ratio * _relative_error(drawn[name], drawn[name].counts > 0)
         _band(lower, edges, ratio, own, color=line["color"], alpha=0.13, linewidth=0)
         ratios.append(ratio[reference.counts >= 25])
-    _limits(upper, lower, drawn, logarithmic=bins.name in _LOGARITHMIC)
+    _limits(upper, lower, drawn, logarithmic=logarithmic)
     lower.set_ylim(*_ratio_limits(ratios))
     return handles
 

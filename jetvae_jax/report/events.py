@@ -189,7 +189,8 @@ def figure(samples: Samples, names: Sequence[str]):
     }
     fine = MANY_BINS if len(samples) <= FEW_SAMPLES else FEW_BINS
     bins = [_binning(name, column, fine) for name, column in values["input"].items()]
-    return distributions.grid(values, bins, "events", labels=LABELS)
+    drawn = distributions.counts(values, bins)
+    return distributions.grid(drawn, bins, "events", labels=LABELS)
 
 
 def _binning(name: str, values: np.ndarray, bins: int) -> binning.Binning:
