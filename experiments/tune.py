@@ -24,6 +24,7 @@ from absl import logging
 from jetvae_jax import flags as config_flags
 from jetvae_jax.errors import InputError
 from jetvae_jax.runs import TuneConfig, VAERun, read_space, tune
+from jetvae_jax.runs.train import check
 
 
 def define() -> None:
@@ -48,7 +49,7 @@ def main() -> None:
     if not config.space:
         raise InputError("--tune.space: name a TOML file, see experiments/spaces")
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
-    _cli.vae_run()  # what is wrong with the flags themselves is said at once
+    check(_cli.vae_run())  # what no trial could train is said at once
     _cli.save_flags()
     try:
         print(tune(_cli.FLAGS.workdir, config, space, build_run))

@@ -3,8 +3,10 @@
 import importlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -242,3 +244,23 @@ def test_a_trial_is_pruned_timed_out_or_dies(tmp_path, small):
 
     dead = run_trial(tmp_path / "c", small, Murderer())
     assert dead.kind == "failed" and "-9" in dead.reason
+
+
+def test_an_unknown_monitor_is_said_before_the_search(tmp_path):
+    """With what there is to choose of, once, and without a trial."""
+    script = pathlib.Path(__file__).parent.parent / "experiments/tune.py"
+    path = write(tmp_path, '["train.learning_rate"]\nlow = 1e-4\nhigh = 1e-2')
+    found = subprocess.run(
+        [sys.executable, str(script), f"--workdir={tmp_path / 'w'}", "--domain=events",
+         "--model=mlp_vae", "--loss=mse", "--events.path=embedded",
+         "--events.max_events=200", "--train.batch_size=20", f"--tune.space={path}",
+         "--train.monitor=kss"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert found.returncode == 2
+    last = found.stderr.splitlines()[-1]
+    assert last == (
+        "error: train.monitor = 'kss': choose a term of the loss: kl, loss, "
+        "reconstruction; of generated events: ks, spearman"
+    )
+    assert not (tmp_path / "w/tune.db").exists()

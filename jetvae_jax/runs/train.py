@@ -13,7 +13,7 @@ from jetvae_jax.errors import InputError
 from jetvae_jax.runs import composition, dataset
 from jetvae_jax.runs.config import VAERun, versions
 from jetvae_jax.runs.workdir import Workdir
-from jetvae_jax.training import FitResult, checkpoint, fit
+from jetvae_jax.training import FitResult, Step, checkpoint, fit, loss_terms
 from jetvae_jax.training.augmented import augmented
 from jetvae_jax.types import VAE, Array, Batch, Params
 
@@ -94,20 +94,7 @@ def train(
         InputError: bad data or settings, a workdir of another run, or NaN.
     """
     folder, road = Workdir(workdir), run.road
-    parts = dataset.load(run.domain, run.data)
-    scaler = road.fit(run.scaling, parts.train)
-    scale = functools.partial(road.scale, run.scaling, scaler)
-    composed = compose(run, parts.train, scale)
-    step = composition.training_step(
-        run.parts, composed, road.objective(run, scaler, parts.train), run.training,
-        num_jets=dataset.count(parts.train), exists=road.exists(run, scaler),
-    )  # fmt: skip
-    if symmetries := road.augment(run):
-        train = parts.train  # changed anew, then scaled, at every step
-        step = augmented(step, lambda key, part: scale(symmetries(key, part)))
-    else:
-        train = dataset.mapped(scale, parts.train)
-    valid = dataset.mapped(scale, parts.valid)
+    parts, scaler, composed, step, train, valid = _prepare(run)
     settings = run.to_json() | {"fingerprint": parts.source["fingerprint"]}
 
     def save(params, best_epoch):
@@ -144,6 +131,53 @@ def train(
     )
     folder.write_json("config.json", run.to_json())
     return result
+
+
+def check(run: VAERun) -> None:
+    """Does all that comes before the first step of a training.
+
+    Raises:
+        InputError: whatever would stop it there: bad data, settings or monitor.
+    """
+    _prepare(run)
+
+
+class _Prepared(NamedTuple):
+    """What a training needs: the data as read and as trained on, and the algorithm."""
+
+    parts: dataset.Dataset
+    scaler: Any
+    composed: composition.Composed
+    step: Step
+    train: Any
+    valid: Any
+
+
+def _prepare(run: VAERun) -> _Prepared:
+    road, monitor = run.road, run.training.monitor
+    parts = dataset.load(run.domain, run.data)
+    scaler = road.fit(run.scaling, parts.train)
+    scale = functools.partial(road.scale, run.scaling, scaler)
+    composed = compose(run, parts.train, scale)
+    step = composition.training_step(
+        run.parts, composed, road.objective(run, scaler, parts.train), run.training,
+        num_jets=dataset.count(parts.train), exists=road.exists(run, scaler),
+    )  # fmt: skip
+    if symmetries := road.augment(run):
+        train = parts.train  # changed anew, then scaled, at every step
+        step = augmented(step, lambda key, part: scale(symmetries(key, part)))
+    else:
+        train = dataset.mapped(scale, parts.train)
+    if monitor not in ("loss", *road.JUDGES):
+        terms = loss_terms(step, train, run.training)
+        if monitor not in terms:
+            made = f"; of generated {run.domain}: " + ", ".join(road.JUDGES)
+            raise InputError(
+                f"train.monitor = {monitor!r}: choose a term of the loss: "
+                f"{', '.join(terms)}{made if road.JUDGES else ''}"
+            )
+    valid = dataset.mapped(scale, parts.valid)
+    return _Prepared(parts, scaler, composed, step, train, valid)
 
 
 def _judge(

@@ -1,7 +1,7 @@
 """Training: one ``fit`` loop, strict checkpoints, exact resume."""
 
 from jetvae_jax.training.checkpoint import read_meta, restore, save
-from jetvae_jax.training.fit import FitResult, fit
+from jetvae_jax.training.fit import FitResult, fit, loss_terms
 from jetvae_jax.training.settings import Config
 from jetvae_jax.training.step import (
     Step,
@@ -18,6 +18,7 @@ __all__ = [
     "configured_step",
     "fit",
     "gradient_step",
+    "loss_terms",
     "read_meta",
     "restore",
     "save",

@@ -52,6 +52,19 @@ class FitResult(NamedTuple):
     signal_number: int
 
 
+def loss_terms(step: Step, train: Any, config: Config) -> list[str]:
+    """Names of the terms that a training reports and may monitor; nothing is trained.
+
+    Args:
+        step: the algorithm.
+        train: as of :func:`fit`.
+        config: how long, in which batches.
+    """
+    state = jax.eval_shape(step.init, jax.random.key(0))
+    batch = feed(train).spec(config.batch_size)
+    return sorted(zero_sums(step, state, batch)[0])
+
+
 def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
     def flat(tree, prefix=""):
         if not isinstance(tree, dict):

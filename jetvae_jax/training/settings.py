@@ -62,9 +62,10 @@ def optimizer(config: Config, *, num_steps: int) -> optax.GradientTransformation
     """AdamW with the configured schedule over ``num_steps`` steps in all."""
     peak, warmup = config.learning_rate, min(config.warmup_steps, num_steps - 1)
     if config.schedule == "cosine":
-        schedule = optax.warmup_cosine_decay_schedule(
-            0.0 if warmup else peak, peak, warmup, num_steps, 0.01 * peak
-        )
+        schedule = optax.cosine_decay_schedule(peak, num_steps - warmup, 0.01)
+        if warmup:
+            rise = optax.linear_schedule(0.0, peak, warmup)
+            schedule = optax.join_schedules([rise, schedule], [warmup])
     elif warmup:
         schedule = optax.linear_schedule(0.0, peak, warmup)
     else:
