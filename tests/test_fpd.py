@@ -1,5 +1,7 @@
 """Fréchet distances and their extrapolation, against SciPy and closed forms."""
 
+import importlib
+
 import jax
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from jetvae_jax.metrics.fpd import (
 )
 from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 
+module = importlib.import_module("jetvae_jax.metrics.fpd")  # not the function
 SMALL = {"min_samples": 100, "max_samples": 400, "num_batches": 3, "num_points": 4}
 KEY = jax.random.key(0)
 
@@ -75,7 +78,12 @@ def test_anchors_of_jetnet(swapped, normalise, expected):
     np.testing.assert_allclose(found["jetnet_value"], expected, rtol=1e-6)
 
 
-def test_distances_of_given_draws():
+@pytest.mark.parametrize("block", [None, 32])
+def test_distances_of_given_draws(monkeypatch, block):
+    """Draws counted at once, or, of the millions that never fit, block by block."""
+    if block:
+        monkeypatch.setattr(module, "_ROWS", block // 2)
+        monkeypatch.setattr(module, "_BLOCK", block)
     x, y = correlated(70), correlated(90, seed=1, shift=0.2)
     rng = np.random.default_rng(3)
     draws = [[rng.integers(n, size=(2, s)) for s in (20, 300)] for n in (70, 90)]

@@ -133,7 +133,7 @@ def prepared(
                 f"{len(features)} jets (first: jet {bad[0]})"
             )
     if normalise:
-        scale = np.abs(x).max(axis=0)
+        scale = np.maximum(x.max(axis=0), -x.min(axis=0))  # no copy of their size
         scale[scale == 0] = 1.0
         x /= scale
         y /= scale
@@ -212,6 +212,7 @@ def _draw(rng, available: int, sizes, num_batches: int) -> Draws:
 
 
 _ROWS = 512  # of jets whose products stay in a CPU's cache
+_BLOCK = 256 * _ROWS  # jets whose draws are counted at once, a byte a batch
 
 
 def _moments(x: np.ndarray, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
@@ -224,7 +225,6 @@ def _moments(x: np.ndarray, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     """
     batches = [indices for of_size in draws for indices in of_size]
     sizes = np.array([len(indices) for indices in batches])
-    counts = _counts(batches, len(x))
     centre, covariance = mean_and_covariance(x)
     variances, axes = np.linalg.eigh(covariance)
     least = np.finfo(np.float64).eps ** 2 * variances[-1] or 1.0
@@ -236,6 +236,8 @@ def _moments(x: np.ndarray, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     products = np.empty((size + len(upper[0]), _ROWS), np.float32)
     sums = np.zeros((len(batches), len(products)))
     for start in range(0, len(x), _ROWS):
+        if start % _BLOCK == 0:
+            counts = _counts(batches, start, min(start + _BLOCK, len(x)))
         part = (x[start : start + _ROWS] - centre) @ whiten
         products = products[:, : len(part)]
         products[:size] = part.T
@@ -244,7 +246,8 @@ def _moments(x: np.ndarray, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
             end = row + size - i
             np.multiply(products[i:size], products[i], out=products[row:end])
             row = end
-        weights = counts[:, start : start + _ROWS].astype(np.float32)
+        at = start % _BLOCK
+        weights = counts[:, at : at + _ROWS].astype(np.float32)
         sums += weights @ products.T
     sums /= sizes[:, None]
     shift, squares = np.split(sums, [size], axis=1)
@@ -255,11 +258,12 @@ def _moments(x: np.ndarray, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
     return centre + shift @ colour.T, colour @ covariance @ colour.T
 
 
-def _counts(batches: list[np.ndarray], size: int) -> np.ndarray:
-    """How often each of the jets is in each batch, ``[B, J]``; nearly always uint8."""
-    counts = np.zeros((len(batches), size), np.uint8)
+def _counts(batches: list[np.ndarray], start: int, stop: int) -> np.ndarray:
+    """How often some jets are in each batch, ``[B, jets]``; nearly always uint8."""
+    counts = np.zeros((len(batches), stop - start), np.uint8)
     for row, indices in enumerate(batches):
-        found = np.bincount(indices, minlength=size)
+        inside = indices[(indices >= start) & (indices < stop)] - start
+        found = np.bincount(inside, minlength=stop - start)
         kind = np.promote_types(counts.dtype, np.min_scalar_type(found.max()))
         counts = counts.astype(kind, copy=False)
         counts[row] = found
