@@ -210,3 +210,17 @@ def test_verdict_says_what_the_figures_say():
     for answers in (found, alone):
         lines = verdict.sentences(answers)
         assert len(lines) == 3 and all("VAE" in line for line in lines)
+
+
+def test_overall_is_one_for_samples_of_one_distribution():
+    rng = np.random.default_rng(0)
+    found = [
+        event_figures.means(rng.normal(size=(800, 6)), rng.normal(size=(500, 6)))
+        for _ in range(40)
+    ]
+    overall = np.array([row["overall"] for row in found])
+    assert abs(overall.mean() - 1) < 4 * overall.std() / np.sqrt(len(overall)) + 0.03
+    apart = event_figures.means(rng.normal(size=(800, 6)), rng.normal(1, 1, (500, 6)))
+    ks, unit = apart["ks"], np.sqrt(1 / 800 + 1 / 500)
+    parts = ks / (0.8687 * unit), apart["spearman"] / (np.sqrt(30) * unit)
+    assert apart["overall"] == pytest.approx(np.mean(parts), rel=1e-3)

@@ -261,6 +261,6 @@ def test_an_unknown_monitor_is_said_before_the_search(tmp_path):
     last = found.stderr.splitlines()[-1]
     assert last == (
         "error: train.monitor = 'kss': choose a term of the loss: kl, loss, "
-        "reconstruction; of generated events: ks, spearman"
+        "reconstruction; of generated events: ks, spearman, overall"
     )
     assert not (tmp_path / "w/tune.db").exists()

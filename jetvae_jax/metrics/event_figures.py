@@ -6,6 +6,7 @@ Spearman correlation matrices. The talk prints no values and no definition of th
 latter; here it is the Frobenius norm and the largest entry of the difference.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from jetvae_jax.metrics.kolmogorov_smirnov import kolmogorov_smirnov
 from jetvae_jax.types import Array
 
 BLOCKS = 10
+KOLMOGOROV = math.sqrt(math.pi / 2) * math.log(2)
 SCALARS = ("ks_mean", "spearman", "spearman_largest")
 """The figures beside ``ks``: mean KS, Frobenius norm, largest entry."""
 
@@ -65,12 +67,25 @@ def compare(
 def means(real: Array, generated: Array) -> dict[str, float]:
     """Mean KS and Spearman distance ``spearman`` alone, without errors.
 
+    And ``overall``, the mean of both in units of what two samples of these sizes with
+    C independent columns of one distribution are expected to be apart: KS by ``sqrt(pi
+    / 2) ln 2`` (the mean of Kolmogorov's distribution), each of the ``C (C - 1)``
+    correlations by 1, both times ``sqrt(1 / J + 1 / M)``.
+
     Args:
-        real: ``[J, C]``, finite.
+        real: ``[J, C]``, finite, C > 1.
         generated: ``[M, C]``, finite.
     """
-    *_, ks, frobenius, _ = _figures(np.asarray(real), np.asarray(generated))
-    return {"ks": float(ks), "spearman": float(frobenius)}
+    real, generated = np.asarray(real), np.asarray(generated)
+    *_, ks, frobenius, _ = _figures(real, generated)
+    columns = real.shape[1]
+    unit = np.sqrt(1 / len(real) + 1 / len(generated))
+    far = (
+        ks / (KOLMOGOROV * unit),
+        frobenius / (np.sqrt(columns * (columns - 1)) * unit),
+    )
+    overall = float(np.mean(far))
+    return {"ks": float(ks), "spearman": float(frobenius), "overall": overall}
 
 
 def floor(

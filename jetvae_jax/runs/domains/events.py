@@ -25,7 +25,7 @@ from jetvae_jax.types import Array
 
 GROUPS = {"data": "events", "scaling": "event_scaling", "objective": "event_objective"}
 SUFFIX = ".hdf5"
-JUDGES = ("ks", "spearman")
+JUDGES = ("ks", "spearman", "overall")
 BOUNDED = ""  # logarithms and normal numbers have no limits
 
 
