@@ -73,17 +73,14 @@ def means(real: Array, generated: Array) -> dict[str, float]:
     correlations by 1, both times ``sqrt(1 / J + 1 / M)``.
 
     Args:
-        real: ``[J, C]``, finite, C > 1.
+        real: ``[J, C]``, finite.
         generated: ``[M, C]``, finite.
     """
     real, generated = np.asarray(real), np.asarray(generated)
     *_, ks, frobenius, _ = _figures(real, generated)
-    columns = real.shape[1]
+    pairs = max(real.shape[1] * (real.shape[1] - 1), 1)
     unit = np.sqrt(1 / len(real) + 1 / len(generated))
-    far = (
-        ks / (KOLMOGOROV * unit),
-        frobenius / (np.sqrt(columns * (columns - 1)) * unit),
-    )
+    far = ks / (KOLMOGOROV * unit), frobenius / (np.sqrt(pairs) * unit)
     overall = float(np.mean(far))
     return {"ks": float(ks), "spearman": float(frobenius), "overall": overall}
 
