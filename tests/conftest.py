@@ -21,14 +21,23 @@ jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
+# Compiling is most of the time of the tests. Without XLA's optimisations, here and in
+# the scripts that tests start, it takes little more than half as long. Files that test
+# what is numerically delicate set OPTIMISED = True; the variable set to 0, all do.
+PLAIN = "JAX_DISABLE_MOST_OPTIMIZATIONS"
+os.environ.setdefault(PLAIN, "1")
+
+
 def pytest_unconfigure():
     if OWN_CACHE:
         shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def forget_what_was_compiled():
+def compiled_for_this_file(request):
     """Programs of one file serve no other; together they fill the memory."""
+    plain = os.environ[PLAIN] == "1" and not getattr(request.module, "OPTIMISED", False)
+    jax.config.update("jax_disable_most_optimizations", plain)
     yield
     jax.clear_caches()
 

@@ -7,6 +7,8 @@ import pytest
 from jetvae_jax.kernels import nearest_neighbours, search
 from jetvae_jax.losses import chamfer_distance, pairwise_sq_distance
 
+OPTIMISED = True  # as users compile it
+
 SEARCHES = {
     "running_minimum": jax.jit(search.running_minimum),
     "broadcast_argmin": jax.jit(search.broadcast_argmin),

@@ -18,6 +18,8 @@ from jetvae_jax.metrics.protocols import Draws
 from jetvae_jax.metrics.w1efp import w1efp, w1efp_graphs
 from jetvae_jax.types import RelativeJets
 
+OPTIMISED = True  # as users compile it
+
 ALL = multigraphs(5)
 
 # Operation by operation, XLA would compile each of thousands.

@@ -7,6 +7,8 @@ from jetvae_jax.errors import InputError
 from jetvae_jax.metrics.emd import emd, emd_bracket, emd_sinkhorn
 from jetvae_jax.types import RelativeJets
 
+OPTIMISED = True  # as users compile it
+
 
 def make(shape, num_particles, seed, spread=0.1):
     """Jets with steeply falling pt, some particles missing, rubbish in the padding."""

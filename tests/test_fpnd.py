@@ -28,6 +28,8 @@ from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 from jetvae_jax.metrics.torch_archive import MAGIC, read_state_dict
 from jetvae_jax.types import RelativeJets
 
+OPTIMISED = True  # as users compile it
+
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "golden.npz"
 
 

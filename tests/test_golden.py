@@ -26,6 +26,8 @@ from jetvae_jax.metrics.protocols import Draws
 from jetvae_jax.metrics.w1efp import w1efp
 from jetvae_jax.types import RelativeJets
 
+OPTIMISED = True  # as users compile it
+
 FOLDER = pathlib.Path(__file__).parent / "golden"
 SETTINGS = json.loads((FOLDER / "versions.json").read_text())
 RTOL = 1e-5

@@ -6,6 +6,8 @@ import pytest
 
 from jetvae_jax import kinematics
 
+OPTIMISED = True  # as users compile it
+
 
 def jets(num_jets=200, num_particles=30, pt=1000.0, eta=2.4, width=0.1, seed=0):
     """Collimated massless particles, ``[J, N, 3]`` float64 GeV."""

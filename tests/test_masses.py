@@ -7,6 +7,8 @@ import pytest
 from jetvae_jax.metrics.masses import relative_mass, relative_masses
 from jetvae_jax.types import RelativeJets
 
+OPTIMISED = True  # as users compile it
+
 
 def make(num_jets, num_particles, spread, centre=0.0, seed=0):
     rng = np.random.default_rng(seed)

@@ -13,6 +13,8 @@ from jetvae_jax.losses.reconstruction.pixel_positions import pixel_position_dist
 from jetvae_jax.losses.reconstruction.pixel_third_axis import pixel_third_axis_distance
 from jetvae_jax.losses.repulsion import repulsion
 
+OPTIMISED = True  # as users compile it
+
 DISTANCES = {
     "pixel_positions": pixel_position_distance,
     "pixel_matched": pixel_matched_distance,

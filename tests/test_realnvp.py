@@ -10,6 +10,8 @@ import pytest
 from jetvae_jax.errors import InputError
 from jetvae_jax.flows import realnvp
 
+OPTIMISED = True  # as users compile it
+
 
 def moved_params(config, dim, seed=0, scale=0.2):
     """Parameters away from the identity."""

@@ -8,6 +8,8 @@ import scipy.special
 
 from jetvae_jax.losses import chamfer_distance, sinkhorn_divergence
 
+OPTIMISED = True  # as users compile it
+
 
 def sq_distance(x, y):
     return np.square(x[:, None] - y).sum(-1)

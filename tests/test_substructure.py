@@ -8,6 +8,8 @@ import pytest
 from jetvae_jax.metrics.substructure import subjets, substructure
 from jetvae_jax.types import RelativeJets
 
+OPTIMISED = True  # as users compile it
+
 
 def make(shape, num_particles, seed):
     """Jets of a few prongs; rubbish in the padding."""

@@ -8,6 +8,8 @@ import pytest
 from jetvae_jax.metrics import transport
 from jetvae_jax.metrics.transport import balanced
 
+OPTIMISED = True  # as users compile it
+
 SETTINGS = {"epsilons": (0.05, 0.01), "iterations": 6}
 
 

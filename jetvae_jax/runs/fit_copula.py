@@ -80,6 +80,7 @@ def fit_copula(workdir: str | os.PathLike, run: CopulaRun) -> int:
                 nll.build(flow), flow.init, run.training, num_jets=len(train)
             ),
             fit_key, *scores, config=run.training, name="copula",
+            things=trained.run.road.THINGS,
         )  # fmt: skip
         stopped = result.signal_number
         own = copulas.fit_own(

@@ -159,6 +159,7 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
         (_standardise(valid, mean, std, run.latents), told_valid),
         config=run.training,
         name=run.flow,
+        things=trained.run.road.THINGS,
         state_path=folder / STATE,
         settings=run.to_json() | trained.identity,
         on_epoch=functools.partial(folder.write_lines, METRICS),

@@ -99,10 +99,14 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
     }
     with (
         run.road.writer(output, run, attrs) as writer,
-        Progress(f"generate {config.latents}", num_jets) as progress,
+        Progress(
+            f"generate {config.latents}", num_jets, things=run.road.THINGS
+        ) as progress,
     ):
         for chunk in chunks:
             writer.append(chunk)
             progress.advance(len(jax.tree.leaves(chunk)[0]))
-        progress.note(f"wrote {output}: {num_jets:,} {run.domain}, {progress.status()}")
+        progress.note(
+            f"wrote {output}: {num_jets:,} {progress.things}, {progress.status()}"
+        )
     return output

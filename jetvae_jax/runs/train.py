@@ -123,6 +123,7 @@ def train(
         valid,
         config=run.training,
         name=run.model,
+        things=road.THINGS,
         state_path=folder / STATE,
         settings=settings,
         on_epoch=write_metrics,

@@ -91,6 +91,7 @@ def fit(
     *,
     config: Config,
     name: str = "fit",
+    things: str = "jets",
     state_path: str | os.PathLike | None = None,
     settings: dict | None = None,
     on_epoch: Callable[[list[dict]], object] | None = None,
@@ -106,6 +107,7 @@ def fit(
         valid: the same for validation; never used in a gradient.
         config: epochs, batch size, patience, and so on.
         name: for progress lines and messages.
+        things: what samples are called there.
         state_path: ``.npz`` of the resumable state; when it exists the run goes on
             from there. None keeps nothing on disk.
         settings: JSON-serialisable; a state of other settings is refused.
@@ -125,8 +127,8 @@ def fit(
     num_steps = len(train) // config.batch_size
     if not num_steps:
         raise InputError(
-            f"{name}: {len(train)} training jets are fewer than "
-            f"batch_size = {config.batch_size}: use more jets or a smaller batch"
+            f"{name}: {len(train)} training {things} are fewer than "
+            f"batch_size = {config.batch_size}: use more {things} or a smaller batch"
         )
     init_key, order_key, noise_key, valid_key = jax.random.split(key, 4)
     run_steps = compile_steps(step, config.batch_size)
@@ -173,7 +175,8 @@ def fit(
 
     jets_per_epoch = num_steps * config.batch_size
     done = (meta["epoch"] * num_steps + meta["step"]) * config.batch_size
-    progress = Progress(name, config.num_epochs * jets_per_epoch, done=done)
+    total = config.num_epochs * jets_per_epoch
+    progress = Progress(name, total, done=done, things=things)
     interrupt = Interrupt()
     last_save, length = time.monotonic(), 1
 

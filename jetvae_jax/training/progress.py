@@ -16,16 +16,17 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Jets done of a total, with the rate and the time left.
+    """Jets (images, events) done of a total, with the rate and the time left.
 
     Args:
         name: what is being done, for the start of each line.
         total: jets in all.
         done: jets that an earlier, interrupted run has already done.
+        things: what they are called.
     """
 
-    def __init__(self, name: str, total: int, *, done: int = 0):
-        self.name, self.total, self.done = name, total, done
+    def __init__(self, name: str, total: int, *, done: int = 0, things: str = "jets"):
+        self.name, self.total, self.done, self.things = name, total, done, things
         self.last_line = time.monotonic()
         # Set by the first report, so that compiling does not count.
         self.first, self.start = done, 0.0
@@ -57,7 +58,8 @@ class Progress:
         if not self.start or not jets:
             return "compiled"
         rate = jets / seconds
-        return f"{rate:,.0f} jets/s, {clock((self.total - self.done) / rate)} left"
+        left = clock((self.total - self.done) / rate)
+        return f"{rate:,.0f} {self.things}/s, {left} left"
 
     def advance(self, jets: int, text: str = "") -> None:
         """Report ``jets`` more; ``text`` says what is being worked on."""

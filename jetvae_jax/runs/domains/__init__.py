@@ -2,6 +2,7 @@
 
 ``get("jets")`` is a module with
 
+- ``THINGS``: what samples are called: jets, events;
 - ``Data``, ``Scaling``, ``Objective``: frozen Configs, and ``GROUPS``, the prefix of
   the flags of each; ``BOUNDED``, the scaling method whose values lie in [0, 1];
 - ``load(data) -> Dataset``: samples of the domain, split;

@@ -24,6 +24,7 @@ from jetvae_jax.runs import dataset
 from jetvae_jax.types import Array
 
 GROUPS = {"data": "events", "scaling": "event_scaling", "objective": "event_objective"}
+THINGS = "events"
 SUFFIX = ".hdf5"
 JUDGES = ("ks", "spearman", "overall")
 BOUNDED = ""  # logarithms and normal numbers have no limits

@@ -20,6 +20,7 @@ from jetvae_jax.metrics.comparison import compare
 from jetvae_jax.runs import dataset
 
 GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
+THINGS = "jets"
 SUFFIX = ".hdf5"
 BOUNDED = "minmax"
 JUDGES = ("bin_height_w1", "emd")

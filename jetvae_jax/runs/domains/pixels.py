@@ -16,6 +16,7 @@ from jetvae_jax.runs import dataset
 from jetvae_jax.types import PixelSets
 
 GROUPS = {"data": "pixels", "scaling": "pixel_scaling", "objective": "pixel_objective"}
+THINGS = "images"
 SUFFIX = ".npz"
 JUDGES = ()
 BOUNDED = "unit"
