@@ -34,7 +34,7 @@ def figure(posterior: np.ndarray, flow: np.ndarray | None = None) -> "Figure":
         z = posterior[:, k]
         limit = max(4.0, float(np.quantile(np.abs(z), 0.999)) * 1.1)
         edges = np.linspace(-limit, limit, 51)
-        handles["encoded jets"] = axis.stairs(
+        handles["posterior"] = axis.stairs(
             _density(z, edges), edges, fill=True, alpha=0.35, color="#0072B2"
         )
         if flow is not None:

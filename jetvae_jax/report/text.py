@@ -22,7 +22,7 @@ SINGLE_JETS = (
     "transverse momentum; rings are the reconstruction of the same jet."
 )
 LATENTS = (
-    "Encoded real jets, one panel per dimension, with their mean and standard "
+    "Encoded real samples, one panel per dimension, with their mean and standard "
     "deviation. What is sampled at generation should follow them."
 )
 

@@ -159,16 +159,15 @@ def curves(studies: Mapping[str, Any]) -> "Figure":
 
 
 def _table(result: Mapping[str, Any]) -> Html:
-    head = ["toys", "events drawn from", "median largest", "95 % below",
-            *(f"trials factor at {z:g}" for z in _SHOWN),
-            *(f"global Z at {z:g}" for z in _SHOWN), "calibration p",
-            "distance", "its p"]  # fmt: skip
-    rows = []
+    names = ["events drawn from", "median largest", "95 % below",
+             *(f"trials factor at {z:g}" for z in _SHOWN),
+             *(f"global Z at {z:g}" for z in _SHOWN), "calibration p",
+             "distance", "its p"]  # fmt: skip
+    columns = []
     for name, found in result["studies"].items():
         at = {row["local_z"]: row for row in found["significance"]}
         apart = result["compared"].get(name)
-        rows.append([
-            LABELS[name],
+        columns.append([
             f"{found['events']:,}" if found["events"] else MISSING,
             f"{found['median_largest']:.2f}",
             f"{found['quantile_95']:.2f}",
@@ -178,6 +177,8 @@ def _table(result: Mapping[str, Any]) -> Html:
             f"{apart['distance']:.3f}" if apart else MISSING,
             f"{apart['p']:.2g}" if apart else MISSING,
         ])  # fmt: skip
+    head = ["toys", *(LABELS[name] for name in result["studies"])]
+    rows = [list(row) for row in zip(names, *columns, strict=True)]
     return tables.table(head, rows, kind="figures compact")
 
 

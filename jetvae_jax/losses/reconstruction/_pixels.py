@@ -64,20 +64,19 @@ class Config:
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        name = type(self).__module__.rpartition(".")[2]
         if self.direction not in get_args(Direction):
             raise InputError(
-                f"{name}.direction = {self.direction!r}: choose one of "
+                f"direction = {self.direction!r}: choose one of "
                 f"{', '.join(get_args(Direction))}"
             )
         for field in ("repulsion", "intensity_weight"):
             if not 0 <= getattr(self, field, 0.0) < float("inf"):
                 raise InputError(
-                    f"{name}.{field} = {getattr(self, field)}: give a number, 0 or more"
+                    f"{field} = {getattr(self, field)}: give a number, 0 or more"
                 )
         if not 0 < self.repulsion_length < float("inf"):
             raise InputError(
-                f"{name}.repulsion_length = {self.repulsion_length}: must be positive"
+                f"repulsion_length = {self.repulsion_length}: must be positive"
             )
 
 
