@@ -213,7 +213,7 @@ def test_bad_settings_name_the_field(name):
         with pytest.raises(InputError, match=f"^{field} = "):
             config(**{field: value})
     if name != "pixel_positions":
-        with pytest.raises(InputError, match="^intensity_weight = "):
+        with pytest.raises(InputError, match=r"^intensity_weight = "):
             config(intensity_weight=float("nan"))
 
 
