@@ -24,7 +24,7 @@ from absl import logging
 from jetvae_jax import flags as config_flags
 from jetvae_jax.errors import InputError
 from jetvae_jax.runs import TuneConfig, VAERun, read_space, tune
-from jetvae_jax.runs.train import check
+from jetvae_jax.runs.trial import check
 
 
 def define() -> None:

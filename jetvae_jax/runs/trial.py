@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Literal, NamedTuple
 
@@ -44,13 +45,7 @@ def run_trial(
             ``should_prune()``.
         minutes: longest time; 0 for none.
     """
-    context = multiprocessing.get_context("spawn")  # a forked XLA hangs
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=_train, args=(theirs, os.fspath(workdir), run), daemon=True
-    )
-    process.start()
-    theirs.close()  # so that the end of the process is the end of the pipe
+    ours, process = _start(_train, os.fspath(workdir), run)
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
     pruned = False
     try:
@@ -72,6 +67,49 @@ def run_trial(
     finally:
         process.kill()
         process.join()
+
+
+def check(run: VAERun) -> None:
+    """What :func:`jetvae_jax.runs.train.check` does, in a process that then ends.
+
+    The one that starts trials holds no device, whose memory they need.
+
+    Raises:
+        InputError: what would stop the training at its start.
+    """
+    ours, process = _start(_check, run)
+    try:
+        if message := ours.recv():
+            raise InputError(message)
+    except EOFError as error:
+        process.join(10)
+        raise InputError(
+            f"the process that reads the data ended with code {process.exitcode}"
+        ) from error
+    finally:
+        process.kill()
+        process.join()
+
+
+def _start(target: Callable[..., None], *args: Any):
+    """A process that is given one end of a pipe, and the other end."""
+    context = multiprocessing.get_context("spawn")  # a forked XLA hangs
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *args), daemon=True)
+    process.start()
+    theirs.close()  # so that the end of the process is the end of the pipe
+    return ours, process
+
+
+def _check(pipe: Connection, run: VAERun) -> None:
+    from jetvae_jax.runs.train import check as check_here
+
+    try:
+        check_here(run)
+    except InputError as error:
+        pipe.send(str(error))
+    else:
+        pipe.send("")
 
 
 def _train(pipe: Connection, workdir: str, run: VAERun) -> None:
