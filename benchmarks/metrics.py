@@ -9,10 +9,12 @@ same jets: the embedded sample, drawn with replacement, against a second such dr
 all angles 2% wider, each with the columns in its own order. All settings are jetnet's
 defaults; fpd and kpd are given the 36 polynomials. Each metric runs in two processes of
 its own, ours and jetnet's, which take turns, so that what else the machine does hits
-both; the ratio is that of the medians. Compilation is not in them: "first" is our first
-call with it, and jetnet has a call on 2,000 jets before. Memory is the peak of the
-whole process, imports included. Values differ by the draws, which jetnet does not seed
-(fpd: also by its fit).
+both; the ratio is that of the medians. A turn is --calls calls, of which the last one
+counts: with one, what takes milliseconds pays for caches and cores that the other turn
+left to others, with two (jetnet too) both are seen at work. Compilation is not in them:
+"first" is our first call with it, and jetnet has a call on 2,000 jets before. Memory
+is the peak of the whole process, imports included. Values differ by the draws, which
+jetnet does not seed (fpd: also by its fit).
 """
 
 import argparse
@@ -130,17 +132,21 @@ class Worker:
             return None
 
 
-def compare(ours, theirs, repeats, their_repeats):
-    """One line of the table from two workers that take turns."""
+def compare(ours, theirs, repeats, their_repeats, calls):
+    """One line of the table from two workers that take turns of some calls."""
+
+    def turn(worker):
+        return [worker("run") for _ in range(calls)][-1]
+
     first = ours("run")
     if first is None:
         return "not available"
     alive = theirs is not None and theirs("warm") is not None
     mine, other = [], []
     for i in range(repeats):
-        mine.append(ours("run"))
+        mine.append(turn(ours))
         if alive and i < their_repeats:
-            other.append(theirs("run"))
+            other.append(turn(theirs) if their_repeats > 1 else theirs("run"))
     seconds = statistics.median(run["seconds"] for run in mine)
     line = f"{first['seconds']:8.2f} {seconds:8.3f} {mine[-1]['peak_gib']:6.2f}"
     if other:
@@ -157,6 +163,7 @@ def main():
     parser.add_argument("--jets", type=int, default=50_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--calls", type=int, default=1, help="of a turn")
     parser.add_argument("--metrics", default="", help="names with commas; all if empty")
     parser.add_argument("--fpnd", help="folder or wheel of jetnet, if not installed")
     parser.add_argument("--worker", nargs=2, metavar=("METRIC", "SAMPLE"))
@@ -184,9 +191,9 @@ def main():
                 once = 1 if name in ONCE else args.repeats
                 if args.jetnet_python:
                     with Worker(theirs) as other:
-                        line = compare(mine, other, args.repeats, once)
+                        line = compare(mine, other, args.repeats, once, args.calls)
                 else:
-                    line = compare(mine, None, args.repeats, once)
+                    line = compare(mine, None, args.repeats, once, args.calls)
             print(f"{name:8} {line}", flush=True)
 
 
