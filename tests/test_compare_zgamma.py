@@ -19,7 +19,7 @@ MODELS = ("VAE", "VAE+D", "VAE+NF", "VAE+NF+D", "CVAE", "CVAE+D")
 TINY = (
     "--events.max_events=300", "--train.num_epochs=1", "--train.batch_size=50",
     "--mlp_vae.nodes=8", "--mlp_vae.num_layers=1", "--mlp.nodes=8",
-    "--mlp.num_layers=1", "--realnvp.num_couplings=2", "--realnvp.hidden=8",
+    "--mlp.num_layers=1", "--spline.num_couplings=2", "--spline.hidden=8",
 )  # fmt: skip
 
 TRACE = """
