@@ -78,7 +78,10 @@ def open_file(path: pathlib.Path) -> h5py.File:
     if not start:
         raise InputError(f"{path}: the file is empty; fetch or make it again")
     if not h5py.is_hdf5(path):
-        raise InputError(f"{path}: not an HDF5 file; expected JetNet or hls4ml HDF5")
+        raise InputError(
+            f"{path}: not an HDF5 file: fetch it again, or name it by its format, such "
+            "as .npz, .parquet or .root"
+        )
     with guarded(str(path), "the file"):
         return h5py.File(path, "r")
 
