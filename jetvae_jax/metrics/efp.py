@@ -101,7 +101,8 @@ def efp_table(
         stop = min(start + part, len(mask))
         rows = [a[start:stop] for a in (particles, mask)]
         missing = part - (stop - start)
-        rows = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) for a in rows]
+        if missing:
+            rows = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) for a in rows]
         rows = [a.reshape(-1, chunk, *a.shape[1:]) for a in rows]
         table = _chunked(RelativeJets(*rows), graphs, beta, normed)
         return np.asarray(table).reshape(part, -1)[: stop - start]
@@ -126,9 +127,9 @@ def jet_features(jets: RelativeJets, chunk: int | None = None) -> np.ndarray:
     return efp_table(jets, graphs=multigraphs(4), chunk=chunk)
 
 
-_CPU_CHUNK = 200
+_CPU_CHUNK = 100
 _ACCELERATOR_CHUNK = 5_000
-_CHUNKS_PER_PART = 25
+_CHUNKS_PER_PART = 50
 
 
 @functools.partial(jax.jit, static_argnames=("graphs", "beta", "normed"))
