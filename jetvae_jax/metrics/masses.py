@@ -48,18 +48,20 @@ def relative_mass(jets: RelativeJets) -> Array:
             return xp.sum(math.prod(factors), axis=-1)
         return np.einsum(",".join(["...i"] * len(factors)) + "->...", *factors)
 
-    pt, eta, phi = column(0, 1.0), column(1, 0.5), column(2, 0.5)
+    pt = column(0, 1.0)
     sum_pt = total(pt)
     share = 1 / xp.where(sum_pt > 0, sum_pt, xp.ones((), pt.dtype))
-    eta -= (total(pt, eta) * share)[..., None]
-    phi -= (total(pt, phi) * share)[..., None]
-    sinh, sin = xp.sinh(eta), xp.sin(phi)
-    along, across = pt * sinh, pt * sin
-    square = total(along, sinh)
-    gap = 2 * (square + total(across, sin))
+
+    def sums(half, odd, even):  # of one angle, so that few arrays are in the cache
+        half -= (total(pt, half) * share)[..., None]
+        value = odd(half)
+        weighted = pt * value
+        return total(weighted, value), 2 * total(weighted, even(half))
+
+    square, pz = sums(column(1, 0.5), xp.sinh, xp.cosh)
+    around, py = sums(column(2, 0.5), xp.sin, xp.cos)
+    gap = 2 * (square + around)
     energy = sum_pt + 2 * square
-    pz = 2 * total(along, xp.cosh(eta))
-    py = 2 * total(across, xp.cos(phi))
     squared = gap * (2 * energy - gap) - py * py - pz * pz
     resolution = (8 * float(xp.finfo(pt.dtype).eps) * energy) ** 2
     positive = squared > resolution
