@@ -1,4 +1,4 @@
-"""The one error class for a user's mistake."""
+"""The one error class for a user's mistake, and a check that raises it."""
 
 from typing import Any
 

@@ -1,5 +1,6 @@
 """One trial of a search: a training in a process of its own."""
 
+import contextlib
 import multiprocessing
 import os
 import time
@@ -45,28 +46,23 @@ def run_trial(
             ``should_prune()``.
         minutes: longest time; 0 for none.
     """
-    ours, process = _start(_train, os.fspath(workdir), run)
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
-    pruned = False
-    try:
-        while True:
-            if time.monotonic() > end:
-                return Outcome("failed", f"took longer than {minutes:g} minutes")
-            if not ours.poll(_POLL_SECONDS):
-                continue
-            message = ours.recv()
-            if isinstance(message, Outcome):
-                return message
-            epoch, value = message
-            trial.report(value, epoch)
-            pruned = bool(trial.should_prune())
-            ours.send(not pruned)
-    except (EOFError, OSError):
-        process.join(10)
-        return Outcome("failed", f"its process ended with code {process.exitcode}")
-    finally:
-        process.kill()
-        process.join()
+    with _running(_train, os.fspath(workdir), run) as (pipe, process):
+        try:
+            while True:
+                if time.monotonic() > end:
+                    return Outcome("failed", f"took longer than {minutes:g} minutes")
+                if not pipe.poll(_POLL_SECONDS):
+                    continue
+                message = pipe.recv()
+                if isinstance(message, Outcome):
+                    return message
+                epoch, value = message
+                trial.report(value, epoch)
+                pipe.send(not trial.should_prune())
+        except (EOFError, OSError):
+            process.join(10)
+            return Outcome("failed", f"its process ended with code {process.exitcode}")
 
 
 def check(run: VAERun) -> None:
@@ -77,28 +73,31 @@ def check(run: VAERun) -> None:
     Raises:
         InputError: what would stop the training at its start.
     """
-    ours, process = _start(_check, run)
-    try:
-        if message := ours.recv():
-            raise InputError(message)
-    except EOFError as error:
-        process.join(10)
-        raise InputError(
-            f"the process that reads the data ended with code {process.exitcode}"
-        ) from error
-    finally:
-        process.kill()
-        process.join()
+    with _running(_check, run) as (pipe, process):
+        try:
+            message = pipe.recv()
+        except EOFError as error:
+            process.join(10)
+            raise InputError(
+                f"the process that reads the data ended with code {process.exitcode}"
+            ) from error
+    if message:
+        raise InputError(message)
 
 
-def _start(target: Callable[..., None], *args: Any):
-    """A process that is given one end of a pipe, and the other end."""
+@contextlib.contextmanager
+def _running(target: Callable[..., None], *args: Any):
+    """A process with one end of a pipe; the other end and the process are given."""
     context = multiprocessing.get_context("spawn")  # a forked XLA hangs
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *args), daemon=True)
     process.start()
     theirs.close()  # so that the end of the process is the end of the pipe
-    return ours, process
+    try:
+        yield ours, process
+    finally:
+        process.kill()
+        process.join()
 
 
 def _check(pipe: Connection, run: VAERun) -> None:
