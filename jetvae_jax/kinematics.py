@@ -190,7 +190,7 @@ def jet_mass_squared(p: Array, mask: Array | None = None) -> Array:
     squared = jnp.sum(gap, axis=-1) * (total_energy + momentum)
     # Rounding of n alone leaves about (eps E)^2: a single particle has no mass.
     resolution = jnp.square(8 * jnp.finfo(squared.dtype).eps * total_energy)
-    return jnp.where(squared > resolution, squared, 0.0)
+    return jnp.where(squared <= resolution, 0.0, squared)
 
 
 def jet_mass(p: Array, mask: Array | None = None) -> Array:

@@ -16,10 +16,10 @@ def safe_sqrt(x: Array) -> Array:
         x: any shape.
 
     Returns:
-        ``sqrt(x)`` where ``x > 0``, else zero; same shape.
+        ``sqrt(x)``, zero where ``x <= 0``; NaN stays NaN; same shape.
     """
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
+    zero = x <= 0
+    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
 
 
 def safe_norm(x: Array) -> Array:
@@ -36,8 +36,7 @@ def safe_norm(x: Array) -> Array:
 
 def safe_log(x: Array, *, floor: float = 1e-30) -> Array:
     """Logarithm of ``max(x, floor)``: finite, gradient zero below the floor."""
-    above = x > floor
-    return jnp.log(jnp.where(above, x, floor))
+    return jnp.log(jnp.where(x <= floor, floor, x))
 
 
 def safe_divide(numerator: Array, denominator: Array) -> Array:

@@ -137,6 +137,14 @@ def test_masked_particles_never_contribute(junk):
     assert np.array_equal(kinematics.multiplicity(mask), [8, 5, 3, 1, 0])
 
 
+def test_what_is_no_number_stays_in_its_jet():
+    p = jets(3, 4).astype(np.float32)
+    p[1, 2, 0] = np.nan
+    for name in ("jet_mass", "jet_pt", "jet_energy"):
+        found = np.isnan(getattr(kinematics, name)(p))
+        assert found.tolist() == [False, True, False], name
+
+
 def test_jet_sums_against_float64():
     p = jets(20)
     total = p.sum(1)

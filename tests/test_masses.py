@@ -43,11 +43,23 @@ def test_as_from_four_momenta(spread, centre):
 
 
 @pytest.mark.parametrize("count", [1, 1999, 4001])
-def test_chunks_change_nothing(count):
-    jets = make(count, 5, 0.1, seed=1)
+@pytest.mark.parametrize("length", [1, 20])
+@pytest.mark.parametrize("centre", [0.0, 0.1, 0.5])
+def test_samples_as_single_jets(count, length, centre):
+    """In parts, and those off the axis again, about their mean."""
+    jets = make(count, length, 0.1, centre, seed=1)
     found = relative_masses(jets)
-    assert isinstance(found, np.ndarray)
-    np.testing.assert_allclose(found, relative_mass(jets), rtol=1e-6)
+    assert isinstance(found, np.ndarray) and found.dtype == np.float32
+    np.testing.assert_allclose(found, relative_mass(jets), rtol=2e-6, atol=1e-7)
+
+
+def test_what_is_no_number_stays_in_its_jet():
+    jets = make(5000, 10, 0.1, seed=2)
+    expected = relative_masses(jets)
+    jets.particles[7, 1, 2] = np.nan  # a particle, others are without one
+    found = relative_masses(jets)
+    assert np.isnan(found[7])
+    np.testing.assert_array_equal(np.delete(found, 7), np.delete(expected, 7))
 
 
 def test_one_direction_has_no_mass():

@@ -21,6 +21,12 @@ def test_safe_sqrt():
     assert np.all(np.array(grad)[~positive] == 0)
 
 
+@pytest.mark.parametrize("guard", ["safe_sqrt", "safe_norm", "safe_log"])
+def test_what_is_no_number_is_not_taken_for_zero(guard):
+    x = np.array([[np.nan], [4.0]], np.float32)
+    assert np.isnan(getattr(numerics, guard)(x)).ravel().tolist() == [True, False]
+
+
 def test_safe_norm():
     x = np.array([[3.0, 4.0], [0.0, 0.0], [0.0, -2.0]], np.float32)
     value, grad = jax.vmap(jax.value_and_grad(numerics.safe_norm))(x)

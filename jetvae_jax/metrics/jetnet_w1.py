@@ -44,11 +44,11 @@ def w1_of(key: Key, x: np.ndarray, y: np.ndarray, draws: Draws) -> Figure:
     Returns:
         As :func:`w1m`, in the unit of the values.
     """
-    x, y = (v.reshape(len(v), -1) for v in (x, y))
+    columns = [np.ascontiguousarray(v.reshape(len(v), -1).T) for v in (x, y)]
 
     def distance(i, j):
-        columns = zip(np.take(x, i, 0).T, np.take(y, j, 0).T, strict=True)
-        return np.mean([wasserstein_1d(a, b) for a, b in columns])
+        pairs = zip(*columns, strict=True)
+        return np.mean([wasserstein_1d(a[i], b[j]) for a, b in pairs])
 
     return over_batches(key, distance, len(x), len(y), draws)
 

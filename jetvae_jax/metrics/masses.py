@@ -1,16 +1,16 @@
 """Masses of jets of relative particles, the quantity behind W1M."""
 
 import math
+from types import ModuleType
 
 import jax
 import numpy as np
 
 from jetvae_jax.metrics.arrays import namespace
-from jetvae_jax.metrics.chunks import map_chunks
-from jetvae_jax.metrics.threads import over_cores
+from jetvae_jax.metrics.chunks import CHUNK, map_chunks
 from jetvae_jax.types import Array, RelativeJets
 
-_CHUNK = 12_500  # jets: arrays in a CPU's cache, calls that are long beside Python's
+_IN_CACHE = 32_768  # particles: with all arrays of them 1 MB
 
 
 def relative_mass(jets: RelativeJets) -> Array:
@@ -33,43 +33,23 @@ def relative_mass(jets: RelativeJets) -> Array:
         ``[...]``, the quantity behind W1M (arXiv:2106.11535, section 4).
     """
     xp = namespace(*jets)
-    mask = xp.asarray(jets.mask)
-    particles = xp.asarray(jets.particles)
+    mask, particles = xp.asarray(jets.mask), xp.asarray(jets.particles)
+    pt, eta, phi = (xp.where(mask, particles[..., i], 0) for i in range(3))
+    sum_pt = pt.sum(-1)
+    share = 1 / xp.where(sum_pt > 0, sum_pt, 1)
 
-    def column(i, scale):
-        values = particles[..., i] * scale
-        if xp is not np:
-            return xp.where(mask, values, 0)
-        np.copyto(values, 0, where=~mask)  # half the time of where
-        return values
-
-    def total(*factors):  # over the particles: NumPy has many times faster ways
-        if xp is not np:
-            return xp.sum(math.prod(factors), axis=-1)
-        return np.einsum(",".join(["...i"] * len(factors)) + "->...", *factors)
-
-    pt = column(0, 1.0)
-    sum_pt = total(pt)
-    share = 1 / xp.where(sum_pt > 0, sum_pt, xp.ones((), pt.dtype))
-
-    def sums(half, odd, even):  # of one angle, so that few arrays are in the cache
-        half -= (total(pt, half) * share)[..., None]
+    def sums(angle, odd, even):
+        half = (angle - ((pt * angle).sum(-1) * share)[..., None]) / 2
         value = odd(half)
         weighted = pt * value
-        return total(weighted, value), 2 * total(weighted, even(half))
+        return (weighted * value).sum(-1), (weighted * even(half)).sum(-1)
 
-    square, pz = sums(column(1, 0.5), xp.sinh, xp.cosh)
-    around, py = sums(column(2, 0.5), xp.sin, xp.cos)
-    gap = 2 * (square + around)
-    energy = sum_pt + 2 * square
-    squared = gap * (2 * energy - gap) - py * py - pz * pz
-    resolution = (8 * float(xp.finfo(pt.dtype).eps) * energy) ** 2
-    positive = squared > resolution
-    return xp.sqrt(xp.where(positive, squared, xp.zeros((), pt.dtype)))
+    eta_sums = sums(eta, xp.sinh, xp.cosh)
+    return _mass(xp, sum_pt, *eta_sums, *sums(phi, xp.sin, xp.cos))[0]
 
 
 def relative_masses(jets: RelativeJets) -> np.ndarray:
-    """:func:`relative_mass` of a sample of any size, chunk by chunk.
+    """:func:`relative_mass` of a sample of any size, many times faster on a CPU.
 
     Args:
         jets: particles ``[J, N, 3]`` (ptrel, etarel, phirel), mask ``[J, N]``, J > 0.
@@ -80,8 +60,69 @@ def relative_masses(jets: RelativeJets) -> np.ndarray:
     if namespace(*jets) is not np:
         return map_chunks(relative_mass, jets)
     jets = jax.tree.map(np.asarray, jets)
+    mass, off_axis = _mass(np, *_sums_about_axis(jets))
+    again = np.flatnonzero(off_axis)
+    for start in range(0, len(again), CHUNK):
+        rows = again[start : start + CHUNK]
+        mass[rows] = relative_mass(RelativeJets(*(a[rows] for a in jets)))
+    return mass
 
-    def compute(start: int) -> Array:
-        return relative_mass(jax.tree.map(lambda a: a[start : start + _CHUNK], jets))
 
-    return np.concatenate(over_cores(compute, range(0, len(jets.mask), _CHUNK)))
+def _mass(
+    xp: ModuleType, sum_pt: Array, square: Array, pz: Array, around: Array, py: Array
+) -> tuple[Array, Array]:
+    """Mass, and where it lost more than a bit as the jet is off its axis, or is NaN."""
+    gap = 2 * (square + around)
+    energy = sum_pt + 2 * square
+    across = 4 * (py * py + pz * pz)
+    squared = gap * (2 * energy - gap) - across
+    resolution = (8 * float(xp.finfo(sum_pt.dtype).eps) * energy) ** 2
+    mass = xp.sqrt(xp.where(squared <= resolution, 0, squared))
+    return mass, ~(across <= squared)
+
+
+def _sums_about_axis(jets: RelativeJets) -> np.ndarray:
+    """The sums that :func:`_mass` takes ``[5, J]``, of the angles as they come.
+
+    Few passes over few arrays, in the cache of one core: threads would mostly wait for
+    one another's interpreter. Angles without a particle stay what they are: where that
+    is no number, neither is the sum, and the jet is done again.
+    """
+    particles, mask = jets
+    count, length = mask.shape
+    size = max(16, _IN_CACHE // length // 16 * 16)  # jets
+    dtype = np.result_type(particles, np.float32)
+    pt, half, value, weighted = _aligned((4, size, length), dtype)
+    sums = np.empty((5, count), dtype)
+    ones = np.ones(length, dtype)
+
+    def add_up(rows, angle, odd, even, n, into):
+        h, v, w = half[:n], value[:n], weighted[:n]
+        np.copyto(h, angle)
+        h *= 0.5
+        np.multiply(pt[:n], odd(h, out=v), out=w)
+        v *= w
+        np.matmul(v, ones, out=into[0, rows])
+        even(h, out=h)
+        h *= w
+        np.matmul(h, ones, out=into[1, rows])
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, count, size):
+            rows = slice(start, start + size)
+            part = particles[rows]
+            n = len(part)
+            np.copyto(pt[:n], part[..., 0])
+            np.copyto(pt[:n], 0, where=~mask[rows])
+            np.matmul(pt[:n], ones, out=sums[0, rows])
+            add_up(rows, part[..., 1], np.sinh, np.cosh, n, sums[1:3])
+            add_up(rows, part[..., 2], np.sin, np.cos, n, sums[3:5])
+    return sums
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Empty array that begins with a cache line: NumPy's own are up to twice slower."""
+    size, line = math.prod(shape), 64
+    flat = np.empty(size + line, dtype)
+    start = -flat.ctypes.data % line // flat.itemsize
+    return flat[start : start + size].reshape(shape)
