@@ -110,10 +110,11 @@ def write_sample(path, num_jets):
 class Worker:
     """A process that computes one metric whenever told to."""
 
-    def __init__(self, command):
+    def __init__(self, command, quiet=False):
         pipe = subprocess.PIPE
+        warnings = subprocess.DEVNULL if quiet else None
         self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+            command, stdin=pipe, stdout=pipe, stderr=warnings, text=True
         )
 
     def __enter__(self):
@@ -190,7 +191,7 @@ def main():
             with Worker([*command, "--worker", name, path]) as mine:
                 once = 1 if name in ONCE else args.repeats
                 if args.jetnet_python:
-                    with Worker(theirs) as other:
+                    with Worker(theirs, quiet=True) as other:
                         line = compare(mine, other, args.repeats, once, args.calls)
                 else:
                     line = compare(mine, None, args.repeats, once, args.calls)

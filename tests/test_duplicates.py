@@ -67,3 +67,22 @@ def test_jets_that_this_package_generated_may_be_alike(make_jetnet):
             file[key] = np.concatenate([values, values])
         file.attrs["empty_jets"] = 0
     assert len(load(str(path), repair=True).jets.mask) == 16
+
+
+def test_the_same_jets_in_files_without_phi(make_jetnet, tmp_path):
+    """Their phi is drawn: the same for the same jet, another for another seed."""
+    for name in ("shard0.hdf5", "shard1.hdf5"):
+        make_jetnet(name, spoil=lambda arrays: arrays.pop("jet_extra"))
+    repaired = load(str(tmp_path), repair=True)
+    assert any("8 jets that were there before: dropped" in n for n in repaired.notes)
+
+
+def test_draws_are_uniform_independent_of_seed_and_of_other_jets():
+    p, mask = jets(20_000)
+    x, y = (duplicates.draws(p, mask, seed) for seed in (0, 1))
+    np.testing.assert_array_equal(duplicates.draws(p[7:9], mask[7:9], 1), y[7:9])
+    counts, _, _ = np.histogram2d(x, y, bins=8, range=[(0, 1), (0, 1)])
+    # Chi-square with 63 degrees of freedom: 103.4 is the 99.9 % point.
+    assert np.sum((counts - 312.5) ** 2 / 312.5) < 103.4
+    nudged = duplicates.draws(p + np.float32(1e-6), mask, 0)
+    assert abs(np.corrcoef(x, nudged)[0, 1]) < 4 / np.sqrt(len(x))

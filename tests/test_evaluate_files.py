@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pathlib
 
 import h5py
 import numpy as np
@@ -11,6 +12,7 @@ from jetvae_jax import data, runs
 from jetvae_jax.data import JetNetWriter
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics import relative
+from jetvae_jax.runs.domains.jets import Data
 from jetvae_jax.runs.evaluation import _contest as contest
 from jetvae_jax.runs.workdir import Workdir
 
@@ -92,7 +94,9 @@ def test_everything_is_written(compared):
     stored = result["candidates"]["wide"]["protocols"]["mpgan_10k"]["w1m"]
     assert float(w1m["value"]) == stored["value"]
     assert "wide & mpgan" in (folder / "evaluation.tex").read_text()
-    assert "W1M" in (folder / "evaluation.txt").read_text()
+    text = (folder / "evaluation.txt").read_text()
+    assert "W1M" in text
+    assert all(f"note: {note}\n" in text for note in result["notes"])
 
 
 def test_generated_jets_of_this_package_have_their_own_axis(files, tmp_path):
@@ -143,3 +147,22 @@ def test_one_jet_and_damaged_files(files, tmp_path):
         config = runs.EvaluateConfig(real=real, generated=(path,), **SMALL)
         with pytest.raises(InputError, match=message):
             runs.evaluate(tmp_path, config)
+
+
+def test_what_is_wrong_with_judged_jets_is_noted(files, tmp_path):
+    """They are judged as they are; jets that are no numbers cannot be."""
+    _, real, wide, _ = files
+    faulty = tmp_path / "faulty.hdf5"
+    faulty.write_bytes(pathlib.Path(wide).read_bytes())
+    with h5py.File(faulty, "a") as file:
+        particles = file["particle_features"]
+        particles[7, 0, 0] = np.nan
+        particles[8, 0, 2] = np.inf
+        for name in ("particle_features", "jet_features"):
+            file[name][10:110] = file[name][10:11]
+    config = runs.EvaluateConfig(real=real, generated=(str(faulty),), **SMALL)
+    found = contest.gather(Workdir(tmp_path), None, config, Data())
+    assert len(found.candidates["faulty"].mask) == 398
+    notes = [note for note in found.notes if note.startswith("faulty:")]
+    assert any("NaN or infinite value: 2 rows dropped" in note for note in notes)
+    assert "faulty: 99 of 398 jets are the same as an earlier one" in notes

@@ -103,7 +103,9 @@ def test_every_source_gives_the_same(tmp_path, resources):
     with zipfile.ZipFile(wheel, "w") as archive:
         for path in pathlib.Path(str(folder)).glob("[gqtp]*"):
             archive.write(path, f"{FOLDER}/{path.name}")
-    for where in (wheel, str(wheel), str(folder), pathlib.Path(str(folder))):
+    folder = pathlib.Path(str(folder))
+    package, packages = folder.parents[3:5]
+    for where in (wheel, str(wheel), str(folder), folder, package, packages):
         found = load(where)
         for a, b in zip(
             jax.tree.leaves(found), jax.tree.leaves(resources), strict=True

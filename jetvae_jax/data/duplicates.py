@@ -56,9 +56,29 @@ def hashes(p: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return bits.reshape(len(bits), num).astype(np.uint64) @ _constants(num)
 
 
+def draws(p: np.ndarray, mask: np.ndarray, seed: int) -> np.ndarray:
+    """A number in [0, 1) of each jet, uniform over jets, the same for the same jet.
+
+    Args:
+        p: ``[n, M, 3]`` float32.
+        mask: ``[n, M]`` bool.
+        seed: not negative; another one gives other numbers.
+
+    Returns:
+        ``[n]`` float64.
+    """
+    mixed = _mix(hashes(p, mask) ^ _mix(np.array([seed % 2**64], np.uint64)))
+    return (mixed >> np.uint64(11)) * 2.0**-53
+
+
 def _constants(num: int) -> np.ndarray:
-    """``[num]`` odd numbers: the finaliser of SplitMix64 on 1, 2, ..."""
-    x = np.arange(1, num + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    """``[num]`` odd numbers."""
+    return _mix(np.arange(num, dtype=np.uint64)) | np.uint64(1)
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    """Numbers without any pattern from 0, 1, ...: SplitMix64 (Steele et al. 2014)."""
+    x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))) | np.uint64(1)
+    return x ^ (x >> np.uint64(31))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from jetvae_jax.data import hdf5, validation
+from jetvae_jax.data import duplicates, hdf5, validation
 from jetvae_jax.data.validation import Audit, Block
 from jetvae_jax.errors import InputError
 
@@ -34,7 +34,7 @@ def blocks(
     file: h5py.File,
     audit: Audit,
     max_jets: int | None,
-    rng: np.random.Generator,
+    seed: int,
     *,
     check_sum: bool,
 ) -> Iterator[Block]:
@@ -44,8 +44,8 @@ def blocks(
         file: an open file.
         audit: collects what is wrong.
         max_jets: rows to read, from the first; None for all.
-        rng: draws phi of the jets, uniform in [-pi, pi), where the file has none:
-            the azimuthal symmetry is exact.
+        seed: of phi of the jets, uniform in [-pi, pi), where the file has none: the
+            azimuthal symmetry is exact. The same jet has the same phi.
         check_sum: whether ptrel must sum to about one, as it does unless a model made
             the jets.
 
@@ -75,7 +75,8 @@ def blocks(
         p = hdf5.read(features, start, stop, slice(0, columns))
         jet = hdf5.read(jets, start, stop, slice(0, 4))
         if extra is None:
-            phi = rng.uniform(-np.pi, np.pi, stop - start)
+            drawn = duplicates.draws(p[..., :3], p[..., PTREL] > 0, seed)
+            phi = np.pi * (2 * drawn - 1)
         else:
             phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
         yield _block(audit, np.arange(start, stop), p, jet, phi, check_sum)

@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 import h5py
-import numpy as np
 
 from jetvae_jax.data import (
     columns,
@@ -52,7 +51,7 @@ class Source:
         num_particles: int,
         max_jets: int | None,
         jet_type: str,
-        rng: np.random.Generator,
+        seed: int,
     ) -> Iterator[Block]:
         """Jets of one class, from the first.
 
@@ -61,12 +60,12 @@ class Source:
             num_particles: lists of particles are padded to it at least.
             max_jets: how many; None for all.
             jet_type: one of ``validation.JET_TYPES``.
-            rng: draws phi of the jets where the file has none.
+            seed: of phi of the jets where the file has none.
 
         Raises:
             InputError: the file is damaged, or not of its layout.
         """
-        found = self._blocks(audit, num_particles, max_jets, jet_type, rng)
+        found = self._blocks(audit, num_particles, max_jets, jet_type, seed)
         return validation.until_damage(found, audit)
 
     def _blocks(
@@ -75,7 +74,7 @@ class Source:
         num_particles: int,
         max_jets: int | None,
         jet_type: str,
-        rng: np.random.Generator,
+        seed: int,
     ) -> Iterator[Block]:
         raise NotImplementedError
 
@@ -142,9 +141,9 @@ class _JetNet(Source):
     def width(self) -> int | None:
         return hdf5.dataset(self._file, self.key, (None, None, None)).shape[1]
 
-    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, seed):
         return jetnet.blocks(
-            self._file, audit, max_jets, rng, check_sum=not self.generated
+            self._file, audit, max_jets, seed, check_sum=not self.generated
         )
 
 
@@ -159,7 +158,7 @@ class _HLS4ML(Source):
     def width(self) -> int | None:
         return hdf5.dataset(self._file, self.key, (None, None, None)).shape[1]
 
-    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, seed):
         return hls4ml.blocks(self._file, audit, max_jets, jet_type)
 
     def classes(self) -> dict[str, int]:
@@ -180,7 +179,7 @@ class _TopTagging(Source):
     def __init__(self, file: h5py.File):
         self._file = file
 
-    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, seed):
         return toptagging.blocks(
             self._file, audit, max_jets=max_jets, jet_type=jet_type
         )
@@ -198,7 +197,7 @@ class _EnergyFlow(Source):
     def __init__(self, archive: npz.Archive):
         self._archive = archive
 
-    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, seed):
         return energyflow.blocks(
             self._archive, audit, max_jets=max_jets, jet_type=jet_type
         )
@@ -222,7 +221,7 @@ class _Columns(Source):
         self.generator = printable(generator) if isinstance(generator, str) else None
         self.generated = "empty_jets" in facts
 
-    def _blocks(self, audit, num_particles, max_jets, jet_type, rng):
+    def _blocks(self, audit, num_particles, max_jets, jet_type, seed):
         return columns.blocks(
             self._table,
             self._mapping,

@@ -153,7 +153,7 @@ def _read(file, audit, tally: Tally, max_jets, jet_type, seed) -> None:
         num_particles=1,
         max_jets=max_jets,
         jet_type=jet_type,
-        rng=np.random.default_rng(seed),
+        seed=seed,
     )
     for block in blocks:
         width, before = block.mask.shape[1], len(audit.notes)

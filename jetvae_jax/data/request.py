@@ -77,7 +77,6 @@ class Request:
             InputError: one line that names file, key, first row, number of rows and
                 what to do.
         """
-        rng = np.random.default_rng(self._seed)
         widths: dict[int, pathlib.Path] = {}
         seen = Seen() if self._unique else None
         left, totals = self._max_jets, [np.zeros((0, 2), np.float32)]
@@ -90,7 +89,7 @@ class Request:
                 audit.seen = None if file.generated else seen
                 if file.width is not None:
                     widths[file.width] = path
-                for rows in self._good(file, audit, left, rng):
+                for rows in self._good(file, audit, left):
                     count += len(rows.mask)
                     total = rows.particles[..., :2].sum(1, dtype=np.float64)
                     totals.append(total.astype(np.float32))
@@ -106,7 +105,7 @@ class Request:
             left = None if left is None else left - count
         self._check(np.concatenate(totals))
 
-    def _good(self, file, audit, left, rng) -> Iterator[validation.Rows]:
+    def _good(self, file, audit, left) -> Iterator[validation.Rows]:
         """Good jets of one file; their notes are those of the whole file."""
         self._key = file.key
         self.generated |= file.generated
@@ -116,7 +115,7 @@ class Request:
             num_particles=self._width,
             max_jets=left,
             jet_type=self._jet_type,
-            rng=rng,
+            seed=self._seed,
         )
         for block in blocks:
             yield validation.assemble(

@@ -81,7 +81,7 @@ def text(result: Mapping[str, Any]) -> str:
     lines = [f"{'':40}" + "".join(f"{n[-14:]:>16}" for n in [*names, "real"])]
     for label, cells in rows(result):
         lines.append(f"{label:40}" + "".join(f"{cell:>16}" for cell in cells))
-    return "\n".join([*lines, "", *result["notes"]]).rstrip() + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def rows(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -129,8 +129,8 @@ def load(where: str | pathlib.Path | None = None) -> Resources:
     """Network and moments of jetnet.
 
     Args:
-        where: a folder that holds ``pnet_state_dict.pt`` and the moments, or a wheel
-            of jetnet; None for the installed package.
+        where: a folder that holds ``pnet_state_dict.pt`` and the moments, that of the
+            jetnet package, or a wheel of it; None for the installed package.
 
     Raises:
         InputError: files that are absent or not as expected.
@@ -167,7 +167,9 @@ def _find(where: str | pathlib.Path | None) -> Traversable:
         return pathlib.Path(str(package.locate_file(FOLDER)))
     path = pathlib.Path(where)
     if path.suffix != ".whl":
-        return path
+        # Itself, or that of the package, or where packages are.
+        places = (path, path.parent / FOLDER, path / FOLDER)
+        return next((p for p in places if (p / NETWORK).is_file()), path)
     try:
         return zipfile.Path(path, f"{FOLDER}/")
     except (OSError, zipfile.BadZipFile) as error:
@@ -179,8 +181,8 @@ def _read(folder: Traversable, name: str) -> bytes:
         return folder.joinpath(name).read_bytes()
     except (OSError, KeyError):
         raise InputError(
-            f"fpnd: no {name} in {folder}; give a folder that has it or a wheel of "
-            "jetnet (pip download --no-deps jetnet==0.2.5)"
+            f"fpnd: no {name} in {folder}; give a folder that has it, that of the "
+            "jetnet package, or a wheel of it (pip download --no-deps jetnet==0.2.5)"
         ) from None
 
 

@@ -60,7 +60,7 @@ def relative_masses(jets: RelativeJets) -> np.ndarray:
     if namespace(*jets) is not np:
         return map_chunks(relative_mass, jets)
     jets = jax.tree.map(np.asarray, jets)
-    mass, off_axis = _mass(np, *_sums_about_axis(jets))
+    mass, off_axis = map(np.asarray, _mass(np, *_sums_about_axis(jets)))
     again = np.flatnonzero(off_axis)
     for start in range(0, len(again), CHUNK):
         rows = again[start : start + CHUNK]

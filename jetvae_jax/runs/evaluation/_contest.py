@@ -8,6 +8,7 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax import data
+from jetvae_jax.data.duplicates import Seen
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig
 from jetvae_jax.runs.domains.jets import SUFFIX, Data
@@ -16,6 +17,7 @@ from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import Array, Jets
 
+_BLOCK = 100_000  # jets
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
 
@@ -67,6 +69,8 @@ def gather(
     candidates = {
         name: reader.read(name, path, repair=True) for name, path in judged.items()
     }
+    for name, loaded in candidates.items():
+        reader.notes += _repeated(name, loaded.jets)
     # Full-jet axes serve where every sample brings them; else each its particles' own.
     given = {"real": real, "truth": truth} | candidates
     axes = {n: loaded.axis for n, loaded in given.items() if loaded.axis is not None}
@@ -134,6 +138,18 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
     if config.truth:
         truth = reader.read("truth", config.truth)
     return _Sample(test, None, source), truth
+
+
+def _repeated(name: str, jets: Jets) -> list[str]:
+    """A fault of a generator, which no distribution of single jets shows."""
+    particles, mask = np.asarray(jets.particles), np.asarray(jets.mask)
+    seen, count, again = Seen(), len(mask), 0
+    for start in range(0, count, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        again += int(seen.repeated(particles[rows], mask[rows]).sum())
+    if not again:
+        return []
+    return [f"{name}: {again:,} of {count:,} jets are the same as an earlier one"]
 
 
 def _rows(sample: _Sample, rows: np.ndarray) -> _Sample:

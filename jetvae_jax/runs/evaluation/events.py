@@ -15,6 +15,7 @@ from jetvae_jax.report import events as report
 from jetvae_jax.runs.config import EvaluateConfig, versions
 from jetvae_jax.runs.domains.events import Data
 from jetvae_jax.runs.evaluation import _event_contest as contest
+from jetvae_jax.runs.evaluation._record import record
 from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
 from jetvae_jax.runs.train import METRICS as VAE_METRICS
 from jetvae_jax.runs.train import TrainedVAE
@@ -66,11 +67,7 @@ def evaluate(
         "notes": events.notes,
         "sources": events.sources,
     }
-    folder.write_json("evaluation.json", result)
-    table = report.text({"floor": floor, **judged}, names)
-    folder.write_text("evaluation.txt", table)
-    for line in table.splitlines():
-        logging.info("%s", line)
+    record(folder, result, report.text({"floor": floor, **judged}, names))
     history = {
         name: folder.read_lines(file)
         for name, file in (("VAE", VAE_METRICS), ("flow", FLOW_METRICS))

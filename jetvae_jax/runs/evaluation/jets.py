@@ -19,6 +19,7 @@ from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig, VAERun, versions
 from jetvae_jax.runs.domains.jets import Data
 from jetvae_jax.runs.evaluation import _contest as contest
+from jetvae_jax.runs.evaluation._record import record
 from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
 from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
 from jetvae_jax.runs.fit_flow import load_flow, posteriors
@@ -77,13 +78,9 @@ def evaluate(
     result["best_epoch"] = trained.meta["best_epoch"] if trained else None
     result["notes"] = [*jets.notes, *note]
     result["sources"] = jets.sources
-    folder.write_json("evaluation.json", result)
-    table = metrics.table(result)
-    folder.write_text("evaluation.txt", table)
+    record(folder, result, metrics.table(result))
     folder.write_text("evaluation.csv", export.csv(result))
     folder.write_text("evaluation.tex", export.latex(result))
-    for line in table.splitlines():
-        logging.info("%s", line)
     logging.info("drawing the report")
     target = folder / "report.html"
     samples = {"input": jets.real} | jets.candidates

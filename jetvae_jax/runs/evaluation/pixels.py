@@ -18,6 +18,7 @@ from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig, versions
 from jetvae_jax.runs.domains.pixels import SUFFIX, Data
 from jetvae_jax.runs.evaluation import _candidates, _digits, _pictures
+from jetvae_jax.runs.evaluation._record import record
 from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
 from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
 from jetvae_jax.runs.fit_flow import load_flow, posteriors
@@ -93,11 +94,7 @@ def evaluate(
         "best_epoch": trained.meta["best_epoch"] if trained else None,
         "versions": versions(),
     }  # fmt: skip
-    folder.write_json("evaluation.json", result)
-    table = digits.text(result)
-    folder.write_text("evaluation.txt", table)
-    for line in table.splitlines():
-        logging.info("%s", line)
+    record(folder, result, digits.text(result))
     logging.info("drawing the report")
     grids, asked = _by_digit(contest, classifier)
     return pixel_page.write(
