@@ -161,6 +161,8 @@ def kind(file, key, rng, path):
     ]
     new = kinds[rng.integers(len(kinds))]
     del file[key]
+    if data.dtype.kind == "c":
+        data = data.real
     if isinstance(new, str) and new != "S5" and not data.dtype.names:
         with np.errstate(all="ignore"):
             file[key] = data.astype(new) if data.dtype.kind != "S" else data

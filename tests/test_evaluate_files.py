@@ -13,6 +13,7 @@ from jetvae_jax.data import JetNetWriter
 from jetvae_jax.errors import InputError
 from jetvae_jax.metrics import relative
 from jetvae_jax.runs.domains.jets import Data
+from jetvae_jax.runs.evaluation import _candidates
 from jetvae_jax.runs.evaluation import _contest as contest
 from jetvae_jax.runs.workdir import Workdir
 
@@ -166,3 +167,23 @@ def test_what_is_wrong_with_judged_jets_is_noted(files, tmp_path):
     notes = [note for note in found.notes if note.startswith("faulty:")]
     assert any("NaN or infinite value: 2 rows dropped" in note for note in notes)
     assert "faulty: 99 of 398 jets are the same as an earlier one" in notes
+
+
+@pytest.mark.parametrize(
+    "paths, names",
+    [
+        ("a/mpgan.hdf5 b/epic.root", "mpgan epic"),
+        ("gen.parquet gen.root", "gen.parquet gen.root"),
+        ("a/gen.hdf5 b/gen.hdf5 real.npz", "a_gen b_gen real_file"),
+        ("1/a/gen.hdf5 2/a/gen.hdf5", "1_a_gen.hdf5 2_a_gen.hdf5"),
+        ("x/gen.npz y/gen.npz x_gen.npz", "x/gen.npz y_gen x_gen"),
+    ],
+)
+def test_short_names_of_files(paths, names):
+    paths = tuple(paths.split())
+    assert _candidates.named(paths) == dict(zip(names.split(), paths, strict=True))
+
+
+def test_a_file_named_twice():
+    with pytest.raises(InputError, match="stands there twice"):
+        _candidates.named(("a/gen.npz", "a/./gen.npz"))

@@ -11,6 +11,7 @@ from jetvae_jax.metrics.draws import over_batches
 from jetvae_jax.metrics.masses import relative_mass
 from jetvae_jax.metrics.observables import relative
 from jetvae_jax.metrics.protocols import Draws, Extrapolation, Protocol
+from jetvae_jax.metrics.table import with_error
 from jetvae_jax.types import Jets
 
 KEY = jax.random.key(0)
@@ -334,3 +335,15 @@ def test_table_with_many_candidates_stays_narrow(evaluation):
     lines = metrics.table(many).splitlines()
     assert max(map(len, lines)) <= 100
     assert sum("unit" in line and "floor" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize(
+    "value, error, text",
+    [
+        (0.7123, 0.0961, "0.712+-0.096"),
+        (0.998091, 0.000452, "0.9981+-0.0005"),
+        (10038.2, 5614.9, "10038+-5615"),
+    ],
+)
+def test_figures_with_errors_fit_their_cells(value, error, text):
+    assert with_error({"value": value, "error": error}) == text

@@ -100,6 +100,8 @@ def _metric_row(metric: str, protocol: str) -> Row:
 def with_error(figure: dict[str, Any], unit: float = 1.0) -> str:
     """A figure in its unit, with two digits of its error, as ``0.71+-0.10``.
 
+    Fewer where the two would not fit a cell.
+
     Args:
         figure: ``value``, and ``error`` if it has one.
         unit: to print it in.
@@ -110,7 +112,11 @@ def with_error(figure: dict[str, Any], unit: float = 1.0) -> str:
         return f"{value:.3g}"
     error /= unit
     digits = 4 if error == 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
-    return f"{value:.{digits}f}+-{error:.{digits}f}"
+    while True:
+        text = f"{value:.{digits}f}+-{error:.{digits}f}"
+        if len(text) <= _CELL or digits == 0:
+            return text
+        digits -= 1
 
 
 def _together(label: str, read: Callable[[dict[str, Any]], dict[str, Any]]) -> Row:

@@ -45,20 +45,32 @@ def found(folder: Workdir, suffix: str, what: str) -> dict[str, str]:
 
 
 def named(paths: tuple[str, ...]) -> dict[str, str]:
-    """Short names of files: the stem, with the folder where two stems are equal.
+    """Short names of files: the stem; where stems are equal, more of the path.
 
     Raises:
         InputError: a file stands there twice.
     """
-    stems = [pathlib.Path(path).stem for path in paths]
-    names = [
-        f"{pathlib.Path(path).parent.name}_{stem}" if stems.count(stem) > 1 else stem
-        for path, stem in zip(paths, stems, strict=True)
-    ]
-    reserved = {"real", "truth", "input"}
-    names = [f"{name}_file" if name in reserved else name for name in names]
-    if len(set(names)) < len(names):
+    if len(set(map(pathlib.Path, paths))) < len(paths):
         raise InputError(
             f"--evaluate.generated={','.join(paths)}: a file stands there twice"
         )
+    reserved = {"real", "truth", "input"}
+    names = [_short(path, paths) for path in paths]
+    names = [f"{name}_file" if name in reserved else name for name in names]
+    if len(set(names)) < len(names):
+        names = list(paths)
     return dict(zip(names, paths, strict=True))
+
+
+def _short(path: str, paths: tuple[str, ...]) -> str:
+    """The shortest name by which no other path would go."""
+
+    def names(text: str) -> list[str]:
+        *folders, name = pathlib.Path(text).parts
+        stem = pathlib.Path(text).stem
+        last = "".join(f"{folder}_" for folder in folders[-1:])
+        return [stem, name, f"{last}{stem}", f"{last}{name}", text.replace("/", "_")]
+
+    others = [names(other) for other in paths if other != path]
+    forms = zip(names(path), *others, strict=True)
+    return next((mine for mine, *other in forms if mine not in other), path)
