@@ -53,6 +53,23 @@ def test_samples_as_single_jets(count, length, centre):
     np.testing.assert_allclose(found, relative_mass(jets), rtol=2e-6, atol=1e-7)
 
 
+def test_slope_against_finite_differences_and_none_of_a_single_particle():
+    jets = make(20, 6, 0.2, seed=3)
+    jets.mask[0] = [True] + [False] * 5
+    turn = np.random.default_rng(0).normal(size=jets.particles.shape)
+
+    def mass(particles):
+        return jax.vmap(relative_mass)(RelativeJets(particles, jets.mask)).sum()
+
+    slope = jax.jit(jax.grad(mass))(jets.particles)
+    assert not slope[0].any() and np.isfinite(slope).all()
+    p, mask = jets.particles[1:], jets.mask[1:]
+    steps = (1e-5 * turn[1:], -1e-5 * turn[1:])
+    up, down = (four_momentum_mass(RelativeJets(p + h, mask)) for h in steps)
+    exact = np.sum(up - down) / 2e-5
+    np.testing.assert_allclose(np.sum(slope * turn), exact, rtol=1e-4)
+
+
 def test_what_is_no_number_stays_in_its_jet():
     jets = make(5000, 10, 0.1, seed=2)
     expected = relative_masses(jets)

@@ -90,7 +90,7 @@ def _sums_about_axis(jets: RelativeJets) -> np.ndarray:
     """
     particles, mask = jets
     count, length = mask.shape
-    size = max(16, _IN_CACHE // length // 16 * 16)  # jets
+    size = max(16, _IN_CACHE // max(length, 1) // 16 * 16)  # jets
     dtype = np.result_type(particles, np.float32)
     pt, half, value, weighted = _aligned((4, size, length), dtype)
     sums = np.empty((5, count), dtype)
