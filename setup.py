@@ -47,7 +47,7 @@ setup(
         "ott-jax>=0.5",
         "numpy>=2.0",
         "h5py>=3.11",
-        "scipy>=1.13",
+        "scipy>=1.14",
         "POT>=0.9.5",
         "absl-py>=2.3.1",
         "threadpoolctl>=3.5",
