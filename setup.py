@@ -11,7 +11,7 @@ VERSION = re.search(
 ).group(1)
 
 PLOT = ["matplotlib>=3.9", "mplhep>=0.3.50"]
-FORMATS = ["pyarrow>=17", "uproot>=5.3", "awkward>=2.6"]
+FORMATS = ["pyarrow>=17", "uproot>=5.6.4", "awkward>=2.8.4"]
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.5",

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import socket
 import tomllib
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -188,6 +189,8 @@ def _optuna() -> Any:
 def _study(folder: Workdir, config: TuneConfig) -> Any:
     optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Before version 5 the sampler and the page take what Optuna calls experimental.
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     url = config.storage or f"sqlite:///{folder.path.resolve() / 'tune.db'}"
     try:
         if url.endswith(".journal"):
