@@ -1,6 +1,8 @@
-"""Jets that are the same as an earlier one, bit for bit."""
+"""Jets that are the same as an earlier one, bit for bit, and draws alike for them."""
 
 import numpy as np
+
+_BLOCK = 100_000  # jets hashed at once
 
 
 class Seen:
@@ -35,6 +37,18 @@ class Seen:
             self._sorted = np.sort(np.concatenate([self._sorted, *self._new]))
             self._new, self._waiting = [], 0
         return again
+
+
+def num_repeated(p: np.ndarray, mask: np.ndarray) -> int:
+    """How many jets of a sample are the same as an earlier one of it.
+
+    Args:
+        p: ``[J, M, 3]`` float32, particles in their order.
+        mask: ``[J, M]`` bool.
+    """
+    starts = range(0, len(mask), _BLOCK)
+    found = [hashes(p[i : i + _BLOCK], mask[i : i + _BLOCK]) for i in starts]
+    return len(mask) - len(np.unique(np.concatenate(found))) if found else 0
 
 
 def hashes(p: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -92,31 +92,27 @@ def _sums_about_axis(jets: RelativeJets) -> np.ndarray:
     count, length = mask.shape
     size = max(16, _IN_CACHE // max(length, 1) // 16 * 16)  # jets
     dtype = np.result_type(particles, np.float32)
-    pt, half, value, weighted = _aligned((4, size, length), dtype)
+    arrays = _aligned((4, size, length), dtype)
     sums = np.empty((5, count), dtype)
     ones = np.ones(length, dtype)
-
-    def add_up(rows, angle, odd, even, n, into):
-        h, v, w = half[:n], value[:n], weighted[:n]
-        np.copyto(h, angle)
-        h *= 0.5
-        np.multiply(pt[:n], odd(h, out=v), out=w)
-        v *= w
-        np.matmul(v, ones, out=into[0, rows])
-        even(h, out=h)
-        h *= w
-        np.matmul(h, ones, out=into[1, rows])
-
+    angles = (1, np.sinh, np.cosh), (2, np.sin, np.cos)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, count, size):
             rows = slice(start, start + size)
             part = particles[rows]
-            n = len(part)
-            np.copyto(pt[:n], part[..., 0])
-            np.copyto(pt[:n], 0, where=~mask[rows])
-            np.matmul(pt[:n], ones, out=sums[0, rows])
-            add_up(rows, part[..., 1], np.sinh, np.cosh, n, sums[1:3])
-            add_up(rows, part[..., 2], np.sin, np.cos, n, sums[3:5])
+            pt, half, value, weighted = arrays[:, : len(part)]
+            np.copyto(pt, part[..., 0])
+            np.copyto(pt, 0, where=~mask[rows])
+            np.matmul(pt, ones, out=sums[0, rows])
+            for i, odd, even in angles:
+                np.copyto(half, part[..., i])
+                half *= 0.5
+                np.multiply(pt, odd(half, out=value), out=weighted)
+                value *= weighted
+                np.matmul(value, ones, out=sums[2 * i - 1, rows])
+                even(half, out=half)
+                half *= weighted
+                np.matmul(half, ones, out=sums[2 * i, rows])
     return sums
 
 

@@ -66,10 +66,10 @@ def _short(path: str, paths: tuple[str, ...]) -> str:
     """The shortest name by which no other path would go."""
 
     def names(text: str) -> list[str]:
-        *folders, name = pathlib.Path(text).parts
-        stem = pathlib.Path(text).stem
-        last = "".join(f"{folder}_" for folder in folders[-1:])
-        return [stem, name, f"{last}{stem}", f"{last}{name}", text.replace("/", "_")]
+        file = pathlib.Path(text)
+        folder = f"{file.parent.name}_" if file.parent.name else ""
+        short = [file.stem, file.name, folder + file.stem, folder + file.name]
+        return [*short, text.replace("/", "_")]
 
     others = [names(other) for other in paths if other != path]
     forms = zip(names(path), *others, strict=True)

@@ -8,7 +8,7 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax import data
-from jetvae_jax.data.duplicates import Seen
+from jetvae_jax.data.duplicates import num_repeated
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import EvaluateConfig
 from jetvae_jax.runs.domains.jets import SUFFIX, Data
@@ -17,7 +17,6 @@ from jetvae_jax.runs.train import TrainedVAE
 from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.types import Array, Jets
 
-_BLOCK = 100_000  # jets
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
 
@@ -142,11 +141,8 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
 
 def _repeated(name: str, jets: Jets) -> list[str]:
     """A fault of a generator, which no distribution of single jets shows."""
-    particles, mask = np.asarray(jets.particles), np.asarray(jets.mask)
-    seen, count, again = Seen(), len(mask), 0
-    for start in range(0, count, _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        again += int(seen.repeated(particles[rows], mask[rows]).sum())
+    again = num_repeated(np.asarray(jets.particles), np.asarray(jets.mask))
+    count = len(jets.mask)
     if not again:
         return []
     return [f"{name}: {again:,} of {count:,} jets are the same as an earlier one"]

@@ -13,11 +13,11 @@ def record(folder: Workdir, result: dict[str, Any], table: str) -> None:
     Args:
         folder: where to write.
         result: all figures; ``notes`` are what was found in the files and chosen.
-        table: the figures as text.
+        table: the figures as lines.
     """
     folder.write_json("evaluation.json", result)
-    notes = [f"note: {note}" for note in result["notes"]]
-    text = "\n".join([table.rstrip("\n"), "", *notes, ""] if notes else [table])
+    notes = "".join(f"note: {note}\n" for note in result["notes"])
+    text = f"{table}\n{notes}" if notes else table
     folder.write_text("evaluation.txt", text)
     for line in text.splitlines():
         logging.info("%s", line)
