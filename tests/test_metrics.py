@@ -346,4 +346,9 @@ def test_table_with_many_candidates_stays_narrow(evaluation):
     ],
 )
 def test_figures_with_errors_fit_their_cells(value, error, text):
-    assert with_error({"value": value, "error": error}) == text
+    assert with_error({"value": value, "error": error}, width=14) == text
+
+
+def test_figures_with_errors_keep_two_digits_elsewhere():
+    figure = {"value": 0.998091, "error": 0.000452}
+    assert with_error(figure) == "0.99809+-0.00045"

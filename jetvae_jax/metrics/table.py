@@ -97,14 +97,15 @@ def _metric_row(metric: str, protocol: str) -> Row:
     return label, "" if unit == 1 else f"{unit:.0e}".replace("e-0", "e-"), cell
 
 
-def with_error(figure: dict[str, Any], unit: float = 1.0) -> str:
+def with_error(
+    figure: dict[str, Any], unit: float = 1.0, *, width: int | None = None
+) -> str:
     """A figure in its unit, with two digits of its error, as ``0.71+-0.10``.
-
-    Fewer where the two would not fit a cell.
 
     Args:
         figure: ``value``, and ``error`` if it has one.
         unit: to print it in.
+        width: characters it should fit into, with fewer digits if need be.
     """
     value = figure["value"] / unit
     error = figure.get("error")
@@ -114,7 +115,7 @@ def with_error(figure: dict[str, Any], unit: float = 1.0) -> str:
     digits = 4 if error == 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
     while True:
         text = f"{value:.{digits}f}+-{error:.{digits}f}"
-        if len(text) <= _CELL or digits == 0:
+        if width is None or len(text) <= width or digits == 0:
             return text
         digits -= 1
 
@@ -187,9 +188,16 @@ def _block(evaluation: Evaluation, names: list[str]) -> str:
     for title, rows in sections(evaluation):
         lines += ["", title]
         for label, unit, cell in rows:
-            cells = [cell(figures) for _, figures in columns]
+            cells = [_fitted(cell(figures)) for _, figures in columns]
             lines.append(_line("  " + label, unit or "-", cells))
     return "\n".join(lines)
+
+
+def _fitted(cell: str) -> str:
+    value, _, error = cell.partition("+-")
+    if len(cell) <= _CELL or not error:
+        return cell
+    return with_error({"value": float(value), "error": float(error)}, width=_CELL)
 
 
 def _line(label: str, unit: str, cells: list[str]) -> str:
