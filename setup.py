@@ -34,7 +34,8 @@ setup(
         "jetvae_jax": [
             "py.typed",
             "data/embedded/*",
-            "data/events/sample/*",
+            "images/sample/*",
+            "events/sample/*",
             "making/*.json",
         ]
     },

@@ -40,7 +40,7 @@ def cases(fpnd_resources):
 
     import jax
 
-    from jetvae_jax.metrics.protocols import Draws
+    from jetvae_jax.metrics.suite.protocols import Draws
 
     key, draws = jax.random.key(0), Draws(50_000, 5)
 
@@ -75,7 +75,7 @@ def cases(fpnd_resources):
 
 def relative(jets):
     """Jets of this package from jetnet's (etarel, phirel, ptrel), zero if absent."""
-    from jetvae_jax.types import RelativeJets
+    from jetvae_jax.core.types import RelativeJets
 
     columns = np.ascontiguousarray(jets[..., [2, 0, 1]])
     return RelativeJets(columns, jets[..., 2] > 0)
@@ -93,7 +93,7 @@ def write_sample(path, num_jets):
     import h5py
 
     from jetvae_jax.data import embedded
-    from jetvae_jax.metrics.efp import jet_features
+    from jetvae_jax.metrics.energy_flow.polynomials import jet_features
 
     with h5py.File(embedded.path()) as file:
         rows = np.asarray(file["particle_features"])

@@ -23,8 +23,8 @@ def networks(num_couplings):
     import jax.numpy as jnp
     import numpy as np
 
-    from jetvae_jax.flows import realnvp
-    from jetvae_jax.networks import MLP, apply, init
+    from jetvae_jax.core.layers import MLP, apply, init
+    from jetvae_jax.densities import realnvp
 
     config = realnvp.Config(num_couplings=num_couplings, hidden=HIDDEN)
     flow = realnvp.build(config, dim=DIM)

@@ -30,7 +30,7 @@ def make(folder, num_jets):
     """Write the files that are missing."""
     import h5py
 
-    from jetvae_jax.files import write_atomically
+    from jetvae_jax.core.files import write_atomically
 
     folder.mkdir(parents=True, exist_ok=True)
     for index, start in enumerate(range(0, num_jets, PER_FILE)):
@@ -115,7 +115,7 @@ def streamed(folder, num_jets):
     """First pass, epochs, and where the time of an epoch goes."""
     import jax
 
-    from jetvae_jax.data.cache import streams
+    from jetvae_jax.data.streaming.cache import streams
     from jetvae_jax.training.compiled import compile_steps, zero_sums
 
     step, scale = parts()

@@ -10,13 +10,14 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from jetvae_jax import copulas, discriminators, flows, models, runs, training
-from jetvae_jax import flags as config_flags
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import adversarial, reconstruction
+from jetvae_jax import densities, discriminators, models, runs, training
+from jetvae_jax.core import configs as config_flags
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.densities import copula
+from jetvae_jax.losses import adversarial, distances
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
-from jetvae_jax.runs.workdir import Workdir
 
 FLAGS = flags.FLAGS
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
@@ -34,9 +35,11 @@ def define_flags() -> None:
             config_flags.define(road.GROUPS[kind], config)
     flags.DEFINE_enum("model", "conv_vae", models.names(), "network to train")
     flags.DEFINE_enum(
-        "loss", "chamfer", reconstruction.names(), "distance between sets of particles"
+        "loss", "chamfer", distances.names(), "distance between sets of particles"
     )
-    flags.DEFINE_enum("flow", "realnvp", flows.names(), "flow to fit to the latents")
+    flags.DEFINE_enum(
+        "flow", "realnvp", densities.names(), "flow to fit to the latents"
+    )
     flags.DEFINE_enum(
         "latents", "samples", ("samples", "means"),
         "fit the flow to fresh samples of each posterior, or to the means",
@@ -50,19 +53,19 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "prior",
         "none",
-        ("none", "gaussian_copula", *flows.names()),
+        ("none", "gaussian_copula", *densities.names()),
         "density of the latents, learned with the VAE",
     )
     flags.DEFINE_enum(
         "discriminator", "none", ("none", *discriminators.names()),
         "network that the VAE is trained against",
     )  # fmt: skip
-    for package in (models, reconstruction, flows, discriminators):
+    for package in (models, distances, densities, discriminators):
         for name in package.names():
             config = package.get(name).Config
             config_flags.define(name, config, skip=DERIVED)
     config_flags.define("adversarial", adversarial.Config)
-    config_flags.define("copula", copulas.Config)
+    config_flags.define("copula", copula.Config)
     config_flags.define("train", training.Config)
     config_flags.define("fit", training.Config, defaults=FLOW_TRAINING)
     config_flags.define("generate", runs.GenerateConfig)
@@ -86,9 +89,7 @@ def vae_run() -> runs.VAERun:
         model=FLAGS.model,
         model_config=config_flags.read(FLAGS.model, models.get(FLAGS.model).Config),
         loss=FLAGS.loss,
-        loss_config=config_flags.read(
-            FLAGS.loss, reconstruction.get(FLAGS.loss).Config
-        ),
+        loss_config=config_flags.read(FLAGS.loss, distances.get(FLAGS.loss).Config),
         training=config_flags.read("train", training.Config),
         seed=FLAGS.seed,
         parts=parts_config(),
@@ -107,7 +108,7 @@ def parts_config() -> runs.PartsConfig:
         latent=FLAGS.latent,
         uniform=FLAGS.uniform,
         prior=FLAGS.prior,
-        prior_config=named(flows, FLAGS.prior),
+        prior_config=named(densities, FLAGS.prior),
         discriminator=FLAGS.discriminator,
         discriminator_config=named(discriminators, FLAGS.discriminator),
         adversarial=config_flags.read("adversarial", adversarial.Config),
@@ -117,9 +118,9 @@ def parts_config() -> runs.PartsConfig:
 def copula_run() -> runs.CopulaRun:
     """The fit of a copula that the flags describe."""
     return runs.CopulaRun(
-        config=config_flags.read("copula", copulas.Config),
+        config=config_flags.read("copula", copula.Config),
         flow=FLAGS.flow,
-        flow_config=config_flags.read(FLAGS.flow, flows.get(FLAGS.flow).Config),
+        flow_config=config_flags.read(FLAGS.flow, densities.get(FLAGS.flow).Config),
         training=config_flags.read("fit", training.Config),
         seed=FLAGS.seed,
     )
@@ -129,7 +130,7 @@ def flow_run() -> runs.FlowRun:
     """The flow fit that the flags describe."""
     return runs.FlowRun(
         flow=FLAGS.flow,
-        flow_config=config_flags.read(FLAGS.flow, flows.get(FLAGS.flow).Config),
+        flow_config=config_flags.read(FLAGS.flow, densities.get(FLAGS.flow).Config),
         latents=FLAGS.latents,
         training=config_flags.read("fit", training.Config),
         seed=FLAGS.seed,

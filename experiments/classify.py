@@ -23,9 +23,9 @@ The last line says whether models that generate better also find signal better.
 import _cli
 from absl import flags
 
-from jetvae_jax import flags as config_flags
-from jetvae_jax.errors import InputError
-from jetvae_jax.runs.classify import ClassifyConfig, classify
+from jetvae_jax.core import configs as config_flags
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.studies.signal.classify import ClassifyConfig, classify
 
 
 def define() -> None:

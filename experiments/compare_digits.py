@@ -12,10 +12,10 @@ import dataclasses
 import _cli
 from absl import flags
 
-from jetvae_jax import flags as config_flags
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import reconstruction
-from jetvae_jax.runs import compare_digits
+from jetvae_jax.core import configs as config_flags
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.losses import distances
+from jetvae_jax.studies.digit_losses import comparison
 
 LOSSES = ("pixel_positions", "pixel_matched", "pixel_third_axis")
 
@@ -23,9 +23,7 @@ LOSSES = ("pixel_positions", "pixel_matched", "pixel_third_axis")
 def define() -> None:
     """The flags of a run, and what is varied."""
     _cli.define_flags()
-    flags.DEFINE_multi_enum(
-        "losses", LOSSES, reconstruction.names(), "losses to compare"
-    )
+    flags.DEFINE_multi_enum("losses", LOSSES, distances.names(), "losses to compare")
     flags.DEFINE_integer("num_seeds", 3, "trainings with each loss", lower_bound=1)
 
 
@@ -39,15 +37,13 @@ def main() -> None:
     _cli.save_flags()
     base, runs = _cli.vae_run(), {}
     for name in _cli.FLAGS.losses:
-        config = config_flags.read(name, reconstruction.get(name).Config)
+        config = config_flags.read(name, distances.get(name).Config)
         scaling = dataclasses.replace(base.scaling, intensity=name != "pixel_positions")
         runs[name] = dataclasses.replace(
             base, loss=name, loss_config=config, scaling=scaling
         )
     seeds = range(base.seed, base.seed + _cli.FLAGS.num_seeds)
-    stopped = compare_digits.compare(
-        _cli.FLAGS.workdir, runs, _cli.flow_run(), seeds=seeds
-    )
+    stopped = comparison.compare(_cli.FLAGS.workdir, runs, _cli.flow_run(), seeds=seeds)
     _cli.stop_if_interrupted(stopped)
 
 

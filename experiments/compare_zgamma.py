@@ -17,9 +17,9 @@ import sys
 import _cli
 from absl.testing import flagsaver
 
-from jetvae_jax import flags as config_flags
-from jetvae_jax.errors import InputError
-from jetvae_jax.runs.compare import CompareConfig, Contender, compare
+from jetvae_jax.core import configs as config_flags
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.studies.zgamma.comparison import CompareConfig, Contender, compare
 
 FLAGFILES = pathlib.Path(__file__).parent / "flagfiles"
 MODELS = {

@@ -13,9 +13,9 @@ import sys
 
 import _cli
 
-from jetvae_jax import flags
-from jetvae_jax.data import catalogue, collect
-from jetvae_jax.data.download import Unreachable
+from jetvae_jax.core import configs
+from jetvae_jax.data.download import catalogue, collect
+from jetvae_jax.data.download.fetch import Unreachable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ def progress():
 
 def main() -> None:
     """Fetch, or say how to do it by hand."""
-    config = flags.read("download", Config)
+    config = configs.read("download", Config)
     dataset = catalogue.get(config.dataset)
     folder = os.path.join(config.folder, dataset.name)
     instructions = collect.by_hand(dataset, folder, config.jet_types)
@@ -71,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, lambda: flags.define("download", Config))
+    _cli.run(main, lambda: configs.define("download", Config))

@@ -17,10 +17,10 @@ from typing import Literal
 
 import _cli
 
-from jetvae_jax import flags
+from jetvae_jax.core import configs
+from jetvae_jax.data.inspection.look import look
 from jetvae_jax.data.load import find
-from jetvae_jax.data.look import look
-from jetvae_jax.report.look import write
+from jetvae_jax.report.inspection import write
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Config:
 
 def main() -> None:
     """Look at each file in turn."""
-    config = flags.read("inspect", Config)
+    config = configs.read("inspect", Config)
     paths = find(config.path)
     fit = True
     for path in paths:
@@ -71,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, lambda: flags.define("inspect", Config))
+    _cli.run(main, lambda: configs.define("inspect", Config))

@@ -37,8 +37,8 @@ import sys
 
 from absl import flags
 
-from jetvae_jax import flags as config_flags
 from jetvae_jax import making
+from jetvae_jax.core import configs as config_flags
 
 
 def define_flags() -> None:

@@ -22,7 +22,7 @@ import sys
 
 from absl import flags
 
-from jetvae_jax import flags as config_flags
+from jetvae_jax.core import configs as config_flags
 from jetvae_jax.making import zgamma
 
 

@@ -14,8 +14,8 @@ all of its toys.
 import _cli
 from absl import flags
 
-from jetvae_jax import flags as config_flags
-from jetvae_jax.runs.toys import ToysConfig, toys
+from jetvae_jax.core import configs as config_flags
+from jetvae_jax.studies.toys.run import ToysConfig, toys
 
 
 def define() -> None:

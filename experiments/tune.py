@@ -21,8 +21,8 @@ import sys
 import _cli
 from absl import logging
 
-from jetvae_jax import flags as config_flags
-from jetvae_jax.errors import InputError
+from jetvae_jax.core import configs as config_flags
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.runs import TuneConfig, VAERun, read_space, tune
 from jetvae_jax.runs.trial import check
 

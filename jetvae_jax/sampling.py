@@ -11,8 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.types import (
+    VAE,
+    Array,
+    Batch,
+    Flow,
+    Jets,
+    Key,
+    Params,
+    Prior,
+    optional,
+)
 from jetvae_jax.losses import reparameterize
-from jetvae_jax.types import VAE, Array, Batch, Flow, Jets, Key, Params, Prior, optional
 
 CHUNK = 2000  # jets in one compiled call
 MAX_DRAWS = 100  # of latents that lie where no training latent was

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.types import Jets
+from jetvae_jax.core.types import Jets
 
 # What one test compiled, others need not, in whatever process: for one run of the
 # tests, or for all where the variable is set beforehand.

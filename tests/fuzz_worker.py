@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load
-from jetvae_jax.data.look import look
-from jetvae_jax.errors import InputError
+from jetvae_jax.data.inspection.look import look
 
 SECONDS, BYTES = 60, 3 * 2**30
 

@@ -7,12 +7,15 @@ import optax
 import pytest
 from scipy import stats
 
-from jetvae_jax import copulas, discriminators, flows, losses, models, priors
-from jetvae_jax.errors import InputError
+from jetvae_jax import densities, discriminators, losses, models
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Batch
+from jetvae_jax.densities import gaussian_copula
+from jetvae_jax.densities import normal as priors
 from jetvae_jax.losses import adversarial, variational
+from jetvae_jax.models import copula_latents
 from jetvae_jax.training import Config, fit
 from jetvae_jax.training.adversarial import adversarial_step, joint_init, parts_step
-from jetvae_jax.types import Batch
 
 PARTS = ("encoder", "decoder", "discriminator", "prior")
 
@@ -36,14 +39,14 @@ def game(config=None, *, flow="", squash=False):
         module.Config(num_features=2, latent_dim=2, num_layers=2, nodes=16)
     )
     if squash:
-        vae = copulas.squashed(vae)
+        vae = copula_latents.squashed(vae)
     module = discriminators.get("mlp")
     disc = module.build(module.Config(num_features=2, num_layers=2, nodes=16))
     prior = None
     if flow == "copula":
-        prior = copulas.gaussian.build(2)
+        prior = gaussian_copula.build(2)
     elif flow:
-        module = flows.get(flow)
+        module = densities.get(flow)
         prior = priors.from_flow(
             module.build(module.Config(num_couplings=2, hidden=(8,)), dim=2)
         )
@@ -183,7 +186,7 @@ def test_the_vae_starts_as_it_would_alone():
 
 def test_a_learned_prior_costs_log_q_minus_log_p():
     vae, _, _, _ = game()
-    prior = copulas.gaussian.build(2)
+    prior = gaussian_copula.build(2)
     params = vae.init(jax.random.key(0)) | {
         "prior": {"rows": np.float32([[0, 0], [1, 0]])}
     }
@@ -231,9 +234,9 @@ def test_training_stays_finite_and_brings_the_distributions_nearer(flow):
     def distance(params):
         z = jax.random.normal(key, (2000, 2))
         if flow == "copula":
-            z = copulas.gaussian.build(2).sample(params["prior"], key, (2000,))
+            z = gaussian_copula.build(2).sample(params["prior"], key, (2000,))
         elif flow:
-            module = flows.get(flow)
+            module = densities.get(flow)
             shape = module.Config(num_couplings=2, hidden=(8,))
             z = module.build(shape, dim=2).sample(params["prior"], key, (2000,))
         made = np.asarray(vae.decode(params, z))[:, 0]

@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics import classifier
-from jetvae_jax.metrics.c2st import auc_with_error, c2st, c2st_sets, c2st_table
-from jetvae_jax.types import RelativeJets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import RelativeJets
+from jetvae_jax.metrics.classifier import network
+from jetvae_jax.metrics.classifier.two_sample import (
+    auc_with_error,
+    c2st,
+    c2st_sets,
+    c2st_table,
+)
 
 KEY = jax.random.key(3)
 
@@ -169,7 +174,7 @@ def test_unequal_and_smallest_sizes():
 def test_standardised_with_the_first_sample_alone():
     x = np.array([[[1.0, 5.0], [3.0, 5.0]], [[99.0, 99.0], [0.0, 0.0]]])
     mask = np.array([[True, True], [False, False]])
-    mean, deviation = classifier._standard(x, mask)
+    mean, deviation = network._standard(x, mask)
     assert mean.tolist() == [2, 5]
     assert deviation.tolist() == [1, 1]
 

@@ -4,14 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.kernels import nearest_neighbours, search
-from jetvae_jax.losses import chamfer_distance, pairwise_sq_distance
+from jetvae_jax.losses import chamfer_distance, nearest, pairwise_sq_distance
+from jetvae_jax.losses.nearest import nearest_neighbours
 
 OPTIMISED = True  # as users compile it
 
 SEARCHES = {
-    "running_minimum": jax.jit(search.running_minimum),
-    "broadcast_argmin": jax.jit(search.broadcast_argmin),
+    "running_minimum": jax.jit(nearest.running_minimum),
+    "broadcast_argmin": jax.jit(nearest.broadcast_argmin),
 }
 # (jets, N, M, D): one block and many, no multiple of any vector or unroll.
 SHAPES = [(1, 1, 1, 3), (3, 5, 7, 2), (20, 30, 30, 3), (33, 13, 31, 3), (17, 4, 9, 18)]
@@ -21,7 +21,7 @@ SHAPES += [(18, 101, 51, 3), (20, 50, 50, 2)]
 @pytest.fixture(params=SEARCHES)
 def every_search(request, monkeypatch):
     """Run the test with each implementation on this platform."""
-    monkeypatch.setattr(search, "nearest_indices", SEARCHES[request.param])
+    monkeypatch.setattr(nearest, "nearest_indices", SEARCHES[request.param])
 
 
 def loops(x, y, x_mask, y_mask):
@@ -291,7 +291,7 @@ def test_float64_stays_float64(every_search):
 
 def test_this_platform_runs_a_tested_search():
     x, y = clouds((20, 30, 31, 3), 20)
-    chosen = jax.jit(search.nearest_indices)(x, y)
+    chosen = jax.jit(nearest.nearest_indices)(x, y)
     for implementation in SEARCHES.values():
         for a, b in zip(chosen, implementation(x, y), strict=True):
             assert a.dtype == b.dtype == np.int32

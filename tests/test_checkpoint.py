@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.training import checkpoint, read_meta, restore, save
 
 TREE = {

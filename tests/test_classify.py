@@ -15,19 +15,25 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax import copulas, discriminators, flows, runs, training
-from jetvae_jax.data import events
-from jetvae_jax.data.events.writer import write
-from jetvae_jax.errors import InputError
+from jetvae_jax import densities, discriminators, events, runs, training
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Batch, GaussianPosterior
+from jetvae_jax.densities import copula
+from jetvae_jax.events.writer import write
 from jetvae_jax.losses import adversarial
-from jetvae_jax.losses.reconstruction import mse
-from jetvae_jax.metrics import hypothesis
+from jetvae_jax.losses.distances import mse
 from jetvae_jax.models import mlp_vae
-from jetvae_jax.runs import classified, domains, finder, scores, trained_runs
-from jetvae_jax.runs.classify import ClassifyConfig, classify, verdict
+from jetvae_jax.runs import domains
 from jetvae_jax.runs.composition import Composed
 from jetvae_jax.runs.train import compose
-from jetvae_jax.types import Batch, GaussianPosterior
+from jetvae_jax.studies.signal import (
+    hypothesis,
+    measures,
+    scores,
+    scoring,
+    trained_runs,
+)
+from jetvae_jax.studies.signal.classify import ClassifyConfig, classify, verdict
 
 ROOT = Path(__file__).parent.parent
 KEY = jax.random.key(0)
@@ -230,7 +236,7 @@ def test_report(done):
 
 
 def test_figures_are_those_of_the_scores(workdir, quick, done):
-    scored = classified.score(workdir, ClassifyConfig(**quick))
+    scored = scoring.score(workdir, ClassifyConfig(**quick))
     low, high = scored.background["latent"], scored.signal["heavy"]["latent"]
     area = np.mean(high[:, None] > low) + 0.5 * np.mean(high[:, None] == low)
     found = done[2]["runs"]["tiny"]["scores"]["latent"]["heavy"]
@@ -244,7 +250,7 @@ def test_figures_are_those_of_the_scores(workdir, quick, done):
     assert found["window"] is None  # hardly any background is as heavy
     # Masses 50 to 100 of signal, whose central 90 % are 52.5 to 97.5.
     mass = {"background": np.arange(len(low)), "heavy": np.linspace(50, 100, len(high))}
-    found = finder.figures(scored._replace(mass=mass), ClassifyConfig(**quick))
+    found = measures.figures(scored._replace(mass=mass), ClassifyConfig(**quick))
     window = found["latent"]["heavy"]["window"]
     inside = (mass["heavy"] > 52.5) & (mass["heavy"] < 97.5)
     area = np.mean(high[inside][:, None] > low[53:98])
@@ -255,8 +261,8 @@ def test_figures_are_those_of_the_scores(workdir, quick, done):
 @pytest.mark.slow
 def test_densities_of_a_run(workdir, tmp_path):
     shutil.copytree(workdir, tmp_path / "run")
-    flow = flows.get("realnvp")
-    settings = runs.CopulaRun(copulas.Config(), "realnvp", flow.Config(), QUICK)
+    flow = densities.get("realnvp")
+    settings = runs.CopulaRun(copula.Config(), "realnvp", flow.Config(), QUICK)
     runs.fit_copula(tmp_path / "run", settings)
     trained = runs.load_vae(tmp_path / "run")
     fitted = scores.components(np.random.default_rng(0).normal(size=(50, 4)))

@@ -4,8 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax.data import columns, load
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data import load
+from jetvae_jax.data.formats import columns
 
 XYZ = ("px=px", "py=py", "pz=pz")
 
@@ -148,7 +149,7 @@ def test_select_unit_and_max_jets(truth, tmp_path, name):
 
 def test_many_blocks_are_one_file(truth, tmp_path, monkeypatch):
     jets, arrays = truth
-    monkeypatch.setattr("jetvae_jax.data.hdf5.BLOCK_BYTES", 16 * 4 * 64 * 3)
+    monkeypatch.setattr("jetvae_jax.data.containers.hdf5.BLOCK_BYTES", 16 * 4 * 64 * 3)
     for name in ("a.npz", "a.h5", "a.parquet", "a.root"):
         path = save(tmp_path / name, arrays)
         check(load(path, num_particles=5, columns=XYZ), jets)

@@ -10,8 +10,9 @@ import tomllib
 import numpy as np
 import pytest
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics import event_figures, verdict
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.events import metrics
+from jetvae_jax.studies.zgamma import verdict
 
 ROOT = pathlib.Path(__file__).parent.parent
 FLAGFILES = sorted(p.name for p in (ROOT / "experiments/flagfiles").glob("zgamma_*"))
@@ -143,7 +144,7 @@ def test_figures_of_a_known_shift():
     from scipy import stats
 
     real, made, names = shifted(0.0), shifted(0.5, seed=1), ("a", "b")
-    found = event_figures.compare(real, made, names)
+    found = metrics.compare(real, made, names)
     # D of two normals d apart is 2 Phi(d / 2) - 1.
     expected = 2 * stats.norm.cdf(0.25) - 1
     ks = found["ks"]["a"]
@@ -158,26 +159,24 @@ def test_figures_of_a_known_shift():
 
 def test_the_floor_is_that_of_real_events():
     names = ("a", "b")
-    floor = event_figures.floor(
-        shifted(0.0), shifted(0.0, 9000, seed=1), names, size=4000
-    )
+    floor = metrics.floor(shifted(0.0), shifted(0.0, 9000, seed=1), names, size=4000)
     # The mean of the Kolmogorov distribution, sqrt(pi / 2) log 2, over sqrt(J / 2).
     expected = 0.8687 * (2 / 4000) ** 0.5
     assert 0.4 * expected < floor["ks_mean"]["value"] < 2 * expected
     assert floor["events"] == 4000
-    made = event_figures.compare(shifted(0.0), shifted(0.3, seed=1), names)
+    made = metrics.compare(shifted(0.0), shifted(0.3, seed=1), names)
     assert made["ks_mean"]["value"] > 3 * floor["ks_mean"]["value"]
 
 
 def test_bad_samples_of_figures():
     with pytest.raises(ValueError, match="2 columns"):
-        event_figures.compare(np.zeros((9, 3)), np.zeros((9, 3)), ("a", "b"))
+        metrics.compare(np.zeros((9, 3)), np.zeros((9, 3)), ("a", "b"))
     with pytest.raises(InputError, match="at least 4"):
-        event_figures.compare(shifted(0.0), shifted(0.0, num=2), ("a", "b"))
+        metrics.compare(shifted(0.0), shifted(0.0, num=2), ("a", "b"))
     bad = shifted(0.0)
     bad[3, 1] = np.nan
     with pytest.raises(InputError, match="NaN"):
-        event_figures.compare(shifted(0.0), bad, ("a", "b"))
+        metrics.compare(shifted(0.0), bad, ("a", "b"))
 
 
 def figures(ks, spearman):
@@ -215,12 +214,12 @@ def test_verdict_says_what_the_figures_say():
 def test_overall_is_one_for_samples_of_one_distribution():
     rng = np.random.default_rng(0)
     found = [
-        event_figures.means(rng.normal(size=(800, 6)), rng.normal(size=(500, 6)))
+        metrics.means(rng.normal(size=(800, 6)), rng.normal(size=(500, 6)))
         for _ in range(40)
     ]
     overall = np.array([row["overall"] for row in found])
     assert abs(overall.mean() - 1) < 4 * overall.std() / np.sqrt(len(overall)) + 0.03
-    apart = event_figures.means(rng.normal(size=(800, 6)), rng.normal(1, 1, (500, 6)))
+    apart = metrics.means(rng.normal(size=(800, 6)), rng.normal(1, 1, (500, 6)))
     ks, unit = apart["ks"], np.sqrt(1 / 800 + 1 / 500)
     parts = ks / (0.8687 * unit), apart["spearman"] / (np.sqrt(30) * unit)
     assert apart["overall"] == pytest.approx(np.mean(parts), rel=1e-3)

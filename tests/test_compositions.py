@@ -7,13 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax import copulas, runs, training
+from jetvae_jax import runs, training
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.densities import copula, realnvp
 from jetvae_jax.discriminators import deepsets
-from jetvae_jax.errors import InputError
-from jetvae_jax.flows import realnvp
-from jetvae_jax.losses.reconstruction import chamfer
+from jetvae_jax.jets import domain
+from jetvae_jax.losses.distances import chamfer
 from jetvae_jax.models import conv_vae, mlp_vae
-from jetvae_jax.runs.domains import jets
 
 FLOW = realnvp.Config(num_couplings=2, hidden=(8,))
 CRITIC = deepsets.Config(width=8, layers=1, hidden=(8,))
@@ -27,13 +27,13 @@ PARTS = {
 
 def small(parts=None, **changes):
     run = runs.VAERun(
-        data=jets.Data(max_jets=300),
-        scaling=jets.Scaling(coordinates="relative", method="standard"),
+        data=domain.Data(max_jets=300),
+        scaling=domain.Scaling(coordinates="relative", method="standard"),
         model="mlp_vae",
         model_config=NETWORK,
         loss="chamfer",
         loss_config=chamfer.Config(),
-        objective=jets.Objective(space="scaled", gamma=0.0, beta=0.1, form="classic"),
+        objective=domain.Objective(space="scaled", gamma=0.0, beta=0.1, form="classic"),
         training=training.Config(num_epochs=2, batch_size=50, learning_rate=1e-3),
         parts=parts or runs.PartsConfig(),
     )
@@ -59,7 +59,7 @@ def test_every_composition_trains_and_generates(tmp_path, name):
     latents = "prior"
     if name == "copula":
         latents = "copula"
-        config = copulas.Config(num_knots=17)
+        config = copula.Config(num_knots=17)
         fit = runs.CopulaRun(config, "realnvp", FLOW, run.training)
         assert runs.fit_copula(tmp_path, fit) == 0
     made = runs.generate(tmp_path, runs.GenerateConfig(latents=latents, num_jets=40))
@@ -70,7 +70,7 @@ def test_every_composition_trains_and_generates(tmp_path, name):
 
 @pytest.mark.slow
 def test_a_stream_trains_as_jets_in_memory_do(tmp_path):
-    data = jets.Data(max_jets=300, stream=True, cache=str(tmp_path / "cache"))
+    data = domain.Data(max_jets=300, stream=True, cache=str(tmp_path / "cache"))
     memory, disk = small(), small(data=data)
     runs.train(tmp_path / "memory", memory)
     runs.train(tmp_path / "disk", disk)
@@ -86,7 +86,7 @@ def test_a_stream_trains_as_jets_in_memory_do(tmp_path):
 
 @pytest.mark.slow
 def test_symmetries_and_figures_of_generated_jets(tmp_path):
-    data = jets.Data(max_jets=300, augment=("axis", "mirror"))
+    data = domain.Data(max_jets=300, augment=("axis", "mirror"))
     fit = dataclasses.replace(small().training, monitor="emd")
     result = runs.train(tmp_path, small(data=data, training=fit))
     figures = [row["valid/emd"] for row in result.history]
@@ -97,11 +97,11 @@ def test_symmetries_and_figures_of_generated_jets(tmp_path):
 
 def test_what_cannot_be(tmp_path):
     ordered = conv_vae.Config(filters=(4,), hidden=(8,), latent_dim=3, output="linear")
-    data = jets.Data(max_jets=300, augment=("permute",))
+    data = domain.Data(max_jets=300, augment=("permute",))
     with pytest.raises(InputError, match="permute: conv_vae takes particles in the"):
         runs.train(tmp_path, small(data=data, model="conv_vae", model_config=ordered))
     with pytest.raises(InputError, match="augment = shake: choose of permute"):
-        jets.Data(augment=("shake",))
+        domain.Data(augment=("shake",))
     with pytest.raises(InputError, match="latent = 'cdf': needs tables"):
         runs.train(tmp_path, small(runs.PartsConfig(latent="cdf")))
     run = small()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.layers import ACTIVATIONS
 from jetvae_jax.models import conv_vae
-from jetvae_jax.networks import ACTIVATIONS
 
 
 def small(**fields):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax import copulas, flows, models, priors
-from jetvae_jax.copulas import gaussian, marginals
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import nll, uniform
+from jetvae_jax import densities, models
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.densities import copula as copulas
+from jetvae_jax.densities import gaussian_copula, marginals, normal
+from jetvae_jax.losses import latent_terms, nll
+from jetvae_jax.models import copula_latents
 
 RHO = np.array([[1.0, 0.8, -0.3], [0.8, 1.0, 0.1], [-0.3, 0.1, 1.0]])
 
@@ -78,7 +80,7 @@ def test_the_neural_cdf_learns_to_be_uniform():
         return np.stack(columns, axis=-1).astype(np.float32)
 
     z, maps = draw(0), marginals.spline(3)
-    prior = copulas.with_marginals(priors.normal(3), maps)
+    prior = copulas.with_marginals(normal.normal(3), maps)
     params = {"marginals": marginals.start_spline(z), "copula": {}}
     loss_fn, tx = nll.build(prior), optax.adam(5e-3)
 
@@ -109,10 +111,10 @@ def test_the_neural_cdf_learns_to_be_uniform():
 @pytest.mark.parametrize("method", ["scores", "spearman"])
 def test_known_correlations_come_back(method):
     z, _ = sample()
-    params = gaussian.fit(z, method=method)
-    np.testing.assert_allclose(gaussian.correlation(params), RHO, atol=0.02)
+    params = gaussian_copula.fit(z, method=method)
+    np.testing.assert_allclose(gaussian_copula.correlation(params), RHO, atol=0.02)
     # not moved by the marginals: exactly the same of any increasing functions
-    same = gaussian.fit(np.arctan(z), method=method)
+    same = gaussian_copula.fit(np.arctan(z), method=method)
     np.testing.assert_allclose(same["rows"], params["rows"], atol=1e-6)
 
 
@@ -130,11 +132,11 @@ def test_spearman_of_the_samples_is_that_of_the_data():
 
 
 def test_the_gaussian_copula_against_scipy_and_its_samples_are_uniform():
-    params = gaussian.fit(sample()[1])
-    copula = gaussian.build(3)
+    params = gaussian_copula.fit(sample()[1])
+    copula = gaussian_copula.build(3)
     u = np.random.default_rng(1).uniform(0.01, 0.99, (200, 3)).astype(np.float32)
     y = stats.norm.ppf(np.float64(u))
-    matrix = np.float64(gaussian.correlation(params))
+    matrix = np.float64(gaussian_copula.correlation(params))
     expected = stats.multivariate_normal(cov=matrix).logpdf(y)
     expected -= stats.norm.logpdf(y).sum(axis=-1)
     got = copulas.log_density(copula, params, u)
@@ -148,9 +150,12 @@ def test_the_gaussian_copula_against_scipy_and_its_samples_are_uniform():
 @pytest.mark.parametrize("kind", ["gaussian", "flow"])
 def test_a_copula_density_integrates_to_one_and_so_do_its_marginals(kind):
     if kind == "gaussian":
-        copula, params = gaussian.build(2), {"rows": np.float32([[0, 0], [1.0, 0]])}
+        copula, params = (
+            gaussian_copula.build(2),
+            {"rows": np.float32([[0, 0], [1.0, 0]])},
+        )
     else:
-        raw = priors.from_flow(flow_of(2))
+        raw = normal.from_flow(flow_of(2))
         params = copulas.fit_own(raw, moved(raw, 0.05), jax.random.key(0))
         copula = copulas.own_marginals(raw, marginals.empirical(2))
     edges = np.linspace(-4.5, 4.5, 301)
@@ -164,7 +169,7 @@ def test_a_copula_density_integrates_to_one_and_so_do_its_marginals(kind):
 
 
 def flow_of(dim):
-    module = flows.get("spline")
+    module = densities.get("spline")
     return module.build(module.Config(num_couplings=2, hidden=(16,)), dim=dim)
 
 
@@ -178,7 +183,7 @@ def moved(prior, scale, seed=0):
 
 @pytest.mark.slow
 def test_a_flow_copula_has_uniform_marginals_whatever_the_flow():
-    raw = priors.from_flow(flow_of(2))
+    raw = normal.from_flow(flow_of(2))
     params = moved(raw, 0.5)
     before = raw.sample(params, jax.random.key(1), (20_000,))
     copula = copulas.own_marginals(raw, marginals.empirical(2))
@@ -191,12 +196,12 @@ def test_a_flow_copula_has_uniform_marginals_whatever_the_flow():
 
 def test_matrices_that_are_no_correlations_are_mended():
     bad = np.array([[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]])
-    mended = gaussian.nearest_correlation(bad)
+    mended = gaussian_copula.nearest_correlation(bad)
     assert np.linalg.eigvalsh(mended)[0] > 0
     np.testing.assert_allclose(np.diagonal(mended), 1)
-    np.testing.assert_array_equal(gaussian.nearest_correlation(RHO), RHO)
+    np.testing.assert_array_equal(gaussian_copula.nearest_correlation(RHO), RHO)
     doubled = np.tile(np.random.default_rng(0).normal(size=(100, 1)), 2)
-    assert np.all(np.isfinite(gaussian.fit(doubled)["rows"]))
+    assert np.all(np.isfinite(gaussian_copula.fit(doubled)["rows"]))
 
 
 def test_integers_stay_invertible():
@@ -237,7 +242,7 @@ def test_the_decoder_of_a_copula_vae_is_told_uniforms():
     z = sample(50)[1].astype(np.float32)
     u = np.sqrt(12) * (stats.norm.cdf(np.float64(z)) - 0.5)
     np.testing.assert_allclose(
-        copulas.squashed(vae).decode(params, z), vae.decode(params, u), atol=1e-5
+        copula_latents.squashed(vae).decode(params, z), vae.decode(params, u), atol=1e-5
     )
 
 
@@ -246,17 +251,17 @@ def test_a_cdf_encoder_knows_the_uniforms_beforehand_and_learns_nothing():
     module = models.get("mlp_vae")
     vae = module.build(module.Config(num_features=3, latent_dim=3, nodes=8))
     maps, knots = marginals.empirical(3), marginals.fit_empirical(z)
-    vae = copulas.cdf_encoder(vae, maps, knots)
+    vae = copula_latents.cdf_encoder(vae, maps, knots)
     params = vae.init(jax.random.key(0))
     x, mask = z[:, None].astype(np.float32), np.ones((len(z), 1), bool)
     posterior = vae.encode(params, x, mask)
     np.testing.assert_allclose(posterior.mean[:, 0], y[:, 0], atol=0.2)
     gradient = jax.grad(lambda p: jnp.sum(vae.encode(p, x, mask).mean))(params)
     assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient))
-    like = jax.eval_shape(copulas.cdf_encoder(vae, maps).init, jax.random.key(0))
+    like = jax.eval_shape(copula_latents.cdf_encoder(vae, maps).init, jax.random.key(0))
     assert jax.tree.structure(like) == jax.tree.structure(params)
     with pytest.raises(ValueError, match="3 features needs as many latents, got 2"):
-        copulas.cdf_encoder(module.build(module.Config(latent_dim=2)), maps)
+        copula_latents.cdf_encoder(module.build(module.Config(latent_dim=2)), maps)
 
 
 def test_cramer_distance_against_the_integral():
@@ -266,7 +271,7 @@ def test_cramer_distance_against_the_integral():
     for column in u.T:
         share = np.searchsorted(np.sort(column), grid, side="right") / 7
         expected += np.mean(np.square(share - grid))
-    got = uniform.cramer(jnp.asarray(u, jnp.float32))
+    got = latent_terms.cramer(jnp.asarray(u, jnp.float32))
     assert got.shape == (7,)
     assert np.mean(got) == pytest.approx(expected, rel=1e-4)
     # half the energy distance to the uniform, whose expectations are known:
@@ -283,7 +288,7 @@ def test_the_penalty_makes_marginals_normal():
 
     @jax.jit
     def descend(z):
-        gradient = jax.grad(lambda z: jnp.mean(uniform.normal_marginals(z)))
+        gradient = jax.grad(lambda z: jnp.mean(latent_terms.normal_marginals(z)))
         return jax.lax.fori_loop(0, 2000, lambda _, z: z - 100 * gradient(z), z)
 
     z = descend(start)

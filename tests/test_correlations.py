@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.correlations import distance, pearson, spearman
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.metrics.distributions.correlations import distance, pearson, spearman
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(500, 4)) @ RNG.normal(size=(4, 4))

@@ -2,11 +2,11 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.cov_mmd import cov_mmd, cov_mmd_of
-from jetvae_jax.metrics.dual_bound import lower_bounds
-from jetvae_jax.metrics.emd import checked, emd
-from jetvae_jax.types import RelativeJets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import RelativeJets
+from jetvae_jax.metrics.transport.coverage import cov_mmd, cov_mmd_of
+from jetvae_jax.metrics.transport.dual_bound import lower_bounds
+from jetvae_jax.metrics.transport.energy_mover import checked, emd
 
 
 def make(num_jets, num_particles, seed, spread=0.08):

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load
-from jetvae_jax.errors import InputError
 
 P, J, E = "particle_features", "jet_features", "jet_extra"
 REPAIR = "--data.repair"

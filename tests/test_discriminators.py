@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from jetvae_jax import discriminators
-from jetvae_jax.errors import InputError
-from jetvae_jax.flags import field_help
+from jetvae_jax.core.configs import field_help
+from jetvae_jax.core.errors import InputError
 
 N, F = 6, 3
 every = pytest.mark.parametrize("name", discriminators.names())

@@ -12,9 +12,10 @@ import threading
 import numpy as np
 import pytest
 
-from jetvae_jax.data import catalogue, collect, download
-from jetvae_jax.data.catalogue import DataSet, Remote
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data.download import catalogue, collect
+from jetvae_jax.data.download import fetch as download
+from jetvae_jax.data.download.catalogue import DataSet, Remote
 
 BODY = np.random.default_rng(0).bytes(3_000_000)
 MD5 = hashlib.md5(BODY).hexdigest()

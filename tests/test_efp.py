@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.contraction import contract
-from jetvae_jax.metrics.efp import efp_table, efps, jet_features
-from jetvae_jax.metrics.multigraphs import components, multigraphs, num_vertices
-from jetvae_jax.metrics.protocols import Draws
-from jetvae_jax.metrics.w1efp import w1efp, w1efp_graphs
-from jetvae_jax.types import RelativeJets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import RelativeJets
+from jetvae_jax.metrics.energy_flow.contraction import contract
+from jetvae_jax.metrics.energy_flow.multigraphs import (
+    components,
+    multigraphs,
+    num_vertices,
+)
+from jetvae_jax.metrics.energy_flow.polynomials import efp_table, efps, jet_features
+from jetvae_jax.metrics.energy_flow.wasserstein import w1efp, w1efp_graphs
+from jetvae_jax.metrics.suite.protocols import Draws
 
 OPTIMISED = True  # as users compile it
 

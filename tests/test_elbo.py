@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from jetvae_jax import losses
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import elbo
-from jetvae_jax.types import VAE, Batch, Flow, GaussianPosterior
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import VAE, Batch, Flow, GaussianPosterior
+from jetvae_jax.losses import jet_objective
 
 SCALE = 50.0  # GeV of one scaled unit
 
@@ -74,7 +74,7 @@ def by_hand(p, p_hat, mean, logvar, exists, counted):
 def run(config, batch, reconstruction=losses.chamfer_distance):
     vae = linear_vae()
     params, key = vae.init(jax.random.key(1)), jax.random.key(2)
-    loss_fn = elbo.build(config, vae, reconstruction, momenta)
+    loss_fn = jet_objective.build(config, vae, reconstruction, momenta)
     posterior = vae.encode(params, batch.x, batch.mask)
     x_hat = vae.decode(params, losses.reparameterize(key, posterior))
     return *jax.jit(loss_fn)(params, key, batch), x_hat, posterior
@@ -83,7 +83,7 @@ def run(config, batch, reconstruction=losses.chamfer_distance):
 @pytest.mark.parametrize("mask_ghosts", [True, False])
 @pytest.mark.parametrize("space", ["momenta", "scaled"])
 def test_terms_by_hand(batch, space, mask_ghosts):
-    config = elbo.Config(space=space, mask_ghosts=mask_ghosts)
+    config = jet_objective.Config(space=space, mask_ghosts=mask_ghosts)
     loss, terms, x_hat, posterior = run(config, batch)
     assert loss.shape == (4,)
     unit = 1 if space == "momenta" else SCALE**2
@@ -105,7 +105,7 @@ def test_terms_by_hand(batch, space, mask_ghosts):
 
 @pytest.mark.parametrize("form", ["published", "classic"])
 def test_weights(batch, form):
-    config = elbo.Config(
+    config = jet_objective.Config(
         form, alpha=0.5, beta=0.3, gamma=0.7, gamma_pt=2.0, gamma_mass=11.0
     )
     loss, t, _, _ = run(config, batch)
@@ -117,8 +117,10 @@ def test_weights(batch, form):
 
 def test_published_beta_is_a_kl_weight_of_4999(batch):
     # "equivalent to beta = 5000 in the old setup", says the published code.
-    published, *_ = run(elbo.Config(beta=0.9998), batch)
-    classic, *_ = run(elbo.Config("classic", beta=0.9998 / (1 - 0.9998)), batch)
+    published, *_ = run(jet_objective.Config(beta=0.9998), batch)
+    classic, *_ = run(
+        jet_objective.Config("classic", beta=0.9998 / (1 - 0.9998)), batch
+    )
     np.testing.assert_allclose(published / (1 - 0.9998), classic, rtol=1e-5)
     np.testing.assert_allclose(0.9998 / (1 - 0.9998), 4999, rtol=1e-9)
 
@@ -127,7 +129,7 @@ def test_published_beta_is_a_kl_weight_of_4999(batch):
 @pytest.mark.parametrize("masked", [True, False])
 def test_one_call_equals_the_built_loss(batch, form, masked):
     weights = {"alpha": 0.9, "beta": 0.4, "gamma": 1.2, "gamma_mass": 9.0}
-    config = elbo.Config(form, mask_ghosts=masked, **weights)
+    config = jet_objective.Config(form, mask_ghosts=masked, **weights)
     loss, terms, x_hat, posterior = run(config, batch)
     call = getattr(losses, f"{form}_objective")
     value, parts = jax.jit(
@@ -161,7 +163,9 @@ def test_published_numbers_of_one_jet():
 def test_gradients_are_finite_also_for_jets_of_one_particle(batch):
     vae = linear_vae()
     params = vae.init(jax.random.key(3))
-    loss_fn = elbo.build(elbo.Config(), vae, losses.chamfer_distance, momenta)
+    loss_fn = jet_objective.build(
+        jet_objective.Config(), vae, losses.chamfer_distance, momenta
+    )
     grads = jax.jit(jax.grad(lambda p: loss_fn(p, jax.random.key(4), batch)[0].mean()))(
         params
     )
@@ -171,7 +175,9 @@ def test_gradients_are_finite_also_for_jets_of_one_particle(batch):
 
 
 def test_soft_term_sees_soft_particles(batch):
-    config = elbo.Config("classic", alpha=0.0, alpha_soft=3.0, gamma=0.0, beta=0.0)
+    config = jet_objective.Config(
+        "classic", alpha=0.0, alpha_soft=3.0, gamma=0.0, beta=0.0
+    )
     config = dataclasses.replace(config, mask_ghosts=True)
     loss, terms, x_hat, _ = run(config, batch)
     np.testing.assert_allclose(loss, 3 * terms["soft"], rtol=1e-6)
@@ -188,7 +194,9 @@ def test_soft_term_sees_soft_particles(batch):
 def test_same_key_same_loss(batch):
     vae = linear_vae()
     params = vae.init(jax.random.key(3))
-    loss_fn = elbo.build(elbo.Config(), vae, losses.chamfer_distance, momenta)
+    loss_fn = jet_objective.build(
+        jet_objective.Config(), vae, losses.chamfer_distance, momenta
+    )
     one, again, other = (
         loss_fn(params, jax.random.key(k), batch)[0] for k in (5, 5, 6)
     )
@@ -210,15 +218,15 @@ def test_same_key_same_loss(batch):
 )
 def test_bad_settings_name_the_field(field, value):
     with pytest.raises(InputError, match=f"^{field} = "):
-        elbo.Config(**{field: value})
+        jet_objective.Config(**{field: value})
     if value == 5000.0:
-        elbo.Config(form="classic", beta=value)
+        jet_objective.Config(form="classic", beta=value)
 
 
 def test_mass_weight_must_be_filled_in(make_jets):
-    config = elbo.Config(gamma_mass=-1.0)
+    config = jet_objective.Config(gamma_mass=-1.0)
     with pytest.raises(ValueError, match="mass_weight"):
-        elbo.build(config, linear_vae(), losses.chamfer_distance, momenta)
+        jet_objective.build(config, linear_vae(), losses.chamfer_distance, momenta)
     jets = make_jets(50)
     p = jets.particles.astype(np.float64)
     total, energy = p.sum(1), np.linalg.norm(p, axis=-1).sum(1)
@@ -227,7 +235,7 @@ def test_mass_weight_must_be_filled_in(make_jets):
     weight = float(losses.mass_weight(jets.particles, jets.mask))
     np.testing.assert_allclose(weight, expected, rtol=1e-3)
     filled = dataclasses.replace(config, gamma_mass=weight)
-    elbo.build(filled, linear_vae(), losses.chamfer_distance, momenta)
+    jet_objective.build(filled, linear_vae(), losses.chamfer_distance, momenta)
 
 
 def test_jet_errors_by_hand():

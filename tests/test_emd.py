@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.emd import emd, emd_bracket, emd_sinkhorn
-from jetvae_jax.types import RelativeJets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import RelativeJets
+from jetvae_jax.metrics.transport.energy_mover import emd, emd_bracket, emd_sinkhorn
 
 OPTIMISED = True  # as users compile it
 

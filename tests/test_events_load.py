@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax.data import events
-from jetvae_jax.data.events import writer
-from jetvae_jax.data.events.kinds import find as find_kinds
-from jetvae_jax.data.events.load import find
-from jetvae_jax.errors import InputError
+from jetvae_jax import events
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.events import writer
+from jetvae_jax.events.kinds import find as find_kinds
+from jetvae_jax.events.load import find
 
 NAMES = ("mass", "MET", "Nj")
 

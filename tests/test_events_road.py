@@ -7,11 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax import flows, models, runs, training
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import reconstruction
+from jetvae_jax import densities, models, runs, training
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.events import domain
+from jetvae_jax.losses import distances
 from jetvae_jax.runs import dataset
-from jetvae_jax.runs.domains import events
 
 NAMES = ("mass", "phi", "Nj", "score")
 QUICK = training.Config(num_epochs=1, batch_size=20)
@@ -41,15 +41,15 @@ def path(tmp_path_factory):
 def run_of(path, *, parts=None, scaling=None, model=None, seed=0, **data):
     return runs.VAERun(
         domain="events",
-        data=events.Data(path=path, **data),
-        scaling=scaling or events.Scaling(kinds=("score:bounded:0:1",)),
+        data=domain.Data(path=path, **data),
+        scaling=scaling or domain.Scaling(kinds=("score:bounded:0:1",)),
         model="mlp_vae",
         model_config=models.get("mlp_vae").Config(
             **{"latent_dim": 3, "num_layers": 1, "nodes": 8} | (model or {})
         ),
         loss="mse",
-        loss_config=reconstruction.get("mse").Config(),
-        objective=events.Objective(),
+        loss_config=distances.get("mse").Config(),
+        objective=domain.Objective(),
         training=QUICK,
         seed=seed,
         parts=parts or runs.PartsConfig(),
@@ -73,7 +73,7 @@ def check_events(names, made):
 
 
 def test_the_whole_road(path, tmp_path):
-    flow = flows.get("realnvp")
+    flow = densities.get("realnvp")
     fit = runs.FlowRun("realnvp", flow.Config(2, (8,)), "samples", QUICK)
     run = run_of(path)
     assert run.data.columns == NAMES  # filled in, so that no file is needed later
@@ -111,15 +111,15 @@ def test_same_seed_same_bytes(path, tmp_path):
 
 @pytest.mark.slow
 def test_told_columns_come_back_as_they_were(path, tmp_path):
-    scaling = events.Scaling(
+    scaling = domain.Scaling(
         kinds=("score:bounded:0:1",), conditions=("Nj", "phi"), marginals="normal"
     )
     run = run_of(path, scaling=scaling)
     assert run.sizes["num_features"] == 2 and run.sizes["num_conditions"] == 3
     trained_on = dataset.load("events", run.data).train
-    scaler = events.fit(run.scaling, trained_on)
-    batch = events.scale(run.scaling, scaler, trained_on)
-    again = events.unscale(run.scaling, scaler, batch.x, batch.axis, batch.condition)
+    scaler = domain.fit(run.scaling, trained_on)
+    batch = domain.scale(run.scaling, scaler, trained_on)
+    again = domain.unscale(run.scaling, scaler, batch.x, batch.axis, batch.condition)
     np.testing.assert_allclose(again, trained_on, rtol=2e-4, atol=2e-4)
     runs.train(tmp_path, run)
     runs.generate(tmp_path, runs.GenerateConfig(latents="prior", num_jets=40))
@@ -133,9 +133,9 @@ def test_told_columns_come_back_as_they_were(path, tmp_path):
 def test_a_count_is_the_same_number_wherever_it_stands(path):
     run = run_of(path)
     values = dataset.load("events", run.data).train
-    scaler = events.fit(run.scaling, values)
-    whole = events.scale(run.scaling, scaler, values).x
-    part = events.scale(run.scaling, scaler, values[7:9]).x
+    scaler = domain.fit(run.scaling, values)
+    whole = domain.scale(run.scaling, scaler, values).x
+    part = domain.scale(run.scaling, scaler, values[7:9]).x
     np.testing.assert_array_equal(whole[7:9], part)
     counts = values[:, 2] == np.median(values[:, 2])
     assert len(np.unique(whole[counts, 0, 3])) == counts.sum()  # not all alike
@@ -161,9 +161,9 @@ def test_bad_tables_give_one_line(tmp_path, spoil, message):
 
 def test_bad_settings_give_one_line(path):
     with pytest.raises(InputError, match="conditions: 'Njet' is no column"):
-        run_of(path, scaling=events.Scaling(conditions=("Njet",)))
+        run_of(path, scaling=domain.Scaling(conditions=("Njet",)))
     with pytest.raises(InputError, match="no column is left"):
-        run_of(path, columns=("Nj", "phi"), scaling=events.Scaling(
+        run_of(path, columns=("Nj", "phi"), scaling=domain.Scaling(
             conditions=("Nj", "phi")
         ))  # fmt: skip
     with pytest.raises(InputError, match="output=linear"):

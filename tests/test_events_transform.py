@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax.data.events import kinds, transform
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.events import kinds, transform
 
 NAMES = ("MET", "phi_zy", "Nj", "eta_zy", "dPhi_ll", "rare")
 

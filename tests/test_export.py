@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from jetvae_jax.metrics import export
-from jetvae_jax.metrics.table import with_error
+from jetvae_jax.metrics.suite import export
+from jetvae_jax.metrics.suite.text import with_error
 
 
 def figures(w1m):

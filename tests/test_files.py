@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.files import write_atomically
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import write_atomically
 
 
 def test_the_file_appears_at_the_end(tmp_path):

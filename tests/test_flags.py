@@ -9,9 +9,10 @@ from typing import Literal
 import pytest
 from absl import flags as absl_flags
 
-from jetvae_jax import flags, flows, models, runs, training
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import reconstruction
+from jetvae_jax import densities, models, runs, training
+from jetvae_jax.core import configs
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.losses import distances
 from jetvae_jax.runs import domains
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -23,7 +24,7 @@ CONFIGS = {
 for road in map(domains.get, domains.names()):
     kinds = {"data": road.Data, "scaling": road.Scaling, "objective": road.Objective}
     CONFIGS |= {road.GROUPS[kind]: config for kind, config in kinds.items()}
-for package in (models, flows, reconstruction):
+for package in (models, densities, distances):
     CONFIGS |= {name: package.get(name).Config for name in package.names()}
 
 
@@ -47,9 +48,9 @@ class Example:
 
 def parse(config_class, *arguments):
     values = absl_flags.FlagValues()
-    flags.define("x", config_class, flag_values=values)
+    configs.define("x", config_class, flag_values=values)
     values(["program", *arguments])
-    return flags.read("x", config_class, values)
+    return configs.read("x", config_class, values)
 
 
 def test_values_and_last_wins():
@@ -61,7 +62,7 @@ def test_values_and_last_wins():
 
 
 def test_help_comes_from_the_docstring():
-    assert flags.field_help(Example) == {
+    assert configs.field_help(Example) == {
         "filters": "of each layer, first to last.",
         "kind": "of sky.",
         "rate": "how fast.",
@@ -83,13 +84,13 @@ def test_every_config_round_trips_and_is_documented(name):
     config = CONFIGS[name]()
     assert dataclasses.is_dataclass(config)
     fields = [field.name for field in dataclasses.fields(config)]
-    assert list(flags.field_help(CONFIGS[name])) == fields
+    assert list(configs.field_help(CONFIGS[name])) == fields
     assert parse(CONFIGS[name]) == config
-    assert flags.from_json(CONFIGS[name], dataclasses.asdict(config)) == config
+    assert configs.from_json(CONFIGS[name], dataclasses.asdict(config)) == config
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(config, (fields or ["x"])[0], None)
     with pytest.raises(InputError, match="does not know colour"):
-        flags.from_json(CONFIGS[name], {"colour": 1})
+        configs.from_json(CONFIGS[name], {"colour": 1})
 
 
 FLAGFILES = sorted((ROOT / "experiments/flagfiles").glob("*.txt"))

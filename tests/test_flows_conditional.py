@@ -4,12 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax import flows
+from jetvae_jax import densities
 
 
-@pytest.mark.parametrize("name", flows.names())
+@pytest.mark.parametrize("name", densities.names())
 def test_a_condition_changes_the_map_and_the_inverse_undoes_it(name):
-    module = flows.get(name)
+    module = densities.get(name)
     config = module.Config(num_couplings=2, hidden=(8,))
     flow = module.build(config, dim=3, num_conditions=2)
     rng = np.random.default_rng(0)

@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax import flows
-from jetvae_jax.errors import InputError
-from jetvae_jax.flags import field_help
+from jetvae_jax import densities
+from jetvae_jax.core.configs import field_help
+from jetvae_jax.core.errors import InputError
 
-every_flow = pytest.mark.parametrize("name", flows.names())
+every_flow = pytest.mark.parametrize("name", densities.names())
 every_dim = pytest.mark.parametrize(
     "dim", [pytest.param(d, marks=pytest.mark.slow) if d != 5 else d for d in (2, 5, 8)]
 )
@@ -31,7 +31,7 @@ every_dim = pytest.mark.parametrize(
 @functools.cache
 def built(name, dim):
     """A flow, compiled, with parameters far from the start."""
-    module = flows.get(name)
+    module = densities.get(name)
     flow = module.build(module.Config(), dim=dim)
     params = flow.init(jax.random.key(0))
     rng = np.random.default_rng(1)
@@ -53,7 +53,7 @@ def points(*shape, seed=0):
 
 @every_flow
 def test_config_is_frozen_and_every_field_is_explained(name):
-    config = flows.get(name).Config()
+    config = densities.get(name).Config()
     fields = [field.name for field in dataclasses.fields(config)]
     assert list(field_help(type(config))) == fields
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -105,7 +105,7 @@ def test_any_leading_axes(name, lead):
 def test_plain_jit_vmap_and_ensembles_agree(name):
     flow, params = built(name, 5)
     u = points(4, 5)
-    plain = flows.get(name).build(flows.get(name).Config(), dim=5)
+    plain = densities.get(name).build(densities.get(name).Config(), dim=5)
     expected = flow.log_prob(params, u)
     np.testing.assert_allclose(plain.log_prob(params, u), expected, atol=1e-5)
     each = jax.jit(jax.vmap(flow.log_prob, (None, 0)))
@@ -156,12 +156,12 @@ def test_wrong_shapes_name_both(name):
 
 def test_unknown_names_get_a_suggestion():
     with pytest.raises(InputError, match=r"'realnpv' is unknown .*mean 'realnvp'"):
-        flows.get("realnpv")
+        densities.get("realnpv")
 
 
 def test_the_names_of_the_flows_cost_no_distrax():
     code = (
-        "import sys, jetvae_jax.flows as f; f.names();"
+        "import sys, jetvae_jax.densities as f; f.names();"
         "assert not {'distrax', 'tensorflow_probability'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,10 +7,11 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax.data import formats, load
-from jetvae_jax.data.formats import JetWriter
-from jetvae_jax.errors import InputError
-from jetvae_jax.types import Jets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Jets
+from jetvae_jax.data import load
+from jetvae_jax.data.writing import tables
+from jetvae_jax.data.writing.tables import JetWriter
 
 NAMES = ["jets.parquet", "jets.root", "jets.npz"]
 ATTRS = {"seed": 7, "flow": {"layers": [1, 2]}, "generator": "made up"}
@@ -28,7 +29,7 @@ def jets(make_jets):
 
 
 def write(path, *parts, num_particles=6):
-    with formats.writer(path, num_particles=num_particles, attrs=ATTRS) as writer:
+    with tables.writer(path, num_particles=num_particles, attrs=ATTRS) as writer:
         for part in parts:
             writer.append(part)
     return path
@@ -134,7 +135,7 @@ def test_many_appends_are_one_file(jets, tmp_path, name):
 def test_groups_are_one_file(make_jets, tmp_path, name, monkeypatch):
     jets = make_jets(50, 6)
     whole = load(str(write(tmp_path / f"whole_{name}", jets)))
-    monkeypatch.setattr(formats, "GROUP", 7)
+    monkeypatch.setattr(tables, "GROUP", 7)
     grouped = load(str(write(tmp_path / f"groups_{name}", jets)))
     np.testing.assert_array_equal(whole.jets.particles, grouped.jets.particles)
 
@@ -152,7 +153,7 @@ def test_no_jets_is_a_file_without_jets(make_jets, tmp_path, name):
 def test_a_failure_leaves_the_old_file(jets, tmp_path, name):
     path = write(tmp_path / name, jets)
     before = path.read_bytes()
-    with pytest.raises(RuntimeError), formats.writer(path, num_particles=6) as writer:
+    with pytest.raises(RuntimeError), tables.writer(path, num_particles=6) as writer:
         writer.append(jets)
         raise RuntimeError
     assert path.read_bytes() == before
@@ -167,7 +168,7 @@ def test_a_folder_that_is_not_there(jets, tmp_path, name):
 
 def test_an_unknown_suffix(tmp_path):
     with pytest.raises(InputError, match=r"\.csv: unknown kind of file"):
-        formats.writer(tmp_path / "jets.csv", num_particles=3)
+        tables.writer(tmp_path / "jets.csv", num_particles=3)
 
 
 @pytest.mark.parametrize("name", NAMES)

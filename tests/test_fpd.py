@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 from scipy import linalg, optimize
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.fpd import (
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet.physics import (
     distances,
     fit_line,
     fit_line_as_jetnet,
     fpd,
     sample_sizes,
 )
-from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 
-module = importlib.import_module("jetvae_jax.metrics.fpd")  # not the function
+module = importlib.import_module(
+    "jetvae_jax.metrics.frechet.physics"
+)  # not the function
 SMALL = {"min_samples": 100, "max_samples": 400, "num_batches": 3, "num_points": 4}
 KEY = jax.random.key(0)
 

@@ -15,18 +15,18 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax import particlenet
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.fpnd import (
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import RelativeJets
+from jetvae_jax.metrics.frechet import particlenet
+from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet.particlenet_distance import (
     FOLDER,
     JET_TYPES,
     fpnd,
     load,
     particlenet_features,
 )
-from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
-from jetvae_jax.metrics.torch_archive import MAGIC, read_state_dict
-from jetvae_jax.types import RelativeJets
+from jetvae_jax.metrics.frechet.torch_archive import MAGIC, read_state_dict
 
 OPTIMISED = True  # as users compile it
 

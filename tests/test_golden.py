@@ -13,18 +13,24 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from jetvae_jax.metrics import draws as draws_module
-from jetvae_jax.metrics.cov_mmd import cov_mmd, cov_mmd_of
-from jetvae_jax.metrics.efp import efps, jet_features
-from jetvae_jax.metrics.emd import emd
-from jetvae_jax.metrics.fpd import distances, fit_line, fpd, prepared, sample_sizes
-from jetvae_jax.metrics.jetnet_w1 import w1m, w1p
-from jetvae_jax.metrics.kpd import batch_values, kpd, summary
-from jetvae_jax.metrics.masses import relative_mass
-from jetvae_jax.metrics.multigraphs import multigraphs
-from jetvae_jax.metrics.protocols import Draws
-from jetvae_jax.metrics.w1efp import w1efp
-from jetvae_jax.types import RelativeJets
+from jetvae_jax.core.types import RelativeJets
+from jetvae_jax.metrics.energy_flow.multigraphs import multigraphs
+from jetvae_jax.metrics.energy_flow.polynomials import efps, jet_features
+from jetvae_jax.metrics.energy_flow.wasserstein import w1efp
+from jetvae_jax.metrics.frechet.kernel import batch_values, kpd, summary
+from jetvae_jax.metrics.frechet.physics import (
+    distances,
+    fit_line,
+    fpd,
+    prepared,
+    sample_sizes,
+)
+from jetvae_jax.metrics.observables.masses import relative_mass
+from jetvae_jax.metrics.suite import draws as draws_module
+from jetvae_jax.metrics.suite.jetnet_w1 import w1m, w1p
+from jetvae_jax.metrics.suite.protocols import Draws
+from jetvae_jax.metrics.transport.coverage import cov_mmd, cov_mmd_of
+from jetvae_jax.metrics.transport.energy_mover import emd
 
 OPTIMISED = True  # as users compile it
 

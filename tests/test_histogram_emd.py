@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from jetvae_jax.metrics.binning import PAPER_JETS
-from jetvae_jax.metrics.histogram_emd import bin_height_w1, histogram, histogram_emd
+from jetvae_jax.metrics.distributions.binning import PAPER_JETS
+from jetvae_jax.metrics.distributions.histograms import (
+    bin_height_w1,
+    histogram,
+    histogram_emd,
+)
 
 EDGES = np.linspace(0, 400, 101)
 CENTRES = (EDGES[1:] + EDGES[:-1]) / 2

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from jetvae_jax.data.images import augmentation, mnist, sets
+from jetvae_jax.images import augmentation, mnist, sets
 
 PLAIN = sets.of_images(
     sets.Config(), mnist.Images(*(a[:60] for a in mnist.load("embedded")))

@@ -5,10 +5,11 @@ import gzip
 import numpy as np
 import pytest
 
-from jetvae_jax.data.images import embedded, files, idx, mnist, render, sets
-from jetvae_jax.data.images.mnist import Images
-from jetvae_jax.errors import InputError
-from jetvae_jax.types import PixelSets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import PixelSets
+from jetvae_jax.images import embedded, files, mnist, render, sets
+from jetvae_jax.images import mnist as idx
+from jetvae_jax.images.mnist import Images
 
 
 def make_images(count=40, lit=60, seed=0):

@@ -4,15 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.data.images import mnist, sets
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics import digit_classifier
-from jetvae_jax.metrics.digit_classifier import Classifier
-from jetvae_jax.metrics.digits import digit_table, text
-from jetvae_jax.metrics.digits import rows as table_rows
-from jetvae_jax.metrics.image_frechet import image_frechet
-from jetvae_jax.metrics.pixel_errors import pixel_errors
-from jetvae_jax.types import PixelSets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import PixelSets
+from jetvae_jax.images import digit_classifier, mnist, sets
+from jetvae_jax.images.digit_classifier import Classifier
+from jetvae_jax.images.metrics import digit_table, image_frechet, pixel_errors, text
+from jetvae_jax.images.metrics import rows as table_rows
 
 KEY = jax.random.key(5)
 

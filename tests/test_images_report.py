@@ -5,10 +5,10 @@ import io
 import numpy as np
 import pytest
 
-from jetvae_jax.data.images import mnist, render, sets
-from jetvae_jax.report import pixels, style
-from jetvae_jax.runs.evaluation import _losses
-from jetvae_jax.types import PixelSets
+from jetvae_jax.core.types import PixelSets
+from jetvae_jax.images import mnist, pictures, render, sets
+from jetvae_jax.report import style
+from jetvae_jax.studies.digit_losses import verdict
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def names(figure):
 
 def test_rows_stand_below_each_other(digits):
     half = digits._replace(points=digits.points * np.float32([1, 1, 0.5]))
-    figure = pixels.rows({"input": digits, "a_b$c": half}, columns=6)
+    figure = pictures.rows({"input": digits, "a_b$c": half}, columns=6)
     tiles = mosaic(figure)
     assert tiles.shape == (2, 6, 28, 28)
     np.testing.assert_array_equal(tiles[0], render.render(digits)[:6])
@@ -41,15 +41,15 @@ def test_rows_stand_below_each_other(digits):
 
 
 def test_grid_has_full_rows(digits):
-    tiles = mosaic(pixels.grid(digits, columns=20))
+    tiles = mosaic(pictures.grid(digits, columns=20))
     np.testing.assert_array_equal(tiles.reshape(-1, 28, 28), render.render(digits)[:40])
-    assert mosaic(pixels.grid(digits, columns=50)).shape[:2] == (1, 45)
+    assert mosaic(pictures.grid(digits, columns=50)).shape[:2] == (1, 45)
 
 
 def test_every_digit_has_its_row(digits):
     labels = digits.labels.copy()
     labels[0] = -1
-    figure = pixels.by_digit(digits._replace(labels=labels), columns=3)
+    figure = pictures.by_digit(digits._replace(labels=labels), columns=3)
     assert names(figure) == ["unknown", *map(str, range(10))]
     tiles = mosaic(figure)
     drawn = render.render(digits)
@@ -64,7 +64,7 @@ def test_interpolation_says_where_it_is(digits):
     strips = PixelSets(
         *(array[:27].reshape(3, 9, *array.shape[1:]) for array in digits)
     )
-    figure = pixels.interpolation(strips)
+    figure = pictures.interpolation(strips)
     np.testing.assert_array_equal(
         mosaic(figure).reshape(-1, 28, 28), render.render(digits)[:27]
     )
@@ -80,7 +80,7 @@ def test_interpolation_stands_between_its_images(digits):
         PixelSets(*(array[:n].reshape(3, -1, *array.shape[1:]) for array in digits))
         for n in (15, 6)
     )
-    figure = pixels.interpolation(strips, ends)
+    figure = pictures.interpolation(strips, ends)
     tiles = mosaic(figure)
     assert tiles.shape[:2] == (3, 7)
     drawn = render.render(ends)
@@ -115,15 +115,15 @@ def test_white_pixels_have_no_intensity_to_show(digits):
     bright = digits.mask[..., None].astype(np.float32)
     points = np.concatenate([digits.points[..., :2], bright], axis=-1)
     white = digits._replace(points=points)
-    left, right = pixels.intensities({"input": digits, "Eq. 1": white}).axes
+    left, right = pictures.intensities({"input": digits, "Eq. 1": white}).axes
     assert (len(left.patches), len(right.patches)) == (1, 2)
-    left, right = pixels.intensities({"input": white}).axes
+    left, right = pictures.intensities({"input": white}).axes
     assert not left.patches and "white" in left.texts[0].get_text()
 
 
 def test_intensities_by_count(digits):
     dim = digits._replace(points=digits.points * np.float32([1, 1, 0.5]))
-    left, right = pixels.intensities({"input": digits, "Eq. 2": dim}).axes
+    left, right = pictures.intensities({"input": digits, "Eq. 2": dim}).axes
     shares = [patch.get_data().values for patch in left.patches]
     bright = digits.points[..., 2][digits.mask]
     assert shares[0][-1] == pytest.approx(np.mean(bright >= 0.98))
@@ -138,11 +138,11 @@ def test_figures_are_drawn_without_warnings(digits):
     nothing = digits._replace(mask=np.zeros_like(digits.mask))
     with style.look():
         for figure in (
-            pixels.rows({"input": digits, "prior": one}),
-            pixels.grid(one),
-            pixels.by_digit(digits),
-            pixels.interpolation(strips),
-            pixels.intensities({"input": digits, "prior": nothing}),
+            pictures.rows({"input": digits, "prior": one}),
+            pictures.grid(one),
+            pictures.by_digit(digits),
+            pictures.interpolation(strips),
+            pictures.intensities({"input": digits, "prior": nothing}),
         ):
             assert style.png(figure).startswith(b"\x89PNG")
             figure.savefig(io.BytesIO(), format="svg")
@@ -151,10 +151,10 @@ def test_figures_are_drawn_without_warnings(digits):
 def test_the_table_of_losses():
     def figures(value):
         made = {"distance": value, "frechet": 10 * value, "accuracy": 0.5}
-        kinds = dict.fromkeys(_losses.MADE, made)
+        kinds = dict.fromkeys(verdict.MADE, made)
         return {"positions": kinds | {"floor": {"accuracy": 0.9}}}
 
-    table = _losses.text({"pixel_positions": [figures(1.0), figures(2.0)]})
+    table = verdict.text({"pixel_positions": [figures(1.0), figures(2.0)]})
     line = next(t for t in table.splitlines() if "Eq. 1" in t)
     assert "1.500 ± 0.707" in line and "15.0 ± 7.1" in line and "| 50.0 |" in line
     assert "| 90.0 |" in table
@@ -163,16 +163,16 @@ def test_the_table_of_losses():
 def test_the_seeds_decide_or_do_not():
     def runs(*values):
         kinds = [
-            {k: {"distance": v, "accuracy": 0.5} for k in _losses.MADE} for v in values
+            {k: {"distance": v, "accuracy": 0.5} for k in verdict.MADE} for v in values
         ]
         return [{"positions": kind | {"floor": {}}} for kind in kinds]
 
     found = {"a": runs(1.0, 1.2), "pixel_matched": runs(2.0, 2.2)}
-    sure, open_ = _losses.verdict(found, "positions")
+    sure, open_ = verdict.verdict(found, "positions")
     # 1.0 apart, deviations 0.1414 each: 1 / 0.2.
     assert "a is best, by 1.000 or 5.0 deviations before Eq. 2" in sure
     assert "distance" not in open_ and "recognised" in open_
     assert (
-        "distance" in _losses.verdict({"a": runs(1.0), "b": runs(2.0)}, "positions")[0]
+        "distance" in verdict.verdict({"a": runs(1.0), "b": runs(2.0)}, "positions")[0]
     )
-    assert _losses.verdict({"a": runs(1.0)}, "positions") == []
+    assert verdict.verdict({"a": runs(1.0)}, "positions") == []

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.data.images import mnist, scaling, segments, sets
-from jetvae_jax.errors import InputError
-from jetvae_jax.types import PixelSets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import PixelSets
+from jetvae_jax.images import mnist, scaling, segments, sets
 
 METHODS = ("unit", "standard", "mpgan")
 

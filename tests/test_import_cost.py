@@ -44,7 +44,7 @@ def test_losses_load_nothing_heavy_and_little_of_the_package():
 
 @pytest.mark.slow
 def test_sinkhorn_is_imported_without_ott_and_loads_it_when_called():
-    module = "jetvae_jax.losses.reconstruction.sinkhorn"
+    module = "jetvae_jax.losses.distances.sinkhorn"
     assert "ott" not in loaded(f"import {module}")
     # jaxopt, which ott imports, warns on import; that is its own affair here.
     call = f"import numpy as np, {module} as s\n"

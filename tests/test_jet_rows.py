@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jetvae_jax import models
-from jetvae_jax.data import scaling
-from jetvae_jax.losses import elbo, reconstruction
-from jetvae_jax.types import Jets
+from jetvae_jax.core.types import Jets
+from jetvae_jax.jets import scaling
+from jetvae_jax.losses import distances, jet_objective
 
 R, F = 2, 3
 every_model = pytest.mark.parametrize("name", models.names())
@@ -70,10 +70,10 @@ def test_the_objective_of_perfect_momenta_is_the_divergence(name, make_jets):
     def momenta(x, axis):
         return scaling.momenta(config, scaler, x, axis)
 
-    loss_fn = elbo.build(
-        elbo.Config(beta=0.5, alpha_soft=1.0),
+    loss_fn = jet_objective.build(
+        jet_objective.Config(beta=0.5, alpha_soft=1.0),
         truth,
-        reconstruction.get("chamfer").build(reconstruction.get("chamfer").Config()),
+        distances.get("chamfer").build(distances.get("chamfer").Config()),
         momenta,
     )
     loss, terms = loss_fn(params, jax.random.key(0), batch)
@@ -85,7 +85,7 @@ def test_the_objective_of_perfect_momenta_is_the_divergence(name, make_jets):
 def test_compressed_momenta_weigh_soft_particles():
     axis = jnp.array([1000.0, 0.7, -2.0])
     p = jnp.array([[1.0, 0.0, 0.0], [900.0, 0.0, 0.0]])
-    q = np.asarray(elbo.compressed_momenta(p, axis), np.float64)
+    q = np.asarray(jet_objective.compressed_momenta(p, axis), np.float64)
     # In the frame, by hand: rotate, then boost by -eta.
     for row, out in zip(np.asarray(p, np.float64), q, strict=True):
         cos, sin = np.cos(-2.0), np.sin(-2.0)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax import kinematics
+from jetvae_jax.core import kinematics
 
 OPTIMISED = True  # as users compile it
 

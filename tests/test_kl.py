@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 
+from jetvae_jax.core.types import GaussianPosterior
 from jetvae_jax.losses import gaussian_kl, reparameterize
-from jetvae_jax.types import GaussianPosterior
 
 
 def test_equals_monte_carlo():

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.kpd import batch_values, kpd, squared_mmd, summary
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.metrics.frechet.kernel import batch_values, kpd, squared_mmd, summary
 
 KEY = jax.random.key(0)
 

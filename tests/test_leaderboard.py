@@ -5,15 +5,15 @@ import re
 
 import pytest
 
-from jetvae_jax.metrics import leaderboard
+from jetvae_jax.metrics.suite import published
 
-ENTRIES = leaderboard.PUBLISHED
+ENTRIES = published.PUBLISHED
 
 
 def find(jet_class, model, metric, num_particles=30):
     return [
         entry.values[metric]
-        for entry in leaderboard.published(jet_class, num_particles)
+        for entry in published.published(jet_class, num_particles)
         if entry.model.startswith(model) and metric in entry.values
     ]
 
@@ -23,7 +23,7 @@ def test_entry_is_complete(entry):
     assert entry.jet_class in "gqt"
     assert entry.num_particles in (30, 150)
     assert entry.values
-    assert set(entry.values) <= set(leaderboard.UNITS)
+    assert set(entry.values) <= set(published.UNITS)
     assert entry.mark in ("read", "quoted")
     assert entry.protocol
     assert re.search(r"arXiv:\d{4}\.\d{5}|notebook", entry.source)
@@ -49,15 +49,15 @@ def test_known_figures_are_found():
 
 
 def test_limits_come_first_and_unknown_classes_have_none():
-    kinds = [entry.kind for entry in leaderboard.published("g")]
+    kinds = [entry.kind for entry in published.published("g")]
     assert kinds == sorted(kinds, reverse=True)
     assert kinds[0] == "limit"
-    assert leaderboard.published("w") == []
-    assert leaderboard.published("g", 50) == []
+    assert published.published("w") == []
+    assert published.published("g", 50) == []
 
 
 def test_measured_figures_take_the_printed_unit():
-    entry = leaderboard.measured(
+    entry = published.measured(
         "ours", "g", {"w1m": (7e-4, 2e-4), "fpd": 3e-4, "fpnd": 0.5}, protocol="10k x 5"
     )
     assert entry.values["w1m"] == pytest.approx((0.7, 0.2))
@@ -65,4 +65,4 @@ def test_measured_figures_take_the_printed_unit():
     assert entry.values["fpnd"] == (0.5, None)
     assert (entry.mark, entry.kind) == ("measured", "generator")
     with pytest.raises(ValueError, match=r"'w1q'.*w1m"):
-        leaderboard.measured("ours", "g", {"w1q": 1.0}, protocol="")
+        published.measured("ours", "g", {"w1q": 1.0}, protocol="")

@@ -6,12 +6,13 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax.data import embedded, formats, load
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Jets
+from jetvae_jax.data import embedded, load
 from jetvae_jax.data.duplicates import hashes as _hashes
-from jetvae_jax.data.look import FIT, look
-from jetvae_jax.errors import InputError
-from jetvae_jax.report import look as plots
-from jetvae_jax.types import Jets
+from jetvae_jax.data.inspection.look import FIT, look
+from jetvae_jax.data.writing import tables
+from jetvae_jax.report import inspection as plots
 
 ENOUGH = 1200
 
@@ -166,7 +167,7 @@ def test_damage_ends_the_look_and_is_a_reason(make_jetnet, monkeypatch):
     whole = bytearray(path.read_bytes())
     whole[place : place + 200] = bytes(200)
     path.write_bytes(whole)
-    monkeypatch.setattr("jetvae_jax.data.hdf5.BLOCK_BYTES", 500 * 6 * 4 * 4)
+    monkeypatch.setattr("jetvae_jax.data.containers.hdf5.BLOCK_BYTES", 500 * 6 * 4 * 4)
     seen = look(path)
     assert seen.facts["damaged"] == "after 2,500 jets; what follows is of those"
     assert seen.facts["jets"] == "2,500 read, 2,500 good"
@@ -208,7 +209,7 @@ def test_other_formats(make_jets, tmp_path, suffix):
     )
     jets = make_jets(ENOUGH, 6)
     path = tmp_path / f"jets.{suffix}"
-    with formats.writer(path, num_particles=6) as writer:
+    with tables.writer(path, num_particles=6) as writer:
         writer.append(jets)
     seen = look(path)
     assert seen.verdict == FIT
@@ -221,7 +222,7 @@ def test_single_and_distant_particles_are_remarks(make_jets, tmp_path):
     particles = np.array(jets.particles)
     mask[:3, 1:] = False
     particles[10, 1] = -0.01 * particles[10, 0]  # soft, at the other side
-    with formats.writer(tmp_path / "a.npz", num_particles=6) as writer:
+    with tables.writer(tmp_path / "a.npz", num_particles=6) as writer:
         writer.append(Jets(particles, mask))
     seen = look(tmp_path / "a.npz")
     assert "3 jets have a single particle" in seen.remarks

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import reconstruction
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.losses import distances
 
-NAMES = reconstruction.names()
+NAMES = distances.names()
 # These compare points of the same rank.
 ORDERED = ("mse",)
 
@@ -25,7 +25,7 @@ def name(request):
 
 
 def build(name):
-    module = reconstruction.get(name)
+    module = distances.get(name)
     return module.build(module.Config())
 
 
@@ -35,7 +35,7 @@ def clouds(*lead, n=6, seed=0):
 
 
 def test_config_is_frozen_with_documented_defaults(name):
-    config = reconstruction.get(name).Config
+    config = distances.get(name).Config
     config()
     assert config.__dataclass_params__.frozen
     for field in dataclasses.fields(config):
@@ -123,7 +123,7 @@ def test_order_of_the_particles(name):
 
 def test_unknown_name_lists_the_known():
     with pytest.raises(InputError, match=r"did you mean 'chamfer'.*mse.*sinkhorn"):
-        reconstruction.get("chamfre")
+        distances.get("chamfre")
 
 
 @pytest.mark.parametrize(
@@ -137,4 +137,4 @@ def test_unknown_name_lists_the_known():
 )
 def test_bad_settings_name_the_field(name, field, value):
     with pytest.raises(InputError, match=f"{name}.{field} = "):
-        reconstruction.get(name).Config(**{field: value})
+        distances.get(name).Config(**{field: value})

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 import pytest
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load
-from jetvae_jax.errors import InputError
 from jetvae_jax.making import Config, comparison, files, layouts, pythia, settings
 
 # No underlying event: three times faster, and just as much a test of this code.

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.metrics.masses import relative_mass, relative_masses
-from jetvae_jax.types import RelativeJets
+from jetvae_jax.core.types import RelativeJets
+from jetvae_jax.metrics.observables.masses import relative_mass, relative_masses
 
 OPTIMISED = True  # as users compile it
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from jetvae_jax import metrics
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics.chunks import map_chunks
-from jetvae_jax.metrics.draws import over_batches
-from jetvae_jax.metrics.masses import relative_mass
-from jetvae_jax.metrics.observables import relative
-from jetvae_jax.metrics.protocols import Draws, Extrapolation, Protocol
-from jetvae_jax.metrics.table import with_error
-from jetvae_jax.types import Jets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Jets
+from jetvae_jax.metrics.host.chunks import map_chunks
+from jetvae_jax.metrics.observables.jets import relative
+from jetvae_jax.metrics.observables.masses import relative_mass
+from jetvae_jax.metrics.suite.draws import over_batches
+from jetvae_jax.metrics.suite.protocols import Draws, Extrapolation, Protocol
+from jetvae_jax.metrics.suite.text import with_error
 
 KEY = jax.random.key(0)
 FEW = Draws(200, 3, replace=False)

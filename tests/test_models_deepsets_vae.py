@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.models import deepsets_vae
 
 

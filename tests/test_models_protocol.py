@@ -28,9 +28,9 @@ import numpy as np
 import pytest
 
 from jetvae_jax import models
-from jetvae_jax.errors import InputError
-from jetvae_jax.flags import field_help
-from jetvae_jax.types import VAE, GaussianPosterior
+from jetvae_jax.core.configs import field_help
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import VAE, GaussianPosterior
 
 N, F, L = 14, 3, 6
 every_model = pytest.mark.parametrize("name", models.names())

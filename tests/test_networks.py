@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jetvae_jax import networks
-from jetvae_jax.errors import InputError
-from jetvae_jax.models import _sets, _vae
+from jetvae_jax.core import layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.models import _vae
 
 
 def normal(seed, *shape):
@@ -26,10 +26,10 @@ def test_smooth_clip_is_the_identity_inside_bounded_outside_and_alive_at_the_edg
 
 def test_windows_and_overlap_add_are_transposes_of_each_other():
     x, y = normal(0, 2, 9, 3), normal(1, 2, 6, 4 * 3)
-    left = np.sum(np.asarray(networks.windows(x, 4), np.float64) * y)
-    right = np.sum(np.asarray(networks.overlap_add(y, 4), np.float64) * x)
+    left = np.sum(np.asarray(layers.windows(x, 4), np.float64) * y)
+    right = np.sum(np.asarray(layers.overlap_add(y, 4), np.float64) * x)
     assert left == pytest.approx(right, rel=1e-5)
-    gathered = networks.windows(x, 4)
+    gathered = layers.windows(x, 4)
     for w in range(6):
         np.testing.assert_array_equal(gathered[1, w], x[1, w : w + 4].ravel())
 
@@ -37,8 +37,8 @@ def test_windows_and_overlap_add_are_transposes_of_each_other():
 @pytest.mark.parametrize("points", [1, 2, 3, 7, 30])
 def test_max_over_points_and_its_gradient(points):
     x = normal(points, 4, points, 5)
-    np.testing.assert_array_equal(_sets.max_over_points(x), x.max(axis=-2))
-    gradient = jax.jit(jax.grad(lambda x: jnp.sum(_sets.max_over_points(x))))(x)
+    np.testing.assert_array_equal(layers.max_over_points(x), x.max(axis=-2))
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(layers.max_over_points(x))))(x)
     expected = np.zeros_like(x)
     for j in range(4):
         for c in range(5):
@@ -51,7 +51,7 @@ def test_pool_equals_loops_and_an_empty_set_gives_zero():
     mask[0, [1, 3, 4]] = True
     mask[1, 2] = True
     x[2] = np.nan  # nothing of a masked point may leak
-    pooled = _sets.pool(x, mask, 5)
+    pooled = layers.pool(x, mask, 5)
     for j in range(2):
         kept = x[j, mask[j]].astype(np.float64)
         expected = [kept.mean(0), kept.sum(0) / 5, kept.max(0)]
@@ -60,38 +60,38 @@ def test_pool_equals_loops_and_an_empty_set_gives_zero():
     full = np.ones((3, 5), bool)
     x[2] = 1.0
     np.testing.assert_allclose(
-        _sets.pool(x, None, 7), _sets.pool(x, full, 7), rtol=1e-6
+        layers.pool(x, None, 7), layers.pool(x, full, 7), rtol=1e-6
     )
 
 
 def test_epic_layer_moves_with_the_order_of_the_points():
-    layer = _sets.EpicLayer(width=8, context=4, capacity=6)
+    layer = layers.EpicLayer(width=8, context=4, capacity=6)
     x, context, mask = normal(0, 6, 8), normal(1, 4), np.arange(6) < 4
-    params = networks.init(layer, jax.random.key(0), x, context, mask)
+    params = layers.init(layer, jax.random.key(0), x, context, mask)
     order = np.random.default_rng(2).permutation(6)
-    y, summary = networks.apply(layer, params, x, context, mask)
-    moved, same = networks.apply(layer, params, x[order], context, mask[order])
+    y, summary = layers.apply(layer, params, x, context, mask)
+    moved, same = layers.apply(layer, params, x[order], context, mask[order])
     np.testing.assert_allclose(moved, y[order], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(same, summary, rtol=1e-5, atol=1e-6)
     # points hear of each other: another first point changes the second
-    other, _ = networks.apply(
+    other, _ = layers.apply(
         layer, params, x + 1.0 * (np.arange(6) == 0)[:, None], context, mask
     )
     assert np.max(np.abs(other[1] - y[1])) > 1e-4
 
 
 def test_mlp_equals_loops_and_differentiates_both_ways():
-    mlp = networks.MLP((7, 5), 3, "elu")
+    mlp = layers.MLP((7, 5), 3, "elu")
     x = normal(0, 4, 6)
-    params = networks.init(mlp, jax.random.key(0), x)
+    params = layers.init(mlp, jax.random.key(0), x)
     h = x.astype(np.float64)
     for name in ("dense_0", "dense_1", "last"):
         h = h @ np.float64(params[name]["kernel"]) + np.float64(params[name]["bias"])
         if name != "last":
             h = np.where(h > 0, h, np.expm1(h))
-    np.testing.assert_allclose(networks.apply(mlp, params, x), h, atol=1e-5)
+    np.testing.assert_allclose(layers.apply(mlp, params, x), h, atol=1e-5)
     check_grads(
-        lambda p: networks.apply(mlp, p, x),
+        lambda p: layers.apply(mlp, p, x),
         (params,),
         order=1,
         modes=["fwd", "rev"],
@@ -101,16 +101,16 @@ def test_mlp_equals_loops_and_differentiates_both_ways():
 
 
 def test_a_zero_last_layer_starts_from_zero():
-    mlp = networks.MLP((4,), 3, last_scale=0.0)
-    params = networks.init(mlp, jax.random.key(0), jnp.zeros(2))
-    np.testing.assert_array_equal(networks.apply(mlp, params, normal(0, 5, 2)), 0)
+    mlp = layers.MLP((4,), 3, last_scale=0.0)
+    params = layers.init(mlp, jax.random.key(0), jnp.zeros(2))
+    np.testing.assert_array_equal(layers.apply(mlp, params, normal(0, 5, 2)), 0)
 
 
 def test_a_fresh_network_keeps_the_size_of_its_signals():
-    mlp = networks.MLP((400, 300), 200, "selu")
+    mlp = layers.MLP((400, 300), 200, "selu")
     x = normal(0, 500, 300)
-    params = networks.init(mlp, jax.random.key(0), x)
-    outputs = networks.apply(mlp, params, x)
+    params = layers.init(mlp, jax.random.key(0), x)
+    outputs = layers.apply(mlp, params, x)
     assert 0.8 < np.std(outputs) < 1.2
     for name in ("dense_0", "dense_1", "last"):
         np.testing.assert_array_equal(params[name]["bias"], 0)
@@ -128,8 +128,8 @@ def test_activations_at_known_points():
         "gelu": -0.1588,
         "selu": 1.0507 * 1.6733 * np.expm1(-1),
     }
-    assert set(known) == set(networks.ACTIVATIONS)
+    assert set(known) == set(layers.ACTIVATIONS)
     for name, value in known.items():
-        assert networks.activation(name)(-1.0) == pytest.approx(value, abs=2e-4)
+        assert layers.activation(name)(-1.0) == pytest.approx(value, abs=2e-4)
     with pytest.raises(InputError, match=r"^activation: 'swish' is unknown; .*relu"):
-        networks.activation("swish")
+        layers.activation("swish")

@@ -6,8 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from jetvae_jax.data import energyflow, load, npz
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data import load
+from jetvae_jax.data.containers import npz
+from jetvae_jax.data.formats import energyflow
 
 MASSES = {11: 0.000511, 22: 0.0, 211: 0.13957, 321: 0.493677, 2212: 0.938272}
 
@@ -65,7 +67,7 @@ def test_blocks_and_max_jets(tmp_path, monkeypatch):
     x, y = jets(50)
     path = save(tmp_path / "QG.npz", x, y)
     whole = load(path)
-    monkeypatch.setattr("jetvae_jax.data.hdf5.BLOCK_BYTES", 7 * 4 * 8 * 3)
+    monkeypatch.setattr("jetvae_jax.data.containers.hdf5.BLOCK_BYTES", 7 * 4 * 8 * 3)
     cut = load(path)
     np.testing.assert_array_equal(whole.jets.particles, cut.jets.particles)
     few = load(path, max_jets=6)

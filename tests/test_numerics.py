@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax import numerics
+from jetvae_jax.core import numerics
 
 OPTIMISED = True  # as users compile it
 

@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import chamfer_distance, reconstruction
-from jetvae_jax.losses.reconstruction.pixel_matched import pixel_matched_distance
-from jetvae_jax.losses.reconstruction.pixel_positions import pixel_position_distance
-from jetvae_jax.losses.reconstruction.pixel_third_axis import pixel_third_axis_distance
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.losses import chamfer_distance, distances
+from jetvae_jax.losses.distances.pixel_matched import pixel_matched_distance
+from jetvae_jax.losses.distances.pixel_positions import pixel_position_distance
+from jetvae_jax.losses.distances.pixel_third_axis import pixel_third_axis_distance
 from jetvae_jax.losses.repulsion import repulsion
 
 OPTIMISED = True  # as users compile it
@@ -187,7 +187,7 @@ def test_repulsion_pushes_apart_and_is_finite():
 
 
 def test_repulsion_in_the_loss(name):
-    module = reconstruction.get(name)
+    module = distances.get(name)
     x, y = clouds(2)
     plain = module.build(module.Config())(x, y)
     config = module.Config(repulsion=0.7, repulsion_length=0.2)
@@ -196,7 +196,7 @@ def test_repulsion_in_the_loss(name):
 
 
 def test_config_reaches_the_distance(name):
-    module = reconstruction.get(name)
+    module = distances.get(name)
     x, y = clouds(2)
     config = module.Config(squared=False, direction="oei")
     expected = DISTANCES[name](x, y, squared=False, direction="oei")
@@ -204,7 +204,7 @@ def test_config_reaches_the_distance(name):
 
 
 def test_bad_settings_name_the_field(name):
-    config = reconstruction.get(name).Config
+    config = distances.get(name).Config
     for field, value in (
         ("direction", "up"),
         ("repulsion", -1.0),

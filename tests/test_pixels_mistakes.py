@@ -6,12 +6,9 @@ import gzip
 import numpy as np
 import pytest
 
-from jetvae_jax.data.images import mnist
-from jetvae_jax.errors import InputError
-from jetvae_jax.metrics import digit_classifier
-from jetvae_jax.runs.domains import pixels
-from jetvae_jax.runs.evaluation import _digits
-from jetvae_jax.runs.workdir import Workdir
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.images import digit_classifier, domain, evaluation, mnist
 
 
 def spoilt(folder, what):
@@ -56,13 +53,13 @@ def spoilt(folder, what):
 )
 def test_bad_files_are_one_line(tmp_path, what, settings, message):
     with pytest.raises(InputError, match=message) as error:
-        pixels.load(pixels.Data(spoilt(tmp_path, what), num_pixels=12, **settings))
+        domain.load(domain.Data(spoilt(tmp_path, what), num_pixels=12, **settings))
     assert "\n" not in str(error.value)
     assert settings.get("digits") or str(tmp_path) in str(error.value)
 
 
 def test_short_images_are_padded_and_counted(tmp_path):
-    found = pixels.load(pixels.Data(spoilt(tmp_path, "few"), num_pixels=12))
+    found = domain.load(domain.Data(spoilt(tmp_path, "few"), num_pixels=12))
     assert sum((~part.mask).sum() for part in found[:3]) == 7
     assert found.notes == ("1 of 40 sets have fewer than 12 points and are padded",)
 
@@ -70,21 +67,21 @@ def test_short_images_are_padded_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda: pixels.Data(form="hexagons"), "form = 'hexagons'"),
-        (lambda: pixels.Data(order="random"), "order = 'random'"),
-        (lambda: pixels.Data(num_pixels=785), "num_pixels: 785"),
-        (lambda: pixels.Data(max_images=-1), "max_images = -1"),
-        (lambda: pixels.Data(""), "path: is empty"),
-        (lambda: pixels.Data(split_seed=-1), "split_seed = -1"),
-        (lambda: pixels.Data(fractions=(1, 0, 0)), "fractions.*positive"),
-        (lambda: pixels.Data(augment=("turn", "spin")), "augment = spin: choose of"),
-        (lambda: pixels.Data(fractions=(0.5, 0.5)), "fractions"),
-        (lambda: pixels.Objective(beta=-1), "beta = -1"),
-        (lambda: pixels.Objective("published", beta=2), "1 - beta"),
-        (lambda: pixels.Objective("other"), "form = 'other'"),
-        (lambda: pixels.load(pixels.Data("nowhere.npz")), "nowhere.npz: no such file"),
+        (lambda: domain.Data(form="hexagons"), "form = 'hexagons'"),
+        (lambda: domain.Data(order="random"), "order = 'random'"),
+        (lambda: domain.Data(num_pixels=785), "num_pixels: 785"),
+        (lambda: domain.Data(max_images=-1), "max_images = -1"),
+        (lambda: domain.Data(""), "path: is empty"),
+        (lambda: domain.Data(split_seed=-1), "split_seed = -1"),
+        (lambda: domain.Data(fractions=(1, 0, 0)), "fractions.*positive"),
+        (lambda: domain.Data(augment=("turn", "spin")), "augment = spin: choose of"),
+        (lambda: domain.Data(fractions=(0.5, 0.5)), "fractions"),
+        (lambda: domain.Objective(beta=-1), "beta = -1"),
+        (lambda: domain.Objective("published", beta=2), "1 - beta"),
+        (lambda: domain.Objective("other"), "form = 'other'"),
+        (lambda: domain.load(domain.Data("nowhere.npz")), "nowhere.npz: no such file"),
         (
-            lambda: pixels.load(pixels.Data(fractions=(1, 1, 1))),
+            lambda: domain.load(domain.Data(fractions=(1, 1, 1))),
             "embedded: 2,000 .*sum to 1",
         ),
     ],
@@ -98,12 +95,12 @@ def test_few_pixels_of_another_digit_do_not_matter(tmp_path, monkeypatch):
     """Not in the run, and not in the classifier of all digits that judges it."""
     folder = spoilt(tmp_path, "few")
     label = int(mnist.load(folder).labels[9])
-    config = pixels.Data(folder, num_pixels=12, fractions=(0.4, 0.3, 0.3))
-    parts = pixels.load(config)[:3]
+    config = domain.Data(folder, num_pixels=12, fractions=(0.4, 0.3, 0.3))
+    parts = domain.load(config)[:3]
     common = set.intersection(*(set(part.labels.tolist()) for part in parts))
     digits = tuple(common - {label})
     config = dataclasses.replace(config, min_pixels=12, digits=digits)
-    assert digits and set(pixels.load(config).train.labels) == set(digits)
+    assert digits and set(domain.load(config).train.labels) == set(digits)
     seen = []
 
     def train(key, fit, check):
@@ -112,5 +109,5 @@ def test_few_pixels_of_another_digit_do_not_matter(tmp_path, monkeypatch):
         return digit_classifier.Classifier({"a": np.zeros(1, np.float32)}, 0.5, 1)
 
     monkeypatch.setattr(digit_classifier, "train_classifier", train)
-    _digits.classifier(Workdir(tmp_path / "run"), config, intensity=True)
+    evaluation.trained_classifier(Workdir(tmp_path / "run"), config, intensity=True)
     assert seen[0] > set(digits)

@@ -7,16 +7,16 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax import copulas, models, runs, training
-from jetvae_jax.data.images import files, mnist, sets
-from jetvae_jax.errors import InputError
-from jetvae_jax.flows import realnvp
-from jetvae_jax.losses import pixels as objectives
-from jetvae_jax.losses import reconstruction
-from jetvae_jax.metrics import digit_classifier
-from jetvae_jax.runs import compare_digits, dataset
-from jetvae_jax.runs.domains import pixels
-from jetvae_jax.types import Batch
+from jetvae_jax import models, runs, training
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Batch
+from jetvae_jax.densities import copula as copulas
+from jetvae_jax.densities import realnvp
+from jetvae_jax.images import digit_classifier, domain, files, mnist, sets
+from jetvae_jax.images import objective as objectives
+from jetvae_jax.losses import distances
+from jetvae_jax.runs import dataset
+from jetvae_jax.studies.digit_losses import comparison
 
 DATA = {"num_pixels": 12, "max_images": 150, "order": "raster"}
 SMALL = training.Config(num_epochs=2, batch_size=50)
@@ -31,13 +31,13 @@ def vae_run(loss="pixel_third_axis", model="conv_vae", *, scaling=None, **data):
              }[model]  # fmt: skip
     return runs.VAERun(
         domain="pixels",
-        data=pixels.Data(**DATA | data),
-        scaling=scaling or pixels.Scaling("standard"),
+        data=domain.Data(**DATA | data),
+        scaling=scaling or domain.Scaling("standard"),
         model=model,
         model_config=package.Config(**sizes),
         loss=loss,
-        loss_config=reconstruction.get(loss).Config(),
-        objective=pixels.Objective(),
+        loss_config=distances.get(loss).Config(),
+        objective=domain.Objective(),
         training=SMALL,
     )
 
@@ -51,7 +51,7 @@ FLOW = runs.FlowRun(
 def workdir(tmp_path_factory):
     """A conditional run, with everything that the pipeline leaves."""
     folder = tmp_path_factory.mktemp("digits")
-    run = vae_run(scaling=pixels.Scaling("standard", tell_digit=True))
+    run = vae_run(scaling=domain.Scaling("standard", tell_digit=True))
     runs.train(folder, run)
     runs.fit_flow(folder, FLOW)
     copula = runs.CopulaRun(copulas.Config(), FLOW.flow, FLOW.flow_config, SMALL)
@@ -68,7 +68,7 @@ def test_generated_digits_are_those_asked_for(workdir):
         assert made.points.shape[0] == 150 and made.points.shape[1] <= 12
         assert set(np.unique(made.labels)) <= set(range(10))
         assert len(np.unique(made.labels)) > 5  # as often as in the data
-    test = dataset.load("pixels", pixels.Data(**DATA)).test
+    test = dataset.load("pixels", domain.Data(**DATA)).test
     again = files.read(workdir / "generated_reconstruction.npz", blank=True)
     np.testing.assert_array_equal(again.labels, test.labels)
 
@@ -107,18 +107,18 @@ def test_evaluation_and_report(workdir, monkeypatch):
     assert "the digit that was asked for" in report and "Fréchet" in report
     # The classifier is kept: the same figures come without training it again.
     monkeypatch.setattr(digit_classifier, "train_classifier", None)
-    monkeypatch.setattr("jetvae_jax.report.pixel_page.write", lambda path, **_: path)
+    monkeypatch.setattr("jetvae_jax.images.report.write", lambda path, **_: path)
     runs.evaluate(workdir, runs.EvaluateConfig())
     assert json.loads((workdir / "evaluation.json").read_text()) == result
 
 
 def test_any_two_files(workdir, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "jetvae_jax.runs.evaluation._digits.classifier", lambda *_, **__: (None, ["no"])
+        "jetvae_jax.images.evaluation.classifier", lambda *_, **__: (None, ["no"])
     )
     generated = str(workdir / "generated_flow.npz")
     config = runs.EvaluateConfig(real="embedded", generated=(generated,))
-    given = pixels.Data(num_pixels=12, max_images=50)
+    given = domain.Data(num_pixels=12, max_images=50)
     runs.evaluate(tmp_path, config, given, domain="pixels")
     result = json.loads((tmp_path / "evaluation.json").read_text())
     assert set(result["candidates"]) == {"generated_flow"} and result["images"] == 50
@@ -127,15 +127,15 @@ def test_any_two_files(workdir, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_positions_only_are_judged_without_intensity(tmp_path, monkeypatch):
-    monkeypatch.setattr("jetvae_jax.report.pixel_page.write", lambda path, **_: path)
+    monkeypatch.setattr("jetvae_jax.images.report.write", lambda path, **_: path)
     seen = []
 
     def classifier(folder, data, *, intensity):
         seen.append(intensity)
         return None, []
 
-    monkeypatch.setattr("jetvae_jax.runs.evaluation._digits.classifier", classifier)
-    scaling = pixels.Scaling("unit", intensity=False)
+    monkeypatch.setattr("jetvae_jax.images.evaluation.classifier", classifier)
+    scaling = domain.Scaling("unit", intensity=False)
     run = vae_run("pixel_positions", "deepsets_vae", scaling=scaling)
     assert run.model_config.num_features == 2
     runs.train(tmp_path, run)
@@ -153,9 +153,9 @@ def rows_of(part):
 
 
 def test_no_test_image_of_some_digits_is_a_training_image_of_all():
-    config = pixels.Data(num_pixels=40)
-    whole = pixels.load(config)
-    eights = pixels.load(dataclasses.replace(config, digits=(8,)))
+    config = domain.Data(num_pixels=40)
+    whole = domain.load(config)
+    eights = domain.load(dataclasses.replace(config, digits=(8,)))
     assert set(np.unique(eights.test.labels)) == {8}
     assert rows_of(eights.test) <= rows_of(whole.test)
     assert not rows_of(eights.test) & (rows_of(whole.train) | rows_of(whole.valid))
@@ -170,8 +170,8 @@ def test_the_test_part_of_mnist_is_the_test_part(tmp_path):
         x_train=given.pixels[:100], y_train=given.labels[:100],
         x_test=given.pixels[100:130], y_test=given.labels[100:130],
     )  # fmt: skip
-    config = pixels.Data(str(tmp_path / "mnist.npz"), num_pixels=30)
-    found = pixels.load(config)
+    config = domain.Data(str(tmp_path / "mnist.npz"), num_pixels=30)
+    found = domain.load(config)
     expected = sets.of_images(
         sets.Config(30), mnist.Images(*(a[100:130] for a in given))
     )
@@ -200,8 +200,8 @@ def test_objective_by_hand(form, mask_ghosts):
     mask = np.arange(5) < np.array([[5], [3], [1]])
     batch = Batch(x, mask, np.zeros((3, 3), np.float32))
     config = objectives.Config(form, alpha=2.0, beta=0.25, mask_ghosts=mask_ghosts)
-    loss = reconstruction.get("pixel_positions").build(
-        reconstruction.get("pixel_positions").Config()
+    loss = distances.get("pixel_positions").build(
+        distances.get("pixel_positions").Config()
     )
     objective = objectives.objective(config, loss)
     distance, terms = objective.distance(batch, y)
@@ -221,7 +221,7 @@ def test_objective_by_hand(form, mask_ghosts):
 
 @pytest.mark.parametrize("model", ["conv_vae", "deepsets_vae"])
 def test_models_hear_the_digit(model):
-    run = vae_run(model=model, scaling=pixels.Scaling("standard", tell_digit=True))
+    run = vae_run(model=model, scaling=domain.Scaling("standard", tell_digit=True))
     assert run.model_config.num_conditions == 10
     vae = models.get(model).build(run.model_config)
     params = vae.init(jax.random.key(0))
@@ -236,37 +236,37 @@ def test_models_hear_the_digit(model):
 
 
 def test_settings_that_do_not_go_together(tmp_path):
-    plain = pixels.Scaling("standard", intensity=False)
+    plain = domain.Scaling("standard", intensity=False)
     with pytest.raises(InputError, match=r"pixel_matched.*intensit"):
         runs.train(tmp_path, vae_run("pixel_matched", scaling=plain))
     run = vae_run()
     sigmoid = dataclasses.replace(run.model_config, output="sigmoid")
     with pytest.raises(InputError, match=r"pixel_scaling\.method=unit"):
         dataclasses.replace(run, model_config=sigmoid)
-    unlabelled = pixels.load(run.data).train
+    unlabelled = domain.load(run.data).train
     unlabelled = unlabelled._replace(labels=np.full(len(unlabelled.labels), -1))
-    told = pixels.Scaling("standard", tell_digit=True)
+    told = domain.Scaling("standard", tell_digit=True)
     with pytest.raises(InputError, match=r"tell_digit: 150 of 150"):
-        pixels.fit(told, unlabelled)
+        domain.fit(told, unlabelled)
 
 
 def test_an_interrupted_training_gets_no_flow(tmp_path, monkeypatch):
     class Stopped:
         signal_number = 2
 
-    monkeypatch.setattr(compare_digits, "train", lambda *_: Stopped)
-    monkeypatch.setattr(compare_digits, "fit_flow", None)
-    assert compare_digits.compare(tmp_path, {"a": vae_run()}, FLOW, seeds=(0,)) == 2
+    monkeypatch.setattr(comparison, "train", lambda *_: Stopped)
+    monkeypatch.setattr(comparison, "fit_flow", None)
+    assert comparison.compare(tmp_path, {"a": vae_run()}, FLOW, seeds=(0,)) == 2
 
 
 @pytest.mark.slow
 def test_losses_are_compared_and_the_work_is_not_done_twice(tmp_path, monkeypatch):
     compared = {"third": vae_run(), "matched": vae_run("pixel_matched")}
-    assert compare_digits.compare(tmp_path, compared, FLOW, seeds=(0, 1)) == 0
+    assert comparison.compare(tmp_path, compared, FLOW, seeds=(0, 1)) == 0
     result = json.loads((tmp_path / "compare.json").read_text())
     assert [len(f) for f in result["figures"].values()] == [2, 2]
     assert (tmp_path / "compare.html").stat().st_size > 10_000
-    monkeypatch.setattr(compare_digits.digits, "digit_table", None)
+    monkeypatch.setattr(comparison.digits, "digit_table", None)
     before = (tmp_path / "compare.txt").read_text()
-    assert compare_digits.compare(tmp_path, compared, FLOW, seeds=(0, 1)) == 0
+    assert comparison.compare(tmp_path, compared, FLOW, seeds=(0, 1)) == 0
     assert (tmp_path / "compare.txt").read_text() == before

@@ -7,16 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax import kinematics
-from jetvae_jax.data.preprocessing import (
-    centring,
-    logs,
-    ordering,
-    quantiles,
-    rotation,
-)
-from jetvae_jax.data.preprocessing.thinning import Thinned
-from jetvae_jax.types import Jets
+from jetvae_jax.core import kinematics
+from jetvae_jax.core.types import Jets
+from jetvae_jax.jets import augmentation, features, quantiles
+from jetvae_jax.jets.scaling import Thinned
 
 J, N = 12, 7
 
@@ -62,7 +56,7 @@ def test_relative_coordinates_round_trip(make_jets):
 
 def test_centring(cylindrical):
     q, mask = cylindrical
-    shifted, centre = everywhere(centring.centre, q, mask)
+    shifted, centre = everywhere(features.centre, q, mask)
     assert not np.any(np.asarray(shifted)[~mask])
     for jet, exists, new, found in zip(q, mask, shifted, centre, strict=True):
         pt, eta, phi = jet[exists].astype(np.float64).T
@@ -73,20 +67,20 @@ def test_centring(cylindrical):
         np.testing.assert_allclose(difference[0], 0, atol=1e-5)
         weighted = pt[:, None] * np.asarray(new)[exists, 1:] / pt.sum()
         np.testing.assert_allclose(weighted.sum(0), 0, atol=1e-5)
-    back = np.asarray(everywhere(centring.uncentre, shifted, centre, mask))
+    back = np.asarray(everywhere(features.uncentre, shifted, centre, mask))
     difference = (back - q)[mask]
     np.testing.assert_allclose(np.exp(1j * difference[:, 2]), 1, atol=1e-5)
     np.testing.assert_allclose(difference[:, :2], 0, atol=1e-5)
     assert not np.any(back[~mask])
     clean = np.where(mask[..., None], q, 0)
     finite_gradient(
-        lambda q: jnp.sum(jnp.sin(centring.centre(q, mask)[0])), clean, mask
+        lambda q: jnp.sum(jnp.sin(features.centre(q, mask)[0])), clean, mask
     )
 
 
 def test_centre_of_nothing_is_zero():
     q = jnp.full((2, 3, 3), jnp.nan)
-    shifted, centre = centring.centre(q, jnp.zeros((2, 3), bool))
+    shifted, centre = features.centre(q, jnp.zeros((2, 3), bool))
     assert not np.any(shifted) and not np.any(centre)
 
 
@@ -102,7 +96,7 @@ def test_principal_axis(cylindrical):
     q, mask = cylindrical
     points, weight = q[..., 1:] * [1, 0.2], q[..., 0]
     points = points.astype(np.float32)
-    angle = everywhere(rotation.principal_angle, points, weight, mask)
+    angle = everywhere(features.principal_angle, points, weight, mask)
     assert np.all(np.abs(angle) <= np.pi)
     for i, exists in enumerate(mask):
         axis = principal(points[i, exists], weight[i, exists])
@@ -110,16 +104,16 @@ def test_principal_axis(cylindrical):
         np.testing.assert_allclose(found, axis, atol=1e-4)
     # Turned jets lie along the first coordinate, hard side at negative values.
     clean = np.where(mask[..., None], points, 0)
-    u, v = np.moveaxis(np.asarray(rotation.turn(clean, -angle), np.float64), -1, 0)
+    u, v = np.moveaxis(np.asarray(features.turn(clean, -angle), np.float64), -1, 0)
     w = np.where(mask, weight, 0)
     spread = (w * u * u).sum(-1)
     np.testing.assert_allclose((w * u * v).sum(-1) / spread, 0, atol=1e-4)
     assert np.all(spread >= (w * v * v).sum(-1)) and np.all((w * u**3).sum(-1) > 0)
-    back = rotation.turn(rotation.turn(clean, -angle), angle)
+    back = features.turn(features.turn(clean, -angle), angle)
     np.testing.assert_allclose(back, clean, atol=1e-6)
 
     def total(points):
-        return jnp.sum(jnp.sin(rotation.principal_angle(points, w, mask)))
+        return jnp.sum(jnp.sin(features.principal_angle(points, w, mask)))
 
     finite_gradient(total, clean, mask)
 
@@ -128,13 +122,13 @@ def test_turned_points_have_a_turned_axis(cylindrical):
     q, mask = cylindrical
     points, weight = np.where(mask[..., None], q[..., 1:], 0), q[..., 0]
     by = np.linspace(-3, 3, J).astype(np.float32)
-    before = rotation.principal_angle(points, weight, mask)
-    after = rotation.principal_angle(rotation.turn(points, by), weight, mask)
+    before = features.principal_angle(points, weight, mask)
+    after = features.principal_angle(features.turn(points, by), weight, mask)
     np.testing.assert_allclose(np.exp(1j * (after - before - by)), 1, atol=1e-4)
 
 
 def test_turn_is_anticlockwise():
-    turned = rotation.turn(jnp.array([[1.0, 0.0]]), jnp.pi / 2)
+    turned = features.turn(jnp.array([[1.0, 0.0]]), jnp.pi / 2)
     np.testing.assert_allclose(turned, [[0, 1]], atol=1e-6)
 
 
@@ -153,7 +147,7 @@ def test_jets_without_an_axis(points, expected):
     points = jnp.array(points, jnp.float32)
     mask = ~jnp.isnan(points[:, 0])
     weight = jnp.ones(len(points))
-    value, gradient = jax.value_and_grad(rotation.principal_angle)(points, weight, mask)
+    value, gradient = jax.value_and_grad(features.principal_angle)(points, weight, mask)
     assert np.any(np.isclose(value, expected, atol=1e-6))
     assert np.all(np.isfinite(gradient))
 
@@ -161,11 +155,11 @@ def test_jets_without_an_axis(points, expected):
 def test_order_by_pt(make_jets):
     jets = make_jets(10, 6)
     shuffled = np.random.default_rng(0).permuted(np.tile(np.arange(6), (10, 1)), axis=1)
-    given = ordering.reorder(Jets(*map(jnp.asarray, jets[:2])), shuffled)
+    given = augmentation.reorder(Jets(*map(jnp.asarray, jets[:2])), shuffled)
     given = Jets(jnp.where(given.mask[..., None], given.particles, jnp.nan), given.mask)
     (particles, mask), order = everywhere(
         lambda p, m: (lambda jets, order: (jets[:2], order))(
-            *ordering.by_pt(Jets(p, m))
+            *augmentation.by_pt(Jets(p, m))
         ),
         *given[:2],
     )
@@ -173,7 +167,7 @@ def test_order_by_pt(make_jets):
     np.testing.assert_array_equal(
         np.where(mask[..., None], particles, 0), jets.particles
     )
-    back = ordering.restore(Jets(particles, mask), order)
+    back = augmentation.restore(Jets(particles, mask), order)
     np.testing.assert_array_equal(back.particles, given.particles)
     np.testing.assert_array_equal(back.mask, given.mask)
 
@@ -182,16 +176,20 @@ def test_order_by_pt(make_jets):
 def test_logarithm(floor):
     pt = np.append(np.float32([0, 1e-6, np.nan]), np.geomspace(1e-4, 1e4, 50))
     pt, mask = pt.astype(np.float32), ~np.isnan(pt)
-    v = everywhere(lambda pt, mask: logs.to_log(pt, floor=floor, mask=mask), pt, mask)
+    v = everywhere(
+        lambda pt, mask: features.to_log(pt, floor=floor, mask=mask), pt, mask
+    )
     with np.errstate(invalid="ignore"):
         expected = np.where(mask, np.log1p(pt.astype(np.float64) / floor), 0)
     np.testing.assert_allclose(v, expected, rtol=1e-6)
-    back = everywhere(lambda v, mask: logs.from_log(v, floor=floor, mask=mask), v, mask)
+    back = everywhere(
+        lambda v, mask: features.from_log(v, floor=floor, mask=mask), v, mask
+    )
     np.testing.assert_allclose(back, np.where(mask, pt, 0), rtol=5e-6)
     assert back[0] == 0 and v[0] == 0
     clean = np.where(mask, pt, 0)
     finite_gradient(
-        lambda pt: jnp.sum(logs.to_log(pt, floor=floor, mask=mask)), clean, mask
+        lambda pt: jnp.sum(features.to_log(pt, floor=floor, mask=mask)), clean, mask
     )
 
 

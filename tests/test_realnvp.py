@@ -7,8 +7,8 @@ import numpy as np
 import optax
 import pytest
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.flows import realnvp
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.densities import realnvp
 
 OPTIMISED = True  # as users compile it
 

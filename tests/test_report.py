@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from jetvae_jax import metrics, report
-from jetvae_jax.metrics import leaderboard
-from jetvae_jax.metrics.binning import Binning
-from jetvae_jax.metrics.protocols import Draws, Protocol
+from jetvae_jax.core.types import Jets
+from jetvae_jax.metrics.distributions.binning import Binning
+from jetvae_jax.metrics.suite import published as leaderboard
+from jetvae_jax.metrics.suite.protocols import Draws, Protocol
 from jetvae_jax.report import (
     correlations,
     curves,
@@ -23,7 +24,6 @@ from jetvae_jax.report import (
     tables,
 )
 from jetvae_jax.report import leaderboard as board
-from jetvae_jax.types import Jets
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SMALL = Protocol("small", w1=Draws(50, 2, replace=False))

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax.metrics import roc, significance, spectrum
-from jetvae_jax.metrics.association import rank_correlation
-from jetvae_jax.metrics.c2st import auc_with_error
+from jetvae_jax.metrics.classifier.two_sample import auc_with_error
+from jetvae_jax.studies.signal import roc, significance
+from jetvae_jax.studies.signal.hypothesis import rank_correlation
+from jetvae_jax.studies.toys import spectrum
 
 KEY = jax.random.key(0)
 

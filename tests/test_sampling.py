@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from jetvae_jax import sampling
-from jetvae_jax.types import VAE, Batch, Flow, GaussianPosterior, Jets
+from jetvae_jax.core.types import VAE, Batch, Flow, GaussianPosterior, Jets
 
 L, N = 4, 5
 

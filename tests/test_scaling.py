@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax import kinematics
-from jetvae_jax.data import measuring, scaling
-from jetvae_jax.errors import InputError
-from jetvae_jax.types import Jets
+from jetvae_jax.core import kinematics
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Jets
+from jetvae_jax.jets import scaling
 
 HINTS = get_type_hints(scaling.Config)
 METHODS, GHOSTS = get_args(HINTS["method"]), get_args(HINTS["ghosts"])
@@ -404,7 +404,7 @@ def test_axes_are_those_of_the_first_training_jets(make_jets, monkeypatch):
         [pt, np.arcsinh(total[:, 2] / pt), np.arctan2(total[:, 1], total[:, 0])], -1
     )
     np.testing.assert_allclose(axes, expected, rtol=1e-5, atol=1e-5)
-    monkeypatch.setattr(measuring, "MAX_AXES", 7)
+    monkeypatch.setattr(scaling, "MAX_AXES", 7)
     np.testing.assert_array_equal(scaling.fit(config, jets).axes, axes[:7])
     for coordinates in ("cartesian", "cylindrical"):
         config = scaling.Config(coordinates=coordinates)
@@ -444,7 +444,7 @@ def test_constant_features(config):
 def test_statistics_do_not_depend_on_the_block(jets, monkeypatch):
     config = scaling.Config(method="standard")
     whole = scaling.fit(config, jets)
-    monkeypatch.setattr(measuring, "ROWS", 7)
+    monkeypatch.setattr(scaling, "ROWS", 7)
     for a, b in zip(whole, scaling.fit(config, jets), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
@@ -474,7 +474,7 @@ def test_quantiles_of_many_particles_come_from_some(make_jets, monkeypatch):
     jets = make_jets(2000, 4)
     config = scaling.Config(coordinates="relative", method="quantile")
     whole = scaling.fit(config, jets).knots
-    monkeypatch.setattr(measuring, "SAMPLE", 1600)
+    monkeypatch.setattr(scaling, "SAMPLE", 1600)
     some = scaling.fit(config, Chunks(jets)).knots
     assert np.any(whole != some)
     middle = slice(64, 193)  # two deviations

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax import splines
+from jetvae_jax.densities import splines
 
 BOUND = 3.0
 

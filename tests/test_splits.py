@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import split
-from jetvae_jax.errors import InputError
 
 
 @pytest.mark.parametrize("num_jets", [7, 100, 177_252])

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax.metrics.substructure import subjets, substructure
-from jetvae_jax.types import RelativeJets
+from jetvae_jax.core.types import RelativeJets
+from jetvae_jax.metrics.observables.shapes import subjets, substructure
 
 OPTIMISED = True  # as users compile it
 

@@ -4,8 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax.data import load, toptagging
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data import load
+from jetvae_jax.data.formats import toptagging
 
 PANDAS = np.dtype(
     [
@@ -57,7 +58,9 @@ def test_both_classes(tmp_path, jet_type, label):
 def test_blocks(tmp_path, monkeypatch):
     path = write(tmp_path / "train.h5", table()[0])
     whole = load(path, jet_type="t")
-    monkeypatch.setattr("jetvae_jax.data.hdf5.BLOCK_BYTES", PANDAS.itemsize * 8)
+    monkeypatch.setattr(
+        "jetvae_jax.data.containers.hdf5.BLOCK_BYTES", PANDAS.itemsize * 8
+    )
     cut = load(path, jet_type="t")
     np.testing.assert_array_equal(whole.jets.particles, cut.jets.particles)
     with h5py.File(path) as file:
@@ -128,7 +131,7 @@ def test_tables_that_are_none(tmp_path, build, error):
 
 def test_an_unknown_compression_is_named(tmp_path, monkeypatch):
     path = write(tmp_path / "a.h5", table()[0], compression="gzip")
-    monkeypatch.setattr("jetvae_jax.data.hdf5.FILTERS", ())
+    monkeypatch.setattr("jetvae_jax.data.containers.hdf5.FILTERS", ())
     with pytest.raises(
         InputError, match=r"deflate.* not read here; write it with gzip"
     ):

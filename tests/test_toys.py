@@ -11,12 +11,13 @@ import pytest
 from scipy import stats
 
 from jetvae_jax import runs, training
-from jetvae_jax.data.events.writer import write
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses.reconstruction import mse
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.events.writer import write
+from jetvae_jax.losses.distances import mse
 from jetvae_jax.models import mlp_vae
-from jetvae_jax.runs import domains, toy_study
-from jetvae_jax.runs.toys import ToysConfig, at, toys
+from jetvae_jax.runs import domains
+from jetvae_jax.studies.toys import study
+from jetvae_jax.studies.toys.run import ToysConfig, at, toys
 
 ROOT = Path(__file__).parent.parent
 KEY = jax.random.key(0)
@@ -31,7 +32,7 @@ def test_p_values_are_uniform_where_the_answer_is_known():
         num_toys=20_000,
     )  # fmt: skip
     edges = 100 + np.arange(num + 1.0)
-    done = toy_study.study(KEY, None, np.full(num, mean), edges, config)
+    done = study.study(KEY, None, np.full(num, mean), edges, config)
     counts = np.arange(20, 90)
     cdf = stats.poisson.cdf(counts, mean) ** num  # closed form, of the largest count
     with np.errstate(divide="ignore"):
@@ -43,7 +44,7 @@ def test_p_values_are_uniform_where_the_answer_is_known():
     for a in np.unique(p):
         if 1e-3 < a < 0.999:
             assert np.mean(p <= a) == pytest.approx(a, abs=4 * np.sqrt(a / 20_000))
-    found = toy_study.summary(done, config)
+    found = study.summary(done, config)
     row = at(found, 3.0)
     first = counts[np.searchsorted(z, 3.0)]
     exact = 1 - stats.poisson.cdf(first - 1, mean) ** num
@@ -64,26 +65,26 @@ def test_toys_of_a_large_sample_are_those_of_its_shape():
         exponential = -50 * np.log(1 - rng.uniform(size=num) * (1 - np.exp(-2)))
         return 100 + exponential
 
-    truth = toy_study.study(KEY, None, expected, edges, config)
+    truth = study.study(KEY, None, expected, edges, config)
     key = jax.random.key(1)
-    many = toy_study.study(key, sample(400_000), expected, edges, config)
+    many = study.study(key, sample(400_000), expected, edges, config)
     assert many.mean.sum() == pytest.approx(400)
-    apart = toy_study.compared({"template": truth, "many": many})["many"]
+    apart = study.compared({"template": truth, "many": many})["many"]
     assert apart["p"] > 1e-3
     # A sample of the size of a toy brings its own fluctuations: too many excesses.
-    few = toy_study.study(key, sample(400), expected, edges, config)
+    few = study.study(key, sample(400), expected, edges, config)
     assert np.median(few.toys.max_z) > np.median(truth.toys.max_z) + 0.3
     assert few.sample == 400 and truth.sample == 0
 
 
 def test_summary_is_json_and_falls():
     config = ToysConfig(num_events=200.0, num_toys=200, sideband=0.0)
-    done = toy_study.study(KEY, None, np.full(20, 10.0), np.arange(21.0) + 1, config)
-    found = json.loads(json.dumps(toy_study.summary(done, config), allow_nan=False))
+    done = study.study(KEY, None, np.full(20, 10.0), np.arange(21.0) + 1, config)
+    found = json.loads(json.dumps(study.summary(done, config), allow_nan=False))
     p = [row["p"] for row in found["significance"]]
     assert np.all(np.diff(p) <= 0) and p[0] > 0.5 and p[-1] == 0
     assert found["significance"][-1]["z"] is None  # infinite
-    again = toy_study.study(KEY, None, np.full(20, 10.0), np.arange(21.0) + 1, config)
+    again = study.study(KEY, None, np.full(20, 10.0), np.arange(21.0) + 1, config)
     np.testing.assert_array_equal(again.toys.max_z, done.toys.max_z)
 
 

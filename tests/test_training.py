@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.training import Config, fit, gradient_step
 from jetvae_jax.training.settings import optimizer
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax.metrics import transport
-from jetvae_jax.metrics.transport import balanced
+from jetvae_jax.metrics.transport import entropic
+from jetvae_jax.metrics.transport.entropic import balanced
 
 OPTIMISED = True  # as users compile it
 
@@ -33,7 +33,7 @@ def test_balanced_problems_have_equal_sums():
 def test_plan_and_potentials_are_feasible():
     given = problem()
     a, b, cost = (np.asarray(v, float) for v in given)
-    found = transport.transport(given, **SETTINGS)
+    found = entropic.transport(given, **SETTINGS)
     lower, upper, f, g, plan = (np.asarray(v, float) for v in found)
     assert (plan >= -1e-6).all()
     np.testing.assert_allclose(plan.sum(1), a, atol=2e-6)
@@ -51,7 +51,7 @@ def test_plan_and_potentials_are_feasible():
 def test_other_devices_find_the_same(monkeypatch):
     """They reduce whole arrays where a CPU goes along them in a loop."""
     given = problem(seed=1)
-    here = transport.transport(given, **SETTINGS)
+    here = entropic.transport(given, **SETTINGS)
     used = []
 
     def elsewhere(*args, cpu, default):
@@ -59,7 +59,7 @@ def test_other_devices_find_the_same(monkeypatch):
         return default(*args)
 
     monkeypatch.setattr(jax.lax, "platform_dependent", elsewhere)
-    there = transport.transport(given, **SETTINGS)
+    there = entropic.transport(given, **SETTINGS)
     assert used
     for name, one, other in zip(here._fields, here, there, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5, err_msg=name)
@@ -68,7 +68,7 @@ def test_other_devices_find_the_same(monkeypatch):
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_it_lowers_for_accelerators(platform):
     def bounds(a, b, cost):
-        return transport.transport(transport.Problem(a, b, cost), **SETTINGS)[:2]
+        return entropic.transport(entropic.Problem(a, b, cost), **SETTINGS)[:2]
 
     traced = jax.jit(bounds).trace(*problem())
     assert traced.lower(lowering_platforms=(platform,)).as_text()

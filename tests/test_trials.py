@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax.metrics import excess, trials
+from jetvae_jax.studies.toys import excess, trials
 
 
 def toys_of(draw, local_z, num_toys=10_000, seed=0, **options):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from jetvae_jax import runs
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.runs.trial import Outcome, run_trial
 
 optuna = pytest.importorskip("optuna")
@@ -203,19 +203,19 @@ class Reports:
 def small():
     """A training of three short epochs."""
     from jetvae_jax import training
-    from jetvae_jax.losses.reconstruction import chamfer
+    from jetvae_jax.jets import domain
+    from jetvae_jax.losses.distances import chamfer
     from jetvae_jax.models import conv_vae
-    from jetvae_jax.runs.domains import jets
 
     model = conv_vae.Config(filters=(4,), hidden=(8,), latent_dim=3)
     return runs.VAERun(
-        data=jets.Data(max_jets=300),
-        scaling=jets.Scaling(),
+        data=domain.Data(max_jets=300),
+        scaling=domain.Scaling(),
         model="conv_vae",
         model_config=model,
         loss="chamfer",
         loss_config=chamfer.Config(),
-        objective=jets.Objective(),
+        objective=domain.Objective(),
         training=training.Config(num_epochs=3, batch_size=50, learning_rate=1e-3),
     )
 

@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Jets
 from jetvae_jax.data import JetNetWriter, load
-from jetvae_jax.errors import InputError
-from jetvae_jax.types import Jets
 
 
 def write(path, jets, *, num_particles=6, cuts=(), attrs=None):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.making.zgamma import columns, detector, objects, settings
 from jetvae_jax.making.zgamma.production import rounded
 

@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax.data import events
-from jetvae_jax.errors import InputError
+from jetvae_jax import events
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.making import files, pythia
 from jetvae_jax.making.zgamma import Config, columns, production, settings
 

@@ -8,20 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import h5py
 
-from jetvae_jax.data import (
-    columns,
-    energyflow,
-    hdf5,
-    hls4ml,
-    jetnet,
-    npz,
-    tables,
-    toptagging,
-    validation,
-)
-from jetvae_jax.data.reading import listing, printable
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data import validation
+from jetvae_jax.data.containers import hdf5, npz, tables
+from jetvae_jax.data.containers.reading import listing, printable
+from jetvae_jax.data.formats import columns, energyflow, hls4ml, jetnet, toptagging
 from jetvae_jax.data.validation import Audit, Block
-from jetvae_jax.errors import InputError
 
 
 class Source:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jetvae_jax.core.types import Jets
 from jetvae_jax.data.request import EMBEDDED, Request, find
-from jetvae_jax.types import Jets
 
 __all__ = ["EMBEDDED", "Loaded", "find", "fingerprint", "load"]
 
@@ -49,7 +49,7 @@ def load(
     Args:
         spec: a file, a folder of files of one layout, or "embedded". Layouts: JetNet,
             hls4ml and top tagging HDF5, EnergyFlow npz, the Parquet, ROOT and npz of
-            :mod:`~jetvae_jax.data.formats`, and any other by ``columns``.
+            :mod:`~jetvae_jax.data.writing.tables`, and any other by ``columns``.
         num_particles: N; the leading N by pt are kept, fewer are padded.
         max_jets: jets to read (of the class), from the first; None for all.
         jet_type: g, q, t, w or z. Selects jets in hls4ml files, and files in a
@@ -59,13 +59,13 @@ def load(
             stopping at them.
         seed: of the jets' phi where the file has none.
         columns: where the jets are in a user's own file, as
-            :mod:`~jetvae_jax.data.columns` describes; all its jets are of one class.
+            :mod:`~jetvae_jax.data.formats.columns` describes; all its jets are of one class.
         unique: note jets that stand there twice, and drop them in repair. Not for
             files to judge: repeated jets are a fault of their generator.
 
     Returns:
         Loaded. For jets that do not fit in memory see
-        :func:`~jetvae_jax.data.cache.streams`.
+        :func:`~jetvae_jax.data.streaming.cache.streams`.
 
     Raises:
         InputError: one line that names file, key, first row, number of rows and what

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.data import columns as column_mapping
-from jetvae_jax.data import embedded, hdf5, layouts, tables, validation
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data import embedded, layouts, validation
+from jetvae_jax.data.containers import hdf5, tables
 from jetvae_jax.data.duplicates import Seen
-from jetvae_jax.errors import InputError
+from jetvae_jax.data.formats import columns as column_mapping
 
 EMBEDDED = "embedded"
 _OF_CLASS = re.compile(r"([gqtwz])(?:[\d_-].*)?", re.IGNORECASE)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 
 
 class Split(NamedTuple):

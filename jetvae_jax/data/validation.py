@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data.containers.reading import Damaged
 from jetvae_jax.data.duplicates import Seen
-from jetvae_jax.data.reading import Damaged
-from jetvae_jax.errors import InputError
 
 JET_TYPES = ("g", "q", "t", "w", "z")
 MAX_PARTICLES = 10_000

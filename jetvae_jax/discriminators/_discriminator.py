@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax import networks
-from jetvae_jax.types import Array, Discriminator, Key, Params
+from jetvae_jax.core import layers
+from jetvae_jax.core.types import Array, Discriminator, Key, Params
 
 
 def as_discriminator(
@@ -32,7 +32,7 @@ def as_discriminator(
     def init(key: Key) -> Params:
         x, mask = jnp.zeros((num_particles, num_features)), jnp.ones(num_particles)
         whole = jnp.zeros(width + num_conditions)
-        return networks.init(module, key, x, mask.astype(bool), whole)
+        return layers.init(module, key, x, mask.astype(bool), whole)
 
     def both(params, x, mask, condition):
         rows = x.shape[-2] if any_length else jet_rows + num_particles
@@ -42,8 +42,8 @@ def as_discriminator(
         if mask.shape != x.shape[:-1]:
             raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
         whole = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
-        whole = networks.told(whole, condition, num_conditions)
-        return networks.apply(
+        whole = layers.told(whole, condition, num_conditions)
+        return layers.apply(
             module, params, x[..., jet_rows:, :], mask[..., jet_rows:], whole
         )
 

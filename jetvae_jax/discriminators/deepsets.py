@@ -11,10 +11,10 @@ from typing import Literal
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax import networks
+from jetvae_jax.core import layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Discriminator
 from jetvae_jax.discriminators import _discriminator
-from jetvae_jax.errors import InputError
-from jetvae_jax.types import Array, Discriminator
 
 USES_MASK = True
 
@@ -46,10 +46,10 @@ class Config:
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        networks.check_positive(
+        layers.check_positive(
             self, "num_particles", "num_features", "width", "layers", "hidden"
         )
-        networks.activation(self.activation)
+        layers.activation(self.activation)
         if not self.hidden:
             raise InputError("hidden: needs at least one layer")
         if self.num_conditions < 0:
@@ -64,23 +64,23 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, x: Array, mask: Array, whole: Array) -> tuple[Array, Array]:
         """``x [..., N, F]``, ``whole [..., G]`` to logit and last hidden layer."""
-        config, act = self.config, networks.activation(self.config.activation)
+        config, act = self.config, layers.activation(self.config.activation)
         capacity = config.num_particles
         # Replaced, not multiplied by zero: NaN in the padding must not spread.
         x = jnp.where(mask[..., None], x, 0.0)
-        x = act(networks.Dense(config.width, name="embed")(x))
+        x = act(layers.Dense(config.width, name="embed")(x))
         for i in range(config.layers):
-            summary = networks.mean_and_sum(x, mask, capacity)
+            summary = layers.mean_and_sum(x, mask, capacity)
             told = jnp.concatenate([*summary, whole], axis=-1)
-            told = networks.Dense(config.width, use_bias=False, name=f"told_{i}")(told)
+            told = layers.Dense(config.width, use_bias=False, name=f"told_{i}")(told)
             x = act(
-                networks.Dense(config.width, name=f"point_{i}")(x) + told[..., None, :]
+                layers.Dense(config.width, name=f"point_{i}")(x) + told[..., None, :]
             )
-        summary = networks.mean_and_sum(x, mask, capacity)
+        summary = layers.mean_and_sum(x, mask, capacity)
         x = jnp.concatenate([*summary, whole], axis=-1)
         for i, size in enumerate(config.hidden):
-            x = act(networks.Dense(size, name=f"dense_{i}")(x))
-        logit = networks.Dense(1, scale=networks.QUIET, name="logit")(x)
+            x = act(layers.Dense(size, name=f"dense_{i}")(x))
+        logit = layers.Dense(1, scale=layers.QUIET, name="logit")(x)
         return logit[..., 0], x
 
 

@@ -10,10 +10,10 @@ from typing import Literal
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax import networks
+from jetvae_jax.core import layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Discriminator
 from jetvae_jax.discriminators import _discriminator
-from jetvae_jax.errors import InputError
-from jetvae_jax.types import Array, Discriminator
 
 USES_MASK = False
 
@@ -42,10 +42,10 @@ class Config:
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        networks.check_positive(
+        layers.check_positive(
             self, "num_particles", "num_features", "num_layers", "nodes"
         )
-        networks.activation(self.activation)
+        layers.activation(self.activation)
         if self.num_conditions < 0:
             raise InputError(f"num_conditions: negative, {self.num_conditions}")
 
@@ -59,11 +59,11 @@ class Network(nn.Module):
     def __call__(self, x: Array, mask: Array, whole: Array) -> tuple[Array, Array]:
         """``x [..., N, F]``, ``whole [..., G]`` to logit and last hidden layer."""
         del mask
-        act = networks.activation(self.config.activation)
+        act = layers.activation(self.config.activation)
         x = jnp.concatenate([x.reshape(*x.shape[:-2], -1), whole], axis=-1)
         for i in range(self.config.num_layers):
-            x = act(networks.Dense(self.config.nodes, name=f"dense_{i}")(x))
-        logit = networks.Dense(1, scale=networks.QUIET, name="logit")(x)
+            x = act(layers.Dense(self.config.nodes, name=f"dense_{i}")(x))
+        logit = layers.Dense(1, scale=layers.QUIET, name="logit")(x)
         return logit[..., 0], x
 
 

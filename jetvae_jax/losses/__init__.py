@@ -4,27 +4,28 @@ Importing them costs little more than importing JAX; optimal transport is import
 when it is first called.
 """
 
-from jetvae_jax.losses import elbo, nll, reconstruction
-from jetvae_jax.losses.elbo import classic_objective, published_objective
-from jetvae_jax.losses.jet_terms import jet_mass_error, jet_pt_error, mass_weight
-from jetvae_jax.losses.kl import gaussian_kl, reparameterize
-from jetvae_jax.losses.reconstruction.chamfer import (
-    chamfer_distance,
-    pairwise_sq_distance,
+from jetvae_jax.losses import distances, jet_objective, nll
+from jetvae_jax.losses.distances.chamfer import chamfer_distance, pairwise_sq_distance
+from jetvae_jax.losses.distances.mse import squared_error
+from jetvae_jax.losses.distances.pixel_matched import pixel_matched_distance
+from jetvae_jax.losses.distances.pixel_positions import pixel_position_distance
+from jetvae_jax.losses.distances.pixel_third_axis import pixel_third_axis_distance
+from jetvae_jax.losses.distances.sinkhorn import sinkhorn_divergence
+from jetvae_jax.losses.jet_objective import (
+    classic_objective,
+    jet_mass_error,
+    jet_pt_error,
+    mass_weight,
+    published_objective,
 )
-from jetvae_jax.losses.reconstruction.mse import squared_error
-from jetvae_jax.losses.reconstruction.pixel_matched import pixel_matched_distance
-from jetvae_jax.losses.reconstruction.pixel_positions import pixel_position_distance
-from jetvae_jax.losses.reconstruction.pixel_third_axis import (
-    pixel_third_axis_distance,
-)
-from jetvae_jax.losses.reconstruction.sinkhorn import sinkhorn_divergence
+from jetvae_jax.losses.latent_terms import gaussian_kl, reparameterize
 from jetvae_jax.losses.repulsion import repulsion
 
 __all__ = [
     "chamfer_distance",
     "classic_objective",
-    "elbo",
+    "distances",
+    "jet_objective",
     "gaussian_kl",
     "jet_mass_error",
     "jet_pt_error",
@@ -35,7 +36,6 @@ __all__ = [
     "pixel_position_distance",
     "pixel_third_axis_distance",
     "published_objective",
-    "reconstruction",
     "reparameterize",
     "repulsion",
     "sinkhorn_divergence",

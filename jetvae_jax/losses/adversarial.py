@@ -26,9 +26,8 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import variational
-from jetvae_jax.types import (
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import (
     VAE,
     Array,
     Batch,
@@ -38,6 +37,7 @@ from jetvae_jax.types import (
     Prior,
     Terms,
 )
+from jetvae_jax.losses import variational
 
 Errors = Callable[[Params, Key, Batch], tuple[dict[str, Array], Terms]]
 """``(params, key, batch) -> ({"encoder": [J], "decoder": [J], ...}, terms)``."""

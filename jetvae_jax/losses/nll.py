@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from jetvae_jax.types import Array, Flow, Key, Params, Terms, optional
+from jetvae_jax.core.types import Array, Flow, Key, Params, Terms, optional
 
 
 def build(flow: Flow) -> Callable[..., tuple[Array, Terms]]:

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.numerics import masked_sum, safe_norm
-from jetvae_jax.types import Array
+from jetvae_jax.core.numerics import masked_sum, safe_norm
+from jetvae_jax.core.types import Array
 
 
 def repulsion(x: Array, *, mask: Array | None = None, length: float = 0.5) -> Array:

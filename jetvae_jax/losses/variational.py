@@ -15,9 +15,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from jetvae_jax.losses.kl import gaussian_kl, reparameterize
-from jetvae_jax.losses.uniform import normal_marginals
-from jetvae_jax.types import (
+from jetvae_jax.core.types import (
     VAE,
     Array,
     Batch,
@@ -30,6 +28,7 @@ from jetvae_jax.types import (
     Terms,
     optional,
 )
+from jetvae_jax.losses.latent_terms import gaussian_kl, normal_marginals, reparameterize
 
 
 class Objective(NamedTuple):

@@ -41,7 +41,7 @@ def published(jet_type: str, num_particles: int) -> Figures | None:
 def measure(path: pathlib.Path, num_jets: int) -> Figures:
     """Of the first jets of a JetNet file, read block by block."""
     # Brings in all of jax, which the workers, who import this package, do without.
-    from jetvae_jax.data.moments import Moments
+    from jetvae_jax.jets.scaling import Moments
 
     jets, particles = Moments((1, len(JET))), Moments((1, len(PARTICLE)))
     for block in files.read(path, ("particle_features", "jet_features"), num_jets):

@@ -12,8 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.files import write_atomically
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import write_atomically
 
 CHUNK = 1000
 

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 
 TOOLS = ("pythia8mc", "fastjet", "awkward", "distributed")
 # One hard process, two beams of protons: no file of events is behind it, of which

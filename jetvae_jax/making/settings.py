@@ -10,7 +10,7 @@ import pathlib
 import re
 from typing import NamedTuple
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 
 # The order of the hls4ml labels; a card's own class is 'undef' there.
 JET_TYPES = ("g", "q", "w", "z", "t")

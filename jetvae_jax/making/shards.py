@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.making import files, pythia
 from jetvae_jax.making.cluster import REASONS, leading_jets, pt_eta_phi, wrap
 from jetvae_jax.making.settings import Shard

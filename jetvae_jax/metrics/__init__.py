@@ -1,31 +1,33 @@
 """Figures of merit: arrays in, numbers out, a key for everything that draws."""
 
-from jetvae_jax.metrics.c2st import c2st, c2st_table
-from jetvae_jax.metrics.correlations import pearson, spearman
-from jetvae_jax.metrics.cov_mmd import cov_mmd
-from jetvae_jax.metrics.digits import digit_table
-from jetvae_jax.metrics.efp import efps, jet_features
-from jetvae_jax.metrics.emd import emd
-from jetvae_jax.metrics.evaluation import evaluate
-from jetvae_jax.metrics.fpd import fpd
-from jetvae_jax.metrics.fpnd import fpnd
-from jetvae_jax.metrics.histogram_emd import bin_height_w1, histogram, histogram_emd
-from jetvae_jax.metrics.image_frechet import image_frechet
-from jetvae_jax.metrics.jetnet_w1 import w1m, w1p
-from jetvae_jax.metrics.kolmogorov_smirnov import kolmogorov_smirnov
-from jetvae_jax.metrics.kpd import kpd
-from jetvae_jax.metrics.observables import (
+from jetvae_jax.images.metrics import digit_table, image_frechet, pixel_errors
+from jetvae_jax.metrics.classifier.two_sample import c2st, c2st_table
+from jetvae_jax.metrics.distributions.correlations import pearson, spearman
+from jetvae_jax.metrics.distributions.histograms import (
+    bin_height_w1,
+    histogram,
+    histogram_emd,
+)
+from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
+from jetvae_jax.metrics.distributions.wasserstein import wasserstein_1d
+from jetvae_jax.metrics.energy_flow.polynomials import efps, jet_features
+from jetvae_jax.metrics.energy_flow.wasserstein import w1efp
+from jetvae_jax.metrics.frechet.kernel import kpd
+from jetvae_jax.metrics.frechet.particlenet_distance import fpnd
+from jetvae_jax.metrics.frechet.physics import fpd
+from jetvae_jax.metrics.observables.jets import (
     jet_observables,
     particle_observables,
     relative,
 )
-from jetvae_jax.metrics.pixel_errors import pixel_errors
-from jetvae_jax.metrics.protocols import JETNET_50K, MPGAN_10K, Draws, Protocol
-from jetvae_jax.metrics.sample import Sample
-from jetvae_jax.metrics.substructure import substructure
-from jetvae_jax.metrics.table import table
-from jetvae_jax.metrics.w1efp import w1efp
-from jetvae_jax.metrics.wasserstein import wasserstein_1d
+from jetvae_jax.metrics.observables.shapes import substructure
+from jetvae_jax.metrics.suite.evaluation import evaluate
+from jetvae_jax.metrics.suite.jetnet_w1 import w1m, w1p
+from jetvae_jax.metrics.suite.protocols import JETNET_50K, MPGAN_10K, Draws, Protocol
+from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.metrics.suite.text import table
+from jetvae_jax.metrics.transport.coverage import cov_mmd
+from jetvae_jax.metrics.transport.energy_mover import emd
 
 __all__ = [
     "JETNET_50K",

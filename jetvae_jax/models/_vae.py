@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax import networks
-from jetvae_jax.types import VAE, Array, GaussianPosterior, Key, Params
+from jetvae_jax.core import layers
+from jetvae_jax.core.types import VAE, Array, GaussianPosterior, Key, Params
 
 LOGVAR_RANGE = (-20.0, 10.0)
 """Of a posterior: standard deviations from 5e-5 to 150."""
@@ -37,7 +37,7 @@ def jet_features(x: Array, size: int) -> Array:
     """
     if not size:
         return jnp.zeros((*x.shape[:-1], 0), x.dtype)
-    return networks.Dense(size, scale=0.0, name="jet")(x)
+    return layers.Dense(size, scale=0.0, name="jet")(x)
 
 
 def as_vae(
@@ -84,10 +84,10 @@ def as_vae(
             jnp.ones(num_particles, bool),
         )
         return {
-            "encoder": networks.init(
+            "encoder": layers.init(
                 encoder, encoder_key, x, mask, jnp.zeros(width + num_conditions)
             ),
-            "decoder": networks.init(
+            "decoder": layers.init(
                 decoder, decoder_key, jnp.zeros(latent_dim + num_conditions)
             ),
         }
@@ -102,15 +102,15 @@ def as_vae(
             raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
         jet = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
         x, mask = x[..., jet_rows:, :], mask[..., jet_rows:]
-        inputs = (x, mask, networks.told(jet, condition, num_conditions))
-        mean, logvar = networks.apply(encoder, params["encoder"], *inputs)
+        inputs = (x, mask, layers.told(jet, condition, num_conditions))
+        mean, logvar = layers.apply(encoder, params["encoder"], *inputs)
         return GaussianPosterior(mean.at[..., :skip].add(jet[..., :skip]), logvar)
 
     def decode(params: Params, z: Array, condition: Array | None = None) -> Array:
         if z.shape[-1] != latent_dim:
             raise ValueError(f"z has shape {z.shape}, expected [..., {latent_dim}]")
-        inputs = networks.told(z, condition, num_conditions)
-        x, jet = networks.apply(decoder, params["decoder"], inputs)
+        inputs = layers.told(z, condition, num_conditions)
+        x, jet = layers.apply(decoder, params["decoder"], inputs)
         jet = jet.at[..., :skip].add(z[..., :skip])
         jet = jet.reshape(*z.shape[:-1], jet_rows, num_features)
         return jnp.concatenate([jet, x], axis=-2)

@@ -19,10 +19,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax import networks
-from jetvae_jax.errors import InputError
+from jetvae_jax.core import layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import VAE, Array, GaussianPosterior
 from jetvae_jax.models import _vae
-from jetvae_jax.types import VAE, Array, GaussianPosterior
 
 USES_MASK = False
 
@@ -57,11 +57,11 @@ class Config:
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        networks.check_positive(
+        layers.check_positive(
             self, "num_particles", "num_features", "latent_dim", "kernel"
         )
-        networks.check_positive(self, "filters", "hidden")
-        networks.activation(self.activation)
+        layers.check_positive(self, "filters", "hidden")
+        layers.activation(self.activation)
         if not self.filters:
             raise InputError("filters: needs at least one convolution")
         if self.output not in ("sigmoid", "linear"):
@@ -96,14 +96,14 @@ class Encoder(nn.Module):
     def __call__(self, x: Array, mask: Array, jet: Array) -> GaussianPosterior:
         """``x [..., N, F]``, ``jet [..., G]`` to the posterior; mask is not read."""
         del mask
-        config, act = self.config, networks.activation(self.config.activation)
+        config, act = self.config, layers.activation(self.config.activation)
         for i, channels in enumerate(config.filters):
-            x = act(networks.Conv(channels, config.kernel, name=f"conv_{i}")(x))
+            x = act(layers.Conv(channels, config.kernel, name=f"conv_{i}")(x))
         x = jnp.concatenate([x.reshape(*x.shape[:-2], -1), jet], axis=-1)
         for i, size in enumerate(config.hidden):
-            x = act(networks.Dense(size, name=f"dense_{i}")(x))
-        outputs = networks.Dense(
-            2 * config.latent_dim, scale=networks.QUIET, name="posterior"
+            x = act(layers.Dense(size, name=f"dense_{i}")(x))
+        outputs = layers.Dense(
+            2 * config.latent_dim, scale=layers.QUIET, name="posterior"
         )(x)
         return _vae.posterior(outputs)
 
@@ -116,21 +116,21 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, z: Array) -> tuple[Array, Array]:
         """``z [..., L]`` to ``[..., N, F]`` and ``[..., G]``."""
-        config, act = self.config, networks.activation(self.config.activation)
+        config, act = self.config, layers.activation(self.config.activation)
         image = (width(config), config.filters[-1])
         for i, size in enumerate(config.hidden[::-1]):
-            z = act(networks.Dense(size, name=f"dense_{i}")(z))
+            z = act(layers.Dense(size, name=f"dense_{i}")(z))
         jet = _vae.jet_features(z, config.jet_rows * config.num_features)
-        layer = networks.Dense(math.prod(image), name=f"dense_{len(config.hidden)}")
+        layer = layers.Dense(math.prod(image), name=f"dense_{len(config.hidden)}")
         x = act(layer(z)).reshape(*z.shape[:-1], *image)
         for i, channels in enumerate(config.filters[-2::-1]):
-            layer = networks.ConvTranspose(channels, config.kernel, name=f"conv_{i}")
+            layer = layers.ConvTranspose(channels, config.kernel, name=f"conv_{i}")
             x = act(layer(x))
-        x = networks.ConvTranspose(
+        x = layers.ConvTranspose(
             config.num_features,
             config.kernel,
             bias_per_channel=False,
-            scale=networks.QUIET,
+            scale=layers.QUIET,
             name="last",
         )(x)
         return jax.nn.sigmoid(x) if config.output == "sigmoid" else x, jet

@@ -14,10 +14,10 @@ from typing import Literal
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax import networks
-from jetvae_jax.errors import InputError
-from jetvae_jax.models import _sets, _vae
-from jetvae_jax.types import VAE, Array, GaussianPosterior
+from jetvae_jax.core import layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import VAE, Array, GaussianPosterior
+from jetvae_jax.models import _vae
 
 USES_MASK = True
 
@@ -54,19 +54,19 @@ class Config:
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        networks.check_positive(
+        layers.check_positive(
             self, "num_particles", "num_features", "latent_dim", "width", "context"
         )
-        networks.check_positive(self, "hidden", "decoder_layers")
-        networks.activation(self.activation)
+        layers.check_positive(self, "hidden", "decoder_layers")
+        layers.activation(self.activation)
         if self.encoder_layers < 0:
             raise InputError(f"encoder_layers: negative, {self.encoder_layers}")
         if self.num_conditions < 0:
             raise InputError(f"num_conditions: negative, {self.num_conditions}")
 
 
-def _layer(config: Config, i: int) -> _sets.EpicLayer:
-    return _sets.EpicLayer(
+def _layer(config: Config, i: int) -> layers.EpicLayer:
+    return layers.EpicLayer(
         config.width,
         config.context,
         config.num_particles,
@@ -83,23 +83,23 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array, mask: Array, jet: Array) -> GaussianPosterior:
         """``x [..., N, F]``, ``mask [..., N]``, ``jet [..., G]`` to the posterior."""
-        config, act = self.config, networks.activation(self.config.activation)
+        config, act = self.config, layers.activation(self.config.activation)
         x = jnp.where(mask[..., None], x, 0.0)
-        x = networks.MLP(
-            (config.width,), config.width, config.activation, name="embed"
-        )(x)
+        x = layers.MLP((config.width,), config.width, config.activation, name="embed")(
+            x
+        )
         x = act(x)
-        summary = _sets.pool(x, mask, config.num_particles)
+        summary = layers.pool(x, mask, config.num_particles)
         summary = jnp.concatenate([summary, jet], axis=-1)
-        context = act(networks.Dense(config.context, name="context")(summary))
+        context = act(layers.Dense(config.context, name="context")(summary))
         for i in range(config.encoder_layers):
             x, context = _layer(config, i)(x, context, mask)
-        summary = _sets.pool(x, mask, config.num_particles)
-        outputs = networks.MLP(
+        summary = layers.pool(x, mask, config.num_particles)
+        outputs = layers.MLP(
             config.hidden,
             2 * config.latent_dim,
             config.activation,
-            last_scale=networks.QUIET,
+            last_scale=layers.QUIET,
             name="posterior",
         )(jnp.concatenate([summary, context], axis=-1))
         return _vae.posterior(outputs)
@@ -113,21 +113,19 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, z: Array) -> tuple[Array, Array]:
         """``z [..., L]`` to ``[..., N, F]`` and ``[..., G]``."""
-        config, act = self.config, networks.activation(self.config.activation)
+        config, act = self.config, layers.activation(self.config.activation)
         slots = self.param(
             "slots",
-            networks.within(3**0.5),  # variance 1
+            layers.within(3**0.5),  # variance 1
             (config.num_particles, config.width),
         )
-        z = act(
-            networks.MLP(config.hidden, config.width, config.activation, name="z")(z)
-        )
-        context = act(networks.Dense(config.context, name="context")(z))
-        x = act(slots + networks.Dense(config.width, name="embed")(z)[..., None, :])
+        z = act(layers.MLP(config.hidden, config.width, config.activation, name="z")(z))
+        context = act(layers.Dense(config.context, name="context")(z))
+        x = act(slots + layers.Dense(config.width, name="embed")(z)[..., None, :])
         for i in range(config.decoder_layers):
             x, context = _layer(config, i)(x, context)
         jet = _vae.jet_features(context, config.jet_rows * config.num_features)
-        return networks.Dense(config.num_features, scale=networks.QUIET, name="last")(
+        return layers.Dense(config.num_features, scale=layers.QUIET, name="last")(
             x
         ), jet
 

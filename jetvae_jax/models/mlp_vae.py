@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax import networks
-from jetvae_jax.errors import InputError
+from jetvae_jax.core import layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import VAE, Array, GaussianPosterior
 from jetvae_jax.models import _vae
-from jetvae_jax.types import VAE, Array, GaussianPosterior
 
 USES_MASK = False
 
@@ -49,10 +49,10 @@ class Config:
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        networks.check_positive(
+        layers.check_positive(
             self, "num_particles", "num_features", "latent_dim", "num_layers", "nodes"
         )
-        networks.activation(self.activation)
+        layers.activation(self.activation)
         if self.output not in ("sigmoid", "linear"):
             raise InputError(f"output: {self.output!r} is not sigmoid or linear")
         if self.num_conditions < 0:
@@ -60,9 +60,9 @@ class Config:
 
 
 def _hidden(config: Config, x: Array) -> Array:
-    act = networks.activation(config.activation)
+    act = layers.activation(config.activation)
     for i in range(config.num_layers):
-        x = act(networks.Dense(config.nodes, name=f"dense_{i}")(x))
+        x = act(layers.Dense(config.nodes, name=f"dense_{i}")(x))
     return x
 
 
@@ -77,7 +77,7 @@ class Encoder(nn.Module):
         del mask
         x = jnp.concatenate([x.reshape(*x.shape[:-2], -1), jet], axis=-1)
         size = 2 * self.config.latent_dim
-        last = networks.Dense(size, scale=networks.QUIET, name="posterior")
+        last = layers.Dense(size, scale=layers.QUIET, name="posterior")
         return _vae.posterior(last(_hidden(self.config, x)))
 
 
@@ -93,7 +93,7 @@ class Decoder(nn.Module):
         shape = (config.num_particles, config.num_features)
         hidden = _hidden(config, z)
         jet = _vae.jet_features(hidden, config.jet_rows * config.num_features)
-        last = networks.Dense(shape[0] * shape[1], scale=networks.QUIET, name="last")
+        last = layers.Dense(shape[0] * shape[1], scale=layers.QUIET, name="last")
         x = last(hidden).reshape(*z.shape[:-1], *shape)
         return jax.nn.sigmoid(x) if config.output == "sigmoid" else x, jet
 

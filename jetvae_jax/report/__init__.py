@@ -4,6 +4,6 @@ Everything comes in as plain arrays and dicts, so nothing here knows how a model
 trained. matplotlib is imported when a figure is drawn, not with the package.
 """
 
-from jetvae_jax.report.html import write
+from jetvae_jax.report.evaluation import write
 
 __all__ = ["write"]

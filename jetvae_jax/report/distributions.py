@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jetvae_jax.metrics import binning
-from jetvae_jax.metrics.observables import particle_observables
+from jetvae_jax.core.types import Jets
+from jetvae_jax.metrics.distributions import binning
+from jetvae_jax.metrics.observables.jets import particle_observables
 from jetvae_jax.report import style
-from jetvae_jax.types import Jets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jetvae_jax import kinematics
-from jetvae_jax.metrics.chunks import map_chunks
-from jetvae_jax.metrics.observables import relative
+from jetvae_jax.core import kinematics
+from jetvae_jax.core.types import Jets
+from jetvae_jax.metrics.host.chunks import map_chunks
+from jetvae_jax.metrics.observables.jets import relative
 from jetvae_jax.report import style
-from jetvae_jax.types import Jets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

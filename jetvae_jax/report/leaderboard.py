@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from jetvae_jax.metrics import leaderboard
-from jetvae_jax.metrics.leaderboard import Entry
+from jetvae_jax.metrics.suite import published
+from jetvae_jax.metrics.suite.published import Entry
 from jetvae_jax.report import tables
 
 _NOTE = (
@@ -21,7 +21,7 @@ _NOTE = (
 
 def note(jet_class: str, num_particles: int) -> str:
     """What to keep in mind when reading the table."""
-    if leaderboard.published(jet_class, num_particles):
+    if published.published(jet_class, num_particles):
         return _NOTE
     return (
         f"No published figures are known here for jets of class "
@@ -48,10 +48,10 @@ def entries(
             values = {
                 metric: (figure["value"], figure.get("error"))
                 for metric, figure in figures["protocols"][protocol].items()
-                if metric in leaderboard.UNITS
+                if metric in published.UNITS
             }
             if values:
-                entry = leaderboard.measured(
+                entry = published.measured(
                     name,
                     jet_class,
                     values,
@@ -78,9 +78,9 @@ def table(
         num_particles: the leading particles a jet keeps.
         trained_on: observables that were part of the training loss.
     """
-    head = ["model", *(_heading(m, trained_on) for m in leaderboard.UNITS)]
+    head = ["model", *(_heading(m, trained_on) for m in published.UNITS)]
     groups: dict[tuple[str, str, str], list[Entry]] = {}
-    for entry in (*measured, *leaderboard.published(jet_class, num_particles)):
+    for entry in (*measured, *published.published(jet_class, num_particles)):
         origin = (entry.mark, entry.source, entry.protocol)
         groups.setdefault(origin, []).append(entry)
     rows = []
@@ -109,7 +109,7 @@ def _cells(entry: Entry) -> list[str]:
         "measured" if measured else "published", kind="measured" if measured else ""
     )
     name = tables.Html(f"{escape(limit + entry.model)} {mark}")
-    return [name, *(_cell(entry, metric) for metric in leaderboard.UNITS)]
+    return [name, *(_cell(entry, metric) for metric in published.UNITS)]
 
 
 def _cell(entry: Entry, metric: str) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jetvae_jax.metrics.binning import Binning
+from jetvae_jax.metrics.distributions.binning import Binning
 from jetvae_jax.report import style, tables
 from jetvae_jax.report.distributions import LABELS, grouped
 

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from jetvae_jax.metrics.leaderboard import UNITS
-from jetvae_jax.metrics.table import sections
+from jetvae_jax.metrics.suite.published import UNITS
+from jetvae_jax.metrics.suite.text import sections
 from jetvae_jax.report.style import TRAINED
 
 PUBLISHED = (

@@ -5,6 +5,7 @@ before it left in the folder. The scripts under ``experiments/`` only turn flags
 the frozen configs taken here; a notebook calls these functions directly.
 """
 
+from jetvae_jax.jets.domain import Data as DataConfig
 from jetvae_jax.runs.composition import Config as PartsConfig
 from jetvae_jax.runs.config import (
     CopulaRun,
@@ -13,7 +14,6 @@ from jetvae_jax.runs.config import (
     GenerateConfig,
     VAERun,
 )
-from jetvae_jax.runs.domains.jets import Data as DataConfig
 from jetvae_jax.runs.evaluate import evaluate
 from jetvae_jax.runs.fit_copula import fit_copula, load_copula
 from jetvae_jax.runs.fit_flow import fit_flow, load_flow

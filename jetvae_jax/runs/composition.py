@@ -7,14 +7,18 @@ One road for all of VAE, +D, +NF, +NF+D and copula-VAE: :class:`Config` says whi
 import dataclasses
 from typing import Any, Literal, NamedTuple
 
-from jetvae_jax import copulas, discriminators, flags, flows, priors
-from jetvae_jax.errors import InputError
+from jetvae_jax import densities, discriminators
+from jetvae_jax.core import configs
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import VAE, Discriminator, Params, Prior
+from jetvae_jax.densities import gaussian_copula, normal
+from jetvae_jax.densities import marginals as densities_marginals
 from jetvae_jax.losses import adversarial, variational
 from jetvae_jax.losses.adversarial import Config as Adversarial
+from jetvae_jax.models import copula_latents
 from jetvae_jax.training import Config as Training
 from jetvae_jax.training import Step, configured_step
 from jetvae_jax.training.adversarial import adversarial_step, joint_init
-from jetvae_jax.types import VAE, Discriminator, Params, Prior
 
 NONE, COPULA = "none", "gaussian_copula"
 
@@ -55,12 +59,12 @@ class Config:
     def from_json(cls, values: dict) -> "Config":
         """What ``dataclasses.asdict`` made, back."""
         values = dict(values)
-        for name, package in (("prior", flows), ("discriminator", discriminators)):
+        for name, package in (("prior", densities), ("discriminator", discriminators)):
             if values[name] not in (NONE, COPULA):
                 config = package.get(values[name]).Config
                 key = f"{name}_config"
-                values[key] = flags.from_json(config, values[key])
-        given = flags.from_json(Adversarial, values["adversarial"])
+                values[key] = configs.from_json(config, values[key])
+        given = configs.from_json(Adversarial, values["adversarial"])
         return cls(**values | {"adversarial": given})
 
 
@@ -99,22 +103,22 @@ def compose(config: Config, vae: VAE, *, knots: Any = None, **sizes: int) -> Com
     prior = discriminator = None
     told = sizes.get("num_conditions", 0)
     if config.latent == "uniform":
-        vae = copulas.squashed(vae)
+        vae = copula_latents.squashed(vae)
     elif config.latent == "cdf":
         if (vae.latent_dim, sizes["num_particles"]) != (sizes["num_features"], 1):
             raise InputError(
                 f"latent = 'cdf': needs tables, and latent_dim = "
                 f"{sizes['num_features']} as there are columns, got {vae.latent_dim}"
             )
-        marginals = copulas.marginals.empirical(vae.latent_dim)
-        vae = copulas.cdf_encoder(vae, marginals, knots)
+        marginals = densities_marginals.empirical(vae.latent_dim)
+        vae = copula_latents.cdf_encoder(vae, marginals, knots)
     if config.prior == COPULA:
-        prior = copulas.gaussian.build(vae.latent_dim)
+        prior = gaussian_copula.build(vae.latent_dim)
     elif config.prior != NONE:
-        flow = flows.get(config.prior).build(
+        flow = densities.get(config.prior).build(
             config.prior_config, dim=vae.latent_dim, num_conditions=told
         )
-        prior = priors.from_flow(flow)
+        prior = normal.from_flow(flow)
     if config.discriminator != NONE:
         module = discriminators.get(config.discriminator)
         discriminator = module.build(fill(config.discriminator_config, sizes))

@@ -8,10 +8,12 @@ import platform
 from types import ModuleType
 from typing import Any, Literal
 
-from jetvae_jax import copulas, flags, flows, models, training
-from jetvae_jax.errors import InputError
-from jetvae_jax.losses import reconstruction
-from jetvae_jax.metrics.protocols import KNOWN
+from jetvae_jax import densities, models, training
+from jetvae_jax.core import configs
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.densities import copula
+from jetvae_jax.losses import distances
+from jetvae_jax.metrics.suite.protocols import KNOWN
 from jetvae_jax.runs import composition, domains
 
 DERIVED = (
@@ -34,7 +36,7 @@ def _plain(values: dict) -> dict:
 def _from_name(package: ModuleType, values: dict) -> tuple[str, Any]:
     values = dict(values)
     name = values.pop("name")
-    return name, flags.from_json(package.get(name).Config, values)
+    return name, configs.from_json(package.get(name).Config, values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,16 +125,16 @@ class VAERun:
         domain = values.get("domain", "jets")  # the only one there was at first
         road = domains.get(domain)
         model, model_config = _from_name(models, values["model"])
-        loss, loss_config = _from_name(reconstruction, values["loss"])
+        loss, loss_config = _from_name(distances, values["loss"])
         return cls(
-            flags.from_json(road.Data, values["data"]),
-            flags.from_json(road.Scaling, values["scaling"]),
+            configs.from_json(road.Data, values["data"]),
+            configs.from_json(road.Scaling, values["scaling"]),
             model,
             model_config,
             loss,
             loss_config,
-            flags.from_json(road.Objective, values["objective"]),
-            flags.from_json(training.Config, values["training"]),
+            configs.from_json(road.Objective, values["objective"]),
+            configs.from_json(training.Config, values["training"]),
             values["seed"],
             domain,
             composition.Config.from_json(values["parts"])
@@ -176,8 +178,8 @@ class FlowRun:
     @classmethod
     def from_json(cls, values: dict) -> "FlowRun":
         """Rebuild the run that :meth:`to_json` described."""
-        flow, flow_config = _from_name(flows, values["flow"])
-        train = flags.from_json(training.Config, values["training"])
+        flow, flow_config = _from_name(densities, values["flow"])
+        train = configs.from_json(training.Config, values["training"])
         return cls(flow, flow_config, values["latents"], train, values["seed"])
 
 
@@ -193,7 +195,7 @@ class CopulaRun:
         seed: of the draws and of the fit.
     """
 
-    config: copulas.Config
+    config: copula.Config
     flow: str
     flow_config: Any
     training: training.Config
@@ -212,9 +214,9 @@ class CopulaRun:
     @classmethod
     def from_json(cls, values: dict) -> "CopulaRun":
         """Rebuild the run that :meth:`to_json` described."""
-        flow, flow_config = _from_name(flows, values["flow"])
-        config = flags.from_json(copulas.Config, values["config"])
-        train = flags.from_json(training.Config, values["training"])
+        flow, flow_config = _from_name(densities, values["flow"])
+        config = configs.from_json(copula.Config, values["config"])
+        train = configs.from_json(training.Config, values["training"])
         return cls(config, flow, flow_config, train, values["seed"])
 
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 from absl import logging
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import splits
-from jetvae_jax.data.stream import Stream, count, head
-from jetvae_jax.errors import InputError
+from jetvae_jax.data.streaming.stream import Stream, count, head
 from jetvae_jax.runs import domains
 
 __all__ = ["Dataset", "count", "head", "load", "load_same", "mapped", "split"]

@@ -4,10 +4,10 @@ import os
 import pathlib
 from typing import Any
 
-from jetvae_jax.runs import domains, evaluation
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import EvaluateConfig
 from jetvae_jax.runs.train import CHECKPOINT, load_vae
-from jetvae_jax.runs.workdir import Workdir
 
 
 def evaluate(
@@ -43,4 +43,4 @@ def evaluate(
         trained = load_vae(folder.path)
         domain = trained.run.domain
     files = files or domains.get(domain).Data()
-    return evaluation.get(domain).evaluate(folder, trained, config, files)
+    return domains.get(domain, "evaluation").evaluate(folder, trained, config, files)

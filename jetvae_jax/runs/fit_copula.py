@@ -6,15 +6,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax import copulas, flows, priors
+from jetvae_jax import densities
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import Array, Flow, Key, Params, Prior
+from jetvae_jax.densities import copula, normal
 from jetvae_jax.losses import nll, reparameterize
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import CopulaRun, versions
 from jetvae_jax.runs.fit_flow import posteriors
 from jetvae_jax.runs.train import TrainedVAE, load_vae
-from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import checkpoint, configured_step, fit
-from jetvae_jax.types import Array, Flow, Key, Params, Prior
 
 CHECKPOINT = "copula.npz"
 
@@ -43,11 +44,11 @@ class TrainedCopula(NamedTuple):
 def build(run: CopulaRun, dim: int) -> Prior:
     """The density that ``run`` describes, of ``dim`` latents."""
     flow = _flow(run, dim) if run.config.dependence == "flow" else None
-    return copulas.build(run.config, dim=dim, flow=flow)
+    return copula.build(run.config, dim=dim, flow=flow)
 
 
 def _flow(run: CopulaRun, dim: int) -> Flow:
-    return flows.get(run.flow).build(run.flow_config, dim=dim)
+    return densities.get(run.flow).build(run.flow_config, dim=dim)
 
 
 def fit_copula(workdir: str | os.PathLike, run: CopulaRun) -> int:
@@ -69,10 +70,10 @@ def fit_copula(workdir: str | os.PathLike, run: CopulaRun) -> int:
     train, valid = (
         reparameterize(key, posteriors(trained, part)) for part in parts[:2]
     )
-    params, dim = copulas.fit(run.config, train), trained.vae.latent_dim
+    params, dim = copula.fit(run.config, train), trained.vae.latent_dim
     stopped = 0
     if run.config.dependence == "flow":
-        columns = copulas.columns(run.config, dim)
+        columns = copula.columns(run.config, dim)
         scores = [columns.scores(params["marginals"], z)[0] for z in (train, valid)]
         flow = _flow(run, dim)
         result = fit(
@@ -83,8 +84,8 @@ def fit_copula(workdir: str | os.PathLike, run: CopulaRun) -> int:
             things=trained.run.road.THINGS,
         )  # fmt: skip
         stopped = result.signal_number
-        own = copulas.fit_own(
-            priors.from_flow(flow), result.params, own_key,
+        own = copula.fit_own(
+            normal.from_flow(flow), result.params, own_key,
             num_knots=run.config.num_knots,
         )  # fmt: skip
         params = params | {"copula": own}

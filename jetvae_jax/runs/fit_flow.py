@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax import flows, sampling
-from jetvae_jax.data.stream import Stream
+from jetvae_jax import densities, sampling
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import Array, Flow, GaussianPosterior, Key, Params, optional
+from jetvae_jax.data.streaming.stream import Stream
 from jetvae_jax.losses import nll, reparameterize
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import FlowRun, versions
 from jetvae_jax.runs.train import TrainedVAE, load_vae
-from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
-from jetvae_jax.types import Array, Flow, GaussianPosterior, Key, Params, optional
 
 CHECKPOINT = "flow.npz"
 STATE = "flow.state.npz"
@@ -121,7 +121,7 @@ def fit_flow(workdir: str | os.PathLike, run: FlowRun) -> FitResult:
         variance = variance + jnp.mean(jnp.exp(train.logvar), axis=0)
     mean, std = jnp.mean(train.mean, axis=0), jnp.sqrt(jnp.maximum(variance, 1e-12))
 
-    flow = flows.get(run.flow).build(
+    flow = densities.get(run.flow).build(
         run.flow_config,
         dim=trained.vae.latent_dim,
         num_conditions=trained.run.sizes.get("num_conditions", 0),
@@ -178,7 +178,7 @@ def load_flow(workdir: str | os.PathLike, trained: TrainedVAE) -> TrainedFlow:
     remedy = f"delete {CHECKPOINT} and {STATE} there and run fit_flow again"
     trained.check_same(path, meta, remedy)
     run = FlowRun.from_json(meta["run"])
-    flow = flows.get(run.flow).build(
+    flow = densities.get(run.flow).build(
         run.flow_config,
         dim=meta["latent_dim"],
         num_conditions=trained.run.sizes.get("num_conditions", 0),

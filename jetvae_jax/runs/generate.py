@@ -9,14 +9,14 @@ from typing import Any
 import jax
 
 from jetvae_jax import sampling
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import Array
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig, versions
 from jetvae_jax.runs.fit_copula import load_copula
 from jetvae_jax.runs.fit_flow import load_flow
 from jetvae_jax.runs.train import TrainedVAE, load_vae
-from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training.progress import Progress
-from jetvae_jax.types import Array
 
 
 def samples_of(

@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jetvae_jax import copulas, models, sampling
-from jetvae_jax.errors import InputError
+from jetvae_jax import models, sampling
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import VAE, Array, Batch, Params
+from jetvae_jax.densities import marginals
 from jetvae_jax.runs import composition, dataset
 from jetvae_jax.runs.config import VAERun, versions
-from jetvae_jax.runs.workdir import Workdir
 from jetvae_jax.training import FitResult, Step, checkpoint, fit, loss_terms
 from jetvae_jax.training.augmented import augmented
-from jetvae_jax.types import VAE, Array, Batch, Params
 
 CHECKPOINT = "vae.npz"
 STATE = "vae.state.npz"
@@ -220,7 +221,7 @@ def compose(
     knots = None
     if run.parts.latent == "cdf" and scale is not None:
         features = jax.jit(scale)(dataset.head(train, CDF_EVENTS)).x[:, 0]
-        knots = copulas.marginals.fit_empirical(features, what="features")
+        knots = marginals.fit_empirical(features, what="features")
     return composition.compose(run.parts, vae, knots=knots, **run.sizes)
 
 

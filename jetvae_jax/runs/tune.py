@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 from absl import logging
 
-from jetvae_jax.errors import InputError, at_least
+from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core.files import Workdir
 from jetvae_jax.report import search
 from jetvae_jax.runs.config import VAERun
 from jetvae_jax.runs.trial import Outcome, run_trial
-from jetvae_jax.runs.workdir import Workdir
 
 INSTALL = "pip install 'jetvae_jax[tune]'"
 _FAILURES = 10

@@ -3,12 +3,7 @@
 from jetvae_jax.training.checkpoint import read_meta, restore, save
 from jetvae_jax.training.fit import FitResult, fit, loss_terms
 from jetvae_jax.training.settings import Config
-from jetvae_jax.training.step import (
-    Step,
-    TrainState,
-    configured_step,
-    gradient_step,
-)
+from jetvae_jax.training.step import Step, TrainState, configured_step, gradient_step
 
 __all__ = [
     "Config",

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jetvae_jax.core.types import VAE, Discriminator, Key, Params, Prior
 from jetvae_jax.losses.adversarial import Errors
 from jetvae_jax.training.settings import Config, optimizer, total_steps
 from jetvae_jax.training.step import Step, TrainState, renewed
-from jetvae_jax.types import VAE, Discriminator, Key, Params, Prior
 
 
 def joint_init(

@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 
+from jetvae_jax.core.types import Key
 from jetvae_jax.training.step import Step
-from jetvae_jax.types import Key
 
 
 def augmented(step: Step, augment: Callable[[Key, Any], Any]) -> Step:

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.errors import InputError
-from jetvae_jax.files import write_atomically
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import write_atomically
 
 META = "meta.json"
 

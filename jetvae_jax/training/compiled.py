@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.types import Key, Params
 from jetvae_jax.training.feed import Feed
 from jetvae_jax.training.step import Step
-from jetvae_jax.types import Key, Params
 
 NEVER = np.iinfo(np.int32).max
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 
-from jetvae_jax.types import Array, Key
+from jetvae_jax.core.types import Array, Key
 
 
 @runtime_checkable

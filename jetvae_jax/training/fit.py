@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Key, Params
 from jetvae_jax.training import checkpoint
 from jetvae_jax.training.compiled import (
     NEVER,
@@ -31,7 +32,6 @@ from jetvae_jax.training.interrupt import Interrupt
 from jetvae_jax.training.progress import Progress
 from jetvae_jax.training.settings import Config
 from jetvae_jax.training.step import Step
-from jetvae_jax.types import Key, Params
 
 CHUNK_SECONDS = 1.0  # between looks at signals, the clock and NaN
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import optax
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jetvae_jax.core.types import Array, Key, LossFn, Params
 from jetvae_jax.training.settings import Config, optimizer, total_steps
-from jetvae_jax.types import Array, Key, LossFn, Params
 
 
 class TrainState(NamedTuple):

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, cast
 
-from jetvae_jax.errors import InputError, at_least
+from jetvae_jax.core.errors import InputError, at_least
 from jetvae_jax.making.settings import COMMON, Shard
 from jetvae_jax.making.zgamma.selection import Cuts
 

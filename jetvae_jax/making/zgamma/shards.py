@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.errors import InputError
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.making import files, pythia
 from jetvae_jax.making.settings import Shard
 from jetvae_jax.making.shards import Made, identity

@@ -1,0 +1,1 @@
+"""Types, errors, settings, files and numerics that every other room uses."""

@@ -1,0 +1,97 @@
+"""Files that are whole or not there.
+The folder of a run: its file names and how they are written.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from jetvae_jax.core.errors import InputError
+
+
+@contextlib.contextmanager
+def write_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """A file beside ``path`` to write to, which then becomes ``path``.
+
+        with write_atomically("report.html") as part:
+            part.write_text(page)
+
+    If the block fails, or the process is killed, an older ``path`` stays as it was.
+
+    Args:
+        path: of the file, in a folder that exists.
+
+    Yields:
+        ``<path>.part``.
+
+    Raises:
+        InputError: the disk or the permissions do not allow it.
+    """
+    path = pathlib.Path(path)
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        # The name may not reach the disk before the content.
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise InputError(
+            f"{path}: cannot be written ({reason}); check the folder, its permissions "
+            "and the free space"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+class Workdir:
+    """Paths inside one run's folder, created if need be.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        InputError: it cannot be created or written to.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"--workdir={path}: cannot be created ({error.strerror}): "
+                "give a folder that you may write to"
+            ) from error
+        if not os.access(self.path, os.W_OK):
+            raise InputError(f"--workdir={path}: is not writable: give another folder")
+
+    def __truediv__(self, name: str) -> pathlib.Path:
+        return self.path / name
+
+    def write_text(self, name: str, text: str) -> pathlib.Path:
+        """Write a file whole or not at all."""
+        target = self / name
+        with write_atomically(target) as part:
+            part.write_text(text)
+        return target
+
+    def write_json(self, name: str, value: Any) -> pathlib.Path:
+        """Write indented JSON whole or not at all."""
+        return self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def write_lines(self, name: str, rows: list[dict]) -> pathlib.Path:
+        """Write one JSON object a line, whole or not at all."""
+        return self.write_text(name, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def read_lines(self, name: str) -> list[dict]:
+        """Rows of a JSON-lines file; empty when there is none."""
+        target = self / name
+        if not target.exists():
+            return []
+        return [json.loads(line) for line in target.read_text().splitlines()]

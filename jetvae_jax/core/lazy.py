@@ -1,0 +1,38 @@
+"""Public names that are imported when they are first used (PEP 562).
+
+``import jetvae_jax as jv; jv.losses.chamfer_distance`` works at once and imports only
+what it needs, so that nobody pays for the parts of the package that he does not use.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def attach(
+    package: str, members: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """``__getattr__``, ``__dir__`` and ``__all__`` of a package.
+
+    Args:
+        package: its ``__name__``.
+        members: public name to the module that defines it, relative to the package:
+            ``{"w1m": "suite.jetnet_w1"}``, or ``"suite.jetnet_w1:other_name"``. A
+            name that maps to an empty string is a submodule.
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name not in members:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        where, _, attribute = members[name].partition(":")
+        if not where:
+            return importlib.import_module(f"{package}.{name}")
+        value = getattr(
+            importlib.import_module(f"{package}.{where}"), attribute or name
+        )
+        setattr(sys.modules[package], name, value)
+        return value
+
+    names = sorted(members)
+    return __getattr__, lambda: names, names

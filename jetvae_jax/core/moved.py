@@ -1,0 +1,102 @@
+"""Modules of earlier versions under their old names, with a warning.
+
+``from jetvae_jax.flows import realnvp`` goes on working and says where ``realnvp`` is
+now. Python asks the finder of this file only for modules that it does not find itself.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import warnings
+
+PACKAGE = "jetvae_jax"
+
+MOVED = {
+    "copulas": "densities.copula",
+    "copulas.gaussian": "densities.gaussian_copula",
+    "copulas.joint": "densities.copula",
+    "copulas.latent": "models.copula_latents",
+    "copulas.marginals": "densities.marginals",
+    "data.events": "events",
+    "data.features": "jets.features",
+    "data.images": "images",
+    "data.preprocessing": "jets",
+    "data.preprocessing.augmentation": "jets.augmentation",
+    "data.preprocessing.quantiles": "jets.quantiles",
+    "data.scaling": "jets.scaling",
+    "data.stream": "data.streaming.stream",
+    "errors": "core.errors",
+    "files": "core.files",
+    "flags": "core.configs",
+    "flows": "densities",
+    "kernels": "losses.nearest",
+    "kernels.nearest": "losses.nearest",
+    "kernels.search": "losses.nearest",
+    "kinematics": "core.kinematics",
+    "losses.elbo": "losses.jet_objective",
+    "losses.jet_terms": "losses.jet_objective",
+    "losses.kl": "losses.latent_terms",
+    "losses.reconstruction": "losses.distances",
+    "losses.uniform": "losses.latent_terms",
+    "metrics.binning": "metrics.distributions.binning",
+    "metrics.correlations": "metrics.distributions.correlations",
+    "metrics.efp": "metrics.energy_flow.polynomials",
+    "metrics.evaluation": "metrics.suite.evaluation",
+    "metrics.jetnet_w1": "metrics.suite.jetnet_w1",
+    "metrics.leaderboard": "metrics.suite.published",
+    "metrics.masses": "metrics.observables.masses",
+    "metrics.observables": "metrics.observables.jets",
+    "metrics.protocols": "metrics.suite.protocols",
+    "metrics.roc": "studies.signal.roc",
+    "metrics.wasserstein": "metrics.distributions.wasserstein",
+    "networks": "core.layers",
+    "numerics": "core.numerics",
+    "particlenet": "metrics.frechet.particlenet",
+    "plugins": "core.registry",
+    "priors": "densities.normal",
+    "runs.domains.events": "events.domain",
+    "runs.domains.jets": "jets.domain",
+    "runs.domains.pixels": "images.domain",
+    "splines": "densities.splines",
+    "types": "core.types",
+}
+"""Old name to new name, without the package. A submodule follows its package."""
+
+
+def new_name(name: str) -> str | None:
+    """Where a module is now, ``jetvae_jax.flows.spline`` for example; None if unmoved."""
+    old, rest = name.removeprefix(f"{PACKAGE}."), ""
+    while old:
+        if old in MOVED:
+            return f"{PACKAGE}.{MOVED[old]}{rest}"
+        old, _, last = old.rpartition(".")
+        rest = f".{last}{rest}"
+    return None
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, fullname, path=None, target=None):
+        del path, target
+        if not fullname.startswith(f"{PACKAGE}.") or new_name(fullname) is None:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        new = new_name(module.__name__)
+        assert new is not None
+        warnings.warn(
+            f"{module.__name__} is now {new}; the old name goes away in version 1.0",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        sys.modules[module.__name__] = importlib.import_module(new)
+
+
+def install() -> None:
+    """Put the finder behind Python's own, once."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

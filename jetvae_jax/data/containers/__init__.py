@@ -1,0 +1,1 @@
+"""Containers of columns: HDF5, npz, Parquet, ROOT."""

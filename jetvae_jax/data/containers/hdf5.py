@@ -1,0 +1,273 @@
+"""Access to HDF5 files nobody vouches for: every failure is one InputError.
+
+A data set is only touched after its link, type, filters and claimed size are checked:
+no links to elsewhere, no virtual data, no filters whose decoders are rarely tried,
+nothing that would fill the memory before a byte is read.
+"""
+
+import contextlib
+import importlib
+import math
+import os
+import pathlib
+from typing import Any
+
+import h5py
+import numpy as np
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data.containers.reading import guarded, listing, printable
+
+SUFFIXES = (".hdf5", ".h5", ".hdf")
+# gzip cannot shrink by more than 1032: beyond that a size is a claim without data.
+MAX_RATIO = 1032
+BLOCK_BYTES = 2**24
+# Bytes of one row: 10,000 particles of 100 numbers are half of it.
+MAX_ROW = 2**24
+# Read at once: HDF5 takes 6 kB for each, however small it is.
+MAX_CHUNKS = 10_000
+MAX_NAMES, MAX_TEXT = 100_000, 2**20
+# gzip, shuffle, fletcher32, lzf.
+FILTERS = (1, 2, 3, 32000)
+
+
+def find(spec: str) -> list[pathlib.Path]:
+    """The HDF5 files that ``spec`` means: a file, or all files of a folder.
+
+    Args:
+        spec: path of a file or of a folder; subfolders are not searched.
+
+    Returns:
+        Paths in sorted order, at least one.
+
+    Raises:
+        InputError: nothing there, or a folder without HDF5 files.
+    """
+    path = pathlib.Path(spec)
+    if path.is_file():
+        return [path]
+    if not spec or not path.is_dir():
+        raise InputError(
+            f"{spec}: no such file or folder; give a data file, a folder of them, or "
+            "'embedded' for the sample in the package"
+        )
+    try:
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        raise InputError(f"{spec}: cannot list the folder ({error.strerror})") from None
+    files = [p for p in files if p.is_file()]
+    if not files:
+        raise InputError(
+            f"{spec}: folder holds no {', '.join(SUFFIXES)} file; subfolders are not "
+            "searched"
+        )
+    return files
+
+
+def open_file(path: pathlib.Path) -> h5py.File:
+    """Opens for reading.
+
+    Raises:
+        InputError: not readable, not HDF5, or truncated.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if not start:
+        raise InputError(f"{path}: the file is empty; fetch or make it again")
+    if not h5py.is_hdf5(path):
+        raise InputError(
+            f"{path}: not an HDF5 file: fetch it again, or name it by its format, such "
+            "as .npz, .parquet or .root"
+        )
+    with guarded(str(path), "the file"):
+        return h5py.File(path, "r")
+
+
+def keys(group: h5py.Group) -> list[str]:
+    """Names at the top of the file, or in a group, as printable text."""
+    with guarded(group.file.filename, "the list of keys"):
+        return [ascii(key)[:80].strip("'") for key in group]
+
+
+def dataset(file: h5py.File, key: str, shape: tuple[int | None, ...]) -> h5py.Dataset:
+    """A checked data set of numbers.
+
+    Args:
+        file: an open file.
+        key: name at the top of the file.
+        shape: what its shape must be; None for any length above zero.
+
+    Returns:
+        The data set, numeric and of that shape, not read yet.
+
+    Raises:
+        InputError: missing, a link to elsewhere, no numbers, wrong shape, or larger
+            than the file can hold.
+    """
+    data = plain(file, key)
+    name = f"{file.filename}: {key}"
+    with guarded(file.filename, key):
+        claimed, kind = data.shape or (), data.dtype.kind
+    if kind not in "fiub":
+        raise InputError(f"{name}: dtype is {data.dtype}, expected real numbers")
+    if len(claimed) != len(shape) or any(
+        want is not None and have != want
+        for have, want in zip(claimed, shape, strict=True)
+    ):
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise InputError(f"{name}: shape is {claimed}, expected ({wanted})")
+    if not all(claimed):
+        raise InputError(f"{name}: shape is {claimed}: there are no jets in it")
+    return data
+
+
+def plain(file: h5py.File, *path: str) -> h5py.Dataset:
+    """A data set whose bytes are in this file, readable, and not absurdly many.
+
+    Args:
+        file: an open file.
+        path: names of the groups, then of the data set.
+
+    Raises:
+        InputError: missing, a link, in another file, of a filter that is not read, or
+            larger than the file can hold.
+    """
+    key = "/".join(path)
+    name = f"{file.filename}: {key}"
+    group: Any = file
+    with guarded(file.filename, key):
+        for depth, part in enumerate(path):
+            link = group.get(part, getlink=True) if part in keys(group) else None
+            if link is None:
+                raise InputError(
+                    f"{name}: missing key; the file has: {listing(keys(file))}"
+                )
+            if not isinstance(link, h5py.HardLink):
+                raise InputError(
+                    f"{name}: is a link, not data; copy the data into the file"
+                )
+            found = group[part]
+            wanted = h5py.Dataset if depth == len(path) - 1 else h5py.Group
+            if not isinstance(found, wanted):
+                raise InputError(
+                    f"{name}: {part} is a {type(found).__name__.lower()}, expected a "
+                    f"{wanted.__name__.lower()}"
+                )
+            group = found
+        data: h5py.Dataset = group
+        if data.is_virtual or data.external:
+            raise InputError(
+                f"{name}: its data are in other files; copy them into the file"
+            )
+        _check_filters(name, data)
+        _check_size(name, data)
+    return data
+
+
+def names(file: h5py.File, key: str) -> list[str]:
+    """A data set of strings, such as column names.
+
+    Raises:
+        InputError: missing, or not a list of strings.
+    """
+    data = plain(file, key)
+    with guarded(file.filename, key):
+        if (
+            data.ndim != 1
+            or not (data.dtype.kind == "S" or h5py.check_string_dtype(data.dtype))
+            or len(data) > MAX_NAMES
+        ):
+            raise InputError(
+                f"{file.filename}: {key}: dtype {data.dtype}, shape {data.shape}: "
+                "expected a list of column names"
+            )
+        return [
+            n.decode(errors="replace") if isinstance(n, bytes) else str(n)
+            for n in data[:]
+        ]
+
+
+def text(file: h5py.File, attribute: str) -> str | None:
+    """An attribute of the file if it is a text of a sane length, else None."""
+    with guarded(file.filename, "its attributes"):
+        if attribute not in file.attrs:
+            return None
+        stored = file.attrs.get_id(attribute)
+        if stored.shape or not 0 < stored.get_storage_size() <= MAX_TEXT:
+            return None
+        value = file.attrs[attribute]
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    return printable(value) if isinstance(value, str) else None
+
+
+def block_rows(data: h5py.Dataset) -> int:
+    """Rows to read at once: about ``BLOCK_BYTES``, whole chunks where possible."""
+    row = max(1, data.dtype.itemsize * math.prod(data.shape[1:]))
+    rows = max(1, BLOCK_BYTES // row)
+    chunk = data.chunks[0] if data.chunks else 1
+    rows = min(rows, chunk * max(1, MAX_CHUNKS // math.prod(_chunks(data)[1:])))
+    return rows // chunk * chunk or rows
+
+
+def read(data: h5py.Dataset, start: int, stop: int, columns: slice) -> np.ndarray:
+    """Rows ``start:stop`` and some last-axis columns as float32.
+
+    A number beyond float32 becomes infinite, which the row checks then report.
+    """
+    key = str(data.name).lstrip("/")
+    with guarded(data.file.filename, f"{key}, rows {start} to {stop - 1}"):
+        rows = data[(slice(start, stop), ..., columns)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(rows).astype(np.float32)
+
+
+def _check_size(name: str, data: h5py.Dataset) -> None:
+    """Stops at a shape that the file cannot hold, or that is none of jets."""
+    shape, item = data.shape or (), data.dtype.itemsize
+    size = os.path.getsize(data.file.filename)
+    claimed = max(math.prod(shape), math.prod(data.chunks or (0,))) * item
+    chunks = math.prod(_chunks(data)) if data.chunks else 0
+    # The file's list of chunks has 8 bytes or more for each.
+    if claimed > MAX_RATIO * size or 8 * chunks > size:
+        what = f"{chunks:,} chunks" if 8 * chunks > size else f"{claimed:.3g} bytes"
+        raise InputError(
+            f"{name}: shape {shape} claims {what}, impossible for a file of this size; "
+            "fetch or make it again"
+        )
+    row = item * math.prod(shape[1:])
+    if row > MAX_ROW or math.prod(_chunks(data)[1:]) > MAX_CHUNKS:
+        raise InputError(
+            f"{name}: shape {shape}, {row:,} bytes a row in chunks of {data.chunks}: "
+            f"more than {MAX_ROW:,} bytes or {MAX_CHUNKS:,} chunks a row are no jet"
+        )
+
+
+def _chunks(data: h5py.Dataset) -> list[int]:
+    """How many of them lie along each axis; one of each if it is not chunked."""
+    sizes = data.chunks or data.shape or ()
+    return [-(-n // max(size, 1)) for n, size in zip(data.shape, sizes, strict=True)]
+
+
+def _check_filters(name: str, data: h5py.Dataset) -> None:
+    """Stops at a compression that is not read here; pandas offers blosc."""
+    properties = data.id.get_create_plist()
+    for i in range(properties.get_nfilters()):
+        code, _, _, title = properties.get_filter(i)
+        if code in FILTERS:
+            continue
+        called = ascii(title.decode(errors="replace")[:80]).strip("'") or code
+        with contextlib.suppress(ImportError):
+            plugins = importlib.import_module("hdf5plugin")  # registers what it brings
+            if code in plugins.FILTERS.values():
+                continue
+            raise InputError(
+                f"{name}: filter {called} is not read here; write it with gzip"
+            )
+        raise InputError(
+            f"{name}: compressed by {called}: not read here; write it with gzip, or "
+            "pip install hdf5plugin if it is blosc or the like"
+        )

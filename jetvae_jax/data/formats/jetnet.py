@@ -1,0 +1,120 @@
+"""Reader of the JetNet layout (Kansal et al., arXiv:2106.11535; Zenodo 6975118).
+
+``particle_features [J, N, 3 or 4]`` = etarel, phirel, ptrel (, mask);
+``jet_features [J, >=4]`` = pt [GeV], eta, mass [GeV], num_particles. The files hold
+no azimuth of the jet; those of this package add ``jet_extra [J, >=1]`` with phi
+first. One file is one class of jets.
+"""
+
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data import duplicates, validation
+from jetvae_jax.data.containers import hdf5
+from jetvae_jax.data.validation import Audit, Block
+
+KEY, JETS, EXTRA = "particle_features", "jet_features", "jet_extra"
+ETAREL, PHIREL, PTREL, MASK = range(4)
+
+
+def is_layout(keys: list[str]) -> bool:
+    """Whether a file with these keys is meant to have this layout."""
+    return KEY in keys or JETS in keys
+
+
+def is_generated(file: h5py.File) -> bool:
+    """Whether :class:`~jetvae_jax.data.writing.jetnet.JetNetWriter` wrote the file."""
+    with hdf5.guarded(file.filename, "its attributes"):
+        return "empty_jets" in file.attrs
+
+
+def blocks(
+    file: h5py.File,
+    audit: Audit,
+    max_jets: int | None,
+    seed: int,
+    *,
+    check_sum: bool,
+) -> Iterator[Block]:
+    """Reads one file, some rows at a time.
+
+    Args:
+        file: an open file.
+        audit: collects what is wrong.
+        max_jets: rows to read, from the first; None for all.
+        seed: of phi of the jets, uniform in [-pi, pi), where the file has none: the
+            azimuthal symmetry is exact. The same jet has the same phi.
+        check_sum: whether ptrel must sum to about one, as it does unless a model made
+            the jets.
+
+    Raises:
+        InputError: keys, shapes or types are wrong.
+    """
+    features = hdf5.dataset(file, KEY, (None, None, None))
+    total, _, columns = features.shape
+    if columns not in (3, 4):
+        raise InputError(
+            f"{audit.path}: {KEY}: shape is {features.shape}, expected (any, any, 4): "
+            "etarel, phirel, ptrel, mask"
+        )
+    jets = hdf5.dataset(file, JETS, (total, None))
+    if jets.shape[1] < 4:
+        raise InputError(
+            f"{audit.path}: {JETS}: shape is {jets.shape}, expected ({total}, 4): pt, "
+            "eta, mass, num_particles"
+        )
+    extra = None
+    if EXTRA in hdf5.keys(file):
+        extra = hdf5.dataset(file, EXTRA, (total, None))
+    else:
+        audit.notes.append(f"{audit.path}: no {EXTRA}: phi of the jets drawn uniformly")
+    num = total if max_jets is None else min(total, max_jets)
+    for start, stop in validation.row_blocks(num, hdf5.block_rows(features)):
+        p = hdf5.read(features, start, stop, slice(0, columns))
+        jet = hdf5.read(jets, start, stop, slice(0, 4))
+        if extra is None:
+            drawn = duplicates.draws(p[..., :3], p[..., PTREL] > 0, seed)
+            phi = np.pi * (2 * drawn - 1)
+        else:
+            phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
+        yield _block(audit, np.arange(start, stop), p, jet, phi, check_sum)
+
+
+def _block(audit, rows, p, jet, phi, check_sum) -> Block:
+    """Checks the columns and makes the momenta."""
+    keep = np.ones(len(rows), bool)
+
+    def flag(key, problem, bad):
+        return audit.flag(key, problem, bad, rows, keep)
+
+    keep = flag(KEY, "NaN or infinite value", ~np.isfinite(p).all((1, 2)))
+    keep = flag(JETS, "NaN or infinite value", ~np.isfinite(jet).all(1))
+    keep = flag(EXTRA, "phi is NaN or infinite", ~np.isfinite(phi))
+    ptrel = p[..., PTREL]
+    if p.shape[-1] == 4:
+        mask = p[..., MASK] != 0
+        bad = (mask & (p[..., MASK] != 1)).any(1)
+        keep = flag(KEY, "mask is neither 0 nor 1", bad)
+    else:
+        mask = ptrel > 0
+    keep = flag(KEY, "negative ptrel", (ptrel < 0).any(1))
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = np.where(mask, ptrel, 0).sum(1)
+        if check_sum:
+            bad = total > validation.MAX_PTREL_SUM
+            problem = f"sum of ptrel above {validation.MAX_PTREL_SUM}, it should be 1"
+            keep = flag(KEY, problem, bad)
+            keep = flag(JETS, "pt is zero or negative", ~(jet[:, 0] > 0))
+        else:
+            keep = flag(JETS, "pt is negative", jet[:, 0] < 0)
+        pt, eta = jet[:, :1].astype(np.float64), jet[:, 1:2].astype(np.float64)
+        pt = ptrel * pt
+        eta = p[..., ETAREL] + eta
+        angle = p[..., PHIREL] + np.asarray(phi, np.float64)[:, None]
+        momenta = [pt * np.cos(angle), pt * np.sin(angle), pt * np.sinh(eta)]
+        particles = np.stack(momenta, axis=-1).astype(np.float32)
+    axis = np.column_stack([jet[:, :2], phi])
+    return Block(rows, particles, mask, ptrel, keep, axis)

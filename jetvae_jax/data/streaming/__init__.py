@@ -1,0 +1,1 @@
+"""Jets on disk, read chunk by chunk."""

@@ -1,0 +1,236 @@
+"""Marginals and dependence put together (Sklar's theorem): a prior of latents.
+
+    z_l = F_l^-1(u_l),  u = Phi(y),  y ~ copula
+    log p(z) = log p(y(z)) + sum_l log dy_l/dz_l
+
+Any density of scores will do as a copula. That of a flow has marginals that are only
+nearly normal; :func:`own_marginals` takes them out exactly, by their own empirical
+CDFs, so that u is uniform.
+Copulas: latents whose columns are uniform, and how they depend on each other.
+
+A copula-VAE (Stevenson, Kruger 2022) has a multivariate uniform latent u. Here
+
+- ``marginals`` maps each column to its normal score, ``u = Phi(y)``, by an empirical
+  or a neural CDF;
+- ``gaussian`` and any flow (``priors.from_flow``, ``own_marginals``) say how the
+  columns depend on each other;
+- ``with_marginals`` puts both together into a ``Prior`` of latents, to draw from and
+  to rank events by;
+- ``squashed`` gives a decoder the uniforms; ``cdf_encoder`` does without training an
+  encoder at all.
+
+Three ways of training:
+
+apart (arXiv:1906.05423)
+    1. Any VAE, on its own. 2. ``fit`` to its latents. 3. Decode draws of the copula.
+cdf encoder
+    ``cdf_encoder``: encoder known beforehand, decoder trained alone, ``fit`` to the
+    scores of the events; neither waits for the other.
+together
+    ``squashed`` with ``gaussian.build`` as learned prior: the KL to a copula, or with
+    the penalty ``losses.uniform`` on the marginals only and a copula fitted after.
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Flow, Key, Params, Prior
+from jetvae_jax.densities import gaussian_copula, marginals, normal
+from jetvae_jax.densities.marginals import Marginals, fit_empirical
+
+
+def uniforms(y: Array) -> Array:
+    """``u = Phi(y)``, the point of the unit cube that scores stand for."""
+    return jax.scipy.special.ndtr(y)
+
+
+def log_density(copula: Prior, params: Params, u: Array) -> Array:
+    """``log c(u)``, the density on the unit cube, ``[..., L] -> [...]``.
+
+    Args:
+        copula: a density of scores.
+        params: its parameters.
+        u: in (0, 1).
+    """
+    y = jax.scipy.special.ndtri(u)
+    independent = jnp.sum(jax.scipy.stats.norm.logpdf(y), axis=-1)
+    return copula.log_prob(params, y) - independent
+
+
+def with_marginals(copula: Prior, marginals: Marginals) -> Prior:
+    """The prior of z; its parameters are ``{"marginals": ..., "copula": ...}``."""
+
+    def init(key: Key) -> Params:
+        return {"marginals": marginals.init(key), "copula": copula.init(key)}
+
+    def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
+        y, log_slope = marginals.scores(params["marginals"], z)
+        log_p = copula.log_prob(params["copula"], y, condition)
+        return log_p + jnp.sum(log_slope, axis=-1)
+
+    def sample(
+        params: Params,
+        key: Key,
+        shape: tuple[int, ...] = (),
+        condition: Array | None = None,
+    ) -> Array:
+        y = copula.sample(params["copula"], key, shape, condition)
+        return marginals.values(params["marginals"], y)
+
+    return Prior(init, log_prob, sample, copula.dim)
+
+
+def own_marginals(prior: Prior, marginals: Marginals) -> Prior:
+    """A density of scores with its marginals made standard normal: a copula.
+
+    Its parameters are ``{"own": knots of the prior's marginals, "flow": its own}``;
+    :func:`fit_own` makes them.
+
+    Args:
+        prior: of scores, nearly normal in each column.
+        marginals: empirical ones.
+    """
+
+    def init(key: Key) -> Params:
+        return {"own": marginals.init(key), "flow": prior.init(key)}
+
+    def log_prob(params: Params, y: Array, condition: Array | None = None) -> Array:
+        raw = marginals.values(params["own"], y)
+        _, log_slope = marginals.scores(params["own"], raw)
+        log_p = prior.log_prob(params["flow"], raw, condition)
+        return log_p - jnp.sum(log_slope, axis=-1)
+
+    def sample(
+        params: Params,
+        key: Key,
+        shape: tuple[int, ...] = (),
+        condition: Array | None = None,
+    ) -> Array:
+        raw = prior.sample(params["flow"], key, shape, condition)
+        return marginals.scores(params["own"], raw)[0]
+
+    return Prior(init, log_prob, sample, prior.dim)
+
+
+def fit_own(
+    prior: Prior,
+    params: Params,
+    key: Key,
+    *,
+    num_knots: int = 256,
+    num_samples: int = 100_000,
+) -> Params:
+    """Parameters of :func:`own_marginals` from those of a fitted prior.
+
+    Args:
+        prior: without conditions.
+        params: fitted.
+        key: of the sample whose quantiles are taken.
+        num_knots: as the marginals have.
+        num_samples: of the prior.
+    """
+    raw = jax.jit(prior.sample, static_argnums=2)(params, key, (num_samples,))
+    own = fit_empirical(raw, num_knots=num_knots, what="copula flow")
+    return {"own": own, "flow": params}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What a copula of latents is made of.
+
+    Attributes:
+        dependence: 'gaussian', or 'flow' on the normal scores.
+        correlation: of the Gaussian copula, from normal 'scores' or 'spearman'.
+        marginals: CDFs of the columns, 'empirical' or 'spline', a neural one.
+        num_knots: knots of an empirical CDF.
+        num_bins: bins of a neural CDF.
+    """
+
+    dependence: Literal["gaussian", "flow"] = "gaussian"
+    correlation: Literal["scores", "spearman"] = "scores"
+    marginals: Literal["empirical", "spline"] = "empirical"
+    num_knots: int = 256
+    num_bins: int = 16
+
+    def __post_init__(self):
+        for name, known in (
+            ("dependence", ("gaussian", "flow")),
+            ("correlation", ("scores", "spearman")),
+            ("marginals", ("empirical", "spline")),
+        ):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name} = {getattr(self, name)!r}: choose {' or '.join(known)}"
+                )
+        if self.num_knots < 17:
+            raise InputError(f"num_knots = {self.num_knots}: give at least 17")
+        if not 2 <= self.num_bins <= 100:
+            raise InputError(f"num_bins = {self.num_bins}: give 2 to 100")
+
+
+def columns(config: Config, dim: int) -> Marginals:
+    """The marginals that ``config`` asks for."""
+    if config.marginals == "spline":
+        return marginals.spline(dim, num_bins=config.num_bins)
+    return marginals.empirical(dim, num_knots=config.num_knots)
+
+
+def build(config: Config, *, dim: int, flow: Flow | None = None) -> Prior:
+    """The prior of latents that ``config`` describes.
+
+    Args:
+        config: its parts.
+        dim: L.
+        flow: on L scores; for ``dependence = flow``.
+
+    Returns:
+        A Prior with parameters ``{"marginals", "copula"}``; those of a flow copula
+        are ``{"own", "flow"}``.
+
+    Raises:
+        ValueError: a flow is missing, or was given for nothing.
+    """
+    if (flow is not None) != (config.dependence == "flow"):
+        raise ValueError(f"dependence = {config.dependence!r} with flow = {flow}")
+    if flow is None:
+        copula = gaussian_copula.build(dim)
+    else:
+        own = marginals.empirical(dim, num_knots=config.num_knots)
+        copula = own_marginals(normal.from_flow(flow), own)
+    return with_marginals(copula, columns(config, dim))
+
+
+def fit(config: Config, latents: Array, *, what: str = "latents") -> Params:
+    """Marginals, and the correlations of a Gaussian copula, of a sample.
+
+    Neural CDFs start close; ``losses.nll`` polishes them. A flow copula has its
+    ``"copula"`` fitted after: the flow to ``columns(...).scores`` of the sample by
+    ``losses.nll``, then :func:`fit_own`.
+
+    Args:
+        config: the parts.
+        latents: ``[J, L]``, J at least 20.
+        what: of the message.
+
+    Returns:
+        ``{"marginals": ..., "copula": ...}``, the latter for 'gaussian' only.
+
+    Raises:
+        InputError: too few rows, NaN, or a constant column.
+    """
+    latents = np.asarray(latents)
+    if config.marginals == "spline":
+        start = marginals.start_spline(latents, num_bins=config.num_bins, what=what)
+    else:
+        start = marginals.fit_empirical(latents, num_knots=config.num_knots, what=what)
+    params = {"marginals": start}
+    if config.dependence == "gaussian":
+        params["copula"] = gaussian_copula.fit(
+            latents, method=config.correlation, what=what
+        )
+    return params

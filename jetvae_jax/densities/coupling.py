@@ -1,0 +1,139 @@
+"""What coupling flows share: fixed orders of coordinates, conditions, one scan."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jetvae_jax.core import layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Flow, Key, Params
+
+PERMUTATION_SEED = 0
+
+
+def orders(num_couplings: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """How each coupling reorders what it gets: fixed, not parameters.
+
+    Odd couplings exchange the two halves, so that in two couplings every coordinate
+    of an even L moves; even ones shuffle, as the published flow does after each
+    coupling, so that others move together. Coupling k does not depend on K.
+
+    Returns:
+        ``[K, L]`` the orders, and ``[L]`` the order that undoes them all: a flow
+        whose couplings do nothing is the identity.
+    """
+    halves = np.roll(np.arange(dim), dim // 2)
+    random = np.random.default_rng(PERMUTATION_SEED)
+    rows = [halves if k % 2 else random.permutation(dim) for k in range(num_couplings)]
+    total = functools.reduce(lambda done, row: done[row], rows)
+    return np.asarray(rows, np.int32), np.argsort(total).astype(np.int32)
+
+
+def check(x: Array, condition: Array | None, dim: int, num_conditions: int) -> None:
+    """Shapes of events and of conditions.
+
+    Raises:
+        ValueError: they are not ``[..., dim]`` and ``[..., num_conditions]``.
+    """
+    if jnp.shape(x)[-1:] != (dim,):
+        raise ValueError(f"input of shape {jnp.shape(x)}, flow of dim {dim}")
+    found = () if condition is None else jnp.shape(condition)[-1:]
+    if found != ((num_conditions,) if num_conditions else ()):
+        shape = None if condition is None else jnp.shape(condition)
+        raise ValueError(
+            f"condition of shape {shape}, flow of {num_conditions} conditions"
+        )
+
+
+def build(
+    conditioner: layers.MLP,
+    forward_map: Callable[[Array, Array], tuple[Array, Array]],
+    inverse_map: Callable[[Array, Array], tuple[Array, Array]],
+    *,
+    num_couplings: int,
+    dim: int,
+    num_conditions: int = 0,
+) -> Flow:
+    """A flow that keeps ``ceil(L/2)`` coordinates in each coupling and moves the rest.
+
+    The parameters of the K couplings are stacked along a leading axis and the flow is
+    one ``lax.scan`` over it: program size and compile time do not depend on K.
+
+    Args:
+        conditioner: ``[..., ceil(L/2) + G]`` to the raw numbers of a coupling.
+        forward_map: ``(raw [..., R], moved [..., M]) -> (moved, log_det [...])``.
+        inverse_map: its inverse, with the log-determinant of the inverse.
+        num_couplings: K.
+        dim: L.
+        num_conditions: G.
+
+    Raises:
+        InputError: fewer than two coordinates: one half would be empty.
+    """
+    if dim < 2:
+        raise InputError(f"latent_dim: a coupling flow needs at least 2, got {dim}")
+    kept_size = dim - dim // 2
+    order, undo = orders(num_couplings, dim)
+    back = np.argsort(order, axis=-1).astype(np.int32)
+
+    def init(key: Key) -> Params:
+        keys = jax.random.split(key, num_couplings)
+        kept = jnp.zeros(kept_size + num_conditions)
+        return jax.vmap(lambda key: layers.init(conditioner, key, kept))(keys)
+
+    def couple(mapping, x, params, condition):
+        kept, moved = x[..., :kept_size], x[..., kept_size:]
+        raw = layers.apply(conditioner, params, layers.with_condition(kept, condition))
+        moved, log_det = mapping(raw, moved)
+        return jnp.concatenate([kept, moved], axis=-1), log_det
+
+    def forward(
+        params: Params, u: Array, condition: Array | None = None
+    ) -> tuple[Array, Array]:
+        check(u, condition, dim, num_conditions)
+
+        def layer(carry, inputs):
+            (x, log_det), (params, row) = carry, inputs
+            x, more = couple(forward_map, x[..., row], params, condition)
+            return (x, log_det + more), None
+
+        start = (jnp.asarray(u), jnp.zeros(jnp.shape(u)[:-1]))
+        (x, log_det), _ = lax.scan(layer, start, (params, order))
+        return x[..., undo], log_det
+
+    def inverse(
+        params: Params, z: Array, condition: Array | None = None
+    ) -> tuple[Array, Array]:
+        check(z, condition, dim, num_conditions)
+
+        def layer(carry, inputs):
+            (x, log_det), (params, row) = carry, inputs
+            x, more = couple(inverse_map, x, params, condition)
+            return (x[..., row], log_det + more), None
+
+        start = (jnp.asarray(z)[..., np.argsort(undo)], jnp.zeros(jnp.shape(z)[:-1]))
+        return lax.scan(layer, start, (params, back), reverse=True)[0]
+
+    return from_maps(init, forward, inverse, dim)
+
+
+def from_maps(init: Callable, forward: Callable, inverse: Callable, dim: int) -> Flow:
+    """A Flow over the standard normal from its two maps."""
+
+    def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
+        u, log_det = inverse(params, z, condition)
+        return jnp.sum(jax.scipy.stats.norm.logpdf(u), axis=-1) + log_det
+
+    def sample(
+        params: Params,
+        key: Key,
+        shape: tuple[int, ...] = (),
+        condition: Array | None = None,
+    ) -> Array:
+        return forward(params, jax.random.normal(key, (*shape, dim)), condition)[0]
+
+    return Flow(init, log_prob, sample, forward, inverse, dim)

@@ -1,0 +1,74 @@
+"""Neural spline couplings (arXiv:1906.04032) on latent vectors, as one scan.
+
+A coupling permutes the L coordinates, keeps the first ``ceil(L/2)``, and moves each of
+the rest by a monotone rational-quadratic spline whose shape is an MLP of those kept.
+Unlike an affine map it can split or join peaks. Beyond ``bound`` the splines are the
+identity: standardise the latents first.
+"""
+
+import dataclasses
+from typing import Literal
+
+import jax.numpy as jnp
+
+from jetvae_jax.core import layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Flow
+from jetvae_jax.densities import coupling, splines
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes of the flow.
+
+    Attributes:
+        num_couplings: coupling layers.
+        num_bins: bins of each spline.
+        bound: coordinates beyond it, in standard deviations, are left as they are.
+        hidden: sizes of the hidden layers of each coupling's network.
+        activation: function between the layers of a coupling's network.
+    """
+
+    num_couplings: int = 6
+    num_bins: int = 8
+    bound: float = 5.0
+    hidden: tuple[int, ...] = (64, 64)
+    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
+
+    def __post_init__(self):
+        """Raise InputError for a field that cannot be."""
+        layers.check_positive(self, "num_couplings", "num_bins", "bound", "hidden")
+        layers.activation(self.activation)
+        if self.num_bins > 100:
+            raise InputError(f"num_bins: at most 100, got {self.num_bins}")
+
+
+def build(config: Config, *, dim: int, num_conditions: int = 0) -> Flow:
+    """The flow on ``dim`` coordinates as pure functions; the identity at first.
+
+    Args:
+        config: its sizes.
+        dim: L.
+        num_conditions: G; if not zero, each function takes ``condition [..., G]``.
+
+    Raises:
+        InputError: fewer than two coordinates: one half would be empty.
+    """
+    moved, size = dim // 2, splines.num_parameters(config.num_bins)
+
+    def mapped(function):
+        def apply(raw: Array, x: Array) -> tuple[Array, Array]:
+            raw = raw.reshape(*raw.shape[:-1], moved, size)
+            y, log_slope = function(raw, x, bound=config.bound)
+            return y, jnp.sum(log_slope, axis=-1)
+
+        return apply
+
+    return coupling.build(
+        layers.MLP(config.hidden, moved * size, config.activation, last_scale=0.0),
+        mapped(splines.forward),
+        mapped(splines.inverse),
+        num_couplings=config.num_couplings,
+        dim=dim,
+        num_conditions=num_conditions,
+    )

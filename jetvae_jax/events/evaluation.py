@@ -1,0 +1,183 @@
+"""Which events an evaluation compares: those of a run, or of any files.
+Judge generated events against real ones: figures, table, report.
+"""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+
+from jetvae_jax.core import candidates as _candidates
+from jetvae_jax.core.candidates import record
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.events import kinds, metrics, report, transform
+from jetvae_jax.events.domain import SUFFIX, Data
+from jetvae_jax.metrics.classifier.two_sample import c2st_table
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import EvaluateConfig, versions
+from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
+from jetvae_jax.runs.train import METRICS as VAE_METRICS
+from jetvae_jax.runs.train import TrainedVAE
+
+
+class Contest(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        names: of the C columns.
+        real: ``[J, C]`` events the others are compared with.
+        candidates: name to events ``[M, C]`` to judge.
+        truth: ``[T, C]`` further real events, whose figures are the floor.
+        notes: of the readers, and what was chosen.
+        sources: name to the facts of its file.
+        title: for the report.
+    """
+
+    names: tuple[str, ...]
+    real: np.ndarray
+    candidates: dict[str, np.ndarray]
+    truth: np.ndarray
+    notes: list[str]
+    sources: dict[str, Any]
+    title: str
+
+
+def gather(
+    folder: Workdir, trained: TrainedVAE | None, config: EvaluateConfig, files: Data
+) -> Contest:
+    """The events that the config names, from the workdir where it names none.
+
+    Args:
+        folder: of the run.
+        trained: the run's VAE, if there is one.
+        config: which events.
+        files: how to read files; a trained VAE's own columns come first.
+
+    Raises:
+        InputError: nothing to compare, or whatever is wrong with a file.
+    """
+    _candidates.check(folder, trained, config)
+    how = files if trained is None else trained.run.data
+    notes: list[str] = []
+    sources: dict[str, Any] = {}
+    columns: tuple[str, ...] = how.columns
+
+    def read(name: str, path: str, **changes: Any) -> np.ndarray:
+        nonlocal columns
+        # The data set or tree is that of the training's file, not of every other one.
+        table = how.read(path, columns=columns, key="", **changes)
+        columns = table.names
+        logging.info("%s: %s events in %s", name, f"{len(table.values):,}", path)
+        notes.extend(f"{name}: {note}" for note in table.notes)
+        sources[name] = table.source
+        return table.values
+
+    if config.real:
+        real = truth = read("real", config.real)
+        if not config.truth:
+            order = np.random.default_rng(config.seed).permutation(len(real))
+            half = len(real) // 2
+            real, truth = real[order[:half]], real[order[half:]]
+            notes.append(
+                "real: one half is compared with, the other gives the floor; give "
+                "--evaluate.truth to compare with all"
+            )
+    else:
+        assert trained is not None
+        parts = dataset.load_same("events", trained.run.data, trained.meta["source"])
+        notes += trained.meta["notes"]
+        sources["real"] = trained.meta["source"]
+        real, truth = parts.test, parts.train
+    if config.truth:
+        truth = read("truth", config.truth)
+    judged = _candidates.named(config.generated) or _candidates.found(
+        folder, SUFFIX, "events"
+    )
+    # What a model made is judged as it is; a column may be constant, by its fault.
+    candidates = {
+        name: read(name, path, repair=True, constant=True)
+        for name, path in judged.items()
+    }
+    title = " and ".join(pathlib.Path(path).name for path in judged.values())
+    if trained is not None:
+        title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
+    return Contest(columns, real, candidates, truth, notes, sources, title)
+
+
+def evaluate(
+    folder: Workdir,
+    trained: TrainedVAE | None,
+    config: EvaluateConfig,
+    files: Data,
+) -> pathlib.Path:
+    """Write ``evaluation.{json,txt}`` and ``report.html``.
+
+    Args:
+        folder: of a run, or where to write.
+        trained: the run's VAE, if there is one.
+        config: which events are judged against which.
+        files: how to read files where no run says it.
+
+    Returns:
+        The path of the report.
+    """
+    events = gather(folder, trained, config, files)
+    names, real = events.names, events.real
+    size = max(map(len, events.candidates.values()))
+    logging.info(
+        "comparing %s with %s real events", ", ".join(events.candidates),
+        f"{len(real):,}",
+    )  # fmt: skip
+    floor = metrics.floor(real, events.truth, names, size=size, seed=config.seed)
+    judged = {
+        name: metrics.compare(real, made, names)
+        for name, made in events.candidates.items()
+    }
+    if config.classify:
+        for name, made in {"floor": events.truth[:size], **events.candidates}.items():
+            logging.info("training classifiers on %s", name)
+            figures = floor if name == "floor" else judged[name]
+            figures["c2st"] = classify(real, made, names, seed=config.seed)
+    result = {
+        "names": list(names),
+        "events": len(real),
+        "floor": floor,
+        "candidates": judged,
+        "run": trained.run.to_json() if trained else None,
+        "best_epoch": trained.meta["best_epoch"] if trained else None,
+        "versions": versions(),
+        "notes": events.notes,
+        "sources": events.sources,
+    }
+    record(folder, result, report.text({"floor": floor, **judged}, names))
+    history = {
+        name: folder.read_lines(file)
+        for name, file in (("VAE", VAE_METRICS), ("flow", FLOW_METRICS))
+    }
+    return report.write(
+        folder / "report.html",
+        title=events.title,
+        summary=events.notes,
+        evaluation=result,
+        samples={"input": real, **events.candidates},
+        names=names,
+        history=history if trained and not config.generated else {},
+    )
+
+
+def classify(
+    real: np.ndarray, made: np.ndarray, names: Sequence[str], *, seed: int
+) -> dict[str, Any]:
+    """Can a small network tell made events from real ones? See ``metrics.c2st``.
+
+    It sees logarithms, logits and angles as the transforms of the real columns give
+    them: what a heavy tail would hide from it, it then finds.
+    """
+    columns = kinds.find(names, real)
+    scaler = transform.fit(transform.Config(), columns, real)
+    scale = jax.jit(lambda values: transform.scale(columns, scaler, values).x[:, 0])
+    x, y = (np.asarray(scale(values)) for values in (real, made))
+    return c2st_table(jax.random.key(seed), x, y)

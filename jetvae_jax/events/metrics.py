@@ -1,0 +1,166 @@
+"""How far a table of generated events is from a table of real ones.
+
+The figures of "The assessment of different VAE derivatives" (Stevenson, Kruger 2022):
+the Kolmogorov-Smirnov distance of each column and its mean, and the distance of the
+Spearman correlation matrices. The talk prints no values and no definition of the
+latter; here it is the Frobenius norm and the largest entry of the difference.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array
+from jetvae_jax.metrics.distributions import correlations
+from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
+
+BLOCKS = 10
+KOLMOGOROV = math.sqrt(math.pi / 2) * math.log(2)
+SCALARS = ("ks_mean", "spearman", "spearman_largest")
+"""The figures beside ``ks``: mean KS, Frobenius norm, largest entry."""
+
+
+def compare(
+    real: Array, generated: Array, names: Sequence[str], *, blocks: int = BLOCKS
+) -> dict[str, Any]:
+    """Figures with their statistical errors.
+
+    Errors are by the jackknife: both samples are cut into blocks and the figures taken
+    again without each of them. What two real samples would give is not taken off; see
+    :func:`floor`.
+
+    Args:
+        real: ``[J, C]``, finite.
+        generated: ``[M, C]``, finite.
+        names: of the C columns.
+        blocks: of the jackknife.
+
+    Returns:
+        ``ks``: column to ``{"value", "error"}``; and the same under each name of
+        ``SCALARS``. All without units.
+
+    Raises:
+        InputError: fewer events than blocks, NaN or infinity.
+        ValueError: shapes that do not fit.
+    """
+    real, generated = _checked(real, names), _checked(generated, names)
+    blocks = min(blocks, len(real) // 2, len(generated) // 2)
+    if blocks < 2:
+        raise InputError(
+            f"{len(real)} real and {len(generated)} generated events: give at least 4"
+        )
+    values = _figures(real, generated)
+    order = np.random.default_rng(0)
+    cuts = [np.arange(len(x)) % blocks for x in (real, generated)]
+    for cut in cuts:
+        order.shuffle(cut)
+    without = [
+        _figures(real[cuts[0] != i], generated[cuts[1] != i]) for i in range(blocks)
+    ]
+    errors = np.sqrt((blocks - 1) * np.var(without, axis=0))
+    return _named(values, errors, names)
+
+
+def means(real: Array, generated: Array) -> dict[str, float]:
+    """Mean KS and Spearman distance ``spearman`` alone, without errors.
+
+    And ``overall``, the mean of both in units of what two samples of these sizes with
+    C independent columns of one distribution are expected to be apart: KS by ``sqrt(pi
+    / 2) ln 2`` (the mean of Kolmogorov's distribution), each of the ``C (C - 1)``
+    correlations by 1, both times ``sqrt(1 / J + 1 / M)``.
+
+    Args:
+        real: ``[J, C]``, finite.
+        generated: ``[M, C]``, finite.
+    """
+    real, generated = np.asarray(real), np.asarray(generated)
+    *_, ks, frobenius, _ = _figures(real, generated)
+    pairs = max(real.shape[1] * (real.shape[1] - 1), 1)
+    unit = np.sqrt(1 / len(real) + 1 / len(generated))
+    far = ks / (KOLMOGOROV * unit), frobenius / (np.sqrt(pairs) * unit)
+    overall = float(np.mean(far))
+    return {"ks": float(ks), "spearman": float(frobenius), "overall": overall}
+
+
+def floor(
+    real: Array,
+    truth: Array,
+    names: Sequence[str],
+    *,
+    size: int,
+    draws: int = 10,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What further real events score: mean and standard deviation over draws.
+
+    Args:
+        real: ``[J, C]``, which the others are compared with.
+        truth: ``[M, C]`` further real events.
+        names: of the C columns.
+        size: events of a draw, as many as a model's; at most M.
+        draws: number of them.
+        seed: of NumPy's generator.
+
+    Returns:
+        As :func:`compare`, and ``events``, the size of the draws.
+    """
+    real, truth = _checked(real, names), _checked(truth, names)
+    random, size = np.random.default_rng(seed), min(size, len(truth))
+    found = [
+        _figures(real, truth[random.permutation(len(truth))[:size]])
+        for _ in range(draws)
+    ]
+    mean, spread = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
+    return _named(mean, spread, names) | {"events": size}
+
+
+def over_seeds(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and spread of the figures of several trainings of one model.
+
+    Args:
+        found: what :func:`compare` returned for each, perhaps with ``c2st``.
+
+    Returns:
+        The same, ``error`` being the standard deviation over trainings (of one
+        training, its own statistical error), and ``all`` the single values.
+    """
+
+    def both(figures):
+        values = [f["value"] if "value" in f else f["auc"] for f in figures]
+        error = figures[0]["error"]
+        if len(values) > 1:
+            error = float(np.std(values, ddof=1))
+        return {"value": float(np.mean(values)), "error": error, "all": values}
+
+    scalars = [name for name in (*SCALARS, "c2st") if all(name in f for f in found)]
+    ks = {name: both([f["ks"][name] for f in found]) for name in found[0]["ks"]}
+    return {"ks": ks, **{name: both([f[name] for f in found]) for name in scalars}}
+
+
+def _figures(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """KS of the C columns, then the ``SCALARS``."""
+    columns = zip(real.T, generated.T, strict=True)
+    ks = [float(kolmogorov_smirnov(*pair)) for pair in columns]
+    matrices = map(correlations.spearman, (real, generated))
+    apart = correlations.distance(*matrices)
+    return np.array([*ks, np.mean(ks), apart["frobenius"], apart["largest"]])
+
+
+def _named(values: np.ndarray, errors: np.ndarray, names: Sequence[str]) -> dict:
+    pairs = [
+        {"value": float(value), "error": float(error)}
+        for value, error in zip(values, errors, strict=True)
+    ]
+    count = len(names)
+    ks = dict(zip(names, pairs[:count], strict=True))
+    return {"ks": ks, **dict(zip(SCALARS, pairs[count:], strict=True))}
+
+
+def _checked(events: Array, names: Sequence[str]) -> np.ndarray:
+    events = np.asarray(events)
+    if events.ndim != 2 or events.shape[1] != len(names):
+        raise ValueError(f"events {events.shape} do not have {len(names)} columns")
+    return events

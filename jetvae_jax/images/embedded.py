@@ -1,0 +1,52 @@
+"""How the digits in the package are made of MNIST; see ``embedded/DIGITS.md``."""
+
+import os
+
+import numpy as np
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data.writing import common
+from jetvae_jax.images.mnist import Images, load
+
+PER_DIGIT = 200
+
+
+def sample(images: Images, per_digit: int = PER_DIGIT) -> Images:
+    """Equally many images of every digit, evenly spread over the data set.
+
+    Of the n images of a digit, those of rank ``floor(i n / per_digit)`` are taken, in
+    the order of the data set.
+
+    Args:
+        images: all of them.
+        per_digit: how many of each.
+
+    Raises:
+        InputError: a digit with fewer images.
+    """
+    rows = []
+    for digit in range(10):
+        found = np.flatnonzero(images.labels == digit)
+        if len(found) < per_digit:
+            raise InputError(
+                f"digit {digit}: {len(found)} images, {per_digit} are needed"
+            )
+        rows.append(found[np.arange(per_digit) * len(found) // per_digit])
+    order = np.sort(np.concatenate(rows))
+    return Images(images.pixels[order], images.labels[order])
+
+
+def make(spec: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Writes the embedded file: 200 of each digit of the training part of MNIST.
+
+    Args:
+        spec: where MNIST is, as :func:`mnist.load` takes it.
+        path: of the npz file; the same MNIST gives the same bytes.
+
+    Raises:
+        InputError: MNIST cannot be read or the file not written.
+    """
+    images = sample(load(spec, "train"))
+    with common.reported(os.fspath(path), OSError):
+        labels = images.labels.astype(np.uint8)
+        np.savez_compressed(path, x_train=images.pixels, y_train=labels)

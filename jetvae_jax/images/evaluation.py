@@ -1,0 +1,361 @@
+"""The classifier of an evaluation: trained once, kept beside the run.
+What reports of sparse images show: a few images, and what a VAE makes of them.
+Judge generated images against real ones: figures of merit, and all pictures.
+"""
+
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+
+from jetvae_jax import sampling
+from jetvae_jax.core import candidates
+from jetvae_jax.core.candidates import record
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import PixelSets
+from jetvae_jax.images import digit_classifier, files, metrics, mnist, report, sets
+from jetvae_jax.images import load as images
+from jetvae_jax.images.digit_classifier import Classifier
+from jetvae_jax.images.domain import SUFFIX, Data
+from jetvae_jax.losses import reparameterize
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import EvaluateConfig, versions
+from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
+from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
+from jetvae_jax.runs.fit_flow import load_flow, posteriors
+from jetvae_jax.runs.train import METRICS as VAE_METRICS
+from jetvae_jax.runs.train import TrainedVAE
+from jetvae_jax.training import checkpoint
+
+TRAINING_IMAGES = 10_000  # enough; superpixels of more take minutes
+SEED = 0
+
+
+def without_intensity(sets: PixelSets) -> PixelSets:
+    """Every point with I = 1: how positions alone are judged."""
+    mask = np.asarray(sets.mask)
+    bright = mask[..., None].astype(np.float32)
+    points = np.concatenate([np.asarray(sets.points)[..., :2], bright], axis=-1)
+    return sets._replace(points=points, mask=mask)
+
+
+def trained_classifier(
+    folder: Workdir, data: Data, *, intensity: bool
+) -> tuple[Classifier | None, list[str]]:
+    """A classifier of all digits of the training part, and why not if there is none.
+
+    It is seeded, and read from ``classifier*.npz`` in the folder if that was trained
+    on the same images. All digits are learned even if only some are generated: the
+    parts are such that it meets no test image.
+
+    Args:
+        folder: of the run.
+        data: of the run.
+        intensity: it sees the intensities, not only positions.
+    """
+    number = data.max_images or TRAINING_IMAGES
+    # The least number of pixels was asked of the digits of the run, not of all.
+    whole = dataclasses.replace(data, digits=(), max_images=number, min_pixels=1)
+    found = images.load(whole, seed=data.split_seed, fractions=data.fractions)
+    about = {"fingerprint": found.source["fingerprint"], "seed": SEED}
+    path = folder / f"classifier{'' if intensity else '_positions'}.npz"
+    if path.exists():
+        meta = checkpoint.read_meta(path)
+        if meta["about"] == about:
+            params = checkpoint.restore(path, digit_classifier.template())
+            return Classifier(params, meta["accuracy"], meta["epochs"]), []
+    parts = found.train, found.valid
+    if not intensity:
+        parts = tuple(map(without_intensity, parts))
+    known = np.unique(parts[0].labels)
+    if len(known) < 2:
+        what = "have no labels" if known[0] < 0 else "show one digit only"
+        return None, [f"the images {what}: no classifier can be trained"]
+    logging.info("training the classifier of the evaluation on %s images",
+                 f"{len(parts[0].labels):,}")  # fmt: skip
+    try:
+        trained = digit_classifier.train_classifier(jax.random.key(SEED), *parts)
+    except InputError as error:
+        return None, [f"no classifier: {error}"]
+    facts = {"accuracy": trained.accuracy, "epochs": trained.epochs, "about": about}
+    checkpoint.save(path, trained.params, meta=facts)
+    return trained, []
+
+
+SHOWN = 24
+LINES, STEPS = 4, 9
+
+
+def first(given: PixelSets) -> PixelSets:
+    """The first sets of a part, not chosen."""
+    return dataset.head(given, SHOWN)
+
+
+def reconstructed(trained: TrainedVAE, few: PixelSets) -> PixelSets:
+    """Decoded samples of the posteriors of a few sets."""
+    batch = trained.scale(few)
+    z = sampling.posterior_latents(
+        trained.params, jax.random.key(0), batch, vae=trained.vae
+    )
+    x = sampling.decode(trained.params, z, batch.condition, vae=trained.vae)
+    return jax.device_get(trained.unscale(x, batch.axis, batch.condition))
+
+
+def whole_images(data: Data) -> dict[str, dict[str, PixelSets]]:
+    """The first images of each part with all their pixels, as rows of a figure.
+
+    Returns:
+        ``"test"`` and ``"training"``, each to ``{"image": sets}``; nothing if the file
+        holds sets.
+    """
+    if images.holds_sets(data.path):
+        return {}
+    whole = dataclasses.replace(
+        data, form="sparse", num_pixels=sets.MAX_PIXELS, min_pixels=1, max_images=SHOWN
+    )
+    found = images.load(whole, seed=data.split_seed, fractions=data.fractions)
+    return {"test": {"image": found.test}, "training": {"image": found.train}}
+
+
+def ends(real: PixelSets) -> PixelSets:
+    """The images ``[LINES, 2, K, 3]`` that the lines connect."""
+    few = dataset.head(real, 2 * LINES)
+    half = len(few.labels) // 2
+    return jax.tree.map(lambda a: np.stack([a[:half], a[half : 2 * half]], axis=1), few)
+
+
+def lines(trained: TrainedVAE, real: PixelSets) -> PixelSets:
+    """Decoded along lines between posterior means; the digit told is the nearer's."""
+    few = dataset.head(real, 2 * LINES)
+    means = posteriors(trained, few).mean
+    lines = len(means) // 2
+    way = jnp.linspace(0, 1, STEPS)[:, None]
+    first, second = means[:lines, None], means[lines : 2 * lines, None]
+    z = ((1 - way) * first + way * second).reshape(lines * STEPS, -1)
+    condition = trained.scale(few).condition
+    if condition is not None:
+        steps = np.arange(STEPS) * 2 >= STEPS
+        nearer = np.arange(lines)[:, None] + lines * steps
+        condition = condition[nearer.reshape(-1)]
+    x = sampling.decode(trained.params, z, condition, vae=trained.vae)
+    made = trained.unscale(x, jnp.zeros((len(z), 3)), condition)
+    return jax.tree.map(
+        lambda a: np.asarray(a).reshape(lines, STEPS, *a.shape[1:]), made
+    )
+
+
+class Contest(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        real: images that the others are compared with.
+        truth: other real images.
+        candidates: name to images to judge.
+        notes: of the readers.
+        sources: name to the path or the facts of it.
+        title: for the report.
+    """
+
+    real: PixelSets
+    truth: PixelSets | None
+    candidates: dict[str, PixelSets]
+    notes: list[str]
+    sources: dict[str, Any]
+    title: str
+
+
+def evaluate(
+    folder: Workdir, trained: TrainedVAE | None, config: EvaluateConfig, given: Data
+) -> pathlib.Path:
+    """Write ``evaluation.{json,txt}`` and ``report.html``.
+
+    Args:
+        folder: of a run, or where to write.
+        trained: the run's VAE, if there is one.
+        config: which images are judged against which.
+        given: how to read files where no run says it, and what trains the classifier.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        InputError: nothing to evaluate, or whatever is wrong with a file.
+    """
+    if trained is not None:
+        given = trained.run.data
+    judged = None if config.generated else trained  # the run that made the images
+    contest = _gather(folder, trained, config, given)
+    intensity = trained is None or trained.run.scaling.intensity
+    if not intensity:
+        contest = _positions_only(contest)
+    classifier, notes = trained_classifier(folder, given, intensity=intensity)
+    logging.info("judging %s", ", ".join(contest.candidates))
+    result = metrics.digit_table(
+        jax.random.key(config.seed),
+        contest.real,
+        contest.candidates,
+        classifier=classifier,
+        truth=contest.truth,
+        paired=("reconstruction",) if judged else (),
+    )
+    result["notes"] = [*contest.notes, *notes, *result["notes"]]
+    result |= {
+        "images": len(contest.real.labels),
+        "intensity": intensity,
+        "classifier": None if classifier is None else {
+            "accuracy_validation": classifier.accuracy, "epochs": classifier.epochs,
+        },
+        "sources": contest.sources,
+        "run": trained.run.to_json() if trained else None,
+        "best_epoch": trained.meta["best_epoch"] if trained else None,
+        "versions": versions(),
+    }  # fmt: skip
+    record(folder, result, metrics.text(result))
+    logging.info("drawing the report")
+    grids, asked = _by_digit(contest, classifier)
+    return report.write(
+        folder / "report.html",
+        title=contest.title,
+        summary=[*_facts(trained, result), *result["notes"]],
+        rows=metrics.rows(result),
+        samples={"input": contest.real} | contest.candidates,
+        reconstructed=_reconstructed(judged, contest) if judged else {},
+        by_digit=grids,
+        asked=asked,
+        superpixels=given.form == "superpixels",
+        lines=lines(judged, contest.real) if judged else None,
+        ends=ends(contest.real) if judged else None,
+        history={
+            "vae": folder.read_lines(VAE_METRICS),
+            "flow": folder.read_lines(FLOW_METRICS),
+        }
+        if judged
+        else {},
+        latents=_latents(folder.path, judged, contest.real) if judged else {},
+    )
+
+
+def _facts(trained: TrainedVAE | None, result: dict) -> list[str]:
+    """What was judged, for the head of the report."""
+    lines = [f"{result['images']:,} real images are compared with"]
+    if trained is not None:
+        run = trained.run
+        what = "superpixels" if run.data.form == "superpixels" else "pixels"
+        digits = ", ".join(map(str, run.data.digits)) or "all"
+        lines = [
+            f"{result['images']:,} test images of {run.data.path}, at most "
+            f"{run.data.num_pixels} {what} each; digits: {digits}; epoch "
+            f"{result['best_epoch']} of the training was kept"
+        ]
+        if run.scaling.tell_digit or len(run.data.digits) == 1:
+            lines.append(
+                "the decoder knows the digit: that a reconstruction shows it is no "
+                "merit of the latents"
+            )
+    if result["classifier"] is not None:
+        share = result["classifier"]["accuracy_validation"]
+        lines.append(f"the classifier is right on {share:.1%} of the validation images")
+    return lines
+
+
+def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
+    candidates.check(folder, trained, config)
+    notes: list[str] = []
+    title = "Images"
+    if trained is not None:
+        run, source = trained.run, trained.meta["source"]
+        parts = dataset.load_same(run.domain, run.data, source)
+        real, truth, notes = parts.test, parts.train, [*parts.notes]
+        title = (
+            f"Sparse images: {run.model}, {report.LOSS_LABELS.get(run.loss, run.loss)}"
+        )
+        sources: dict[str, Any] = {"real": source}
+    if config.real:
+        real, truth = _whole(given, config.real), None
+        sources = {"real": config.real}
+    if config.truth:
+        truth = _whole(given, config.truth)
+        sources["truth"] = config.truth
+    judged = {pathlib.Path(path).stem: path for path in config.generated}
+    if len(judged) < len(config.generated):
+        raise InputError("--evaluate.generated: files of one name: rename one")
+    if not judged:
+        judged = candidates.found(folder, SUFFIX, "images")
+    made = {
+        name: files.read(path, columns=given.columns, blank=True)
+        for name, path in judged.items()
+    }
+    if trained is not None and not config.generated:
+        if "reconstruction" in made:
+            made["reconstruction"] = made["reconstruction"]._replace(labels=real.labels)
+        made = {name: _of_the_one_digit(s, real) for name, s in made.items()}
+    return Contest(real, truth, made, notes, sources | judged, title)
+
+
+def _of_the_one_digit(sets: PixelSets, real: PixelSets) -> PixelSets:
+    """A network that has seen one digit is asked for no other."""
+    digits = np.unique(np.asarray(real.labels))
+    if len(digits) > 1:
+        return sets
+    return sets._replace(labels=np.full(len(sets.mask), digits[0], np.int32))
+
+
+def _whole(given: Data, path: str) -> PixelSets:
+    """All sets of a file, or the test part of a data set that has one."""
+    request = dataclasses.replace(given, path=path)
+    part = "test" if mnist.has_test(path) else "train"
+    return images.finished(request, images.read(request, part))
+
+
+def _positions_only(contest: Contest) -> Contest:
+    plain = without_intensity
+    return contest._replace(
+        real=plain(contest.real),
+        truth=None if contest.truth is None else plain(contest.truth),
+        candidates={name: plain(s) for name, s in contest.candidates.items()},
+        notes=[*contest.notes, "positions only: every pixel counts as white"],
+    )
+
+
+def _by_digit(contest: Contest, classifier) -> tuple[dict[str, PixelSets], bool]:
+    """Sets with labels for a grid of each digit: as asked for, else as classified."""
+    made = {n: s for n, s in contest.candidates.items() if n != "reconstruction"}
+    asked = all(np.all(np.asarray(s.labels) >= 0) for s in made.values())
+    if not asked:
+        if classifier is None:
+            return {"input": contest.real}, False
+        made = {
+            name: s._replace(labels=digit_classifier.predict(classifier, s))
+            for name, s in made.items()
+        }
+    return {"input": contest.real} | made, asked
+
+
+def _reconstructed(
+    trained: TrainedVAE, contest: Contest
+) -> dict[str, dict[str, PixelSets]]:
+    """Images, their sets and reconstructions of the test and of the training part."""
+    shown = {}
+    whole = whole_images(trained.run.data)
+    for part, given in (("test", contest.real), ("training", contest.truth)):
+        if given is not None:
+            few = first(given)
+            again = {"reconstruction": reconstructed(trained, few)}
+            shown[part] = whole.get(part, {}) | {"input": few} | again
+    return shown
+
+
+def _latents(path: pathlib.Path, trained: TrainedVAE, real: PixelSets) -> dict:
+    latents: dict[str, Any] = {
+        "posterior": reparameterize(jax.random.key(0), posteriors(trained, real))
+    }
+    if (path / FLOW).exists():
+        flow = load_flow(path, trained)
+        condition = trained.scale(real).condition
+        latents["flow"] = flow.sample(jax.random.key(1), len(real.labels), condition)
+    return {name: np.asarray(z) for name, z in latents.items()}

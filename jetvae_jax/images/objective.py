@@ -1,0 +1,73 @@
+"""The objective of a VAE of pixel sets: reconstruction and KL, per image.
+
+Reconstruction is one of the losses of the ConVAE study of sparse MNIST, between scaled
+points: ``losses/reconstruction/pixel_*.py``.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Batch, Terms
+from jetvae_jax.losses import variational
+
+Form = Literal["published", "classic"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Weights of the terms.
+
+    Attributes:
+        form: 'published' weighs reconstruction and KL by (1 - beta) and beta
+            (arXiv:2310.13138); 'classic' adds beta times KL to the reconstruction.
+        alpha: weight of the reconstruction, a sum over the pixels of both sets.
+        beta: weight of the KL; published: between 0 and 1.
+        mask_ghosts: leave padding out of the true pixels; else the decoder learns to
+            put black pixels where padding sits, as published.
+    """
+
+    form: Form = "classic"
+    alpha: float = 1.0
+    beta: float = 0.05
+    mask_ghosts: bool = True
+
+    def __post_init__(self):
+        """Raise InputError for a field that cannot be."""
+        if self.form not in get_args(Form):
+            raise InputError(
+                f"form = {self.form!r}: choose {' or '.join(get_args(Form))}"
+            )
+        for name in ("alpha", "beta"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(
+                    f"{name} = {getattr(self, name)}: give a number, 0 or more"
+                )
+        if self.form == "published" and self.beta > 1:
+            raise InputError(
+                f"beta = {self.beta}: the published form weighs by 1 - beta, so give "
+                "at most 1, or form = classic"
+            )
+
+
+def objective(
+    config: Config, reconstruction: Callable[..., Array]
+) -> variational.Objective:
+    """What a VAE of pixel sets is trained to.
+
+    Args:
+        config: weights and conventions.
+        reconstruction: ``(x, y, *, x_mask, y_mask) -> [...]`` between scaled points.
+
+    Returns:
+        The objective; the unweighted term of its distance is ``reconstruction``.
+    """
+
+    def distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
+        mask = batch.mask if config.mask_ghosts else None
+        error = reconstruction(batch.x, x_hat, x_mask=mask)
+        return config.alpha * error, {"reconstruction": error}
+
+    share = 1 - config.beta if config.form == "published" else 1.0
+    return variational.Objective(distance, config.beta, share)

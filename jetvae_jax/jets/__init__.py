@@ -1,0 +1,1 @@
+"""Jets: scaling, objective, samples, evaluation."""

@@ -1,0 +1,216 @@
+"""Jets: momenta in GeV, scaled to the coordinates of the network."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from absl import logging
+
+from jetvae_jax import data, models
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data.streaming import cache
+from jetvae_jax.data.writing import tables
+from jetvae_jax.jets import augmentation, scaling
+from jetvae_jax.losses import distances, jet_objective, mass_weight
+from jetvae_jax.metrics import jet_observables
+from jetvae_jax.metrics.distributions import binning
+from jetvae_jax.metrics.distributions.comparison import compare
+from jetvae_jax.runs import dataset
+
+GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
+THINGS = "jets"
+SUFFIX = ".hdf5"
+BOUNDED = "minmax"
+JUDGES = ("bin_height_w1", "emd")
+SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Config))
+MASS_JETS = 1_000_000  # enough for a mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Which jets.
+
+    Attributes:
+        path: a file or a folder of files: JetNet, hls4ml, TopTagging (HDF5),
+            EnergyFlow (npz), JetClass-like Parquet or ROOT, what this package writes,
+            or any file by data.columns; 'embedded' for the gluon jets that come with
+            the package.
+        columns: where the jets are in a file of one's own: px=...,py=...,pz=...
+        jet_type: class to take from files that hold several: g, q, t, w or z.
+        num_particles: hardest particles kept of each jet.
+        max_jets: jets taken from the start of the data; 0 takes all.
+        repair: drop bad jets and count them, instead of stopping at the first.
+        split_seed: seed of the split into training, validation and test parts.
+        fractions: of the training, validation and test parts.
+        stream: for more jets than memory holds: check them once into a cache on disk,
+            12 bytes a particle, and read from there.
+        cache: folder of that cache; empty for jetvae_jax in the user's cache folder.
+        augment: symmetries by which training jets are changed at random at every step:
+            permute (particles), beam (turn about it), axis (turn about the jet's),
+            mirror.
+    """
+
+    path: str = "embedded"
+    columns: tuple[str, ...] = ()
+    jet_type: Literal["g", "q", "t", "w", "z"] = "g"
+    num_particles: int = 30
+    max_jets: int = 0
+    repair: bool = False
+    split_seed: int = 0
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    stream: bool = False
+    cache: str = ""
+    augment: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if len(self.fractions) != 3:
+            raise InputError(
+                f"fractions = {self.fractions}: give three, of training, validation, "
+                "test"
+            )
+        if unknown := set(self.augment) - set(SYMMETRIES):
+            raise InputError(
+                f"augment = {','.join(unknown)}: choose of {', '.join(SYMMETRIES)}"
+            )
+
+
+Scaling, Scaler = scaling.Config, scaling.Scaler
+Objective = jet_objective.Config
+fit, scale = scaling.fit, scaling.scale
+
+
+def default_cache() -> pathlib.Path:
+    """Where streamed jets are kept if no folder is given."""
+    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(root) / "jetvae_jax"
+
+
+def load(config: Data) -> dataset.Dataset:
+    """Jets in GeV, read and split; on disk if they are to be streamed.
+
+    Raises:
+        InputError: whatever is wrong with the file, or an empty part.
+    """
+    request = {
+        "num_particles": config.num_particles,
+        "max_jets": config.max_jets or None,
+        "jet_type": config.jet_type,
+        "repair": config.repair,
+        "seed": config.split_seed,
+        "columns": config.columns,
+    }
+    if config.stream:
+        folder = config.cache or default_cache()
+        logging.info("streaming: the files are read once into %s", folder)
+        streams = cache.streams(
+            config.path, folder, fractions=config.fractions, **request
+        )
+        return dataset.Dataset(*streams)
+    loaded = data.load(config.path, **request)
+    return dataset.split(
+        loaded.jets,
+        seed=config.split_seed,
+        fractions=config.fractions,
+        notes=loaded.notes,
+        source=loaded.source,
+    )
+
+
+def sizes(config: Data, scaled: scaling.Config) -> dict:
+    """Fields of a model's Config that follow from the data and the scaling."""
+    return {
+        "num_particles": config.num_particles,
+        "num_features": 3,
+        "jet_rows": scaled.jet_rows,
+    }
+
+
+def unscale(config, scaler, x, axis, condition=None):
+    """Network output to jets in GeV."""
+    del condition
+    return scaling.unscale(config, scaler, x, axis)
+
+
+def draw_context(config, scaler, key, num_jets):
+    """Axes for relative coordinates; nothing is told to the models."""
+    return scaling.draw_axes(config, scaler, key, num_jets), None
+
+
+def objective(run, scaler, train):
+    """What a VAE is trained to, the mass weight filled in from the training jets."""
+    config = run.objective
+    if config.gamma_mass < 0:
+        few = dataset.head(train, MASS_JETS)
+        weight = float(mass_weight(few.particles, few.mask))
+        config = dataclasses.replace(config, gamma_mass=weight)
+    return jet_objective.objective(
+        config,
+        distances.get(run.loss).build(run.loss_config),
+        functools.partial(scaling.momenta, run.scaling, scaler),
+    )
+
+
+def exists(run, scaler):
+    """Which decoded particles a discriminator sees: those that would be written."""
+
+    def mask(x, axis):
+        jets = scaling.unscale(run.scaling, scaler, x, axis).mask
+        rows = jnp.ones((*jets.shape[:-1], run.scaling.jet_rows), bool)
+        return jnp.concatenate([rows, jets], axis=-1)
+
+    return mask
+
+
+def augment(run):
+    """``(key, jets) -> jets``: the symmetries that training draws anew, or None.
+
+    Raises:
+        InputError: particles are to be permuted for a model that takes their order.
+    """
+    wanted = set(run.data.augment)
+    if "permute" in wanted and not models.get(run.model).USES_MASK:
+        raise InputError(
+            f"data.augment: permute: {run.model} takes particles in the order of "
+            "their pt; leave it out, or give another --model"
+        )
+    return augmentation.build(augmentation.Config(**dict.fromkeys(wanted, True)))
+
+
+def judge(real, generated):
+    """Figures of generated jets that a training may monitor.
+
+    Args:
+        real: jets.
+        generated: jets.
+
+    Returns:
+        ``bin_height_w1``, the "EMD" of the ConVAE's publication, and ``emd``, aware of
+        where the bins are and over their range; sums over mass, pT, E, eta and phi.
+    """
+    values = [
+        jax.device_get(jax.jit(jet_observables)(jets)) for jets in (real, generated)
+    ]
+    rows = [
+        compare(values[0][b.name], values[1][b.name], b) for b in binning.PAPER_JETS
+    ]
+    return {
+        "bin_height_w1": sum(row["bin_height_w1"] for row in rows),
+        "emd": sum(row["emd_normalised"] for row in rows),
+    }
+
+
+def facts(run) -> dict:
+    """Units and features, for the checkpoint."""
+    return {
+        "units": {"momenta": "GeV", "angles": "rad"},
+        "features": scaling.FEATURES[run.scaling.coordinates],
+    }
+
+
+def writer(path, run, attrs):
+    """A file of jets in the layout that the suffix of ``path`` names."""
+    return tables.writer(path, num_particles=run.data.num_particles, attrs=attrs)

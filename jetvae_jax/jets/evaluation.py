@@ -1,0 +1,298 @@
+"""Which jets an evaluation compares: those of a run, or of any files.
+Judge generated jets against real ones: every metric, in one report.
+"""
+
+import functools
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+
+from jetvae_jax import data, metrics, report
+from jetvae_jax.core import candidates as _candidates
+from jetvae_jax.core.candidates import record
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import Array, Jets
+from jetvae_jax.data.duplicates import num_repeated
+from jetvae_jax.jets.domain import SUFFIX, Data
+from jetvae_jax.losses import reparameterize
+from jetvae_jax.metrics.frechet.particlenet_distance import (
+    JET_TYPES,
+    NUM_PARTICLES,
+    fpnd,
+)
+from jetvae_jax.metrics.frechet.particlenet_distance import load as load_fpnd
+from jetvae_jax.metrics.suite import export
+from jetvae_jax.metrics.suite.protocols import KNOWN
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import EvaluateConfig, VAERun, versions
+from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
+from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
+from jetvae_jax.runs.fit_flow import load_flow, posteriors
+from jetvae_jax.runs.train import METRICS as VAE_METRICS
+from jetvae_jax.runs.train import TrainedVAE
+
+MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
+
+
+class Contest(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        real: jets the others are compared with.
+        candidates: name to jets to judge.
+        truth: further real jets, whose figures are the floor.
+        axes: as `metrics.evaluate` takes them.
+        notes: of the readers, and what was chosen.
+        sources: name to the facts of its file.
+        title: for the report.
+    """
+
+    real: Jets
+    candidates: dict[str, Jets]
+    truth: Jets
+    axes: dict[str, Array] | None
+    notes: list[str]
+    sources: dict[str, Any]
+    title: str
+
+
+def gather(
+    folder: Workdir,
+    trained: TrainedVAE | None,
+    config: EvaluateConfig,
+    files: Data,
+) -> Contest:
+    """The jets that the config names, from the workdir where it names none.
+
+    Args:
+        folder: of the run.
+        trained: the run's VAE, if there is one.
+        config: which jets.
+        files: how to read files; a trained VAE's own number of particles comes first.
+
+    Raises:
+        InputError: nothing to compare, or whatever is wrong with a file.
+    """
+    _candidates.check(folder, trained, config)
+    reader = _Reader(files if trained is None else trained.run.data)
+    real, truth = _real(reader, trained, config)
+    judged = _candidates.named(config.generated) or _candidates.found(
+        folder, SUFFIX, "jets"
+    )
+    candidates = {
+        name: reader.read(name, path, repair=True) for name, path in judged.items()
+    }
+    for name, loaded in candidates.items():
+        reader.notes += _repeated(name, loaded.jets)
+    # Full-jet axes serve where every sample brings them; else each its particles' own.
+    given = {"real": real, "truth": truth} | candidates
+    axes = {n: loaded.axis for n, loaded in given.items() if loaded.axis is not None}
+    title = " and ".join(pathlib.Path(path).name for path in judged.values())
+    if trained is not None:
+        title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
+    return Contest(
+        real.jets,
+        {name: loaded.jets for name, loaded in candidates.items()},
+        truth.jets,
+        axes if len(axes) == len(given) else None,
+        reader.notes,
+        {name: loaded.source for name, loaded in given.items()},
+        title,
+    )
+
+
+class _Sample(NamedTuple):
+    jets: Jets
+    axis: Array | None
+    source: dict[str, Any]
+
+
+class _Reader:
+    """Reads files in one way and collects the notes."""
+
+    def __init__(self, how: Data):
+        self.how = how
+        self.notes: list[str] = []
+
+    def read(self, name: str, path: str, *, repair: bool = False) -> _Sample:
+        loaded = data.load(
+            path,
+            num_particles=self.how.num_particles,
+            max_jets=self.how.max_jets or None,
+            jet_type=self.how.jet_type,
+            # What a model made is judged as it is: bad jets are dropped and counted,
+            # repeated ones stay.
+            repair=repair or self.how.repair,
+            unique=not repair,
+        )
+        logging.info("%s: %s jets in %s", name, f"{len(loaded.jets.mask):,}", path)
+        self.notes += [f"{name}: {note}" for note in loaded.notes]
+        return _Sample(loaded.jets, loaded.axis, loaded.source)
+
+
+def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _Sample]:
+    """Real jets, and further ones for the floor."""
+    if config.real:
+        real = reader.read("real", config.real)
+        if config.truth:
+            return real, reader.read("truth", config.truth)
+        count = len(real.jets.mask)
+        order = np.random.default_rng(config.seed).permutation(count)
+        reader.notes.append(
+            "real: one half is compared with, the other gives the floor; give "
+            "--evaluate.truth to compare with all"
+        )
+        return _rows(real, order[: count // 2]), _rows(real, order[count // 2 :])
+    jets = dataset.load_same("jets", trained.run.data, trained.meta["source"])
+    reader.notes += trained.meta["notes"]
+    source = trained.meta["source"]
+    test = dataset.head(jets.test, MAX_TEST)
+    truth = _Sample(dataset.head(jets.train, MAX_TRUTH), None, source)
+    if config.truth:
+        truth = reader.read("truth", config.truth)
+    return _Sample(test, None, source), truth
+
+
+def _repeated(name: str, jets: Jets) -> list[str]:
+    """A fault of a generator, which no distribution of single jets shows."""
+    again = num_repeated(np.asarray(jets.particles), np.asarray(jets.mask))
+    count = len(jets.mask)
+    if not again:
+        return []
+    return [f"{name}: {again:,} of {count:,} jets are the same as an earlier one"]
+
+
+def _rows(sample: _Sample, rows: np.ndarray) -> _Sample:
+    jets, axis = jax.tree.map(lambda a: a[rows], (sample.jets, sample.axis))
+    return _Sample(jets, axis, sample.source)
+
+
+LATENT_JETS = 10_000  # enough for a histogram of each latent dimension
+
+
+def evaluate(
+    folder: Workdir,
+    trained: TrainedVAE | None,
+    config: EvaluateConfig,
+    files: Data,
+) -> pathlib.Path:
+    """Write ``evaluation.{json,txt,csv,tex}`` and ``report.html``.
+
+    Args:
+        folder: of a run, or where to write.
+        trained: the run's VAE, if there is one.
+        config: which jets are judged against which.
+        files: how to read files where no run says it.
+
+    Returns:
+        The path of the report.
+    """
+    jets = gather(folder, trained, config, files)
+    logging.info(
+        "comparing %s jets with %s real ones: %s",
+        ", ".join(f"{len(j.mask):,}" for j in jets.candidates.values()),
+        f"{len(jets.real.mask):,}", ", ".join(jets.candidates),
+    )  # fmt: skip
+    jet_type = jets.sources["real"].get("jet_type", "g")
+    measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets)
+    observables: dict[str, dict[str, np.ndarray]] = {}
+    result = metrics.evaluate(
+        jax.random.key(config.seed),
+        jets.real,
+        jets.candidates,
+        truth=jets.truth,
+        protocol=[KNOWN[name] for name in config.protocols],
+        axes=jets.axes,
+        fpnd=measure_fpnd,
+        classify=config.classify,
+        progress=lambda name: logging.info("judging %s", name),
+        measured=observables.__setitem__,
+    )
+    observables["input"] = observables.pop("real")
+    result["jet_type"] = jet_type
+    judged = None if config.generated else trained  # the run that made the jets
+    result["trained_on"] = sorted(trained_on(judged.run)) if judged else []
+    result["run"] = trained.run.to_json() if trained else None
+    result["versions"] = versions()
+    result["best_epoch"] = trained.meta["best_epoch"] if trained else None
+    result["notes"] = [*jets.notes, *note]
+    result["sources"] = jets.sources
+    record(folder, result, metrics.table(result))
+    folder.write_text("evaluation.csv", export.csv(result))
+    folder.write_text("evaluation.tex", export.latex(result))
+    logging.info("drawing the report")
+    target = folder / "report.html"
+    samples = {"input": jets.real} | jets.candidates
+    report.write(
+        target,
+        title=jets.title,
+        summary=result["notes"],
+        evaluation=result,
+        samples=samples,
+        observables={name: observables[name] for name in samples},
+        history={
+            "vae": folder.read_lines(VAE_METRICS),
+            "flow": folder.read_lines(FLOW_METRICS),
+        }
+        if judged
+        else {},
+        latents=_latents(folder.path, judged, jets.real) if judged else {},
+        trained_on=result["trained_on"],
+        leaderboard=(jet_type, jets.real.mask.shape[-1]),
+    )
+    return target
+
+
+def trained_on(run: VAERun) -> frozenset[str]:
+    """Observables that the training loss of a run pulls to their true values.
+
+    A figure of such an observable tells that training worked, not that the model
+    found anything by itself.
+    """
+    objective = run.objective
+    weights = {
+        "pt": objective.gamma * objective.gamma_pt,
+        "mass": objective.gamma * objective.gamma_mass,
+    }
+    return frozenset(name for name, weight in weights.items() if weight)
+
+
+def _fpnd(where: str, jet_type: str, jets: Contest):
+    """How to measure FPND, or None; and a note of why not."""
+    if not where:
+        return None, []
+    if jets.axes is None:
+        return None, [
+            "FPND: left out, its network knows particles relative to the axis of the "
+            "whole jet only, as in JetNet's files, which not all of these files have"
+        ]
+    num_particles = jets.real.mask.shape[-1]
+    if num_particles != NUM_PARTICLES or jet_type not in JET_TYPES:
+        return None, [
+            f"FPND: left out, it is defined for {NUM_PARTICLES} particles and "
+            f"jets of type {', '.join(JET_TYPES)} only"
+        ]
+    try:
+        resources = load_fpnd(None if where == "installed" else where)
+    except InputError as error:
+        if where != "installed":
+            raise
+        return None, [f"FPND: left out: {error}"]
+    measure = functools.partial(fpnd, jet_type=jet_type, resources=resources)
+    return measure, []
+
+
+def _latents(workdir: pathlib.Path, trained: TrainedVAE, test: Jets) -> dict:
+    key = jax.random.key(0)
+    few = dataset.head(test, LATENT_JETS)
+    latents: dict[str, Any] = {
+        "posterior": reparameterize(key, posteriors(trained, few))
+    }
+    if (workdir / FLOW).exists():
+        flow = load_flow(workdir, trained)
+        latents["flow"] = flow.sample(key, len(few.mask))
+    return {name: np.asarray(z) for name, z in latents.items()}

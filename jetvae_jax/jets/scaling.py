@@ -1,0 +1,503 @@
+"""How momenta are presented to a network: the settings, and what follows of them.
+Moments of masked values, in float64, without holding them all.
+An even sample of rows that come in chunks, of bounded size.
+What a scaler has to know of the training jets, gathered chunk by chunk.
+Between momenta in GeV and the numbers a network sees: the only unit conversion.
+
+A particle has physical features ``v`` (:mod:`~jetvae_jax.jets.features`) and scaled
+ones ``x`` with ``v = offset + factor * x`` per feature, or by quantiles. Padding sits
+at one known point, the ghost. In the coordinates "frame" two rows before the particles
+hold the jet. :func:`scale`, :func:`unscale` and :func:`momenta` are pure jnp functions
+for plain use, ``jit``, ``vmap`` and ``grad``; :func:`fit` runs on the host.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jetvae_jax.core import kinematics
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.numerics import safe_norm
+from jetvae_jax.core.types import Array, Batch, Jets, Key
+from jetvae_jax.jets import features, quantiles
+from jetvae_jax.jets import features as frame
+
+FEATURES = {
+    "cartesian": ("px", "py", "pz"),
+    "cylindrical": ("pt", "eta", "phi"),
+    "relative": ("ptrel", "etarel", "phirel"),
+    "frame": ("px", "py", "pz"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """How momenta are presented to the network.
+
+    Attributes:
+        coordinates: features of a particle: cartesian (px, py, pz), cylindrical
+            (pt, eta, phi), relative (ptrel, etarel, phirel) to the jet's axis, or
+            frame (px, py, pz) turned and boosted to the jet's axis, over its pt;
+            pt and axis become rows of their own.
+        method: minmax maps the training range, padding included, to [0, 1];
+            standard gives the existing particles mean 0 and variance 1; slots does
+            so for each place in the pt order apart; log does as standard after
+            taking the logarithm of pt; quantile makes each feature of the existing
+            particles normally distributed; factors divides momenta in GeV
+            by 2000 and multiplies relative angles by 100; none changes nothing.
+        ghosts: where padding sits: zero puts it at physical zero; away puts it at
+            zero pt and twice the largest training |angle| (momenta: twice the
+            largest |component|), where no particle is.
+        min_pt: a decoded particle exists if its pt is above this many GeV.
+        max_angle: a decoded particle exists if it lies within this distance of its
+            jet's axis in (eta, phi), as all that a jet algorithm takes up do; 0 is any.
+        rotate: principal turns jets about their own axis until their principal axis
+            lies along the first transverse feature; needs relative or frame
+            coordinates. Generated jets are turned by a random angle.
+    """
+
+    coordinates: Literal["cartesian", "cylindrical", "relative", "frame"] = "cartesian"
+    method: Literal[
+        "minmax", "standard", "slots", "log", "quantile", "factors", "none"
+    ] = "minmax"
+    ghosts: Literal["zero", "away"] = "zero"
+    min_pt: float = 0.25
+    max_angle: float = 0.0
+    rotate: Literal["none", "principal"] = "none"
+
+    def __post_init__(self):
+        for name, kind in get_type_hints(Config).items():
+            value, known = getattr(self, name), get_args(kind)
+            if known and value not in known:
+                raise InputError(f"{name}: {value!r} is not one of {', '.join(known)}")
+        if not 0 <= self.min_pt < float("inf"):
+            raise InputError(f"min_pt: {self.min_pt} is not a number of GeV, 0 or more")
+        if not self.max_angle >= 0:
+            raise InputError(f"max_angle: {self.max_angle} is negative; 0 is any angle")
+        if self.method == "log" and self.momentum_features:
+            raise InputError(
+                f"method: 'log' needs pt as a feature, {self.coordinates} coordinates "
+                "have none: give coordinates = relative or cylindrical"
+            )
+        if self.rotate != "none" and self.coordinates not in ("relative", "frame"):
+            raise InputError(
+                f"rotate: {self.coordinates} coordinates do not know the jet's axis: "
+                "give coordinates = frame or relative, or rotate = none"
+            )
+
+    @property
+    def jet_rows(self) -> int:
+        """How many rows of ``x`` describe the jet, before those of the particles."""
+        return features.ROWS if self.coordinates == "frame" else 0
+
+    @property
+    def momentum_features(self) -> bool:
+        """Whether the features are the components of a momentum."""
+        return self.coordinates in ("cartesian", "frame")
+
+    @property
+    def log_pt(self) -> bool:
+        """Whether the first feature is the logarithm of pt."""
+        return self.method in ("log", "quantile") and not self.momentum_features
+
+
+class Moments:
+    """Minimum, maximum, mean and deviation, gathered chunk by chunk.
+
+    Args:
+        shape: ``(N, F)`` to keep each place of a set apart, ``(1, F)`` for all.
+    """
+
+    def __init__(self, shape: tuple[int, int]):
+        self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
+        self.count, self.total, self.squares = np.zeros((3, *shape))
+
+    def add(self, values: np.ndarray, mask: np.ndarray) -> None:
+        """Take in the values ``[J, N, F]`` where ``mask [J, N]`` is True."""
+        values, mask = values.astype(np.float64), mask[..., None]
+        axes = (0,) if self.low.shape[0] == values.shape[1] else (0, 1)
+        low = np.min(np.where(mask, values, np.inf), axis=axes)
+        self.low = np.minimum(self.low, low.reshape(self.low.shape))
+        high = np.max(np.where(mask, values, -np.inf), axis=axes)
+        self.high = np.maximum(self.high, high.reshape(self.low.shape))
+        values = np.where(mask, values, 0.0)
+        self.count += np.sum(mask, axis=axes).reshape(-1, 1)
+        self.total += np.sum(values, axis=axes).reshape(self.low.shape)
+        self.squares += np.sum(np.square(values), axis=axes).reshape(self.low.shape)
+
+    def finish(self) -> tuple[np.ndarray, ...]:
+        """``(low, high, mean, deviation)``; places without a particle give zeros."""
+        empty = self.count == 0
+        count = np.maximum(self.count, 1)
+        mean = self.total / count
+        deviation = np.sqrt(np.maximum(self.squares / count - np.square(mean), 0.0))
+        # A constant feature leaves only rounding: it is not a scale to divide by.
+        deviation[deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 0.0
+        low, high = np.where(empty, 0, self.low), np.where(empty, 0, self.high)
+        return low, high, mean, deviation
+
+
+# Multiples of it modulo 1 fill [0, 1) evenly, whatever the period of the data.
+_GOLDEN = 0.6180339887498949
+
+
+class Thinned:
+    """Rows from all of a stream: no more than ``capacity``, none drawn at random.
+
+    Args:
+        capacity: when more are kept, half of them are let go.
+    """
+
+    def __init__(self, capacity: int):
+        self._capacity, self._share, self._seen = capacity, 1.0, 0
+        self._rows: list[np.ndarray] = []
+        self._marks: list[np.ndarray] = []
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take in ``rows [J, ...]``."""
+        marks = np.arange(self._seen, self._seen + len(rows)) * _GOLDEN % 1.0
+        self._seen += len(rows)
+        self._rows.append(rows[marks < self._share])
+        self._marks.append(marks[marks < self._share])
+        while sum(map(len, self._rows)) > self._capacity:
+            self._share /= 2
+            kept = [m < self._share for m in self._marks]
+            self._rows = [r[k] for r, k in zip(self._rows, kept, strict=True)]
+            self._marks = [m[k] for m, k in zip(self._marks, kept, strict=True)]
+
+    def rows(self) -> np.ndarray:
+        """What is kept, in the order it came."""
+        return np.concatenate(self._rows)
+
+
+MAX_AXES = 20_000
+SAMPLE = 1_000_000  # particles, for the quantiles
+ROWS = 16_384  # jets at a time
+
+
+class Source(Protocol):
+    """Jets that come in chunks: more than fit into memory."""
+
+    def chunks(self, rows: int) -> Iterator[Jets]:
+        """All jets once, at most ``rows`` at a time, all of the same N."""
+        ...
+
+
+class Measured(NamedTuple):
+    """Figures of the training jets, of the features before scaling.
+
+    Attributes:
+        particles: low, high, mean and deviation, each ``[R, 3]``: R is N for the
+            method slots, else 1.
+        jet_rows: the same of the rows that describe the jet, each ``[2, 3]``.
+        sample: ``[S, 3]`` evenly from all particles, for quantiles; else empty.
+        axes: ``[A, 3]`` of the first jets for relative coordinates; else empty.
+        num_particles: N.
+    """
+
+    particles: tuple[np.ndarray, ...]
+    jet_rows: tuple[np.ndarray, ...]
+    sample: np.ndarray
+    axes: np.ndarray
+    num_particles: int
+
+
+def measure(config: Config, jets: Jets | Source) -> Measured:
+    """Goes through the jets once.
+
+    Args:
+        config: which features.
+        jets: ``[J, N, 3]`` and ``[J, N]``, or chunks of such.
+
+    Raises:
+        InputError: no jet has a particle.
+        ValueError: the arrays are not ``[J, N, 3]`` and ``[J, N]``.
+    """
+    chunks = _chunks(jets)
+    one = next(chunks, None)
+    if one is None:
+        raise InputError("scaling: there are no training jets; check the data")
+    num_particles = one.mask.shape[-1]
+    rows = num_particles if config.method == "slots" else 1
+    particles, whole = Moments((rows, 3)), Moments((frame.ROWS, 3))
+    sample, first, room = Thinned(SAMPLE // num_particles), [], MAX_AXES
+    for chunk in itertools.chain([one], chunks):
+        mask = np.asarray(chunk.mask)
+        values, jet_rows = map(np.asarray, _features(config, chunk))
+        particles.add(values, mask)
+        whole.add(jet_rows, np.repeat(mask.any(-1, keepdims=True), frame.ROWS, -1))
+        if config.method == "quantile":
+            sample.add(np.where(mask[..., None], values, np.nan))
+        if config.coordinates == "relative" and room > 0:
+            first.append(jax.tree.map(lambda a, room=room: a[:room], chunk))
+            room -= len(mask)
+    if not particles.count.any():
+        raise InputError("scaling: the training jets hold no particle; check the data")
+    values, axes = np.zeros((0, 3)), np.zeros((0, 3))
+    if config.method == "quantile":
+        values = sample.rows().reshape(-1, 3)
+    if first:
+        together = jax.tree.map(lambda *a: np.concatenate(a), *first)
+        axes = np.asarray(features.axis_of(together))
+    values = values[~np.isnan(values[:, 0])]
+    return Measured(particles.finish(), whole.finish(), values, axes, num_particles)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _features(config: Config, jets: Jets) -> tuple[Array, Array]:
+    v, axis = features.from_jets(config, jets)
+    return v, frame.jet_rows(axis)
+
+
+def _chunks(jets: Jets | Source) -> Iterator[Jets]:
+    if isinstance(jets, Jets):
+        shapes = np.shape(jets.particles), np.shape(jets.mask)
+        if len(shapes[0]) != 3 or shapes[1] != shapes[0][:2]:
+            raise ValueError(
+                f"expected [J, N, 3] and [J, N], got {shapes[0]}, {shapes[1]}"
+            )
+        starts = range(0, len(jets.mask), ROWS)
+        found = (
+            Jets(particles=jets.particles[s : s + ROWS], mask=jets.mask[s : s + ROWS])
+            for s in starts
+        )
+    else:
+        found = jets.chunks(ROWS)
+    for chunk in found:
+        yield Jets(np.asarray(chunk.particles), np.asarray(chunk.mask))
+
+
+__all__ = [
+    "FEATURES",
+    "Config",
+    "Scaler",
+    "Source",
+    "draw_axes",
+    "fit",
+    "momenta",
+    "scale",
+    "unscale",
+]
+
+# The fixed divisors of the ConVAE studies: pt by 2000 GeV, relative angles times 100.
+FIXED_FACTORS = {
+    "cartesian": (2000.0, 2000.0, 2000.0),
+    "cylindrical": (2000.0, 1.0, 1.0),
+    "relative": (1.0, 0.01, 0.01),
+    "frame": (1.0, 1.0, 1.0),
+}
+
+
+class Scaler(NamedTuple):
+    """What :func:`fit` learns from the training jets.
+
+    Attributes:
+        offset: ``[R, F]`` physical value at ``x = 0``; R is the number of rows of
+            ``x``, or 1 where all rows share it.
+        factor: ``[R, F]`` physical units per unit of ``x``, positive.
+        ghost: ``[R, F]`` scaled position of padding.
+        axes: ``[A, 3]`` (pt [GeV], eta, phi) of the first training jets, to draw
+            axes from in generation; ``[0, 3]`` unless the coordinates are relative.
+        knots: ``[K, F]`` of the particles' features; ``[0, F]`` unless the method is
+            quantile, None in a checkpoint older than that method.
+    """
+
+    offset: Array
+    factor: Array
+    ghost: Array
+    axes: Array
+    knots: Array | None = None
+
+
+def fit(config: Config, jets: Jets | Source) -> Scaler:
+    """Measures offset, factor and ghost on the training jets.
+
+    Args:
+        config: what to measure.
+        jets: training jets, ``[J, N, 3]``, or a source of chunks of them.
+
+    Returns:
+        Scaler of NumPy float32 arrays. The factor of a constant feature is 1.
+
+    Raises:
+        InputError: no jet has a particle.
+        ValueError: the arrays are not ``[J, N, 3]`` and ``[J, N]``.
+    """
+    found = measure(config, jets)
+    low, high, mean, deviation = found.particles
+    ghost = np.zeros(3)
+    if config.ghosts == "away":
+        ghost = 2 * np.maximum(np.abs(low), np.abs(high)).max(axis=0)
+        ghost[ghost == 0] = 1.0
+        if not config.momentum_features:
+            ghost[0] = 0.0
+
+    offset, factor = np.zeros_like(mean), np.ones_like(mean)
+    if config.method == "minmax":
+        offset = np.minimum(low, ghost)
+        factor = np.maximum(high, ghost) - offset
+    elif config.method in ("standard", "slots", "log"):
+        offset, factor = mean, deviation
+    elif config.method == "factors":
+        factor = np.array([FIXED_FACTORS[config.coordinates]])
+    knots = np.zeros((0, 3))
+    if config.method == "quantile":
+        # Offset 0 and factor 1: the ghost is divided by them below.
+        knots = quantiles.fit(found.sample)
+        ghost = np.asarray(quantiles.forward(knots, ghost))
+    if config.jet_rows:
+        # Particles need rows of their own now; the jet's are always standardised.
+        particles, jet_rows = (found.num_particles, 3), found.jet_rows[2:]
+        offset = np.concatenate([jet_rows[0], np.broadcast_to(offset, particles)])
+        factor = np.concatenate([jet_rows[1], np.broadcast_to(factor, particles)])
+    factor = np.where(factor > 0, factor, 1.0)
+    arrays = (offset, factor, (ghost - offset) / factor, found.axes, knots)
+    return Scaler(*(np.asarray(a, np.float32) for a in arrays))
+
+
+def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
+    """Jets in GeV to what the network sees.
+
+    Args:
+        config: as given to :func:`fit`.
+        scaler: from :func:`fit`.
+        jets: ``[..., N, 3]`` and ``[..., N]``.
+
+    Returns:
+        Batch of N rows, or N + 2 with those of the jet: x is exactly ``scaler.ghost``
+        on padding, with zero gradient; axis is the axis of each jet's particles.
+    """
+    v, axis = features.from_jets(config, jets)
+    mask = jnp.asarray(jets.mask)
+    if config.jet_rows:
+        v = jnp.concatenate([frame.jet_rows(axis), v], axis=-2)
+        exists = jnp.ones((*mask.shape[:-1], frame.ROWS), bool)
+        mask = jnp.concatenate([exists, mask], axis=-1)
+    x = (v - scaler.offset) / scaler.factor
+    x = _through_quantiles(config, scaler, quantiles.forward, x)
+    return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, axis)
+
+
+def _through_quantiles(config: Config, scaler: Scaler, way: Callable, x: Array):
+    """The particles' rows of x there (``forward``) or back (``inverse``)."""
+    if config.method != "quantile":
+        return x
+    jet, particles = jnp.split(x, [config.jet_rows], axis=-2)
+    return jnp.concatenate([jet, way(scaler.knots, particles)], axis=-2)
+
+
+def _unscaled(config: Config, scaler: Scaler, x: Array) -> Array:
+    """Features ``[..., N, F]`` before scaling, with the rows of the jet if any."""
+    x = _through_quantiles(config, scaler, quantiles.inverse, jnp.asarray(x))
+    return scaler.offset + scaler.factor * x
+
+
+def _ghostly(config: Config, scaler: Scaler, v: Array) -> Array:
+    """``[..., N]`` True where a point is nearer to the ghost than to the particles.
+
+    In units of the ghost's position, training particles reach at most 1/2 in each
+    coordinate that marks ghosts, and the ghost is at 1. The mean over these
+    coordinates decides, halfway: 3/4.
+    """
+    first = 0 if config.momentum_features else 1
+    ghost = jnp.asarray(_unscaled(config, scaler, scaler.ghost))[-1, first:]
+    return jnp.mean(v[..., first:] / ghost, axis=-1) > 0.75
+
+
+def _physical(config: Config, scaler: Scaler, x: Array, axis: Array):
+    """Momenta ``[..., N, 3]`` and the decoded pt with its sign, or that of momenta."""
+    v = _unscaled(config, scaler, x)
+    jet, v = v[..., : config.jet_rows, :], v[..., config.jet_rows :, :]
+    u = features.to_physical(config, v, jnp.asarray(axis))
+    p = features.to_momenta(config, u, jnp.asarray(axis), jet)
+    if config.ghosts == "away":
+        p = jnp.where(_ghostly(config, scaler, v)[..., None], 0.0, p)
+    return p, u
+
+
+def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
+    """Scaled features back to momenta, smoothly: no threshold on pt.
+
+    Points at the "away" ghost give zero momentum and zero gradient, else their
+    huge coordinates would enter every jet sum. ``|eta|`` is bounded by
+    ``features.MAX_ETA``.
+
+    Args:
+        config: as given to :func:`fit`.
+        scaler: from :func:`fit`.
+        x: ``[..., N, F]`` scaled features, or N + 2 rows.
+        axis: ``[..., 3]`` (pt [GeV], eta, phi), read by relative coordinates only;
+            ``[..., 4]`` with the angle of the principal axis where jets are turned.
+
+    Returns:
+        ``[..., N, 3]`` (px, py, pz) in GeV.
+    """
+    return _physical(config, scaler, x, axis)[0]
+
+
+def unscale(config: Config, scaler: Scaler, x: Array, axis: Array) -> Jets:
+    """Network output to jets; the mask rule decides which particles exist.
+
+    A particle exists if its pt is above ``config.min_pt`` and, for ghosts "away",
+    it is nearer to the training particles than to the ghost. One decision per
+    particle for all three components; a negative pt and NaN never exist, nor does
+    what lies farther than ``config.max_angle`` from the axis of the decoded jet.
+
+    Args:
+        config: as given to :func:`fit`.
+        scaler: from :func:`fit`.
+        x: ``[..., N, F]`` scaled features.
+        axis: ``[..., 3]`` or ``[..., 4]``, see :func:`momenta`.
+
+    Returns:
+        Jets ``[..., N, 3]`` in GeV, exactly zero where they do not exist.
+    """
+    p, v = _physical(config, scaler, x, axis)
+    if config.momentum_features:
+        pt = kinematics.to_pt_eta_phi(p)[..., 0]
+    else:
+        # The decoded pt with its sign, which the momenta no longer show.
+        pt = v[..., 0]
+        if config.coordinates == "relative":
+            pt = pt * jnp.asarray(axis)[..., None, 0]
+    mask = (pt > config.min_pt) & jnp.all(jnp.isfinite(p), axis=-1)
+    if config.ghosts == "away":
+        mask &= jnp.any(p != 0, axis=-1)
+    if config.max_angle:
+        q = jnp.where(mask[..., None], p, 0.0)
+        distance = kinematics.to_relative(q, kinematics.jet_pt_eta_phi(q, mask))
+        mask &= safe_norm(distance[..., 1:]) < config.max_angle
+    return Jets(jnp.where(mask[..., None], p, 0.0), mask)
+
+
+def draw_axes(config: Config, scaler: Scaler, key: Key, num_jets: int) -> Array:
+    """What generated jets take in place of a true jet's ``Batch.axis``.
+
+    Args:
+        config: as given to :func:`fit`.
+        scaler: from :func:`fit`.
+        key: seeds the draw.
+        num_jets: J.
+
+    Returns:
+        ``[J, 3]``: axes of training jets drawn anew for relative coordinates, zeros
+        for others, which do not read them; ``[J, 4]`` with a uniform angle last where
+        jets were turned to their principal axis.
+    """
+    axes_key, angle_key = key, key
+    if config.rotate == "principal":
+        axes_key, angle_key = jax.random.split(key)
+    library = jnp.asarray(scaler.axes)
+    axes = jnp.zeros((num_jets, 3))
+    if len(library):
+        axes = library[jax.random.randint(axes_key, (num_jets,), 0, len(library))]
+    if config.rotate == "none":
+        return axes
+    angle = jax.random.uniform(angle_key, (num_jets, 1), minval=-jnp.pi, maxval=jnp.pi)
+    return jnp.concatenate([axes, angle], axis=-1)

@@ -1,0 +1,322 @@
+"""Errors of the whole jet: what its particles sum to.
+The objective of the VAE: reconstruction, jet terms and KL, per jet.
+
+Two published ways of weighting the same terms, each a pure function of momenta and
+a posterior, and :func:`build`, which makes of either a loss for training.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Literal
+
+import jax.numpy as jnp
+
+from jetvae_jax.core import kinematics
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.numerics import safe_norm
+from jetvae_jax.core.types import (
+    VAE,
+    Array,
+    Batch,
+    GaussianPosterior,
+    LossFn,
+    Prior,
+    Terms,
+)
+from jetvae_jax.losses import variational
+from jetvae_jax.losses.distances.chamfer import chamfer_distance
+from jetvae_jax.losses.latent_terms import gaussian_kl
+
+
+def jet_pt_error(
+    x: Array, y: Array, *, x_mask: Array | None = None, y_mask: Array | None = None
+) -> Array:
+    """Squared difference of the two jets' transverse momenta, in GeV^2.
+
+    Args:
+        x: ``[..., N, 3]`` (px, py, pz) in GeV.
+        y: ``[..., M, 3]`` in GeV.
+        x_mask: ``[..., N]`` bool, True where a particle exists; None: all do.
+        y_mask: ``[..., M]`` bool, or None.
+
+    Returns:
+        ``[...]``.
+    """
+    return jnp.square(kinematics.jet_pt(x, x_mask) - kinematics.jet_pt(y, y_mask))
+
+
+def jet_mass_error(
+    x: Array, y: Array, *, x_mask: Array | None = None, y_mask: Array | None = None
+) -> Array:
+    """Squared difference of the two jets' invariant masses, in GeV^2.
+
+    Particles are massless; see :func:`jetvae_jax.core.kinematics.jet_mass`.
+
+    Args:
+        x: ``[..., N, 3]`` (px, py, pz) in GeV.
+        y: ``[..., M, 3]`` in GeV.
+        x_mask: ``[..., N]`` bool, True where a particle exists; None: all do.
+        y_mask: ``[..., M]`` bool, or None.
+
+    Returns:
+        ``[...]``; zero gradient with respect to a jet of no or of one particle.
+    """
+    return jnp.square(kinematics.jet_mass(x, x_mask) - kinematics.jet_mass(y, y_mask))
+
+
+def mass_weight(p: Array, mask: Array | None = None) -> Array:
+    """``<pT> / <m>`` of a sample of jets: ConVAE's weight of the mass error.
+
+    It gives the mass error the size of the pT error. About 10 for gluon jets.
+
+    Args:
+        p: ``[J, N, 3]`` (px, py, pz) in GeV of the training jets.
+        mask: ``[J, N]`` bool, or None.
+
+    Returns:
+        A scalar without unit.
+    """
+    pt = jnp.mean(kinematics.jet_pt(p, mask))
+    return pt / jnp.mean(kinematics.jet_mass(p, mask))
+
+
+Reconstruction = Callable[..., Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Weights of the terms, and where the distance is taken.
+
+    Attributes:
+        form: 'published' weighs reconstruction and KL by (1 - beta) and beta
+            (arXiv:2310.13138); 'classic' adds beta times KL to the reconstruction.
+        alpha: weight of the distance between the particles.
+        alpha_soft: weight of the same distance between compressed momenta, where
+            soft particles count too; 0 leaves it out.
+        beta: weight of the KL; published: between 0 and 1.
+        gamma: weight of both jet terms.
+        gamma_pt: weight of the squared error of the jet's pT.
+        gamma_mass: weight of the squared error of the jet's mass; negative: <pT>/<m>
+            of the training jets, which the training run fills in.
+        space: take the distance between 'momenta' in GeV, as published, or between
+            'scaled' features.
+        mask_ghosts: leave padding out of the true particles; published: it counts.
+    """
+
+    form: Literal["published", "classic"] = "published"
+    alpha: float = 1.0
+    alpha_soft: float = 0.0
+    beta: float = 0.9998
+    gamma: float = 1.0
+    gamma_pt: float = 1.0
+    gamma_mass: float = 10.0
+    space: Literal["momenta", "scaled"] = "momenta"
+    mask_ghosts: bool = False
+
+    def __post_init__(self):
+        for name, known in (
+            ("form", ("published", "classic")),
+            ("space", ("momenta", "scaled")),
+        ):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name} = {getattr(self, name)!r}: choose {' or '.join(known)}"
+                )
+        for name in ("alpha", "alpha_soft", "beta", "gamma", "gamma_pt"):
+            if not getattr(self, name) >= 0:
+                raise InputError(
+                    f"{name} = {getattr(self, name)}: must not be negative"
+                )
+        if self.form == "published" and not self.beta <= 1:
+            raise InputError(
+                f"beta = {self.beta}: the published form weighs by 1 - beta, so give "
+                "at most 1, or form = classic"
+            )
+
+
+def published_objective(
+    x: Array,
+    x_hat: Array,
+    posterior: GaussianPosterior,
+    *,
+    beta: float,
+    alpha: float = 1.0,
+    gamma: float = 1.0,
+    gamma_pt: float = 1.0,
+    gamma_mass: float = 10.0,
+    x_mask: Array | None = None,
+    reconstruction: Reconstruction = chamfer_distance,
+) -> tuple[Array, Terms]:
+    """ConVAE's objective (arXiv:2109.15197, 2310.13138), of momenta in GeV.
+
+        (1 - beta) [alpha NND + gamma (gamma_pt dpT^2 + gamma_mass dm^2)] + beta KL
+
+    NND sums squared distances over both sets. The jet terms are squared errors of
+    each jet. Divided by 1 - beta it is :func:`classic_objective` with
+    ``beta / (1 - beta)``: 0.9998 is a KL weight of 4999.
+
+    Args:
+        x: ``[..., N, 3]`` true (px, py, pz) in GeV.
+        x_hat: ``[..., M, 3]`` decoded (px, py, pz) in GeV.
+        posterior: mean and logvar ``[..., L]``.
+        beta: weight of the KL, 0 to 1.
+        alpha: weight of the distance.
+        gamma: weight of both jet terms.
+        gamma_pt: weight of the jet pT's error.
+        gamma_mass: weight of the jet mass's error.
+        x_mask: ``[..., N]`` bool, True where a true particle exists. None: all do,
+            and padding is particles at zero momentum, as published.
+        reconstruction: ``(x, y, *, x_mask, y_mask) -> [...]`` in place of the NND.
+
+    Returns:
+        The loss ``[...]``, and the unweighted terms ``reconstruction``, ``jet_pt``,
+        ``jet_mass`` (GeV^2) and ``kl`` (nats), each ``[...]``.
+    """
+    terms = _terms(x, x_hat, posterior, x_mask, reconstruction)
+    weights = _Weights(alpha, gamma, gamma_pt, gamma_mass)
+    return (1 - beta) * weights(terms) + beta * terms["kl"], terms
+
+
+def classic_objective(
+    x: Array,
+    x_hat: Array,
+    posterior: GaussianPosterior,
+    *,
+    beta: float,
+    alpha: float = 1.0,
+    gamma: float = 0.0,
+    gamma_pt: float = 1.0,
+    gamma_mass: float = 1.0,
+    x_mask: Array | None = None,
+    reconstruction: Reconstruction = chamfer_distance,
+) -> tuple[Array, Terms]:
+    """The beta-VAE's objective, of momenta in GeV, with or without jet terms.
+
+        alpha NND + gamma (gamma_pt dpT^2 + gamma_mass dm^2) + beta KL
+
+    Arguments and results as in :func:`published_objective`; beta is not bounded.
+    """
+    terms = _terms(x, x_hat, posterior, x_mask, reconstruction)
+    weights = _Weights(alpha, gamma, gamma_pt, gamma_mass)
+    return weights(terms) + beta * terms["kl"], terms
+
+
+def compressed_momenta(p: Array, axis: Array) -> Array:
+    """Momenta of length about ``sqrt(|p|)`` in a jet's frame.
+
+    Squared distances in GeV see only the hardest particles: one of 2 GeV may be
+    anywhere. Over ``sqrt(|p| + 1 GeV)``, in a frame that no boost along the beam
+    changes, all of them count.
+
+    Args:
+        p: ``[..., N, 3]`` (px, py, pz) in GeV.
+        axis: ``[..., 3]`` (pt, eta, phi) of the jet that sets the frame.
+
+    Returns:
+        ``[..., N, 3]`` in sqrt(GeV).
+    """
+    q = kinematics.to_frame(p, axis)
+    return q / jnp.sqrt(safe_norm(q) + 1.0)[..., None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Weights:
+    """All but the KL: what both objectives share."""
+
+    alpha: float
+    gamma: float
+    gamma_pt: float
+    gamma_mass: float
+
+    def __call__(self, terms):
+        jet = self.gamma_pt * terms["jet_pt"] + self.gamma_mass * terms["jet_mass"]
+        return self.alpha * terms["reconstruction"] + self.gamma * jet
+
+
+def _terms(x, x_hat, posterior, x_mask, reconstruction):
+    return {
+        "reconstruction": reconstruction(x, x_hat, x_mask=x_mask),
+        "jet_pt": jet_pt_error(x, x_hat, x_mask=x_mask),
+        "jet_mass": jet_mass_error(x, x_hat, x_mask=x_mask),
+        "kl": gaussian_kl(posterior),
+    }
+
+
+def objective(
+    config: Config,
+    reconstruction: Reconstruction,
+    momenta: Callable[[Array, Array], Array],
+) -> variational.Objective:
+    """What a VAE of jets is trained to: distances and weights.
+
+    Every decoded point counts as a particle. The true jet's pT and mass are those of
+    its existing particles, whether or not padding counts in the distance.
+
+    Args:
+        config: weights and conventions.
+        reconstruction: ``(x, y, *, x_mask, y_mask) -> [...]``.
+        momenta: ``(x [..., N, F], axis [..., 3]) -> [..., N, 3]`` GeV, differentiable.
+
+    Returns:
+        The objective; its distance has the unweighted terms ``reconstruction``,
+        ``jet_pt``, ``jet_mass`` and, if it has a weight, ``soft``.
+
+    Raises:
+        ValueError: ``gamma_mass`` is still negative, to be filled in.
+    """
+    if config.gamma_mass < 0:
+        raise ValueError("fill gamma_mass < 0 in with losses.mass_weight beforehand")
+    weights = _Weights(config.alpha, config.gamma, config.gamma_pt, config.gamma_mass)
+
+    def distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
+        x, mask, axis, _ = batch
+        p, p_hat = momenta(x, axis), momenta(x_hat, axis)
+        # Rows of x before those of the particles describe the jet itself.
+        particles = mask[..., -p.shape[-2] :]
+        counted = particles if config.mask_ghosts else None
+        pair, pair_mask = (p, p_hat), counted
+        if config.space == "scaled":
+            pair, pair_mask = (x, x_hat), mask if config.mask_ghosts else None
+        terms = {
+            "reconstruction": reconstruction(*pair, x_mask=pair_mask),
+            "jet_pt": jet_pt_error(p, p_hat, x_mask=particles),
+            "jet_mass": jet_mass_error(p, p_hat, x_mask=particles),
+        }
+        total = weights(terms)
+        if config.alpha_soft:
+            soft = [compressed_momenta(q, axis) for q in (p, p_hat)]
+            terms["soft"] = reconstruction(*soft, x_mask=counted)
+            total = total + config.alpha_soft * terms["soft"]
+        return total, terms
+
+    share = 1 - config.beta if config.form == "published" else 1.0
+    return variational.Objective(distance, config.beta, share)
+
+
+def build(
+    config: Config,
+    vae: VAE,
+    reconstruction: Reconstruction,
+    momenta: Callable[[Array, Array], Array],
+    *,
+    prior: Prior | None = None,
+) -> LossFn:
+    """The loss that trains a VAE of jets: encode, draw, decode, compare.
+
+    Args:
+        config: as for :func:`objective`, with what follows.
+        vae: the model.
+        reconstruction: see there.
+        momenta: see there.
+        prior: learned with the VAE, its parameters in ``params["prior"]``; None for
+            the standard normal.
+
+    Returns:
+        ``(params, key, batch: Batch) -> (loss [J], terms)`` with the unweighted terms
+        of :func:`objective` and ``kl``, each ``[J]``.
+
+    Raises:
+        ValueError: ``gamma_mass`` is still negative, to be filled in.
+    """
+    aim = objective(config, reconstruction, momenta)
+    return variational.build(vae, aim, prior=prior)

@@ -1,0 +1,1 @@
+"""Fréchet and kernel distances in feature spaces."""

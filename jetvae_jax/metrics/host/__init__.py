@@ -1,0 +1,1 @@
+"""Where and how metrics run on the host."""

@@ -1,0 +1,1 @@
+"""All metrics of jets under named protocols."""

@@ -1,0 +1,167 @@
+"""All figures of generated jets, each with the floor that real jets set."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Jets, Key
+from jetvae_jax.metrics.classifier.two_sample import c2st
+from jetvae_jax.metrics.distributions import binning
+from jetvae_jax.metrics.distributions.comparison import compare
+from jetvae_jax.metrics.distributions.correlations import distance
+from jetvae_jax.metrics.suite.figures import FPND, figures
+from jetvae_jax.metrics.suite.protocols import PROTOCOLS, Protocol
+from jetvae_jax.metrics.suite.sample import Sample
+
+Evaluation = dict[str, Any]
+
+CLASSIFIED = 10_000
+
+
+def evaluate(
+    key: Key | None,
+    real: Jets,
+    generated: Jets | Mapping[str, Jets],
+    *,
+    truth: Jets | None = None,
+    protocol: Protocol | Sequence[Protocol] = PROTOCOLS,
+    axes: Mapping[str, Array] | None = None,
+    fpnd: FPND | None = None,
+    classify: bool = False,
+    progress: Callable[[str], None] | None = None,
+    measured: Callable[[str, dict[str, np.ndarray]], None] | None = None,
+) -> Evaluation:
+    """Compares samples of jets with real jets.
+
+    All samples are cut to their common number of jets (the first ones), since every
+    figure depends on it. All candidates and the floor see the same draws of the key,
+    so that their differences are not those of the draws.
+
+    Args:
+        key: drives all draws; None for the seed of the (first) protocol.
+        real: real jets, particles ``[J, N, 3]`` in GeV.
+        generated: jets to judge, or name to jets; each may have its own J and N.
+        truth: further real jets, disjoint from ``real``: their figures are the floor
+            no candidate is expected to beat. None leaves the floor out.
+        protocol: one or several.
+        axes: ``"real"``, ``"truth"`` and the names of the candidates to the axes
+            ``[J, 3]`` (pt in GeV, eta, phi) that relative features refer to, for all
+            samples or none; None for the axes of the particles themselves.
+        fpnd: measures FPND, ``functools.partial(metrics.fpnd, jet_type="g")`` for
+            example; None leaves it out.
+        classify: run the classifier two-sample test too, on the first 10,000 jets of
+            each: about half a minute a sample on two cores.
+        progress: told the name of each sample when its turn comes.
+        measured: handed the observables ``[J]`` of ``"real"`` and of each candidate:
+            substructure among them, which is not to be measured twice.
+
+    Returns:
+        Plain dicts, lists, strings and numbers, ready for JSON::
+
+            jets         number of jets compared, per sample
+            jets_given   {sample: number of jets handed in}
+            key          data of the key
+            axis         "own" or "given": what relative features refer to
+            protocols    {name: fields of the protocol}
+            binnings     {"jet"|"particle": {observable: {bins, low, high, unit}}}
+            observables  those of the correlation matrices
+            correlations {"pearson"|"spearman": matrix of the real jets}
+            candidates   {name: figures};  floor: figures, or None
+
+        figures::
+
+            jet          {observable: {emd, emd_normalised, bin_height_w1, w1, ks,
+                          outside_fraction, outside_fraction_real}}
+            particle     the same
+            emd_normalised_sum, bin_height_w1_sum   over the five published observables
+            protocols    {protocol: {metric: {value, error, ...}}}
+            correlations {"pearson"|"spearman": {matrix, frobenius, largest}}
+            c2st         {auc, error, ...}, if asked for
+
+    Raises:
+        InputError: a sample without jets or particles, of a single jet, or with NaN or
+            infinity.
+    """
+    candidates = generated if isinstance(generated, Mapping) else {"jets": generated}
+    protocols = (protocol,) if isinstance(protocol, Protocol) else tuple(protocol)
+    if key is None:
+        key = jax.random.key(protocols[0].seed if protocols else 0)
+    given = {"real": real} | ({} if truth is None else {"truth": truth})
+    given |= candidates
+    sizes = {name: len(jets.mask) for name, jets in given.items()}
+    common = min(sizes.values())
+    if common == 1:
+        raise InputError(
+            f"sample '{min(sizes, key=sizes.__getitem__)}' holds a single jet: "
+            "distributions need at least two"
+        )
+
+    def sample(name: str) -> Sample:
+        jets = Jets(given[name].particles[:common], given[name].mask[:common])
+        return Sample(name, jets, None if axes is None else axes[name][:common])
+
+    reference = sample("real")
+
+    def judge(name: str) -> dict[str, Any]:
+        if progress is not None:
+            progress(name)
+        other = sample(name)
+        found = _figures(key, reference, other, protocols, fpnd, classify)
+        if measured is not None and name != "truth":
+            measured(name, other.jet)
+        return found
+
+    if measured is not None:
+        measured("real", reference.jet)
+    return {
+        "jets": common,
+        "jets_given": sizes,
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "axis": "own" if axes is None else "given",
+        "protocols": {p.name: _described(p) for p in protocols},
+        "binnings": {
+            "jet": {b.name: _described(b) for b in binning.JETS},
+            "particle": {b.name: _described(b) for b in binning.PARTICLES},
+        },
+        "observables": list(reference.jet),
+        "correlations": {
+            name: matrix.tolist() for name, matrix in reference.correlations.items()
+        },
+        "candidates": {name: judge(name) for name in candidates},
+        "floor": None if truth is None else judge("truth"),
+    }
+
+
+def _figures(key, real: Sample, other: Sample, protocols, fpnd, classify):
+    jet = _compare_all(real.jet, other.jet, binning.JETS)
+    published = [jet[b.name] for b in binning.PAPER_JETS]
+    result: dict[str, Any] = {
+        "jet": jet,
+        "particle": _compare_all(real.particle, other.particle, binning.PARTICLES),
+        "emd_normalised_sum": sum(row["emd_normalised"] for row in published),
+        "bin_height_w1_sum": sum(row["bin_height_w1"] for row in published),
+        "protocols": figures(key, real, other, protocols, fpnd=fpnd),
+        "correlations": {
+            name: {"matrix": found.tolist()} | distance(real.correlations[name], found)
+            for name, found in other.correlations.items()
+        },
+    }
+    if classify:
+        pair = (jax.tree.map(lambda a: a[:CLASSIFIED], s.jets) for s in (real, other))
+        result["c2st"] = c2st(key, *pair)
+    return result
+
+
+def _compare_all(real, other, binnings) -> dict[str, dict[str, float]]:
+    return {b.name: compare(real[b.name], other[b.name], b) for b in binnings}
+
+
+def _described(thing: Protocol | binning.Binning) -> dict[str, Any]:
+    """The fields of a dataclass without its name."""
+    fields = dataclasses.asdict(thing)
+    fields.pop("name")
+    return fields

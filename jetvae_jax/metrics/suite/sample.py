@@ -1,0 +1,104 @@
+"""A sample of jets with everything that figures are made of, each thing made once."""
+
+import functools
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Jets, RelativeJets
+from jetvae_jax.metrics.distributions.binning import SUBSTRUCTURE
+from jetvae_jax.metrics.distributions.correlations import pearson, spearman
+from jetvae_jax.metrics.energy_flow.polynomials import jet_features
+from jetvae_jax.metrics.energy_flow.wasserstein import w1efp_values
+from jetvae_jax.metrics.host.chunks import map_chunks
+from jetvae_jax.metrics.observables.jets import (
+    ParticleObservables,
+    jet_observables,
+    relative,
+)
+from jetvae_jax.metrics.observables.masses import relative_masses
+from jetvae_jax.metrics.observables.shapes import substructure
+
+
+class Sample:
+    """Jets, their relative features and their observables.
+
+    Args:
+        name: for messages.
+        jets: particles ``[J, N, 3]`` in GeV, mask ``[J, N]``.
+        axis: ``[J, 3]`` (pt in GeV, eta, phi) that relative features refer to; None
+            for the axes of the particles themselves.
+
+    Raises:
+        InputError: no jets, no particles, NaN or infinity.
+    """
+
+    def __init__(self, name: str, jets: Jets, axis: Array | None = None):
+        self.name = name
+        self.jets = Jets(np.asarray(jets.particles), np.asarray(jets.mask))
+        if not self.jets.mask.any():
+            raise InputError(
+                f"sample '{name}': no particles in {len(self)} jets; check that it was "
+                "generated or read completely"
+            )
+        masked = np.asarray(self.jets.mask)[..., None]
+        self._stop_at(~np.isfinite(self.jets.particles), masked)
+        args = (self.jets,) if axis is None else (self.jets, np.asarray(axis))
+        self.relative: RelativeJets = map_chunks(relative, *args)
+        self._stop_at(~np.isfinite(self.relative.particles), masked)
+
+    def __len__(self) -> int:
+        return len(self.jets.mask)
+
+    @functools.cached_property
+    def jet(self) -> dict[str, np.ndarray]:
+        """Observables of the jets, each ``[J]``."""
+        whole = map_chunks(jet_observables, self.jets)
+        inside = map_chunks(substructure, self.relative)
+        found = whole | {b.name: inside[b.name] for b in SUBSTRUCTURE}
+        for values in found.values():  # they overflow before momenta do
+            self._stop_at(~np.isfinite(values)[:, None])
+        return found
+
+    @property
+    def particle(self) -> Mapping[str, np.ndarray]:
+        """Observables of the particles that exist, each ``[P]``."""
+        return ParticleObservables(self.jets, self.relative)
+
+    @functools.cached_property
+    def features(self) -> np.ndarray:
+        """The energy-flow polynomials of FPD and KPD, ``[J, 36]``."""
+        return jet_features(self.relative)
+
+    @functools.cached_property
+    def relative_mass(self) -> np.ndarray:
+        """The masses behind W1M, ``[J]``."""
+        return relative_masses(self.relative)
+
+    @functools.cached_property
+    def w1efp(self) -> np.ndarray:
+        """The polynomials behind W1EFP, ``[J, 5]``."""
+        return w1efp_values(self.name, self.relative)
+
+    @functools.cached_property
+    def correlations(self) -> dict[str, np.ndarray]:
+        """Matrices of the observables of the jets, ``[F, F]`` each."""
+        columns = np.column_stack(list(self.jet.values()))
+        return {"pearson": pearson(columns), "spearman": spearman(columns)}
+
+    def first(self, count: int) -> RelativeJets:
+        """The first jets, relative."""
+        return jax.tree.map(lambda a: a[:count], self.relative)
+
+    def _stop_at(self, bad: np.ndarray, where: np.ndarray | None = None) -> None:
+        if where is not None:
+            bad = bad & where
+        rows = np.any(bad.reshape(len(bad), -1), axis=1)
+        if rows.any():
+            raise InputError(
+                f"sample '{self.name}': NaN or infinity in {rows.sum()} of {rows.size} "
+                f"jets (first: jet {np.argmax(rows)}); such jets cannot be evaluated, "
+                "repair or regenerate them"
+            )

@@ -1,0 +1,1 @@
+"""Energy mover's distance, coverage and MMD."""

@@ -1,0 +1,67 @@
+"""The quick plots of a look at a file of jets."""
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jetvae_jax.core.files import write_atomically
+from jetvae_jax.data.inspection.look import FIT, Look
+from jetvae_jax.report import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def figure(seen: Look) -> "Figure":
+    """One panel a quantity: of the jets above, of the particles below.
+
+    Args:
+        seen: what :func:`~jetvae_jax.data.inspection.look.look` returned.
+
+    Returns:
+        The figure; with axes that say so where there is nothing to draw.
+    """
+    panels = {
+        f"jet {name}": np.histogram(values, _edges(name, values))
+        for name, values in seen.jets.items()
+        if len(values)
+    }
+    panels |= {f"particle: {name}": counts for name, counts in seen.particles.items()}
+    drawn = style.new_figure(15, 6)
+    fit = "" if seen.verdict == FIT else "not "
+    drawn.suptitle(style.plain(str(seen.facts["file"])) + f": {fit}{FIT}")
+    axes = drawn.subplots(2, 5)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    if not any(name.startswith("jet") for name in panels):
+        axes.flat[0].text(0, 0.5, "no good jets to draw")
+        return drawn
+    for axis, (name, (counts, edges)) in zip(axes.flat, panels.items(), strict=False):
+        axis.set_axis_on()
+        axis.stairs(counts, edges, **style.INPUT)
+        axis.set_xlabel(name)
+        axis.set_ylim(bottom=0)
+        if name.startswith("particle"):
+            axis.set_yscale("log")
+            axis.set_ylim(bottom=0.5)
+    return drawn
+
+
+def write(path: str | os.PathLike, seen: Look) -> None:
+    """Draws :func:`figure` into a PNG, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with style.look():
+        image = style.png(figure(seen))
+    with write_atomically(path) as part:
+        part.write_bytes(image)
+
+
+def _edges(name: str, values: np.ndarray) -> np.ndarray:
+    if name == "particles":
+        step = max(1, int(np.ptp(values)) // 60)
+        return np.arange(values.min(), values.max() + 2 * step, step) - 0.5
+    return np.histogram_bin_edges(values, 60)

@@ -1,0 +1,1 @@
+"""Does a model that generates well find signal?"""

@@ -1,0 +1,272 @@
+"""Scores that a trained run gives to events: higher is less like its training events.
+
+Each is a pure function of trained parts and a batch ``[..., N, F]``, ``-> [...]``; none
+has ever seen signal (the classification that Stevenson, Kruger 2022, plans):
+
+==================  ===============================================================
+reconstruction      mean squared error of the decoded posterior mean, scaled features
+reconstruction_rest the same without some columns, such as the mass
+latent              ``-log N(mu; 0, 1)`` of the posterior mean mu, in nats
+pca                 Mahalanobis distance of mu in principal components of background
+pca_rest            squared length of mu outside of the leading components
+discriminator       ``-logit D(x)``: the order of 1 - D, without rounding to 1
+flow                ``-log p(mu)`` of the flow, fitted after or learned with the VAE
+copula              ``-log p(mu)`` of the copula, fitted after or learned
+copula_tail         ``-2 sum log(2 min(u, 1 - u))`` of the uniforms u (Fisher 1925)
+combined            mean of the others' normal scores among background
+==================  ===============================================================
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jetvae_jax import sampling
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Batch, Params
+from jetvae_jax.densities import copula as copulas
+from jetvae_jax.densities import normal
+from jetvae_jax.losses.variational import conditions
+from jetvae_jax.runs.composition import COPULA, NONE, Composed
+from jetvae_jax.runs.config import CopulaRun
+from jetvae_jax.runs.fit_copula import CHECKPOINT as COPULA_FILE
+from jetvae_jax.runs.fit_copula import load_copula
+from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW_FILE
+from jetvae_jax.runs.fit_flow import load_flow
+from jetvae_jax.runs.train import TrainedVAE
+from jetvae_jax.studies.signal.principal import Components, components, project
+from jetvae_jax.training import checkpoint
+
+NAMES = (
+    "reconstruction", "reconstruction_rest", "latent", "pca", "pca_rest",
+    "discriminator", "flow", "copula", "copula_tail", "combined",
+)  # fmt: skip
+__all__ = ["NAMES", "chosen", "combine", "components", "evaluate", "offered", "project"]
+Score = Callable[[Batch], Array]
+LogProb = Callable[..., Array]
+
+
+def means(composed: Composed, params: Params, batch: Batch) -> Array:
+    """Posterior means ``[..., L]``."""
+    given = params, batch.x, batch.mask, *conditions(batch)
+    return composed.vae.encode(*given).mean
+
+
+def reconstruction(
+    composed: Composed, params: Params, batch: Batch, *, weights: Array | float = 1.0
+) -> Array:
+    """Mean squared error of what the posterior mean is decoded to.
+
+    Args:
+        composed: the parts.
+        params: of all of them.
+        batch: of sets of points.
+        weights: ``[F]`` of the features; 0 leaves one out.
+    """
+    z = means(composed, params, batch)
+    again = composed.vae.decode(params, z, *conditions(batch))
+    exists = jnp.broadcast_to(batch.mask[..., None] * weights, again.shape)
+    error = jnp.where(exists > 0, exists * jnp.square(again - batch.x), 0.0)
+    total = jnp.sum(exists, axis=(-2, -1))
+    return jnp.sum(error, axis=(-2, -1)) / jnp.maximum(total, 1e-12)
+
+
+def latent(composed: Composed, params: Params, batch: Batch) -> Array:
+    """Distance from the standard normal, ``-log N(mu; 0, 1)``."""
+    z = means(composed, params, batch)
+    return -normal.normal(z.shape[-1]).log_prob({}, z)
+
+
+def discriminator(composed: Composed, params: Params, batch: Batch) -> Array:
+    """How sure the discriminator is that an event is not a true one: ``-logit``."""
+    if composed.discriminator is None:
+        raise ValueError("there is no discriminator")
+    given = params["discriminator"], batch.x, batch.mask, *conditions(batch)
+    return -composed.discriminator.apply(*given)
+
+
+def surprise(
+    log_prob: LogProb, composed: Composed, params: Params, batch: Batch
+) -> Array:
+    """``-log p(mu)`` of a density ``(z [..., L], condition...) -> [...]``."""
+    return -log_prob(means(composed, params, batch), *conditions(batch))
+
+
+def tail(
+    to_scores: Callable[[Array], Array],
+    composed: Composed,
+    params: Params,
+    batch: Batch,
+) -> Array:
+    """How far out the uniforms lie, ``-2 sum log(2 min(u, 1 - u))``.
+
+    Args:
+        to_scores: latents to normal scores y, ``u = Phi(y)``.
+        composed: the parts.
+        params: of all of them.
+        batch: of sets of points.
+    """
+    y = to_scores(means(composed, params, batch))
+    # log Phi(-|y|) keeps its digits where u rounds to 0 or 1.
+    log_tail = jax.scipy.stats.norm.logcdf(-jnp.abs(y))
+    return -2 * jnp.sum(jnp.log(2.0) + log_tail, axis=-1)
+
+
+def offered(
+    trained: TrainedVAE,
+    workdir: str | os.PathLike,
+    fitted: Components,
+    excluded: Sequence[str] = (),
+) -> dict[str, Score]:
+    """The scores that a run can give, without ``combined``.
+
+    Args:
+        trained: the run.
+        workdir: its folder, where a flow or a copula may lie.
+        fitted: components of its background.
+        excluded: columns that ``reconstruction_rest`` leaves out.
+
+    Raises:
+        InputError: an excluded column is unknown, or a checkpoint is damaged.
+    """
+    of = (trained.composed, trained.params)
+    found: dict[str, Score] = {"reconstruction": lambda b: reconstruction(*of, b)}
+    if excluded:
+        weights = _without(trained.meta, excluded)
+        found["reconstruction_rest"] = lambda b: reconstruction(*of, b, weights=weights)
+
+    def beyond(batch: Batch) -> Array:
+        outside = project(fitted, means(*of, batch))[..., fitted.leading :]
+        return jnp.sum(jnp.square(outside), axis=-1)
+
+    def distance(batch: Batch) -> Array:
+        scaled = project(fitted, means(*of, batch)) / fitted.std.astype(np.float32)
+        return jnp.sqrt(jnp.sum(jnp.square(scaled), axis=-1))
+
+    found |= {"latent": lambda b: latent(*of, b), "pca": distance}
+    if fitted.leading < len(fitted.std):
+        found["pca_rest"] = beyond
+    if trained.composed.discriminator is not None:
+        found["discriminator"] = lambda b: discriminator(*of, b)
+    densities = _densities(trained, workdir)
+    for name, density in densities.items():
+        found[name] = lambda b, density=density: surprise(density, *of, b)
+    to_scores = _to_scores(trained, workdir)
+    if to_scores:
+        found["copula_tail"] = lambda b: tail(to_scores, *of, b)
+    return found
+
+
+def chosen(
+    found: dict[str, Score], names: Sequence[str], workdir: Any
+) -> dict[str, Score]:
+    """Those scores that were asked for; all if none was.
+
+    Raises:
+        InputError: the run does not offer one.
+    """
+    needs = {"discriminator": "a discriminator (--discriminator)",
+             "flow": "a flow (--prior or fit_flow.py)",
+             "copula": "a copula (--prior=gaussian_copula or fit_copula.py)",
+             "copula_tail": "a copula (--latent=uniform or fit_copula.py)",
+             "reconstruction_rest": "columns to leave out (--classify.exclude)",
+             "pca_rest": "latents beyond nine tenths of the variance"}  # fmt: skip
+    for name in names:
+        if name not in found and name != "combined":
+            raise InputError(
+                f"{workdir}: cannot score by {name}: the run lacks {needs[name]}; it "
+                f"offers {', '.join(found)}"
+            )
+    wanted = [name for name in names if name != "combined"]
+    return {name: found[name] for name in wanted} if wanted else found
+
+
+def evaluate(trained: TrainedVAE, scores: dict[str, Score], sample: Any) -> dict:
+    """All scores of events, name to ``[J]``.
+
+    Raises:
+        InputError: a score is not a number.
+    """
+
+    @jax.jit
+    def run(sample):
+        batch = trained.scale(sample)
+        return jax.lax.map(
+            lambda event: {name: score(event) for name, score in scores.items()},
+            batch,
+            batch_size=sampling.SLICE,
+        )
+
+    found = run(sample)  # its names are sorted
+    values = {name: np.asarray(found[name], float) for name in scores}
+    for name, v in values.items():
+        if np.isnan(v).any():
+            raise InputError(
+                f"score {name}: NaN for {np.isnan(v).sum()} of {len(v)} events: the "
+                "events lie too far from those of the training; leave the score out"
+            )
+    return values
+
+
+def normal_scores(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Where values stand among those of background, as a standard normal number.
+
+    Args:
+        reference: ``[J]`` of background.
+        values: ``[M]``; equal to the largest of reference counts as the largest.
+    """
+    ordered = np.sort(reference)
+    sides = [np.searchsorted(ordered, values, side) for side in ("left", "right")]
+    share = (0.5 * (sides[0] + sides[1]) + 0.5) / (len(ordered) + 1)
+    return np.asarray(jax.scipy.special.ndtri(share.astype(np.float32)), float)
+
+
+def combine(reference: dict, values: dict) -> np.ndarray:
+    """The mean of all scores' normal scores; fitted to background alone."""
+    parts = [normal_scores(reference[name], values[name]) for name in values]
+    return np.mean(parts, axis=0)
+
+
+def _without(meta: dict, excluded: Sequence[str]) -> np.ndarray:
+    for name in excluded:
+        if name not in meta["columns"]:
+            raise InputError(
+                f"--classify.exclude: {name!r} is no column of the run; it has "
+                f"{', '.join(meta['columns'])}"
+            )
+    columns = [f.removeprefix("cos ").removeprefix("sin ") for f in meta["features"]]
+    return np.array([name not in excluded for name in columns], np.float32)
+
+
+def _densities(trained: TrainedVAE, workdir) -> dict[str, LogProb]:
+    """Log-densities of latents; one fitted after the VAE comes before a learned one."""
+    found: dict[str, LogProb] = {}
+    prior, name = trained.composed.prior, trained.run.parts.prior
+    if prior is not None and name != NONE:
+        kind = "copula" if name == COPULA else "flow"
+        own = trained.params["prior"]
+        found[kind] = lambda z, *told: prior.log_prob(own, z, *told)
+    if os.path.exists(os.path.join(workdir, FLOW_FILE)):
+        found["flow"] = load_flow(workdir, trained).log_prob
+    if os.path.exists(os.path.join(workdir, COPULA_FILE)):
+        density = load_copula(workdir, trained).log_prob
+        found["copula"] = lambda z, *told: density(z)
+    return found
+
+
+def _to_scores(trained: TrainedVAE, workdir) -> Callable[[Array], Array] | None:
+    """Latents to the normal scores of their uniforms, if the run has uniforms."""
+    path = os.path.join(workdir, COPULA_FILE)
+    if os.path.exists(path):
+        copula = load_copula(workdir, trained)
+        run = CopulaRun.from_json(checkpoint.read_meta(path)["run"])
+        marginals = copulas.columns(run.config, copula.prior.dim)
+        own = copula.params["marginals"]
+        return lambda z: marginals.scores(own, z)[0]
+    if trained.run.parts.latent != "gaussian" or trained.run.parts.prior == COPULA:
+        return lambda z: z
+    return None

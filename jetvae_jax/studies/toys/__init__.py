@@ -1,0 +1,1 @@
+"""Local to global significance by pseudo-experiments."""

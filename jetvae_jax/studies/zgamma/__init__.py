@@ -1,0 +1,1 @@
+"""Six models of Z gamma events compared."""
