@@ -5,17 +5,18 @@ import logging as python_logging
 import os
 import sys
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 from absl import app, flags, logging
 
 from jetvae_jax import densities, discriminators, models, runs, training
-from jetvae_jax.core import configs as config_flags
+from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.densities import copula
-from jetvae_jax.losses import adversarial, distances
+from jetvae_jax.losses import distances
+from jetvae_jax.models import adversarial
+from jetvae_jax.models.vae import NONE, Components
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 
@@ -30,15 +31,15 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "seed of training and of the flow's fit")
     flags.DEFINE_enum("domain", "jets", domains.names(), "what is to be generated")
     for name in domains.names():
-        road = domains.get(name)
-        for kind, config in _kinds(road).items():
-            config_flags.define(road.GROUPS[kind], config)
+        domain = domains.get(name)
+        for kind, config in _kinds(domain).items():
+            configs.define(domain.GROUPS[kind], config)
     flags.DEFINE_enum("model", "conv_vae", models.names(), "network to train")
     flags.DEFINE_enum(
         "loss", "chamfer", distances.names(), "distance between sets of particles"
     )
     flags.DEFINE_enum(
-        "flow", "realnvp", densities.names(), "flow to fit to the latents"
+        "flow", "realnvp", densities.names(), "density to fit to the latents"
     )
     flags.DEFINE_enum(
         "latents", "samples", ("samples", "means"),
@@ -51,77 +52,72 @@ def define_flags() -> None:
     )  # fmt: skip
     flags.DEFINE_float("uniform", 0.0, "weight of the marginals' distance from uniform")
     flags.DEFINE_enum(
-        "prior",
-        "none",
-        ("none", "gaussian_copula", *densities.names()),
+        "prior", NONE, (NONE, *densities.names()),
         "density of the latents, learned with the VAE",
-    )
+    )  # fmt: skip
     flags.DEFINE_enum(
-        "discriminator", "none", ("none", *discriminators.names()),
+        "discriminator", NONE, (NONE, *discriminators.names()),
         "network that the VAE is trained against",
     )  # fmt: skip
     for package in (models, distances, densities, discriminators):
         for name in package.names():
-            config = package.get(name).Config
-            config_flags.define(name, config, skip=DERIVED)
-    config_flags.define("adversarial", adversarial.Config)
-    config_flags.define("copula", copula.Config)
-    config_flags.define("train", training.Config)
-    config_flags.define("fit", training.Config, defaults=FLOW_TRAINING)
-    config_flags.define("generate", runs.GenerateConfig)
-    config_flags.define("evaluate", runs.EvaluateConfig)
+            configs.define(name, package.get(name).Config, skip=DERIVED)
+    configs.define("adversarial", adversarial.Config)
+    configs.define("copula", copula.Config)
+    configs.define("train", training.Config)
+    configs.define("fit", training.Config, defaults=FLOW_TRAINING)
+    configs.define("generate", runs.GenerateConfig)
+    configs.define("evaluate", runs.EvaluateConfig)
 
 
-def _kinds(road: ModuleType) -> dict[str, type]:
+def _kinds(domain: domains.Domain) -> dict[str, type]:
     """The Configs of a domain, by what they describe."""
-    return {"data": road.Data, "scaling": road.Scaling, "objective": road.Objective}
+    return {
+        "data": domain.Data,
+        "scaling": domain.Scaling,
+        "objective": domain.Objective,
+    }
 
 
-def vae_run() -> runs.VAERun:
-    """The VAE training that the flags describe."""
-    road = domains.get(FLAGS.domain)
-    return runs.VAERun(
+def model_run() -> runs.ModelRun:
+    """The training that the flags describe."""
+    domain = domains.get(FLAGS.domain)
+    return runs.ModelRun(
         domain=FLAGS.domain,
         **{
-            kind: config_flags.read(road.GROUPS[kind], config)
-            for kind, config in _kinds(road).items()
+            kind: configs.read(domain.GROUPS[kind], config)
+            for kind, config in _kinds(domain).items()
         },
         model=FLAGS.model,
-        model_config=config_flags.read(FLAGS.model, models.get(FLAGS.model).Config),
+        model_config=_named(models, FLAGS.model),
         loss=FLAGS.loss,
-        loss_config=config_flags.read(FLAGS.loss, distances.get(FLAGS.loss).Config),
-        training=config_flags.read("train", training.Config),
+        loss_config=_named(distances, FLAGS.loss),
+        training=configs.read("train", training.Config),
         seed=FLAGS.seed,
-        parts=parts_config(),
+        components=Components(
+            latent=FLAGS.latent,
+            uniform=FLAGS.uniform,
+            prior=FLAGS.prior,
+            prior_config=_named(densities, FLAGS.prior),
+            discriminator=FLAGS.discriminator,
+            discriminator_config=_named(discriminators, FLAGS.discriminator),
+            adversarial=configs.read("adversarial", adversarial.Config),
+        ),
     )
 
 
-def parts_config() -> runs.PartsConfig:
-    """What the VAE is trained together with, by the flags."""
-
-    def named(package, name):
-        if name not in package.names():
-            return None
-        return config_flags.read(name, package.get(name).Config)
-
-    return runs.PartsConfig(
-        latent=FLAGS.latent,
-        uniform=FLAGS.uniform,
-        prior=FLAGS.prior,
-        prior_config=named(densities, FLAGS.prior),
-        discriminator=FLAGS.discriminator,
-        discriminator_config=named(discriminators, FLAGS.discriminator),
-        adversarial=config_flags.read("adversarial", adversarial.Config),
-    )
+def _named(package: Any, name: str) -> Any:
+    """The Config of a plug-in, by the flags; None for the name 'none'."""
+    return None if name == NONE else configs.read(name, package.get(name).Config)
 
 
 def copula_run() -> runs.CopulaRun:
     """The fit of a copula that the flags describe."""
     return runs.CopulaRun(
-        config=config_flags.read("copula", copula.Config),
+        config=configs.read("copula", copula.Config),
         flow=FLAGS.flow,
-        flow_config=config_flags.read(FLAGS.flow, densities.get(FLAGS.flow).Config),
-        training=config_flags.read("fit", training.Config),
+        flow_config=configs.read(FLAGS.flow, densities.get(FLAGS.flow).Config),
+        training=configs.read("fit", training.Config),
         seed=FLAGS.seed,
     )
 
@@ -130,9 +126,9 @@ def flow_run() -> runs.FlowRun:
     """The flow fit that the flags describe."""
     return runs.FlowRun(
         flow=FLAGS.flow,
-        flow_config=config_flags.read(FLAGS.flow, densities.get(FLAGS.flow).Config),
+        flow_config=configs.read(FLAGS.flow, densities.get(FLAGS.flow).Config),
         latents=FLAGS.latents,
-        training=config_flags.read("fit", training.Config),
+        training=configs.read("fit", training.Config),
         seed=FLAGS.seed,
     )
 
@@ -159,19 +155,19 @@ def save_flags() -> None:
 
 def generate_config(**changes) -> runs.GenerateConfig:
     """What to generate, by the flags."""
-    config = config_flags.read("generate", runs.GenerateConfig)
+    config = configs.read("generate", runs.GenerateConfig)
     return dataclasses.replace(config, **changes)
 
 
 def data_config() -> Any:
     """Which data, by the flags: the ``Data`` of the domain."""
-    road = domains.get(FLAGS.domain)
-    return config_flags.read(road.GROUPS["data"], road.Data)
+    domain = domains.get(FLAGS.domain)
+    return configs.read(domain.GROUPS["data"], domain.Data)
 
 
 def evaluate_config() -> runs.EvaluateConfig:
     """How to evaluate, by the flags."""
-    return config_flags.read("evaluate", runs.EvaluateConfig)
+    return configs.read("evaluate", runs.EvaluateConfig)
 
 
 def stop_if_interrupted(signal_number: int) -> None:

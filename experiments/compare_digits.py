@@ -35,7 +35,7 @@ def main() -> None:
             "--domain=pixels, or --flagfile=experiments/flagfiles/digits_sparse.txt"
         )
     _cli.save_flags()
-    base, runs = _cli.vae_run(), {}
+    base, runs = _cli.model_run(), {}
     for name in _cli.FLAGS.losses:
         config = config_flags.read(name, distances.get(name).Config)
         scaling = dataclasses.replace(base.scaling, intensity=name != "pixel_positions")

@@ -46,7 +46,7 @@ def contender(name: str) -> Contender:
         )
         return Contender(
             name,
-            _cli.vae_run(),
+            _cli.model_run(),
             _cli.generate_config().latents,
             _cli.flow_run(),
             _cli.copula_run(),

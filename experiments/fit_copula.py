@@ -10,10 +10,11 @@ from jetvae_jax import runs
 
 
 def main() -> None:
-    """Fit, from the beginning."""
+    """Fit, or go on fitting."""
     run = _cli.copula_run()
     _cli.save_flags()
-    _cli.stop_if_interrupted(runs.fit_copula(_cli.FLAGS.workdir, run))
+    if result := runs.fit_copula(_cli.FLAGS.workdir, run):
+        _cli.stop_if_interrupted(result.signal_number)
 
 
 if __name__ == "__main__":

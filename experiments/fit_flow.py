@@ -14,8 +14,8 @@ def main() -> None:
     """Fit, or go on fitting."""
     run = _cli.flow_run()
     _cli.save_flags()
-    result = runs.fit_flow(_cli.FLAGS.workdir, run)
-    _cli.stop_if_interrupted(result.signal_number)
+    if result := runs.fit_flow(_cli.FLAGS.workdir, run):
+        _cli.stop_if_interrupted(result.signal_number)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ r"""The main job in a row: train, fit the flow, generate, evaluate.
 Steps already done are not done again: give the same command after an interruption.
 """
 
+import dataclasses
+
 import _cli
 
 from jetvae_jax import runs
@@ -14,13 +16,20 @@ from jetvae_jax import runs
 def main() -> None:
     """Run the four steps, each where the last left off."""
     workdir = _cli.FLAGS.workdir
-    vae, flow = _cli.vae_run(), _cli.flow_run()
+    run, flow, evaluation = _cli.model_run(), _cli.flow_run(), _cli.evaluate_config()
     _cli.save_flags()
-    _cli.stop_if_interrupted(runs.train(workdir, vae).signal_number)
-    _cli.stop_if_interrupted(runs.fit_flow(workdir, flow).signal_number)
-    for latents in ("reconstruction", "prior", "flow"):
-        runs.generate(workdir, _cli.generate_config(latents=latents, output=""))
-    print(runs.evaluate(workdir, _cli.evaluate_config()))
+    _cli.stop_if_interrupted(runs.train(workdir, run).signal_number)
+    latents = ["prior"]
+    if runs.load_model(workdir).model.encode is not None:
+        if fitted := runs.fit_flow(workdir, flow):
+            _cli.stop_if_interrupted(fitted.signal_number)
+        latents = ["reconstruction", "prior", "flow"]
+    for name in latents:
+        config = _cli.generate_config(latents=name, output="")
+        if name == "reconstruction":
+            config = dataclasses.replace(config, condition=())
+        runs.generate(workdir, config)
+    print(runs.evaluate(workdir, evaluation))
 
 
 if __name__ == "__main__":

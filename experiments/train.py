@@ -13,7 +13,7 @@ from jetvae_jax import runs
 
 def main() -> None:
     """Train, or go on training."""
-    run = _cli.vae_run()
+    run = _cli.model_run()
     _cli.save_flags()
     result = runs.train(_cli.FLAGS.workdir, run)
     _cli.stop_if_interrupted(result.signal_number)

@@ -23,8 +23,8 @@ from absl import logging
 
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.runs import TuneConfig, VAERun, read_space, tune
-from jetvae_jax.runs.trial import check
+from jetvae_jax.runs import ModelRun, TuneConfig, read_space, tune
+from jetvae_jax.runs.search import check
 
 
 def define() -> None:
@@ -33,14 +33,14 @@ def define() -> None:
     config_flags.define("tune", TuneConfig)
 
 
-def build_run(values: dict) -> VAERun:
+def build_run(values: dict) -> ModelRun:
     """The training that the flags describe, with these values in place of theirs."""
     for name, value in values.items():
         try:
             _cli.FLAGS[name].parse(str(value))
         except (ValueError, _cli.flags.Error) as error:
             raise InputError(f"--{name}={value}: {error}") from error
-    return _cli.vae_run()
+    return _cli.model_run()
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     if not config.space:
         raise InputError("--tune.space: name a TOML file, see experiments/spaces")
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
-    check(_cli.vae_run())  # what no trial could train is said at once
+    check(_cli.model_run())  # what no trial could train is said at once
     _cli.save_flags()
     try:
         print(tune(_cli.FLAGS.workdir, config, space, build_run))

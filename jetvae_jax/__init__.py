@@ -1,3 +1,27 @@
-"""Variational autoencoders for LHC jets in JAX."""
+"""Variational autoencoders for LHC jets in JAX.
+
+``import jetvae_jax as jv`` is all that is needed: ``jv.losses.chamfer_distance``,
+``jv.models.ConvVAE``, ``jv.metrics.w1m``. Every part is imported when it is first used.
+"""
+
+from jetvae_jax.core import lazy, moved
 
 __version__ = "0.1.0"
+
+moved.install()
+
+_ROOMS = (
+    "core", "data", "densities", "discriminators", "events", "images", "jets",
+    "losses", "making", "metrics", "models", "report", "runs", "studies", "training",
+)  # fmt: skip
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        **dict.fromkeys(_ROOMS, ""),
+        "InputError": "core.errors",
+        "Jets": "core.types",
+        "Model": "core.types",
+        "kinematics": "core:kinematics",
+        "types": "core:types",
+    },
+)

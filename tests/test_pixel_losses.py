@@ -11,7 +11,7 @@ from jetvae_jax.losses import chamfer_distance, distances
 from jetvae_jax.losses.distances.pixel_matched import pixel_matched_distance
 from jetvae_jax.losses.distances.pixel_positions import pixel_position_distance
 from jetvae_jax.losses.distances.pixel_third_axis import pixel_third_axis_distance
-from jetvae_jax.losses.repulsion import repulsion
+from jetvae_jax.losses.separation import repulsion
 
 OPTIMISED = True  # as users compile it
 

@@ -5,9 +5,13 @@
 """
 
 import dataclasses
+import importlib.metadata
+import json
+import platform
 import re
 import types
 import typing
+from types import ModuleType
 from typing import Any
 
 from absl import flags
@@ -118,3 +122,33 @@ def from_json(config_class: type, values: dict) -> Any:
     return config_class(
         **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     )
+
+
+def named(package: ModuleType, values: dict) -> tuple[str, Any]:
+    """Name and Config of a plug-in from ``{"name": ..., field: ...}``.
+
+    Args:
+        package: a package with a registry, such as ``jetvae_jax.models``.
+        values: as :func:`with_name` made them.
+    """
+    values = dict(values)
+    name = values.pop("name")
+    return name, from_json(package.get(name).Config, values)
+
+
+def with_name(name: str, config: Any) -> dict:
+    """A plug-in's Config as a dict, with its name."""
+    return {"name": name} | dataclasses.asdict(config)
+
+
+def plain(values: dict) -> dict:
+    """Values as they come back from a JSON file: tuples are lists."""
+    return json.loads(json.dumps(values))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result, for checkpoints and reports."""
+    packages = ("jetvae_jax", "jax", "jaxlib", "flax", "optax", "distrax", "numpy")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in packages
+    }

@@ -1,4 +1,4 @@
-"""Building blocks shared by the models and the flows: linen inside, few and plain.
+"""Layers shared by the models and the flows: linen inside, few and plain.
 
 Every contraction is one flat matmul (:func:`matmul`); convolutions over particles
 gather their windows by slicing (:func:`windows`), transposed ones add theirs up
@@ -142,21 +142,23 @@ def overlap_add(x: Array, kernel: int) -> Array:
     return sum(padded[1:], start=padded[0])
 
 
-def told(vector: Array, condition: Array | None, num_conditions: int) -> Array:
+def with_condition(
+    vector: Array, condition: Array | None, num_conditions: int | None = None
+) -> Array:
     """A vector ``[..., I]`` with the conditions behind it, ``[..., I + G]``.
+
+    Args:
+        vector: ``[..., I]``.
+        condition: ``[..., G]``, broadcast to the leading axes of the vector; or None.
+        num_conditions: G, to be checked; None where the shapes were checked before.
 
     Raises:
         ValueError: the condition is not ``[..., num_conditions]``.
     """
     size = 0 if condition is None else condition.shape[-1]
-    if size != num_conditions:
+    if num_conditions is not None and size != num_conditions:
         shape = None if condition is None else condition.shape
         raise ValueError(f"condition has shape {shape}, expected {num_conditions}")
-    return with_condition(vector, condition)
-
-
-def with_condition(vector: Array, condition: Array | None) -> Array:
-    """Like :func:`told`, where the shapes were checked before."""
     if condition is None:
         return vector
     condition = jnp.broadcast_to(condition, (*vector.shape[:-1], condition.shape[-1]))

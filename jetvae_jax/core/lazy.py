@@ -28,9 +28,11 @@ def attach(
         where, _, attribute = members[name].partition(":")
         if not where:
             return importlib.import_module(f"{package}.{name}")
-        value = getattr(
-            importlib.import_module(f"{package}.{where}"), attribute or name
-        )
+        module = importlib.import_module(f"{package}.{where}")
+        attribute = attribute or name
+        if not hasattr(module, attribute):  # a submodule, not imported yet
+            importlib.import_module(f"{package}.{where}.{attribute}")
+        value = getattr(module, attribute)
         setattr(sys.modules[package], name, value)
         return value
 

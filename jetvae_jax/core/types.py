@@ -1,4 +1,7 @@
-"""The values that travel through the package: small, immutable pytrees.
+"""The values that travel through the package, and the interface of its models.
+
+All values are small, immutable pytrees; all models and densities are records of pure
+functions.
 
 Shapes use one letter each, here and in every docstring: ``J`` jets, ``N`` and
 ``M`` particles, ``F`` features of a particle, ``G`` features of a jet, ``L``
@@ -6,7 +9,7 @@ latent dimensions, ``K`` coupling layers, ``B`` bins. ``[..., N, F]`` means any
 number of leading axes: none, one or many.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -24,12 +27,10 @@ class Jets(NamedTuple):
         particles: ``[..., N, 3]`` Cartesian momenta (px, py, pz) in GeV, exactly
             zero where ``mask`` is False.
         mask: ``[..., N]`` bool, True where a particle exists.
-        features: ``[..., G]`` conditions of the jet, or None.
     """
 
     particles: Array
     mask: Array
-    features: Array | None = None
 
 
 class RelativeJets(NamedTuple):
@@ -62,6 +63,25 @@ class PixelSets(NamedTuple):
     labels: Array
 
 
+class Context(NamedTuple):
+    """What a sample is generated for: the axis of the jet, and given conditions.
+
+    Both belong to the same jet. A context comes from data (:class:`Batch`), is drawn
+    from the training sample or from a density fitted to it, or is given by the user.
+
+    Attributes:
+        axis: ``[..., 3]`` jet (pt [GeV], eta, phi) that relative features refer to;
+            only relative coordinates read it. ``[..., 4]`` with the angle of the
+            principal axis last where jets are turned to it.
+        condition: ``[..., G]`` scaled numbers on which a conditional model depends
+            (jet pt, mass, multiplicity; columns of a table; the label of a digit as
+            ten numbers), or None.
+    """
+
+    axis: Array
+    condition: Array | None = None
+
+
 class Batch(NamedTuple):
     """Sets of points as a network sees them: scaled, padded to one length.
 
@@ -69,23 +89,30 @@ class Batch(NamedTuple):
     points ``(x, y, I)``.
 
     Attributes:
-        x: ``[..., N, F]`` scaled features, the ghost value where ``mask`` is False.
+        x: ``[..., N, F]`` scaled features, the padding value where ``mask`` is False.
         mask: ``[..., N]`` bool, True where a point exists.
-        axis: ``[..., 3]`` jet (pt [GeV], eta, phi) that relative features refer
-            to; only relative coordinates read it. ``[..., 4]`` with the angle of the
-            principal axis last where jets are turned to it.
-        condition: ``[..., G]`` scaled numbers that conditional models are told, or
-            None.
+        context: axis ``[..., A]`` and condition ``[..., G]`` of each set.
     """
 
     x: Array
     mask: Array
-    axis: Array
-    condition: Array | None = None
+    context: Context
 
 
-def optional(condition: Array | None) -> tuple[Array, ...]:
-    """A condition as last argument of a model, no argument without one."""
+class Points(NamedTuple):
+    """Generated sets of scaled points: the model itself says which points exist.
+
+    Attributes:
+        x: ``[..., N, F]`` scaled features.
+        mask: ``[..., N]`` bool, True where a point exists.
+    """
+
+    x: Array
+    mask: Array
+
+
+def given(condition: Array | None) -> tuple[Array, ...]:
+    """A condition as the last argument of a network; no argument without one."""
     return () if condition is None else (condition,)
 
 
@@ -102,9 +129,9 @@ class GaussianPosterior(NamedTuple):
 
 
 class VAE(NamedTuple):
-    """A variational autoencoder as three pure functions.
+    """The networks of a variational autoencoder with a deterministic decoder.
 
-    A conditional model takes ``condition [..., G]`` as the last argument of ``encode``
+    A conditional VAE takes ``condition [..., G]`` as the last argument of ``encode``
     and ``decode``; without conditions nobody has to pass it.
 
     Attributes:
@@ -121,47 +148,29 @@ class VAE(NamedTuple):
     latent_dim: int
 
 
-class Flow(NamedTuple):
-    """An invertible map between a standard normal ``u`` and latents ``z``.
-
-    A conditional flow takes ``condition [..., G]`` as the last argument of each
-    function but ``init``.
-
-    Attributes:
-        init: ``(key) -> params``.
-        log_prob: ``(params, z [..., L]) -> [...]`` in nats.
-        sample: ``(params, key, shape) -> z [*shape, L]``.
-        forward: ``(params, u [..., L]) -> (z [..., L], log|det dz/du| [...])``.
-        inverse: ``(params, z [..., L]) -> (u [..., L], log|det du/dz| [...])``.
-        dim: L.
-    """
-
-    init: Callable[..., Params]
-    log_prob: Callable[..., Array]
-    sample: Callable[..., Array]
-    forward: Callable[..., tuple[Array, Array]]
-    inverse: Callable[..., tuple[Array, Array]]
-    dim: int
-
-
-class Prior(NamedTuple):
-    """A density of latents with parameters of its own.
+class Density(NamedTuple):
+    """A probability density of vectors: a flow, a copula, a prior of latents.
 
     Attributes:
         init: ``(key) -> params``.
         log_prob: ``(params, z [..., L], condition=None) -> [...]`` in nats.
         sample: ``(params, key, shape, condition=None) -> z [*shape, L]``.
         dim: L.
+        forward: ``(params, u [..., L], condition=None) -> (z [..., L], log|det dz/du|
+            [...])`` from a standard normal ``u``, where the density is a flow; or None.
+        inverse: ``(params, z, condition=None) -> (u, log|det du/dz|)``, or None.
     """
 
     init: Callable[..., Params]
     log_prob: Callable[..., Array]
     sample: Callable[..., Array]
     dim: int
+    forward: Callable[..., tuple[Array, Array]] | None = None
+    inverse: Callable[..., tuple[Array, Array]] | None = None
 
 
 class Discriminator(NamedTuple):
-    """Tells true samples from made ones.
+    """Distinguishes true samples from generated ones.
 
     Attributes:
         init: ``(key) -> params``.
@@ -180,3 +189,109 @@ LossFn = Callable[[Params, Key, Any], tuple[Array, Terms]]
 """``(params, key, data) -> (loss [J], {"name": [J], ...})``, data over J jets."""
 Distance = Callable[[Batch, Array], tuple[Array, Terms]]
 """``(batch, x_hat [J, N, F]) -> (weighted sum [J], {"name": [J], ...})``."""
+
+
+class Objective(NamedTuple):
+    """What a VAE minimises: ``w D(x, x_hat) + beta KL(q(z|x) || p(z)) + u C(z)``.
+
+    Attributes:
+        distance: D, of a batch and its reconstruction.
+        beta: weight of the KL divergence.
+        reconstruction_weight: w.
+        uniform: u, weight of the Cramér distance of the latents' marginals from the
+            standard normal, so that ``Phi(z)`` is uniform; for copulas.
+    """
+
+    distance: Distance
+    beta: float
+    reconstruction_weight: float = 1.0
+    uniform: float = 0.0
+
+    def total(self, distance: Array, terms: Terms) -> Array:
+        """The loss ``[J]`` from D and the terms ``kl`` and ``uniform``."""
+        loss = self.reconstruction_weight * distance + self.beta * terms["kl"]
+        return loss + self.uniform * terms["uniform"] if self.uniform else loss
+
+
+class Decoder(NamedTuple):
+    """A likelihood p(x|z).
+
+    The deterministic decoder with a distance, such as Chamfer's, is a special case:
+    ``log_prob`` is minus the distance and ``sample`` does not read its key
+    (:func:`jetvae_jax.models.vae.deterministic`).
+
+    Attributes:
+        log_prob: ``(params, z [J, L], batch) -> (log p(x|z) [J], {"name": [J], ...})``
+            up to a constant; the terms are reported during training.
+        sample: ``(params, key, z [J, L], context) -> Points``.
+    """
+
+    log_prob: Callable[..., tuple[Array, Terms]]
+    sample: Callable[..., Points]
+
+
+class Model(NamedTuple):
+    """A generative model: all that training, generation and evaluation know of it.
+
+    Attributes:
+        init: ``(key) -> params``.
+        loss: ``(params, key, batch) -> (loss [J], {"name": [J], ...})``. Where
+            ``learning_rates`` are given, the loss is a dict with one ``[J]`` for each
+            component, minimised over the parameters of that component alone.
+        sample: ``(params, key, context) -> Points``, one set for each of the J rows of
+            the context.
+        encode: ``(params, batch) -> GaussianPosterior``; None without an encoder.
+        decode: ``(params, key, z [J, L], context) -> Points``; None without latents.
+        log_prob: ``(params, key, batch) -> [J]``, the log-likelihood or a lower bound
+            of it, in nats; None where there is none.
+        latent_dim: L; 0 without latents.
+        learning_rates: component, a key of ``params``, to its learning rate in units
+            of that of the training; 0 freezes it. None trains all parameters on one
+            loss with one optimiser.
+        step: ``(training config, number of training samples) -> Step``, for a model
+            that brings its own training algorithm; None for the usual ones.
+        components: networks that the model is built from, for studies; or None.
+    """
+
+    init: Callable[[Key], Params]
+    loss: Callable[[Params, Key, Batch], tuple[Any, Terms]]
+    sample: Callable[[Params, Key, Context], Points]
+    encode: Callable[[Params, Batch], GaussianPosterior] | None = None
+    decode: Callable[[Params, Key, Array, Context], Points] | None = None
+    log_prob: Callable[[Params, Key, Batch], Array] | None = None
+    latent_dim: int = 0
+    learning_rates: Mapping[str, float] | None = None
+    step: Callable[..., Any] | None = None
+    components: Any = None
+
+
+class Task(NamedTuple):
+    """What a model is to generate, as its builder needs to know it.
+
+    Attributes:
+        num_particles: N, points of a set.
+        num_features: F, features of a point.
+        jet_rows: rows before the points that describe the jet as a whole.
+        num_conditions: G, numbers in a condition.
+        objective: weights of the loss, and the distance for deterministic decoders.
+        particle_mask: ``(x [..., N, F], context) -> [..., N]`` bool, which points of
+            a deterministic decoder exist; None: all.
+        components: what a VAE is trained together with (latent space, prior,
+            discriminator), a :class:`jetvae_jax.models.vae.Components`; or None.
+        knots: of the CDFs of the scaled training features, for an encoder made of
+            these; or None.
+    """
+
+    num_particles: int
+    num_features: int
+    jet_rows: int = 0
+    num_conditions: int = 0
+    objective: Objective | None = None
+    particle_mask: Callable[[Array, Context], Array] | None = None
+    components: Any = None
+    knots: Any = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The first four attributes by name."""
+        return dict(zip(self._fields[:4], self[:4], strict=True))

@@ -1,10 +1,15 @@
-"""Normalizing flows, one file each: ``get("realnvp").build(config, dim=30) -> Flow``.
+"""Densities of latents, one file each: flows and copulas.
 
-A new flow is a new file here; ``tests/test_flows_protocol.py`` says what it needs.
+``get("realnvp").build(Config(), dim=30)`` is a
+:class:`~jetvae_jax.core.types.Density`. A new density is a new file here, or in the
+folder ``densities/`` of the plug-in path, with a frozen dataclass ``Config`` and
+``build(config, *, dim, num_conditions=0)``;
+``tests/test_densities_protocol.py`` says what it must fulfil. The standard normal is
+in ``normal``, marginals and dependence joined to a copula in ``copula``.
 """
 
 from jetvae_jax.core.registry import Registry
 
-_HELPERS = ("copula", "coupling", "gaussian_copula", "marginals", "normal", "splines")
-_registry = Registry("flow", __name__, helpers=_HELPERS)
+_HELPERS = ("contexts", "copula", "coupling", "marginals", "normal", "splines")
+_registry = Registry("density", __name__, helpers=_HELPERS)
 names, get = _registry.names, _registry.get

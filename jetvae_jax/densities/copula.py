@@ -14,7 +14,7 @@ A copula-VAE (Stevenson, Kruger 2022) has a multivariate uniform latent u. Here
   or a neural CDF;
 - ``gaussian`` and any flow (``priors.from_flow``, ``own_marginals``) say how the
   columns depend on each other;
-- ``with_marginals`` puts both together into a ``Prior`` of latents, to draw from and
+- ``with_marginals`` puts both together into a ``Density`` of latents, to draw from and
   to rank events by;
 - ``squashed`` gives a decoder the uniforms; ``cdf_encoder`` does without training an
   encoder at all.
@@ -39,8 +39,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Flow, Key, Params, Prior
-from jetvae_jax.densities import gaussian_copula, marginals, normal
+from jetvae_jax.core.types import Array, Density, Key, Params
+from jetvae_jax.densities import gaussian_copula, marginals
 from jetvae_jax.densities.marginals import Marginals, fit_empirical
 
 
@@ -49,7 +49,7 @@ def uniforms(y: Array) -> Array:
     return jax.scipy.special.ndtr(y)
 
 
-def log_density(copula: Prior, params: Params, u: Array) -> Array:
+def log_density(copula: Density, params: Params, u: Array) -> Array:
     """``log c(u)``, the density on the unit cube, ``[..., L] -> [...]``.
 
     Args:
@@ -62,7 +62,7 @@ def log_density(copula: Prior, params: Params, u: Array) -> Array:
     return copula.log_prob(params, y) - independent
 
 
-def with_marginals(copula: Prior, marginals: Marginals) -> Prior:
+def with_marginals(copula: Density, marginals: Marginals) -> Density:
     """The prior of z; its parameters are ``{"marginals": ..., "copula": ...}``."""
 
     def init(key: Key) -> Params:
@@ -82,10 +82,10 @@ def with_marginals(copula: Prior, marginals: Marginals) -> Prior:
         y = copula.sample(params["copula"], key, shape, condition)
         return marginals.values(params["marginals"], y)
 
-    return Prior(init, log_prob, sample, copula.dim)
+    return Density(init, log_prob, sample, copula.dim)
 
 
-def own_marginals(prior: Prior, marginals: Marginals) -> Prior:
+def own_marginals(prior: Density, marginals: Marginals) -> Density:
     """A density of scores with its marginals made standard normal: a copula.
 
     Its parameters are ``{"own": knots of the prior's marginals, "flow": its own}``;
@@ -114,11 +114,11 @@ def own_marginals(prior: Prior, marginals: Marginals) -> Prior:
         raw = prior.sample(params["flow"], key, shape, condition)
         return marginals.scores(params["own"], raw)[0]
 
-    return Prior(init, log_prob, sample, prior.dim)
+    return Density(init, log_prob, sample, prior.dim)
 
 
 def fit_own(
-    prior: Prior,
+    prior: Density,
     params: Params,
     key: Key,
     *,
@@ -180,7 +180,7 @@ def columns(config: Config, dim: int) -> Marginals:
     return marginals.empirical(dim, num_knots=config.num_knots)
 
 
-def build(config: Config, *, dim: int, flow: Flow | None = None) -> Prior:
+def build(config: Config, *, dim: int, flow: Density | None = None) -> Density:
     """The prior of latents that ``config`` describes.
 
     Args:
@@ -189,7 +189,7 @@ def build(config: Config, *, dim: int, flow: Flow | None = None) -> Prior:
         flow: on L scores; for ``dependence = flow``.
 
     Returns:
-        A Prior with parameters ``{"marginals", "copula"}``; those of a flow copula
+        A Density with parameters ``{"marginals", "copula"}``; those of a flow copula
         are ``{"own", "flow"}``.
 
     Raises:
@@ -198,10 +198,10 @@ def build(config: Config, *, dim: int, flow: Flow | None = None) -> Prior:
     if (flow is not None) != (config.dependence == "flow"):
         raise ValueError(f"dependence = {config.dependence!r} with flow = {flow}")
     if flow is None:
-        copula = gaussian_copula.build(dim)
+        copula = gaussian_copula.build(dim=dim)
     else:
         own = marginals.empirical(dim, num_knots=config.num_knots)
-        copula = own_marginals(normal.from_flow(flow), own)
+        copula = own_marginals(flow, own)
     return with_marginals(copula, columns(config, dim))
 
 

@@ -10,7 +10,7 @@ from jax import lax
 
 from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Flow, Key, Params
+from jetvae_jax.core.types import Array, Density, Key, Params
 
 PERMUTATION_SEED = 0
 
@@ -57,7 +57,7 @@ def build(
     num_couplings: int,
     dim: int,
     num_conditions: int = 0,
-) -> Flow:
+) -> Density:
     """A flow that keeps ``ceil(L/2)`` coordinates in each coupling and moves the rest.
 
     The parameters of the K couplings are stacked along a leading axis and the flow is
@@ -121,8 +121,10 @@ def build(
     return from_maps(init, forward, inverse, dim)
 
 
-def from_maps(init: Callable, forward: Callable, inverse: Callable, dim: int) -> Flow:
-    """A Flow over the standard normal from its two maps."""
+def from_maps(
+    init: Callable, forward: Callable, inverse: Callable, dim: int
+) -> Density:
+    """A Density over the standard normal from its two maps."""
 
     def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
         u, log_det = inverse(params, z, condition)
@@ -136,4 +138,4 @@ def from_maps(init: Callable, forward: Callable, inverse: Callable, dim: int) ->
     ) -> Array:
         return forward(params, jax.random.normal(key, (*shape, dim)), condition)[0]
 
-    return Flow(init, log_prob, sample, forward, inverse, dim)
+    return Density(init, log_prob, sample, dim, forward, inverse)

@@ -8,13 +8,14 @@ below the diagonal are a correlation matrix: it can be fitted to a sample in one
 or learned by gradients as the prior of a VAE.
 """
 
+import dataclasses
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core.types import Array, Key, Params, Prior
+from jetvae_jax.core.types import Array, Density, Key, Params
 from jetvae_jax.densities.marginals import checked
 
 SMALLEST_EIGENVALUE = 1e-4
@@ -33,8 +34,23 @@ def correlation(params: Params) -> Array:
     return factor @ factor.T
 
 
-def build(dim: int) -> Prior:
-    """The copula as a density of normal scores ``y [..., L]``; independent at first."""
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A Gaussian copula has no settings."""
+
+
+def build(
+    config: Config | None = None, *, dim: int, num_conditions: int = 0
+) -> Density:
+    """The copula as a density of normal scores ``y [..., L]``; independent at first.
+
+    Args:
+        config: nothing to set.
+        dim: L.
+        num_conditions: accepted, since every density takes them; the copula does not
+            depend on conditions.
+    """
+    del config, num_conditions
 
     def init(key: Key) -> Params:
         del key
@@ -60,7 +76,7 @@ def build(dim: int) -> Prior:
         del condition
         return jax.random.normal(key, (*shape, dim)) @ cholesky(params).T
 
-    return Prior(init, log_prob, sample, dim)
+    return Density(init, log_prob, sample, dim)
 
 
 def _ranks(column: np.ndarray) -> np.ndarray:

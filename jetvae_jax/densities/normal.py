@@ -1,15 +1,15 @@
-"""Densities of latents: what a KL is taken to and what is drawn to generate.
-
-Copulas are priors too; they are in ``copulas``.
-"""
+"""The standard normal density, and any density of standardised latents."""
 
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.core.types import Array, Flow, Key, Params, Prior
+from jetvae_jax.core.types import Array, Density, Key, Params, given
+
+MAX_DRAWS = 100
+"""Attempts at a draw inside of ``reach``."""
 
 
-def normal(dim: int) -> Prior:
+def normal(dim: int) -> Density:
     """The standard normal of ``dim`` coordinates, without parameters."""
 
     def init(key: Key) -> Params:
@@ -29,9 +29,54 @@ def normal(dim: int) -> Prior:
         del params, condition
         return jax.random.normal(key, (*shape, dim))
 
-    return Prior(init, log_prob, sample, dim)
+    return Density(init, log_prob, sample, dim)
 
 
-def from_flow(flow: Flow) -> Prior:
-    """The density that a flow gives to latents; at first about the standard normal."""
-    return Prior(flow.init, flow.log_prob, flow.sample, flow.dim)
+def standardised(density: Density, reach: Array | float = jnp.inf) -> Density:
+    """The density of ``z = mean + std y``, with y from another density.
+
+    A flow has tails that its training never saw: of 26,000 draws of a RealNVP four lay
+    9 to 426 standard deviations out, and a decoder makes jets of 100 TeV of them. A
+    draw beyond ``reach`` is drawn again; ``log_prob`` does not account for it.
+
+    Args:
+        density: of y.
+        reach: ``[L]`` largest ``|y|`` of a draw.
+
+    Returns:
+        A density with parameters ``{"params": of y, "mean": [L], "std": [L]}``.
+    """
+
+    def init(key: Key) -> Params:
+        zeros = jnp.zeros(density.dim)
+        return {"params": density.init(key), "mean": zeros, "std": zeros + 1}
+
+    def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
+        y = (z - params["mean"]) / params["std"]
+        log_p = density.log_prob(params["params"], y, *given(condition))
+        return log_p - jnp.sum(jnp.log(params["std"]))
+
+    def sample(
+        params: Params,
+        key: Key,
+        shape: tuple[int, ...] = (),
+        condition: Array | None = None,
+    ) -> Array:
+        def draw(key):
+            drawn = density.sample(params["params"], key, shape, *given(condition))
+            return drawn, jnp.all(jnp.abs(drawn) <= reach, axis=-1)  # False for NaN
+
+        def again(state):
+            i, y, inside = state
+            other, good = draw(jax.random.fold_in(key, i))
+            y = jnp.where(inside[..., None], y, other)
+            return i + 1, y, inside | good
+
+        def missing(state):
+            i, _, inside = state
+            return (i < MAX_DRAWS) & ~jnp.all(inside)
+
+        _, y, _ = jax.lax.while_loop(missing, again, (1, *draw(key)))
+        return params["mean"] + params["std"] * y
+
+    return Density(init, log_prob, sample, density.dim)

@@ -21,7 +21,7 @@ from jax import lax
 
 from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Flow, Key, Params
+from jetvae_jax.core.types import Array, Density, Key, Params
 from jetvae_jax.densities import coupling
 from jetvae_jax.densities.coupling import orders
 
@@ -53,11 +53,14 @@ def _conditioner(config: Config, dim: int) -> layers.MLP:
 
 
 class RealNVP(distrax.Bijector):
-    """The couplings as one bijector of events ``[L]``, base to latents.
+    """The couplings as one distrax bijector of events ``[L]``, base to latents.
+
+    Do not let ``jax.vmap`` return a distribution made from it: distrax then gives
+    wrong shapes without an error. Return arrays.
 
     Attributes:
         params: of the conditioners, each leaf with a leading axis K.
-        condition: ``[..., G]`` that the conditioners are told, or None.
+        condition: ``[..., G]`` on which the conditioners depend, or None.
     """
 
     def __init__(
@@ -122,16 +125,7 @@ class RealNVP(distrax.Bijector):
         return lax.scan(uncouple, start, (self.params, back), reverse=True)[0]
 
 
-def bijector(config: Config, params: Params, *, dim: int) -> distrax.Bijector:
-    """The flow for people who want distrax, from ``u`` (base) to ``z`` (latents).
-
-    Do not let ``jax.vmap`` return a distribution made from it: distrax then gives
-    wrong shapes without an error. Return arrays.
-    """
-    return RealNVP(config, params, dim=dim)
-
-
-def build(config: Config, *, dim: int, num_conditions: int = 0) -> Flow:
+def build(config: Config, *, dim: int, num_conditions: int = 0) -> Density:
     """The flow on ``dim`` coordinates as pure functions; the identity at first.
 
     Args:

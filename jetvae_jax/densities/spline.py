@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Flow
+from jetvae_jax.core.types import Array, Density
 from jetvae_jax.densities import coupling, splines
 
 
@@ -43,7 +43,7 @@ class Config:
             raise InputError(f"num_bins: at most 100, got {self.num_bins}")
 
 
-def build(config: Config, *, dim: int, num_conditions: int = 0) -> Flow:
+def build(config: Config, *, dim: int, num_conditions: int = 0) -> Density:
     """The flow on ``dim`` coordinates as pure functions; the identity at first.
 
     Args:

@@ -42,7 +42,7 @@ def as_discriminator(
         if mask.shape != x.shape[:-1]:
             raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
         whole = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
-        whole = layers.told(whole, condition, num_conditions)
+        whole = layers.with_condition(whole, condition, num_conditions)
         return layers.apply(
             module, params, x[..., jet_rows:, :], mask[..., jet_rows:], whole
         )

@@ -1,8 +1,8 @@
 """Tables of events: one row an event, named columns, in GeV and radians.
 
 A sample is an array ``[J, C]``. To a network an event is a set of one point whose F
-features are the columns' (an angle has two); columns that are told to a model as its
-condition are not among them, and come back from a generation as they were told.
+features are the columns' (an angle has two); columns that are given to a model as its
+condition are not among them, and generated events have them as they were given.
 """
 
 import dataclasses
@@ -10,22 +10,28 @@ import os
 import pathlib
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array
+from jetvae_jax.core.types import Array, Batch, Context, Key, Points, Terms
+from jetvae_jax.core.types import Objective as VAEObjective
+from jetvae_jax.data.dataset import Dataset, split
+from jetvae_jax.densities.contexts import (
+    ContextRequest,
+    ContextSampler,
+    drawn_rows,
+    rows_to_draw,
+)
 from jetvae_jax.events import metrics, scaling, transform
 from jetvae_jax.events.load import load as read
 from jetvae_jax.events.writer import write
-from jetvae_jax.losses import distances, variational
-from jetvae_jax.runs import dataset
+from jetvae_jax.losses import distances
 
 GROUPS = {"data": "events", "scaling": "event_scaling", "objective": "event_objective"}
-THINGS = "events"
+UNIT = "events"
 SUFFIX = ".hdf5"
-JUDGES = ("ks", "spearman", "overall")
+MONITORS = ("ks", "spearman", "overall")
 BOUNDED = ""  # logarithms and normal numbers have no limits
 
 
@@ -77,7 +83,7 @@ Scaling = scaling.Config
 Scaler = scaling.Scaler
 fit, scale = scaling.fit, scaling.scale
 columns_of = scaling.columns_of
-judge = metrics.means
+monitor = metrics.means
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +120,14 @@ def resolved(data: Data, config: Scaling) -> tuple[Data, Scaling]:
     return data, scaling.resolved(config, table.names, table.values)
 
 
-def load(config: Data) -> dataset.Dataset:
+def load(config: Data) -> Dataset:
     """A table of events, read and split.
 
     Raises:
         InputError: whatever is wrong with the file, or an empty part.
     """
     table = config.read()
-    return dataset.split(
+    return split(
         table.values,
         seed=config.split_seed,
         fractions=config.fractions,
@@ -130,46 +136,70 @@ def load(config: Data) -> dataset.Dataset:
     )
 
 
-def sizes(data: Data, config: Scaling) -> dict:
+def sizes(data: Data, config: Scaling) -> dict[str, int]:
     """Fields of a model's Config that follow from the columns."""
     del data
-    made, told = scaling.places(config)
+    made, conditions = scaling.places(config)
     return {
         "num_particles": 1,
         "num_features": len(made),
         "jet_rows": 0,
-        "num_conditions": len(told),
+        "num_conditions": len(conditions),
     }
 
 
-def unscale(config, scaler, x, axis, condition=None):
-    """Network output ``[..., 1, F]`` to events ``[..., C]`` that are valid."""
-    del axis
-    return scaling.unscale(config, scaler, x, condition)
+def unscale(config: Scaling, scaler: Scaler, points: Points, context: Context) -> Array:
+    """Generated points ``[..., 1, F]`` to events ``[..., C]`` that are valid."""
+    return scaling.unscale(config, scaler, points.x, context.condition)
 
 
-def draw_context(config, scaler, key, num_events):
-    """Conditions of training events, drawn anew."""
-    axis = jnp.zeros((num_events, 3))
+def particle_mask(config: Scaling, scaler: Scaler) -> None:
+    """An event is a row that always exists."""
+    del config, scaler
+
+
+def condition_names(config: Scaling) -> tuple[str, ...]:
+    """Columns on which the model depends."""
+    return config.conditions
+
+
+def contexts(
+    config: Scaling, scaler: Scaler, request: ContextRequest
+) -> ContextSampler:
+    """Conditions of training events, or those that are asked for."""
     if not config.conditions:
-        return axis, None
-    rows = jax.random.randint(key, (num_events,), 0, len(scaler.told))
-    return axis, jnp.asarray(scaler.told)[rows]
+        return lambda key, num: Context(jnp.zeros((num, 3)))
+    names = columns_of(config).names
+    event = np.zeros(len(names), np.float32)
+    for name, value in request.condition.items():
+        event[names.index(name)] = value
+    scaled = scale(config, scaler, event[None]).context.condition
+    assert scaled is not None
+    owners = scaling.condition_owners(config)
+    asked = {
+        i: float(scaled[0, i])
+        for i, owner in enumerate(owners)
+        if owner in request.condition
+    }
+    rows = rows_to_draw(scaler.told, request, asked)
+
+    def draw(key: Key, num: int) -> Context:
+        return Context(jnp.zeros((num, 3)), drawn_rows(key, rows, num))
+
+    return draw
 
 
-def objective(run, scaler, train):
-    """What a VAE is trained to: the distance of scaled features, and the KL."""
+def objective(run, scaler, train) -> VAEObjective:
+    """What a VAE minimises: the distance of scaled features, and the KL."""
     del scaler, train
-    distance = distances.get(run.loss).build(run.loss_config)
+    reconstruction = distances.get(run.loss).build(run.loss_config)
     weights = run.objective
-    return variational.Objective(
-        variational.points(distance), weights.beta, share=weights.alpha
-    )
 
+    def distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
+        error = reconstruction(batch.x, x_hat, x_mask=batch.mask)
+        return weights.alpha * error, {"reconstruction": error}
 
-def exists(run, scaler):
-    """A row is there, always."""
-    del run, scaler
+    return VAEObjective(distance, weights.beta)
 
 
 def augment(run):
@@ -177,7 +207,7 @@ def augment(run):
     del run
 
 
-def facts(run) -> dict:
+def metadata(run) -> dict:
     """Names of columns and of what the network makes, for the checkpoint."""
     columns = columns_of(run.scaling)
     made, _ = scaling.places(run.scaling)

@@ -1,6 +1,4 @@
-"""Which events an evaluation compares: those of a run, or of any files.
-Judge generated events against real ones: figures, table, report.
-"""
+"""Evaluation of generated events: metrics, table, report."""
 
 import pathlib
 from collections.abc import Sequence
@@ -10,29 +8,25 @@ import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core import candidates as _candidates
-from jetvae_jax.core.candidates import record
+from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import kinds, metrics, report, transform
 from jetvae_jax.events.domain import SUFFIX, Data
+from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier.two_sample import c2st_table
-from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import EvaluateConfig, versions
-from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
-from jetvae_jax.runs.train import METRICS as VAE_METRICS
-from jetvae_jax.runs.train import TrainedVAE
+from jetvae_jax.metrics.inputs import EvaluateConfig, record
 
 
-class Contest(NamedTuple):
+class Inputs(NamedTuple):
     """What is compared.
 
     Attributes:
         names: of the C columns.
         real: ``[J, C]`` events the others are compared with.
-        candidates: name to events ``[M, C]`` to judge.
-        truth: ``[T, C]`` further real events, whose figures are the floor.
+        candidates: name to events ``[M, C]`` to evaluate.
+        truth: ``[T, C]`` further real events, whose metrics are the floor.
         notes: of the readers, and what was chosen.
-        sources: name to the facts of its file.
+        sources: name to the metadata of its file.
         title: for the report.
     """
 
@@ -46,20 +40,20 @@ class Contest(NamedTuple):
 
 
 def gather(
-    folder: Workdir, trained: TrainedVAE | None, config: EvaluateConfig, files: Data
-) -> Contest:
+    folder: Workdir, trained: Any, config: EvaluateConfig, files: Data
+) -> Inputs:
     """The events that the config names, from the workdir where it names none.
 
     Args:
         folder: of the run.
-        trained: the run's VAE, if there is one.
+        trained: the run's TrainedModel, or None.
         config: which events.
-        files: how to read files; a trained VAE's own columns come first.
+        files: how to read files; a trained model's own columns come first.
 
     Raises:
         InputError: nothing to compare, or whatever is wrong with a file.
     """
-    _candidates.check(folder, trained, config)
+    inputs.check(folder, trained, config)
     how = files if trained is None else trained.run.data
     notes: list[str] = []
     sources: dict[str, Any] = {}
@@ -87,15 +81,13 @@ def gather(
             )
     else:
         assert trained is not None
-        parts = dataset.load_same("events", trained.run.data, trained.meta["source"])
+        parts = trained.data()
         notes += trained.meta["notes"]
         sources["real"] = trained.meta["source"]
         real, truth = parts.test, parts.train
     if config.truth:
         truth = read("truth", config.truth)
-    judged = _candidates.named(config.generated) or _candidates.found(
-        folder, SUFFIX, "events"
-    )
+    judged = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "events")
     # What a model made is judged as it is; a column may be constant, by its fault.
     candidates = {
         name: read(name, path, repair=True, constant=True)
@@ -104,12 +96,12 @@ def gather(
     title = " and ".join(pathlib.Path(path).name for path in judged.values())
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
-    return Contest(columns, real, candidates, truth, notes, sources, title)
+    return Inputs(columns, real, candidates, truth, notes, sources, title)
 
 
 def evaluate(
     folder: Workdir,
-    trained: TrainedVAE | None,
+    trained: Any,
     config: EvaluateConfig,
     files: Data,
 ) -> pathlib.Path:
@@ -117,8 +109,8 @@ def evaluate(
 
     Args:
         folder: of a run, or where to write.
-        trained: the run's VAE, if there is one.
-        config: which events are judged against which.
+        trained: the run's TrainedModel, or None.
+        config: which events are compared with which.
         files: how to read files where no run says it.
 
     Returns:
@@ -153,10 +145,10 @@ def evaluate(
         "sources": events.sources,
     }
     record(folder, result, report.text({"floor": floor, **judged}, names))
-    history = {
-        name: folder.read_lines(file)
-        for name, file in (("VAE", VAE_METRICS), ("flow", FLOW_METRICS))
-    }
+    history: dict[str, list[dict]] = {}
+    if trained and not config.generated:
+        history = trained.history()
+        history = {"VAE": history["vae"], "flow": history["flow"]}
     return report.write(
         folder / "report.html",
         title=events.title,
@@ -164,7 +156,7 @@ def evaluate(
         evaluation=result,
         samples={"input": real, **events.candidates},
         names=names,
-        history=history if trained and not config.generated else {},
+        history=history,
     )
 
 

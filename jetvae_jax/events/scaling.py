@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Batch
+from jetvae_jax.core.types import Array, Batch, Context
 from jetvae_jax.events import kinds, transform
 from jetvae_jax.events.integers import Cells
 from jetvae_jax.events.kinds import Columns, Kind
@@ -99,6 +99,21 @@ def columns_of(scaling: Config) -> Columns:
     return kinds.find(given, np.zeros((0, len(given))), scaling.kinds)
 
 
+def _owners(columns: Columns) -> list[str]:
+    """The column of each scaled feature; an angle has two."""
+    return [
+        name
+        for name, kind in zip(columns.names, columns.kinds, strict=True)
+        for _ in range(2 if kind.name == "angle" else 1)
+    ]
+
+
+def condition_owners(scaling: Config) -> list[str]:
+    """The column of each number of a condition."""
+    owners = _owners(columns_of(scaling))
+    return [owners[i] for i in places(scaling)[1]]
+
+
 @functools.lru_cache
 def places(scaling: Config) -> tuple[np.ndarray, np.ndarray]:
     """Which of a table's scaled features are made, and which are told.
@@ -112,11 +127,7 @@ def places(scaling: Config) -> tuple[np.ndarray, np.ndarray]:
             raise InputError(
                 f"--event_scaling.conditions: {name!r} is no column of the table"
             )
-    owners = [
-        name
-        for name, kind in zip(columns.names, columns.kinds, strict=True)
-        for _ in range(2 if kind.name == "angle" else 1)
-    ]
+    owners = _owners(columns)
     told = np.isin(owners, scaling.conditions)
     if told.all():
         raise InputError("--event_scaling.conditions: no column is left to generate")
@@ -159,8 +170,7 @@ def scale(scaling: Config, scaler: Scaler, values: Array) -> Batch:
     return Batch(
         x[..., None, made],
         jnp.ones((*lead, 1), bool),
-        jnp.zeros((*lead, 3)),
-        x[..., told] if len(told) else None,
+        Context(jnp.zeros((*lead, 3)), x[..., told] if len(told) else None),
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import wrap_phi
-from jetvae_jax.core.types import Array, Batch, Key
+from jetvae_jax.core.types import Array, Batch, Context, Key
 from jetvae_jax.events import integers, marginals
 from jetvae_jax.events.integers import Cells
 from jetvae_jax.events.kinds import BELOW_PI, Columns
@@ -130,7 +130,7 @@ def scale(
         phi = values[..., angle]
         parts += [_ROOT2 * jnp.cos(phi), _ROOT2 * jnp.sin(phi)]
     x = jnp.concatenate(parts, axis=-1)[..., None, np.argsort(_order(columns))]
-    return Batch(x, jnp.ones((*lead, 1), bool), jnp.zeros((*lead, 3)))
+    return Batch(x, jnp.ones((*lead, 1), bool), Context(jnp.zeros((*lead, 3))))
 
 
 def unscale(columns: Columns, scaler: Scaler, x: Array) -> Array:

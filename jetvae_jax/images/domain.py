@@ -7,18 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core.errors import InputError, at_least
-from jetvae_jax.core.types import PixelSets
+from jetvae_jax.core.types import Array, Context, Key, PixelSets, Points
+from jetvae_jax.core.types import Objective as VAEObjective
+from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
 from jetvae_jax.images import augmentation, files, mnist, scaling
 from jetvae_jax.images import load as images
 from jetvae_jax.images import objective as objectives
 from jetvae_jax.images.load import Request
 from jetvae_jax.losses import distances
-from jetvae_jax.runs import dataset
 
 GROUPS = {"data": "pixels", "scaling": "pixel_scaling", "objective": "pixel_objective"}
-THINGS = "images"
+UNIT = "images"
 SUFFIX = ".npz"
-JUDGES = ()
+MONITORS = ()
 BOUNDED = "unit"
 READS_INTENSITY = ("pixel_matched", "pixel_third_axis")
 
@@ -74,18 +76,23 @@ Objective = objectives.Config
 fit, scale = scaling.fit, scaling.scale
 
 
-def load(config: Data) -> dataset.Dataset:
+def load(config: Data) -> Dataset:
     """Sets of pixels, read and split.
 
     Raises:
         InputError: whatever is wrong with the file, or an empty part.
     """
-    return dataset.Dataset(
+    return Dataset(
         *images.load(config, seed=config.split_seed, fractions=config.fractions)
     )
 
 
-def sizes(config: Data, scaled: scaling.Config) -> dict:
+def resolved(data: Data, config: scaling.Config) -> tuple[Data, scaling.Config]:
+    """Both as they are: nothing is read from the file."""
+    return data, config
+
+
+def sizes(config: Data, scaled: scaling.Config) -> dict[str, int]:
     """Fields of a model's Config that follow from the data and the scaling."""
     return {
         "num_particles": config.num_pixels,
@@ -95,25 +102,69 @@ def sizes(config: Data, scaled: scaling.Config) -> dict:
     }
 
 
-def unscale(config, scaler, x, axis, condition=None) -> PixelSets:
-    """Network output to pixels, with the digits that were asked for as labels."""
-    del axis
-    labels = None if condition is None else scaling.told_digit(condition)
-    return scaling.unscale(config, scaler, x, labels)
+def unscale(
+    config: scaling.Config, scaler: scaling.Scaler, points: Points, context: Context
+) -> PixelSets:
+    """Generated points to pixels, with the digits that were given as labels."""
+    labels = None
+    if context.condition is not None:
+        labels = scaling.told_digit(context.condition)
+    return scaling.unscale(config, scaler, points.x, labels, points.mask)
 
 
-def draw_context(config, scaler, key, num_images):
-    """Digits to ask for, as often as in the training part."""
-    axis = jnp.zeros((num_images, 3))
-    if not config.tell_digit:
-        return axis, None
-    chance = jnp.log(jnp.asarray(scaler.shares))
-    digits = jax.random.categorical(key, chance, shape=(num_images,))
-    return axis, scaling.digit_condition(digits)
+def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
+    """Which points of a deterministic decoder exist: see ``scaling.exists``."""
+
+    def mask(x: Array, context: Context) -> Array:
+        del context
+        return scaling.unscale(config, scaler, x).mask
+
+    return mask
 
 
-def objective(run, scaler, train):
-    """What a VAE is trained to.
+def condition_names(config: scaling.Config) -> tuple[str, ...]:
+    """``digit``, for a conditional model."""
+    return ("digit",) if config.tell_digit else ()
+
+
+def contexts(
+    config: scaling.Config, scaler: scaling.Scaler, request: ContextRequest
+) -> ContextSampler:
+    """The digit that is asked for, or digits as often as in the training part.
+
+    Raises:
+        InputError: no digit, or one that the training part does not have.
+    """
+    asked = request.condition.get("digit")
+    shares = np.asarray(scaler.shares)
+    if asked is not None and not (asked in range(len(shares)) and shares[int(asked)]):
+        there = ", ".join(map(str, np.flatnonzero(shares)))
+        raise InputError(
+            f"--generate.condition=digit={asked:g}: the training part has only the "
+            f"digits {there}"
+        )
+    chance = jnp.log(jnp.asarray(shares))
+
+    def draw(key: Key, num: int) -> Context:
+        axis = jnp.zeros((num, 3))
+        if not config.tell_digit:
+            return Context(axis)
+        digits = jax.random.categorical(key, chance, shape=(num,))
+        if asked is not None:
+            digits = jnp.full(num, int(asked))
+        return Context(axis, scaling.digit_condition(digits))
+
+    return draw
+
+
+def monitor(real: PixelSets, generated: PixelSets) -> dict[str, float]:
+    """Nothing: training monitors its loss."""
+    del real, generated
+    return {}
+
+
+def objective(run, scaler, train) -> VAEObjective:
+    """What a VAE minimises.
 
     Raises:
         InputError: the loss compares intensities and the scaling has none.
@@ -129,16 +180,6 @@ def objective(run, scaler, train):
     return objectives.objective(run.objective, loss)
 
 
-def exists(run, scaler):
-    """Which decoded points a discriminator sees: those that would be written."""
-
-    def mask(x, axis):
-        del axis
-        return scaling.unscale(run.scaling, scaler, x).mask
-
-    return mask
-
-
 def augment(run):
     """``(key, sets) -> sets``: small changes that training draws anew, or None."""
     if not run.data.augment:
@@ -146,7 +187,7 @@ def augment(run):
     return augmentation.build(run.data.augment, raster=run.data.order == "raster")
 
 
-def facts(run) -> dict:
+def metadata(run) -> dict:
     """Units and features, for the checkpoint."""
     return {
         "units": {"position": "pixels of a 28 x 28 image", "intensity": "0 to 1"},

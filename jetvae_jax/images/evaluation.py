@@ -1,6 +1,6 @@
-"""The classifier of an evaluation: trained once, kept beside the run.
-What reports of sparse images show: a few images, and what a VAE makes of them.
-Judge generated images against real ones: figures of merit, and all pictures.
+"""Evaluation of generated images: metrics, and all pictures.
+
+The classifier of an evaluation is trained once and kept beside the run.
 """
 
 import dataclasses
@@ -12,24 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from jetvae_jax import sampling
-from jetvae_jax.core import candidates
-from jetvae_jax.core.candidates import record
+from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.core.types import PixelSets
+from jetvae_jax.core.types import Context, PixelSets
+from jetvae_jax.data.streaming.stream import head
 from jetvae_jax.images import digit_classifier, files, metrics, mnist, report, sets
 from jetvae_jax.images import load as images
 from jetvae_jax.images.digit_classifier import Classifier
 from jetvae_jax.images.domain import SUFFIX, Data
 from jetvae_jax.losses import reparameterize
-from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import EvaluateConfig, versions
-from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
-from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
-from jetvae_jax.runs.fit_flow import load_flow, posteriors
-from jetvae_jax.runs.train import METRICS as VAE_METRICS
-from jetvae_jax.runs.train import TrainedVAE
+from jetvae_jax.metrics import inputs
+from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.training import checkpoint
 
 TRAINING_IMAGES = 10_000  # enough; superpixels of more take minutes
@@ -93,17 +87,12 @@ LINES, STEPS = 4, 9
 
 def first(given: PixelSets) -> PixelSets:
     """The first sets of a part, not chosen."""
-    return dataset.head(given, SHOWN)
+    return head(given, SHOWN)
 
 
-def reconstructed(trained: TrainedVAE, few: PixelSets) -> PixelSets:
+def reconstructed(trained: Any, few: PixelSets) -> PixelSets:
     """Decoded samples of the posteriors of a few sets."""
-    batch = trained.scale(few)
-    z = sampling.posterior_latents(
-        trained.params, jax.random.key(0), batch, vae=trained.vae
-    )
-    x = sampling.decode(trained.params, z, batch.condition, vae=trained.vae)
-    return jax.device_get(trained.unscale(x, batch.axis, batch.condition))
+    return jax.device_get(trained.reconstruct(jax.random.key(0), trained.scale(few)))
 
 
 def whole_images(data: Data) -> dict[str, dict[str, PixelSets]]:
@@ -124,40 +113,40 @@ def whole_images(data: Data) -> dict[str, dict[str, PixelSets]]:
 
 def ends(real: PixelSets) -> PixelSets:
     """The images ``[LINES, 2, K, 3]`` that the lines connect."""
-    few = dataset.head(real, 2 * LINES)
+    few = head(real, 2 * LINES)
     half = len(few.labels) // 2
     return jax.tree.map(lambda a: np.stack([a[:half], a[half : 2 * half]], axis=1), few)
 
 
-def lines(trained: TrainedVAE, real: PixelSets) -> PixelSets:
+def lines(trained: Any, real: PixelSets) -> PixelSets:
     """Decoded along lines between posterior means; the digit told is the nearer's."""
-    few = dataset.head(real, 2 * LINES)
-    means = posteriors(trained, few).mean
+    few = head(real, 2 * LINES)
+    means = trained.encode(few)[0].mean
     lines = len(means) // 2
     way = jnp.linspace(0, 1, STEPS)[:, None]
     first, second = means[:lines, None], means[lines : 2 * lines, None]
     z = ((1 - way) * first + way * second).reshape(lines * STEPS, -1)
-    condition = trained.scale(few).condition
+    condition = trained.scale(few).context.condition
     if condition is not None:
         steps = np.arange(STEPS) * 2 >= STEPS
         nearer = np.arange(lines)[:, None] + lines * steps
         condition = condition[nearer.reshape(-1)]
-    x = sampling.decode(trained.params, z, condition, vae=trained.vae)
-    made = trained.unscale(x, jnp.zeros((len(z), 3)), condition)
+    context = Context(jnp.zeros((len(z), 3)), condition)
+    made = trained.decode(jax.random.key(0), z, context)
     return jax.tree.map(
         lambda a: np.asarray(a).reshape(lines, STEPS, *a.shape[1:]), made
     )
 
 
-class Contest(NamedTuple):
+class Inputs(NamedTuple):
     """What is compared.
 
     Attributes:
         real: images that the others are compared with.
         truth: other real images.
-        candidates: name to images to judge.
+        candidates: name to images to evaluate.
         notes: of the readers.
-        sources: name to the path or the facts of it.
+        sources: name to the path or the metadata of it.
         title: for the report.
     """
 
@@ -170,14 +159,14 @@ class Contest(NamedTuple):
 
 
 def evaluate(
-    folder: Workdir, trained: TrainedVAE | None, config: EvaluateConfig, given: Data
+    folder: Workdir, trained: Any, config: EvaluateConfig, given: Data
 ) -> pathlib.Path:
     """Write ``evaluation.{json,txt}`` and ``report.html``.
 
     Args:
         folder: of a run, or where to write.
-        trained: the run's VAE, if there is one.
-        config: which images are judged against which.
+        trained: the run's TrainedModel, or None.
+        config: which images are compared with which.
         given: how to read files where no run says it, and what trains the classifier.
 
     Returns:
@@ -189,59 +178,55 @@ def evaluate(
     if trained is not None:
         given = trained.run.data
     judged = None if config.generated else trained  # the run that made the images
-    contest = _gather(folder, trained, config, given)
+    encoder = judged if judged and judged.model.encode is not None else None
+    compared = _gather(folder, trained, config, given)
     intensity = trained is None or trained.run.scaling.intensity
     if not intensity:
-        contest = _positions_only(contest)
+        compared = _positions_only(compared)
     classifier, notes = trained_classifier(folder, given, intensity=intensity)
-    logging.info("judging %s", ", ".join(contest.candidates))
+    logging.info("evaluating %s", ", ".join(compared.candidates))
     result = metrics.digit_table(
         jax.random.key(config.seed),
-        contest.real,
-        contest.candidates,
+        compared.real,
+        compared.candidates,
         classifier=classifier,
-        truth=contest.truth,
+        truth=compared.truth,
         paired=("reconstruction",) if judged else (),
     )
-    result["notes"] = [*contest.notes, *notes, *result["notes"]]
+    result["notes"] = [*compared.notes, *notes, *result["notes"]]
     result |= {
-        "images": len(contest.real.labels),
+        "images": len(compared.real.labels),
         "intensity": intensity,
         "classifier": None if classifier is None else {
             "accuracy_validation": classifier.accuracy, "epochs": classifier.epochs,
         },
-        "sources": contest.sources,
+        "sources": compared.sources,
         "run": trained.run.to_json() if trained else None,
         "best_epoch": trained.meta["best_epoch"] if trained else None,
         "versions": versions(),
     }  # fmt: skip
     record(folder, result, metrics.text(result))
     logging.info("drawing the report")
-    grids, asked = _by_digit(contest, classifier)
+    grids, asked = _by_digit(compared, classifier)
     return report.write(
         folder / "report.html",
-        title=contest.title,
-        summary=[*_facts(trained, result), *result["notes"]],
+        title=compared.title,
+        summary=[*_summary(trained, result), *result["notes"]],
         rows=metrics.rows(result),
-        samples={"input": contest.real} | contest.candidates,
-        reconstructed=_reconstructed(judged, contest) if judged else {},
+        samples={"input": compared.real} | compared.candidates,
+        reconstructed=_reconstructed(encoder, compared) if encoder else {},
         by_digit=grids,
         asked=asked,
         superpixels=given.form == "superpixels",
-        lines=lines(judged, contest.real) if judged else None,
-        ends=ends(contest.real) if judged else None,
-        history={
-            "vae": folder.read_lines(VAE_METRICS),
-            "flow": folder.read_lines(FLOW_METRICS),
-        }
-        if judged
-        else {},
-        latents=_latents(folder.path, judged, contest.real) if judged else {},
+        lines=lines(encoder, compared.real) if encoder else None,
+        ends=ends(compared.real) if encoder else None,
+        history=judged.history() if judged else {},
+        latents=_latents(encoder, compared.real) if encoder else {},
     )
 
 
-def _facts(trained: TrainedVAE | None, result: dict) -> list[str]:
-    """What was judged, for the head of the report."""
+def _summary(trained: Any, result: dict) -> list[str]:
+    """What was compared, for the head of the report."""
     lines = [f"{result['images']:,} real images are compared with"]
     if trained is not None:
         run = trained.run
@@ -263,13 +248,13 @@ def _facts(trained: TrainedVAE | None, result: dict) -> list[str]:
     return lines
 
 
-def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
-    candidates.check(folder, trained, config)
+def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
+    inputs.check(folder, trained, config)
     notes: list[str] = []
     title = "Images"
     if trained is not None:
         run, source = trained.run, trained.meta["source"]
-        parts = dataset.load_same(run.domain, run.data, source)
+        parts = trained.data()
         real, truth, notes = parts.test, parts.train, [*parts.notes]
         title = (
             f"Sparse images: {run.model}, {report.LOSS_LABELS.get(run.loss, run.loss)}"
@@ -285,16 +270,18 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Contest:
     if len(judged) < len(config.generated):
         raise InputError("--evaluate.generated: files of one name: rename one")
     if not judged:
-        judged = candidates.found(folder, SUFFIX, "images")
+        judged = inputs.found(folder, SUFFIX, "images")
     made = {
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in judged.items()
     }
     if trained is not None and not config.generated:
         if "reconstruction" in made:
-            made["reconstruction"] = made["reconstruction"]._replace(labels=real.labels)
+            again = made["reconstruction"]  # of the first test images
+            labels = np.asarray(real.labels)[: len(again.mask)]
+            made["reconstruction"] = again._replace(labels=labels)
         made = {name: _of_the_one_digit(s, real) for name, s in made.items()}
-    return Contest(real, truth, made, notes, sources | judged, title)
+    return Inputs(real, truth, made, notes, sources | judged, title)
 
 
 def _of_the_one_digit(sets: PixelSets, real: PixelSets) -> PixelSets:
@@ -312,37 +299,35 @@ def _whole(given: Data, path: str) -> PixelSets:
     return images.finished(request, images.read(request, part))
 
 
-def _positions_only(contest: Contest) -> Contest:
+def _positions_only(compared: Inputs) -> Inputs:
     plain = without_intensity
-    return contest._replace(
-        real=plain(contest.real),
-        truth=None if contest.truth is None else plain(contest.truth),
-        candidates={name: plain(s) for name, s in contest.candidates.items()},
-        notes=[*contest.notes, "positions only: every pixel counts as white"],
+    return compared._replace(
+        real=plain(compared.real),
+        truth=None if compared.truth is None else plain(compared.truth),
+        candidates={name: plain(s) for name, s in compared.candidates.items()},
+        notes=[*compared.notes, "positions only: every pixel counts as white"],
     )
 
 
-def _by_digit(contest: Contest, classifier) -> tuple[dict[str, PixelSets], bool]:
+def _by_digit(compared: Inputs, classifier) -> tuple[dict[str, PixelSets], bool]:
     """Sets with labels for a grid of each digit: as asked for, else as classified."""
-    made = {n: s for n, s in contest.candidates.items() if n != "reconstruction"}
+    made = {n: s for n, s in compared.candidates.items() if n != "reconstruction"}
     asked = all(np.all(np.asarray(s.labels) >= 0) for s in made.values())
     if not asked:
         if classifier is None:
-            return {"input": contest.real}, False
+            return {"input": compared.real}, False
         made = {
             name: s._replace(labels=digit_classifier.predict(classifier, s))
             for name, s in made.items()
         }
-    return {"input": contest.real} | made, asked
+    return {"input": compared.real} | made, asked
 
 
-def _reconstructed(
-    trained: TrainedVAE, contest: Contest
-) -> dict[str, dict[str, PixelSets]]:
+def _reconstructed(trained: Any, compared: Inputs) -> dict[str, dict[str, PixelSets]]:
     """Images, their sets and reconstructions of the test and of the training part."""
     shown = {}
     whole = whole_images(trained.run.data)
-    for part, given in (("test", contest.real), ("training", contest.truth)):
+    for part, given in (("test", compared.real), ("training", compared.truth)):
         if given is not None:
             few = first(given)
             again = {"reconstruction": reconstructed(trained, few)}
@@ -350,12 +335,12 @@ def _reconstructed(
     return shown
 
 
-def _latents(path: pathlib.Path, trained: TrainedVAE, real: PixelSets) -> dict:
+def _latents(trained: Any, real: PixelSets) -> dict[str, np.ndarray]:
+    """Latents of test images and of a fitted flow."""
+    posterior, condition = trained.encode(real)
     latents: dict[str, Any] = {
-        "posterior": reparameterize(jax.random.key(0), posteriors(trained, real))
+        "posterior": reparameterize(jax.random.key(0), posterior)
     }
-    if (path / FLOW).exists():
-        flow = load_flow(path, trained)
-        condition = trained.scale(real).condition
+    if flow := trained.fitted().get("flow"):
         latents["flow"] = flow.sample(jax.random.key(1), len(real.labels), condition)
     return {name: np.asarray(z) for name, z in latents.items()}

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Batch, Terms
-from jetvae_jax.losses import variational
+from jetvae_jax.core.types import Array, Batch, Objective, Terms
 
 Form = Literal["published", "classic"]
 
@@ -51,10 +50,8 @@ class Config:
             )
 
 
-def objective(
-    config: Config, reconstruction: Callable[..., Array]
-) -> variational.Objective:
-    """What a VAE of pixel sets is trained to.
+def objective(config: Config, reconstruction: Callable[..., Array]) -> Objective:
+    """What a VAE of pixel sets minimises.
 
     Args:
         config: weights and conventions.
@@ -69,5 +66,5 @@ def objective(
         error = reconstruction(batch.x, x_hat, x_mask=mask)
         return config.alpha * error, {"reconstruction": error}
 
-    share = 1 - config.beta if config.form == "published" else 1.0
-    return variational.Objective(distance, config.beta, share)
+    weight = 1 - config.beta if config.form == "published" else 1.0
+    return Objective(distance, config.beta, weight)

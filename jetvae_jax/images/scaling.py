@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Batch, PixelSets
+from jetvae_jax.core.types import Array, Batch, Context, PixelSets
 from jetvae_jax.images.mnist import SIZE
 
 Method = Literal["unit", "standard", "mpgan"]
@@ -140,7 +140,7 @@ def scale(config: Config, scaler: Scaler, sets: PixelSets) -> Batch:
     x = (v - scaler.offset) / scaler.factor
     x = jnp.where(mask[..., None], x, scaler.ghost)
     told = digit_condition(sets.labels) if config.tell_digit else None
-    return Batch(x, mask, jnp.zeros((*mask.shape[:-1], 3), x.dtype), told)
+    return Batch(x, mask, Context(jnp.zeros((*mask.shape[:-1], 3), x.dtype), told))
 
 
 def digit_condition(labels: Array) -> Array:
@@ -162,17 +162,22 @@ def told_digit(condition: Array) -> Array:
 
 
 def unscale(
-    config: Config, scaler: Scaler, x: Array, labels: Array | None = None
+    config: Config,
+    scaler: Scaler,
+    x: Array,
+    labels: Array | None = None,
+    exists: Array | None = None,
 ) -> PixelSets:
-    """Network output to pixels; ``config`` says which points exist.
+    """Network output to pixels, with the points that the model says exist.
 
-    Positions are held inside the image and intensities at most 1. NaN never exists.
+    For a decoder that does not say it, ``config`` does. Positions are held inside the image and intensities at most 1. NaN never exists.
 
     Args:
         config: as given to :func:`fit`.
         scaler: from :func:`fit`.
         x: ``[..., K, F]``.
         labels: ``[...]`` the digits that were asked for; None: unknown.
+        exists: ``[..., K]`` bool, which points exist; None: as ``config`` says.
 
     Returns:
         PixelSets ``[..., K, 3]``, exactly zero where points do not exist.
@@ -186,6 +191,8 @@ def unscale(
     else:
         intensity = jnp.ones_like(v[..., :1])
         mask &= jnp.max(position, axis=-1) > CORNER
+    if exists is not None:
+        mask = jnp.all(jnp.isfinite(v), axis=-1) & jnp.asarray(exists)
     points = jnp.concatenate([position, intensity], axis=-1)
     if labels is None:
         labels = jnp.full(mask.shape[:-1], -1, jnp.int32)

@@ -12,20 +12,24 @@ from absl import logging
 
 from jetvae_jax import data, models
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Context, Jets, Key, Points
+from jetvae_jax.core.types import Objective as VAEObjective
+from jetvae_jax.data.dataset import Dataset, split
 from jetvae_jax.data.streaming import cache
+from jetvae_jax.data.streaming.stream import head
 from jetvae_jax.data.writing import tables
+from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
 from jetvae_jax.jets import augmentation, scaling
 from jetvae_jax.losses import distances, jet_objective, mass_weight
 from jetvae_jax.metrics import jet_observables
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.comparison import compare
-from jetvae_jax.runs import dataset
 
 GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
-THINGS = "jets"
+UNIT = "jets"
 SUFFIX = ".hdf5"
 BOUNDED = "minmax"
-JUDGES = ("bin_height_w1", "emd")
+MONITORS = ("bin_height_w1", "emd")
 SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Config))
 MASS_JETS = 1_000_000  # enough for a mean
 
@@ -89,7 +93,7 @@ def default_cache() -> pathlib.Path:
     return pathlib.Path(root) / "jetvae_jax"
 
 
-def load(config: Data) -> dataset.Dataset:
+def load(config: Data) -> Dataset:
     """Jets in GeV, read and split; on disk if they are to be streamed.
 
     Raises:
@@ -109,9 +113,9 @@ def load(config: Data) -> dataset.Dataset:
         streams = cache.streams(
             config.path, folder, fractions=config.fractions, **request
         )
-        return dataset.Dataset(*streams)
+        return Dataset(*streams)
     loaded = data.load(config.path, **request)
-    return dataset.split(
+    return split(
         loaded.jets,
         seed=config.split_seed,
         fractions=config.fractions,
@@ -120,31 +124,63 @@ def load(config: Data) -> dataset.Dataset:
     )
 
 
-def sizes(config: Data, scaled: scaling.Config) -> dict:
+def resolved(data: Data, config: scaling.Config) -> tuple[Data, scaling.Config]:
+    """Both as they are: nothing is read from the file."""
+    return data, config
+
+
+def sizes(config: Data, scaled: scaling.Config) -> dict[str, int]:
     """Fields of a model's Config that follow from the data and the scaling."""
     return {
         "num_particles": config.num_particles,
         "num_features": 3,
         "jet_rows": scaled.jet_rows,
+        "num_conditions": 0,
     }
 
 
-def unscale(config, scaler, x, axis, condition=None):
-    """Network output to jets in GeV."""
-    del condition
-    return scaling.unscale(config, scaler, x, axis)
+def unscale(
+    config: scaling.Config, scaler: scaling.Scaler, points: Points, context: Context
+) -> Jets:
+    """Generated points to jets in GeV."""
+    mask = points.mask[..., config.jet_rows :]
+    return scaling.unscale(config, scaler, points.x, context.axis, mask)
 
 
-def draw_context(config, scaler, key, num_jets):
-    """Axes for relative coordinates; nothing is told to the models."""
-    return scaling.draw_axes(config, scaler, key, num_jets), None
+def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
+    """Which particles of a deterministic decoder exist: see ``scaling.unscale``."""
+
+    def mask(x: Array, context: Context) -> Array:
+        jets = scaling.unscale(config, scaler, x, context.axis).mask
+        rows = jnp.ones((*jets.shape[:-1], config.jet_rows), bool)
+        return jnp.concatenate([rows, jets], axis=-1)
+
+    return mask
 
 
-def objective(run, scaler, train):
-    """What a VAE is trained to, the mass weight filled in from the training jets."""
+def condition_names(config: scaling.Config) -> tuple[str, ...]:
+    """Observables of the jet on which the model depends."""
+    del config
+    return ()
+
+
+def contexts(
+    config: scaling.Config, scaler: scaling.Scaler, request: ContextRequest
+) -> ContextSampler:
+    """Axes for relative coordinates."""
+    del request
+
+    def draw(key: Key, num: int) -> Context:
+        return Context(scaling.draw_axes(config, scaler, key, num))
+
+    return draw
+
+
+def objective(run, scaler, train) -> VAEObjective:
+    """What a VAE minimises, the mass weight filled in from the training jets."""
     config = run.objective
     if config.gamma_mass < 0:
-        few = dataset.head(train, MASS_JETS)
+        few = head(train, MASS_JETS)
         weight = float(mass_weight(few.particles, few.mask))
         config = dataclasses.replace(config, gamma_mass=weight)
     return jet_objective.objective(
@@ -152,17 +188,6 @@ def objective(run, scaler, train):
         distances.get(run.loss).build(run.loss_config),
         functools.partial(scaling.momenta, run.scaling, scaler),
     )
-
-
-def exists(run, scaler):
-    """Which decoded particles a discriminator sees: those that would be written."""
-
-    def mask(x, axis):
-        jets = scaling.unscale(run.scaling, scaler, x, axis).mask
-        rows = jnp.ones((*jets.shape[:-1], run.scaling.jet_rows), bool)
-        return jnp.concatenate([rows, jets], axis=-1)
-
-    return mask
 
 
 def augment(run):
@@ -180,8 +205,8 @@ def augment(run):
     return augmentation.build(augmentation.Config(**dict.fromkeys(wanted, True)))
 
 
-def judge(real, generated):
-    """Figures of generated jets that a training may monitor.
+def monitor(real: Jets, generated: Jets) -> dict[str, float]:
+    """Metrics of generated jets that a training may monitor.
 
     Args:
         real: jets.
@@ -203,7 +228,7 @@ def judge(real, generated):
     }
 
 
-def facts(run) -> dict:
+def metadata(run) -> dict:
     """Units and features, for the checkpoint."""
     return {
         "units": {"momenta": "GeV", "angles": "rad"},

@@ -1,6 +1,4 @@
-"""Which jets an evaluation compares: those of a run, or of any files.
-Judge generated jets against real ones: every metric, in one report.
-"""
+"""Evaluation of generated jets: every metric, in one report."""
 
 import functools
 import pathlib
@@ -11,43 +9,38 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax import data, metrics, report
-from jetvae_jax.core import candidates as _candidates
-from jetvae_jax.core.candidates import record
+from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Jets
 from jetvae_jax.data.duplicates import num_repeated
+from jetvae_jax.data.streaming.stream import head
 from jetvae_jax.jets.domain import SUFFIX, Data
 from jetvae_jax.losses import reparameterize
+from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     JET_TYPES,
     NUM_PARTICLES,
     fpnd,
 )
 from jetvae_jax.metrics.frechet.particlenet_distance import load as load_fpnd
+from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.metrics.suite import export
 from jetvae_jax.metrics.suite.protocols import KNOWN
-from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import EvaluateConfig, VAERun, versions
-from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
-from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
-from jetvae_jax.runs.fit_flow import load_flow, posteriors
-from jetvae_jax.runs.train import METRICS as VAE_METRICS
-from jetvae_jax.runs.train import TrainedVAE
 
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
 
-class Contest(NamedTuple):
+class Inputs(NamedTuple):
     """What is compared.
 
     Attributes:
         real: jets the others are compared with.
-        candidates: name to jets to judge.
-        truth: further real jets, whose figures are the floor.
+        candidates: name to jets to evaluate.
+        truth: further real jets, whose metrics are the floor.
         axes: as `metrics.evaluate` takes them.
         notes: of the readers, and what was chosen.
-        sources: name to the facts of its file.
+        sources: name to the metadata of its file.
         title: for the report.
     """
 
@@ -62,27 +55,25 @@ class Contest(NamedTuple):
 
 def gather(
     folder: Workdir,
-    trained: TrainedVAE | None,
+    trained: Any,
     config: EvaluateConfig,
     files: Data,
-) -> Contest:
+) -> Inputs:
     """The jets that the config names, from the workdir where it names none.
 
     Args:
         folder: of the run.
-        trained: the run's VAE, if there is one.
+        trained: the run's TrainedModel, or None.
         config: which jets.
-        files: how to read files; a trained VAE's own number of particles comes first.
+        files: how to read files; a trained model's own number of particles comes first.
 
     Raises:
         InputError: nothing to compare, or whatever is wrong with a file.
     """
-    _candidates.check(folder, trained, config)
+    inputs.check(folder, trained, config)
     reader = _Reader(files if trained is None else trained.run.data)
     real, truth = _real(reader, trained, config)
-    judged = _candidates.named(config.generated) or _candidates.found(
-        folder, SUFFIX, "jets"
-    )
+    judged = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "jets")
     candidates = {
         name: reader.read(name, path, repair=True) for name, path in judged.items()
     }
@@ -94,7 +85,7 @@ def gather(
     title = " and ".join(pathlib.Path(path).name for path in judged.values())
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
-    return Contest(
+    return Inputs(
         real.jets,
         {name: loaded.jets for name, loaded in candidates.items()},
         truth.jets,
@@ -147,11 +138,11 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
             "--evaluate.truth to compare with all"
         )
         return _rows(real, order[: count // 2]), _rows(real, order[count // 2 :])
-    jets = dataset.load_same("jets", trained.run.data, trained.meta["source"])
+    jets = trained.data()
     reader.notes += trained.meta["notes"]
     source = trained.meta["source"]
-    test = dataset.head(jets.test, MAX_TEST)
-    truth = _Sample(dataset.head(jets.train, MAX_TRUTH), None, source)
+    test = head(jets.test, MAX_TEST)
+    truth = _Sample(head(jets.train, MAX_TRUTH), None, source)
     if config.truth:
         truth = reader.read("truth", config.truth)
     return _Sample(test, None, source), truth
@@ -176,7 +167,7 @@ LATENT_JETS = 10_000  # enough for a histogram of each latent dimension
 
 def evaluate(
     folder: Workdir,
-    trained: TrainedVAE | None,
+    trained: Any,
     config: EvaluateConfig,
     files: Data,
 ) -> pathlib.Path:
@@ -184,8 +175,8 @@ def evaluate(
 
     Args:
         folder: of a run, or where to write.
-        trained: the run's VAE, if there is one.
-        config: which jets are judged against which.
+        trained: the run's TrainedModel, or None.
+        config: which jets are compared with which.
         files: how to read files where no run says it.
 
     Returns:
@@ -209,13 +200,16 @@ def evaluate(
         axes=jets.axes,
         fpnd=measure_fpnd,
         classify=config.classify,
-        progress=lambda name: logging.info("judging %s", name),
+        progress=lambda name: logging.info("evaluating %s", name),
         measured=observables.__setitem__,
     )
     observables["input"] = observables.pop("real")
     result["jet_type"] = jet_type
     judged = None if config.generated else trained  # the run that made the jets
-    result["trained_on"] = sorted(trained_on(judged.run)) if judged else []
+    result["trained_on"] = []
+    if judged:
+        is_vae = judged.model.components is not None
+        result["trained_on"] = sorted(trained_on(judged.run, deterministic=is_vae))
     result["run"] = trained.run.to_json() if trained else None
     result["versions"] = versions()
     result["best_epoch"] = trained.meta["best_epoch"] if trained else None
@@ -234,26 +228,30 @@ def evaluate(
         evaluation=result,
         samples=samples,
         observables={name: observables[name] for name in samples},
-        history={
-            "vae": folder.read_lines(VAE_METRICS),
-            "flow": folder.read_lines(FLOW_METRICS),
-        }
-        if judged
-        else {},
-        latents=_latents(folder.path, judged, jets.real) if judged else {},
+        history=judged.history() if judged else {},
+        latents=_latents(judged, jets.real) if judged else {},
         trained_on=result["trained_on"],
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
     return target
 
 
-def trained_on(run: VAERun) -> frozenset[str]:
+def trained_on(run: Any, *, deterministic: bool = True) -> frozenset[str]:
     """Observables that the training loss of a run pulls to their true values.
 
-    A figure of such an observable tells that training worked, not that the model
+    A metric of such an observable shows that training worked, not that the model
     found anything by itself.
+
+    Args:
+        run: its settings.
+        deterministic: the model is a VAE with a deterministic decoder; the losses of
+            others do not contain the jet terms of the objective.
     """
-    objective = run.objective
+    objective, components = run.objective, run.components
+    if not deterministic or (
+        components.discriminator != "none" and not components.adversarial.reconstruction
+    ):
+        return frozenset()
     weights = {
         "pt": objective.gamma * objective.gamma_pt,
         "mass": objective.gamma * objective.gamma_mass,
@@ -261,7 +259,7 @@ def trained_on(run: VAERun) -> frozenset[str]:
     return frozenset(name for name, weight in weights.items() if weight)
 
 
-def _fpnd(where: str, jet_type: str, jets: Contest):
+def _fpnd(where: str, jet_type: str, jets: Inputs):
     """How to measure FPND, or None; and a note of why not."""
     if not where:
         return None, []
@@ -286,13 +284,14 @@ def _fpnd(where: str, jet_type: str, jets: Contest):
     return measure, []
 
 
-def _latents(workdir: pathlib.Path, trained: TrainedVAE, test: Jets) -> dict:
+def _latents(trained: Any, test: Jets) -> dict[str, np.ndarray]:
+    """Latents of test jets and of a fitted flow; nothing for models without."""
+    if trained.model.encode is None:
+        return {}
+    few = head(test, LATENT_JETS)
+    posterior, condition = trained.encode(few)
     key = jax.random.key(0)
-    few = dataset.head(test, LATENT_JETS)
-    latents: dict[str, Any] = {
-        "posterior": reparameterize(key, posteriors(trained, few))
-    }
-    if (workdir / FLOW).exists():
-        flow = load_flow(workdir, trained)
-        latents["flow"] = flow.sample(key, len(few.mask))
+    latents: dict[str, Any] = {"posterior": reparameterize(key, posterior)}
+    if flow := trained.fitted().get("flow"):
+        latents["flow"] = flow.sample(key, len(few.mask), condition)
     return {name: np.asarray(z) for name, z in latents.items()}

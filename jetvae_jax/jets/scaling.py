@@ -24,7 +24,7 @@ import numpy as np
 from jetvae_jax.core import kinematics
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_norm
-from jetvae_jax.core.types import Array, Batch, Jets, Key
+from jetvae_jax.core.types import Array, Batch, Context, Jets, Key
 from jetvae_jax.jets import features, quantiles
 from jetvae_jax.jets import features as frame
 
@@ -381,7 +381,7 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
         mask = jnp.concatenate([exists, mask], axis=-1)
     x = (v - scaler.offset) / scaler.factor
     x = _through_quantiles(config, scaler, quantiles.forward, x)
-    return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, axis)
+    return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, Context(axis))
 
 
 def _through_quantiles(config: Config, scaler: Scaler, way: Callable, x: Array):
@@ -441,8 +441,16 @@ def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
     return _physical(config, scaler, x, axis)[0]
 
 
-def unscale(config: Config, scaler: Scaler, x: Array, axis: Array) -> Jets:
-    """Network output to jets; the mask rule decides which particles exist.
+def unscale(
+    config: Config,
+    scaler: Scaler,
+    x: Array,
+    axis: Array,
+    particles: Array | None = None,
+) -> Jets:
+    """Network output to jets, with the particles that the model says exist.
+
+    For a decoder that does not say it, a rule decides.
 
     A particle exists if its pt is above ``config.min_pt`` and, for ghosts "away",
     it is nearer to the training particles than to the ghost. One decision per
@@ -454,11 +462,15 @@ def unscale(config: Config, scaler: Scaler, x: Array, axis: Array) -> Jets:
         scaler: from :func:`fit`.
         x: ``[..., N, F]`` scaled features.
         axis: ``[..., 3]`` or ``[..., 4]``, see :func:`momenta`.
+        particles: ``[..., N]`` bool, which particles exist; None: the rule.
 
     Returns:
         Jets ``[..., N, 3]`` in GeV, exactly zero where they do not exist.
     """
     p, v = _physical(config, scaler, x, axis)
+    if particles is not None:
+        mask = jnp.asarray(particles) & jnp.all(jnp.isfinite(p), axis=-1)
+        return Jets(jnp.where(mask[..., None], p, 0.0), mask)
     if config.momentum_features:
         pt = kinematics.to_pt_eta_phi(p)[..., 0]
     else:

@@ -1,8 +1,7 @@
-"""Errors of the whole jet: what its particles sum to.
-The objective of the VAE: reconstruction, jet terms and KL, per jet.
+"""The loss of a VAE of jets: distance, errors of jet pT and mass, and KL, per jet.
 
-Two published ways of weighting the same terms, each a pure function of momenta and
-a posterior, and :func:`build`, which makes of either a loss for training.
+Two published ways of weighting the same terms, each a pure function of momenta and a
+posterior; :func:`objective` is either of them for training.
 """
 
 import dataclasses
@@ -14,16 +13,7 @@ import jax.numpy as jnp
 from jetvae_jax.core import kinematics
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_norm
-from jetvae_jax.core.types import (
-    VAE,
-    Array,
-    Batch,
-    GaussianPosterior,
-    LossFn,
-    Prior,
-    Terms,
-)
-from jetvae_jax.losses import variational
+from jetvae_jax.core.types import Array, Batch, GaussianPosterior, Objective, Terms
 from jetvae_jax.losses.distances.chamfer import chamfer_distance
 from jetvae_jax.losses.latent_terms import gaussian_kl
 
@@ -172,9 +162,12 @@ def published_objective(
         The loss ``[...]``, and the unweighted terms ``reconstruction``, ``jet_pt``,
         ``jet_mass`` (GeV^2) and ``kl`` (nats), each ``[...]``.
     """
-    terms = _terms(x, x_hat, posterior, x_mask, reconstruction)
-    weights = _Weights(alpha, gamma, gamma_pt, gamma_mass)
-    return (1 - beta) * weights(terms) + beta * terms["kl"], terms
+    weights = alpha, gamma, gamma_pt, gamma_mass
+    distance, terms = _distance(
+        (x, x_hat), x_mask, (x, x_hat), x_mask, weights, reconstruction
+    )
+    terms["kl"] = gaussian_kl(posterior)
+    return (1 - beta) * distance + beta * terms["kl"], terms
 
 
 def classic_objective(
@@ -196,9 +189,12 @@ def classic_objective(
 
     Arguments and results as in :func:`published_objective`; beta is not bounded.
     """
-    terms = _terms(x, x_hat, posterior, x_mask, reconstruction)
-    weights = _Weights(alpha, gamma, gamma_pt, gamma_mass)
-    return weights(terms) + beta * terms["kl"], terms
+    weights = alpha, gamma, gamma_pt, gamma_mass
+    distance, terms = _distance(
+        (x, x_hat), x_mask, (x, x_hat), x_mask, weights, reconstruction
+    )
+    terms["kl"] = gaussian_kl(posterior)
+    return distance + beta * terms["kl"], terms
 
 
 def compressed_momenta(p: Array, axis: Array) -> Array:
@@ -219,35 +215,12 @@ def compressed_momenta(p: Array, axis: Array) -> Array:
     return q / jnp.sqrt(safe_norm(q) + 1.0)[..., None]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Weights:
-    """All but the KL: what both objectives share."""
-
-    alpha: float
-    gamma: float
-    gamma_pt: float
-    gamma_mass: float
-
-    def __call__(self, terms):
-        jet = self.gamma_pt * terms["jet_pt"] + self.gamma_mass * terms["jet_mass"]
-        return self.alpha * terms["reconstruction"] + self.gamma * jet
-
-
-def _terms(x, x_hat, posterior, x_mask, reconstruction):
-    return {
-        "reconstruction": reconstruction(x, x_hat, x_mask=x_mask),
-        "jet_pt": jet_pt_error(x, x_hat, x_mask=x_mask),
-        "jet_mass": jet_mass_error(x, x_hat, x_mask=x_mask),
-        "kl": gaussian_kl(posterior),
-    }
-
-
 def objective(
     config: Config,
     reconstruction: Reconstruction,
     momenta: Callable[[Array, Array], Array],
-) -> variational.Objective:
-    """What a VAE of jets is trained to: distances and weights.
+) -> Objective:
+    """What a VAE of jets minimises: distance and weights.
 
     Every decoded point counts as a particle. The true jet's pT and mass are those of
     its existing particles, whether or not padding counts in the distance.
@@ -266,10 +239,9 @@ def objective(
     """
     if config.gamma_mass < 0:
         raise ValueError("fill gamma_mass < 0 in with losses.mass_weight beforehand")
-    weights = _Weights(config.alpha, config.gamma, config.gamma_pt, config.gamma_mass)
 
     def distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
-        x, mask, axis, _ = batch
+        x, mask, axis = batch.x, batch.mask, batch.context.axis
         p, p_hat = momenta(x, axis), momenta(x_hat, axis)
         # Rows of x before those of the particles describe the jet itself.
         particles = mask[..., -p.shape[-2] :]
@@ -277,46 +249,46 @@ def objective(
         pair, pair_mask = (p, p_hat), counted
         if config.space == "scaled":
             pair, pair_mask = (x, x_hat), mask if config.mask_ghosts else None
-        terms = {
-            "reconstruction": reconstruction(*pair, x_mask=pair_mask),
-            "jet_pt": jet_pt_error(p, p_hat, x_mask=particles),
-            "jet_mass": jet_mass_error(p, p_hat, x_mask=particles),
-        }
-        total = weights(terms)
+        weights = config.alpha, config.gamma, config.gamma_pt, config.gamma_mass
+        total, terms = _distance(
+            pair, pair_mask, (p, p_hat), particles, weights, reconstruction
+        )
         if config.alpha_soft:
             soft = [compressed_momenta(q, axis) for q in (p, p_hat)]
             terms["soft"] = reconstruction(*soft, x_mask=counted)
             total = total + config.alpha_soft * terms["soft"]
         return total, terms
 
-    share = 1 - config.beta if config.form == "published" else 1.0
-    return variational.Objective(distance, config.beta, share)
+    weight = 1 - config.beta if config.form == "published" else 1.0
+    return Objective(distance, config.beta, weight)
 
 
-def build(
-    config: Config,
-    vae: VAE,
+def _distance(
+    pair: tuple[Array, Array],
+    pair_mask: Array | None,
+    momenta: tuple[Array, Array],
+    particles: Array | None,
+    weights: tuple[float, float, float, float],
     reconstruction: Reconstruction,
-    momenta: Callable[[Array, Array], Array],
-    *,
-    prior: Prior | None = None,
-) -> LossFn:
-    """The loss that trains a VAE of jets: encode, draw, decode, compare.
+) -> tuple[Array, Terms]:
+    """All but the KL, which every form of the objective shares.
 
     Args:
-        config: as for :func:`objective`, with what follows.
-        vae: the model.
-        reconstruction: see there.
-        momenta: see there.
-        prior: learned with the VAE, its parameters in ``params["prior"]``; None for
-            the standard normal.
+        pair: true and decoded points that ``reconstruction`` compares.
+        pair_mask: which of the true ones count there.
+        momenta: true and decoded, ``[..., N, 3]`` in GeV.
+        particles: ``[..., N]``, which true particles exist.
+        weights: alpha, gamma, gamma_pt, gamma_mass.
+        reconstruction: ``(x, y, *, x_mask, y_mask) -> [...]``.
 
     Returns:
-        ``(params, key, batch: Batch) -> (loss [J], terms)`` with the unweighted terms
-        of :func:`objective` and ``kl``, each ``[J]``.
-
-    Raises:
-        ValueError: ``gamma_mass`` is still negative, to be filled in.
+        The weighted sum ``[...]``, and its terms.
     """
-    aim = objective(config, reconstruction, momenta)
-    return variational.build(vae, aim, prior=prior)
+    alpha, gamma, gamma_pt, gamma_mass = weights
+    terms = {
+        "reconstruction": reconstruction(*pair, x_mask=pair_mask),
+        "jet_pt": jet_pt_error(*momenta, x_mask=particles),
+        "jet_mass": jet_mass_error(*momenta, x_mask=particles),
+    }
+    jet = gamma_pt * terms["jet_pt"] + gamma_mass * terms["jet_mass"]
+    return alpha * terms["reconstruction"] + gamma * jet, terms

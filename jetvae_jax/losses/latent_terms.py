@@ -1,5 +1,4 @@
-"""The Gaussian posterior: drawing from it, and its divergence from the prior.
-How far numbers are from a uniform distribution, column by column.
+"""Terms of a loss that act on latents: draws, KL divergence, marginals, likelihood.
 
 The Cramér distance of a sample of J numbers from U(0, 1) is (von Mises)::
 
@@ -10,10 +9,22 @@ with the rank ``r_i`` of ``u_i``. It is half the energy distance
 uniform sample of J has ``1 / 6J`` on average, which is the floor of a batch.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.core.types import Array, GaussianPosterior, Key
+from jetvae_jax.core.types import (
+    Array,
+    Batch,
+    Density,
+    GaussianPosterior,
+    Key,
+    Params,
+    Terms,
+    given,
+)
 
 
 def reparameterize(key: Key, posterior: GaussianPosterior) -> Array:
@@ -33,17 +44,21 @@ def reparameterize(key: Key, posterior: GaussianPosterior) -> Array:
     return mean + jnp.exp(logvar / 2) * noise
 
 
-def gaussian_kl(posterior: GaussianPosterior, *, free_bits: float = 0.0) -> Array:
+def gaussian_log_prob(posterior: GaussianPosterior, z: Array) -> Array:
+    """``log q(z|x)`` of a diagonal Gaussian, ``[..., L] -> [...]``, in nats."""
+    mean, logvar = posterior
+    squares = jnp.square((z - mean) * jnp.exp(-logvar / 2))
+    return -0.5 * jnp.sum(squares + logvar + jnp.log(2 * jnp.pi), axis=-1)
+
+
+def gaussian_kl(posterior: GaussianPosterior) -> Array:
     """KL divergence of a diagonal Gaussian from the standard normal.
 
     ``1/2 sum_l mean_l^2 + exp(logvar_l) - logvar_l - 1`` (arXiv:1312.6114,
-    appendix B). ``logvar`` is taken as it is: bounding it is the network's affair.
+    appendix B). ``logvar`` is taken as it is: the network bounds it.
 
     Args:
         posterior: mean and logvar ``[..., L]``.
-        free_bits: nats that each latent dimension of each jet may use for free; it
-            counts as that much below, with zero gradient (arXiv:1606.04934, with
-            groups of one dimension and no minibatch average).
 
     Returns:
         ``[...]`` in nats, summed over L.
@@ -51,8 +66,6 @@ def gaussian_kl(posterior: GaussianPosterior, *, free_bits: float = 0.0) -> Arra
     mean, logvar = posterior
     # expm1(v) - v keeps its digits near the prior, where exp(v) - v - 1 cancels.
     nats = 0.5 * (jnp.square(mean) + (jnp.expm1(logvar) - logvar))
-    if free_bits > 0:
-        nats = jnp.maximum(nats, free_bits)
     return jnp.sum(nats, axis=-1)
 
 
@@ -77,8 +90,7 @@ def cramer(u: Array) -> Array:
 def normal_marginals(z: Array) -> Array:
     """:func:`cramer` of ``Phi(z)``: zero when each column of z is standard normal.
 
-    What the columns have to do with each other is left free: that is a copula's
-    affair.
+    The dependence between the columns is left free: a copula describes it.
 
     Args:
         z: ``[J, L]``.
@@ -87,3 +99,47 @@ def normal_marginals(z: Array) -> Array:
         ``[J]``.
     """
     return cramer(jax.scipy.special.ndtr(z))
+
+
+class ForwardPass(NamedTuple):
+    """What the loss of a VAE is computed from.
+
+    Attributes:
+        z: ``[J, L]`` drawn from the posterior.
+        terms: ``kl`` and, if it has a weight, ``uniform``.
+    """
+
+    z: Array
+    terms: Terms
+
+
+def forward(
+    params: Params,
+    key: Key,
+    batch: Batch,
+    *,
+    encode: Callable[..., GaussianPosterior],
+    prior: Density | None = None,
+    uniform: bool = False,
+) -> ForwardPass:
+    """Encode a batch, draw latents and measure how far they are from the prior.
+
+    Args:
+        params: of the model, ``"prior"`` among them if there is one.
+        key: of the draw.
+        batch: of J sets.
+        encode: ``(params, batch) -> GaussianPosterior``.
+        prior: of the latents; None for the standard normal.
+        uniform: measure the marginals' distance from the standard normal, too.
+    """
+    posterior = encode(params, batch)
+    z = reparameterize(key, posterior)
+    if prior is None:
+        kl = gaussian_kl(posterior)
+    else:
+        log_p = prior.log_prob(params["prior"], z, *given(batch.context.condition))
+        kl = gaussian_log_prob(posterior, z) - log_p
+    terms = {"kl": kl}
+    if uniform:
+        terms["uniform"] = normal_marginals(z)
+    return ForwardPass(z, terms)

@@ -1,9 +1,36 @@
-"""Variational autoencoders, one file each: ``get("conv_vae").build(config) -> VAE``.
+"""Generative models, one file each.
 
-A new model is a new file here; ``tests/test_models_protocol.py`` says what it needs.
+A model is a file here, or in the folder ``models/`` of the plug-in path, with
+
+- ``Config``: a frozen dataclass; each field becomes a flag, ``--my_model.width``.
+  Fields named ``num_particles``, ``num_features``, ``jet_rows`` and
+  ``num_conditions`` are filled in from the data;
+- ``model(config, task) -> Model``: a few pure functions, see
+  :class:`~jetvae_jax.core.types.Model`; the task says what is to be generated;
+- ``USES_MASK``: True if padding and the order of the particles have no influence;
+  False if there is none.
+
+The VAEs here also have ``build(config) -> VAE``, the bare networks.
+``tests/test_models_protocol.py`` says what each must fulfil. ``vae`` makes a
+generative model of networks, ``adversarial`` adds a discriminator.
 """
 
+from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
-_registry = Registry("model", __name__, helpers=("copula_latents",))
+_registry = Registry("model", __name__, helpers=("vae", "adversarial"))
 names, get = _registry.names, _registry.get
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    {
+        "ConvVAE": "conv_vae:Config",
+        "DeepSetsVAE": "deepsets_vae:Config",
+        "MLPVAE": "mlp_vae:Config",
+        "adversarial": "",
+        "conv_vae": "",
+        "deepsets_vae": "",
+        "mlp_vae": "",
+        "vae": "",
+    },
+)

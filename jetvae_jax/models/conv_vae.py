@@ -21,8 +21,8 @@ from flax import linen as nn
 
 from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import VAE, Array, GaussianPosterior
-from jetvae_jax.models import _vae
+from jetvae_jax.core.types import VAE, Array, GaussianPosterior, Model, Task
+from jetvae_jax.models import vae
 
 USES_MASK = False
 
@@ -41,7 +41,7 @@ class Config:
         activation: function between the layers.
         output: sigmoid for features scaled to [0, 1], linear for any others.
         jet_rows: rows before the particles that describe the jet; not convolved.
-        num_conditions: numbers that encoder and decoder are told beside the particles.
+        num_conditions: numbers given to encoder and decoder beside the particles.
     """
 
     num_particles: int = 30
@@ -105,7 +105,7 @@ class Encoder(nn.Module):
         outputs = layers.Dense(
             2 * config.latent_dim, scale=layers.QUIET, name="posterior"
         )(x)
-        return _vae.posterior(outputs)
+        return vae.posterior(outputs)
 
 
 class Decoder(nn.Module):
@@ -120,7 +120,7 @@ class Decoder(nn.Module):
         image = (width(config), config.filters[-1])
         for i, size in enumerate(config.hidden[::-1]):
             z = act(layers.Dense(size, name=f"dense_{i}")(z))
-        jet = _vae.jet_features(z, config.jet_rows * config.num_features)
+        jet = vae.jet_features(z, config.jet_rows * config.num_features)
         layer = layers.Dense(math.prod(image), name=f"dense_{len(config.hidden)}")
         x = act(layer(z)).reshape(*z.shape[:-1], *image)
         for i, channels in enumerate(config.filters[-2::-1]):
@@ -143,7 +143,7 @@ def build(config: Config) -> VAE:
         InputError: the convolutions leave no particle.
     """
     width(config)
-    return _vae.as_vae(
+    return vae.as_vae(
         Encoder(config),
         Decoder(config),
         num_particles=config.num_particles,
@@ -152,3 +152,8 @@ def build(config: Config) -> VAE:
         jet_rows=config.jet_rows,
         num_conditions=config.num_conditions,
     )
+
+
+def model(config: Config, task: Task) -> Model:
+    """The generative model: this VAE with the task's objective, prior, discriminator."""
+    return vae.model(build(config), task)

@@ -16,8 +16,8 @@ from flax import linen as nn
 
 from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import VAE, Array, GaussianPosterior
-from jetvae_jax.models import _vae
+from jetvae_jax.core.types import VAE, Array, GaussianPosterior, Model, Task
+from jetvae_jax.models import vae
 
 USES_MASK = True
 
@@ -37,7 +37,7 @@ class Config:
         hidden: sizes of the dense layers before the posterior.
         activation: function between the layers.
         jet_rows: rows before the particles that describe the jet as a whole.
-        num_conditions: numbers that encoder and decoder are told beside the particles.
+        num_conditions: numbers given to encoder and decoder beside the particles.
     """
 
     num_particles: int = 30
@@ -102,7 +102,7 @@ class Encoder(nn.Module):
             last_scale=layers.QUIET,
             name="posterior",
         )(jnp.concatenate([summary, context], axis=-1))
-        return _vae.posterior(outputs)
+        return vae.posterior(outputs)
 
 
 class Decoder(nn.Module):
@@ -124,7 +124,7 @@ class Decoder(nn.Module):
         x = act(slots + layers.Dense(config.width, name="embed")(z)[..., None, :])
         for i in range(config.decoder_layers):
             x, context = _layer(config, i)(x, context)
-        jet = _vae.jet_features(context, config.jet_rows * config.num_features)
+        jet = vae.jet_features(context, config.jet_rows * config.num_features)
         return layers.Dense(config.num_features, scale=layers.QUIET, name="last")(
             x
         ), jet
@@ -132,7 +132,7 @@ class Decoder(nn.Module):
 
 def build(config: Config) -> VAE:
     """The network of ``config``; its encoder takes jets of any number of particles."""
-    return _vae.as_vae(
+    return vae.as_vae(
         Encoder(config),
         Decoder(config),
         num_particles=config.num_particles,
@@ -142,3 +142,8 @@ def build(config: Config) -> VAE:
         num_conditions=config.num_conditions,
         any_length=True,
     )
+
+
+def model(config: Config, task: Task) -> Model:
+    """The generative model: this VAE with the task's objective, prior, discriminator."""
+    return vae.model(build(config), task)

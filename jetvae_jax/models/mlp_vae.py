@@ -15,8 +15,8 @@ from flax import linen as nn
 
 from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import VAE, Array, GaussianPosterior
-from jetvae_jax.models import _vae
+from jetvae_jax.core.types import VAE, Array, GaussianPosterior, Model, Task
+from jetvae_jax.models import vae
 
 USES_MASK = False
 
@@ -34,7 +34,7 @@ class Config:
         activation: function between the layers.
         output: sigmoid for features scaled to [0, 1], linear for any others.
         jet_rows: rows before the points that describe the set as a whole.
-        num_conditions: numbers that encoder and decoder are told beside the features.
+        num_conditions: numbers given to encoder and decoder beside the features.
     """
 
     num_particles: int = 1
@@ -78,7 +78,7 @@ class Encoder(nn.Module):
         x = jnp.concatenate([x.reshape(*x.shape[:-2], -1), jet], axis=-1)
         size = 2 * self.config.latent_dim
         last = layers.Dense(size, scale=layers.QUIET, name="posterior")
-        return _vae.posterior(last(_hidden(self.config, x)))
+        return vae.posterior(last(_hidden(self.config, x)))
 
 
 class Decoder(nn.Module):
@@ -92,7 +92,7 @@ class Decoder(nn.Module):
         config = self.config
         shape = (config.num_particles, config.num_features)
         hidden = _hidden(config, z)
-        jet = _vae.jet_features(hidden, config.jet_rows * config.num_features)
+        jet = vae.jet_features(hidden, config.jet_rows * config.num_features)
         last = layers.Dense(shape[0] * shape[1], scale=layers.QUIET, name="last")
         x = last(hidden).reshape(*z.shape[:-1], *shape)
         return jax.nn.sigmoid(x) if config.output == "sigmoid" else x, jet
@@ -100,7 +100,7 @@ class Decoder(nn.Module):
 
 def build(config: Config) -> VAE:
     """The network of ``config`` as pure functions."""
-    return _vae.as_vae(
+    return vae.as_vae(
         Encoder(config),
         Decoder(config),
         num_particles=config.num_particles,
@@ -109,3 +109,8 @@ def build(config: Config) -> VAE:
         jet_rows=config.jet_rows,
         num_conditions=config.num_conditions,
     )
+
+
+def model(config: Config, task: Task) -> Model:
+    """The generative model: this VAE with the task's objective, prior, discriminator."""
+    return vae.model(build(config), task)

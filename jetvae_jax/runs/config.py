@@ -1,11 +1,6 @@
 """What a run is: frozen configs, to and from JSON."""
 
 import dataclasses
-import difflib
-import importlib.metadata
-import json
-import platform
-from types import ModuleType
 from typing import Any, Literal
 
 from jetvae_jax import densities, models, training
@@ -13,48 +8,32 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
-from jetvae_jax.metrics.suite.protocols import KNOWN
-from jetvae_jax.runs import composition, domains
+from jetvae_jax.metrics.inputs import EvaluateConfig
+from jetvae_jax.models import vae
+from jetvae_jax.models.vae import Components
+from jetvae_jax.runs import domains
 
-DERIVED = (
-    "num_particles",
-    "num_features",
-    "jet_rows",
-    "num_conditions",
-)  # follow from the data, never set by hand
-
-
-def _with_name(name: str, config: Any) -> dict:
-    return {"name": name} | dataclasses.asdict(config)
-
-
-def _plain(values: dict) -> dict:
-    """As it comes back from a JSON file: tuples are lists."""
-    return json.loads(json.dumps(values))
-
-
-def _from_name(package: ModuleType, values: dict) -> tuple[str, Any]:
-    values = dict(values)
-    name = values.pop("name")
-    return name, configs.from_json(package.get(name).Config, values)
+__all__ = ["CopulaRun", "EvaluateConfig", "FlowRun", "GenerateConfig", "ModelRun"]
+DERIVED = ("num_particles", "num_features", "jet_rows", "num_conditions")
+"""Fields of a model's Config that follow from the data, never set by hand."""
 
 
 @dataclasses.dataclass(frozen=True)
-class VAERun:
-    """A training of a VAE, whole.
+class ModelRun:
+    """A training of a generative model, whole.
 
     Attributes:
         data: which samples, the ``Data`` of the domain.
         scaling: coordinates and scaling, its ``Scaling``.
         model: name of a file in ``models/``.
         model_config: its Config; sizes are taken from ``data`` and ``scaling``.
-        loss: name of a file in ``losses/reconstruction/``.
+        loss: name of a file in ``losses/distances/``.
         loss_config: its Config.
         objective: how the terms are weighted, the domain's ``Objective``.
         training: epochs, batches, optimiser.
         seed: of initialisation, shuffles and noise.
-        domain: name of a file in ``runs/domains/``.
-        parts: what the VAE is trained together with.
+        domain: 'jets', 'pixels' or 'events'.
+        components: what a VAE is trained together with.
     """
 
     data: Any
@@ -67,21 +46,19 @@ class VAERun:
     training: training.Config
     seed: int = 0
     domain: str = "jets"
-    parts: composition.Config = dataclasses.field(default_factory=composition.Config)
+    components: Components = dataclasses.field(default_factory=Components)
 
     def __post_init__(self):
-        if hasattr(self.road, "resolved"):
-            data, scaling = self.road.resolved(self.data, self.scaling)
-            object.__setattr__(self, "data", data)
-            object.__setattr__(self, "scaling", scaling)
-        model_config = composition.fill(self.model_config, self.sizes)
-        if self.sizes.get("num_conditions") and not hasattr(
-            model_config, "num_conditions"
-        ):
+        data, scaling = self.pipeline.resolved(self.data, self.scaling)
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "scaling", scaling)
+        model_config = vae.fill(self.model_config, self.sizes)
+        fields = {field.name for field in dataclasses.fields(model_config)}
+        if self.sizes["num_conditions"] and "num_conditions" not in fields:
             raise InputError(f"--model={self.model}: takes no conditions")
         object.__setattr__(self, "model_config", model_config)
         sigmoid = getattr(model_config, "output", None) == "sigmoid"
-        bounded, prefix = self.road.BOUNDED, self.road.GROUPS["scaling"]
+        bounded, prefix = self.pipeline.BOUNDED, self.pipeline.GROUPS["scaling"]
         if sigmoid and not bounded:
             raise InputError(
                 f"{self.model}.output = 'sigmoid' reaches only [0, 1], features of "
@@ -95,14 +72,14 @@ class VAERun:
             )
 
     @property
-    def road(self) -> ModuleType:
-        """The module of the domain."""
+    def pipeline(self) -> domains.Domain:
+        """The functions of the domain."""
         return domains.get(self.domain)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What follows from data and scaling: num_particles, num_features, ..."""
-        return self.road.sizes(self.data, self.scaling)
+        """What follows from data and scaling: the fields of :data:`DERIVED`."""
+        return self.pipeline.sizes(self.data, self.scaling)
 
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
@@ -110,36 +87,36 @@ class VAERun:
             "domain": self.domain,
             "data": dataclasses.asdict(self.data),
             "scaling": dataclasses.asdict(self.scaling),
-            "model": _with_name(self.model, self.model_config),
-            "loss": _with_name(self.loss, self.loss_config),
+            "model": configs.with_name(self.model, self.model_config),
+            "loss": configs.with_name(self.loss, self.loss_config),
             "objective": dataclasses.asdict(self.objective),
             "training": dataclasses.asdict(self.training),
             "seed": self.seed,
-            "parts": dataclasses.asdict(self.parts),
+            "parts": dataclasses.asdict(self.components),
         }
-        return _plain(values)
+        return configs.plain(values)
 
     @classmethod
-    def from_json(cls, values: dict) -> "VAERun":
+    def from_json(cls, values: dict) -> "ModelRun":
         """Rebuild the run that :meth:`to_json` described."""
         domain = values.get("domain", "jets")  # the only one there was at first
-        road = domains.get(domain)
-        model, model_config = _from_name(models, values["model"])
-        loss, loss_config = _from_name(distances, values["loss"])
+        pipeline = domains.get(domain)
+        model, model_config = configs.named(models, values["model"])
+        loss, loss_config = configs.named(distances, values["loss"])
         return cls(
-            configs.from_json(road.Data, values["data"]),
-            configs.from_json(road.Scaling, values["scaling"]),
+            configs.from_json(pipeline.Data, values["data"]),
+            configs.from_json(pipeline.Scaling, values["scaling"]),
             model,
             model_config,
             loss,
             loss_config,
-            configs.from_json(road.Objective, values["objective"]),
+            configs.from_json(pipeline.Objective, values["objective"]),
             configs.from_json(training.Config, values["training"]),
             values["seed"],
             domain,
-            composition.Config.from_json(values["parts"])
+            Components.from_json(values["parts"])
             if "parts" in values
-            else composition.Config(),
+            else Components(),
         )
 
 
@@ -148,7 +125,7 @@ class FlowRun:
     """A fit of a flow to the latents of a trained VAE.
 
     Attributes:
-        flow: name of a file in ``flows/``.
+        flow: name of a file in ``densities/``.
         flow_config: its Config.
         latents: fit to fresh 'samples' of each posterior, or to the 'means'.
         training: epochs, batches, optimiser.
@@ -168,17 +145,17 @@ class FlowRun:
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
         values = {
-            "flow": _with_name(self.flow, self.flow_config),
+            "flow": configs.with_name(self.flow, self.flow_config),
             "latents": self.latents,
             "training": dataclasses.asdict(self.training),
             "seed": self.seed,
         }
-        return _plain(values)
+        return configs.plain(values)
 
     @classmethod
     def from_json(cls, values: dict) -> "FlowRun":
         """Rebuild the run that :meth:`to_json` described."""
-        flow, flow_config = _from_name(densities, values["flow"])
+        flow, flow_config = configs.named(densities, values["flow"])
         train = configs.from_json(training.Config, values["training"])
         return cls(flow, flow_config, values["latents"], train, values["seed"])
 
@@ -189,7 +166,7 @@ class CopulaRun:
 
     Attributes:
         config: of marginals and dependence.
-        flow: name of a file in ``flows/``, for the dependence 'flow'.
+        flow: name of a file in ``densities/``, for the dependence 'flow'.
         flow_config: its Config.
         training: epochs, batches, optimiser of that flow.
         seed: of the draws and of the fit.
@@ -205,16 +182,16 @@ class CopulaRun:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
         values = {
             "config": dataclasses.asdict(self.config),
-            "flow": _with_name(self.flow, self.flow_config),
+            "flow": configs.with_name(self.flow, self.flow_config),
             "training": dataclasses.asdict(self.training),
             "seed": self.seed,
         }
-        return _plain(values)
+        return configs.plain(values)
 
     @classmethod
     def from_json(cls, values: dict) -> "CopulaRun":
         """Rebuild the run that :meth:`to_json` described."""
-        flow, flow_config = _from_name(densities, values["flow"])
+        flow, flow_config = configs.named(densities, values["flow"])
         config = configs.from_json(copula.Config, values["config"])
         train = configs.from_json(training.Config, values["training"])
         return cls(config, flow, flow_config, train, values["seed"])
@@ -231,59 +208,19 @@ class GenerateConfig:
         num_jets: jets to make; 0 makes as many as there are test jets.
         seed: of the latents.
         output: file to write; empty for generated_<latents>.hdf5 in the workdir.
+        context: where axes and conditions of the jets come from: 'data' takes those of
+            training jets, 'density' draws from a Gaussian copula fitted to them.
+        condition: what is asked for, as name=value, such as digit=3 or pt=1000,mass=90;
+            conditions that are not given are drawn.
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
     num_jets: int = 0
     seed: int = 0
     output: str = ""
+    context: Literal["data", "density"] = "data"
+    condition: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.num_jets < 0:
             raise InputError(f"num_jets = {self.num_jets}: must not be negative")
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
-    """Which jets are judged against which, and how.
-
-    Attributes:
-        real: file of real jets; empty for the test jets of the workdir's training.
-        generated: files of jets to judge, any generator's; empty for those that
-            generate.py left in the workdir.
-        truth: file of further real jets, for the floor; empty for the training jets
-            of the workdir, or for a part of the real ones.
-        protocols: conventions of the field, by name.
-        classify: train a classifier to tell the jets apart; a minute a sample.
-        fpnd: where the network of FPND lies: a folder or a wheel of the jetnet
-            package; 'installed' uses that package where it is installed, empty none.
-        seed: of all draws.
-    """
-
-    real: str = ""
-    generated: tuple[str, ...] = ()
-    truth: str = ""
-    protocols: tuple[str, ...] = ("mpgan_10k", "jetnet_50k")
-    classify: bool = False
-    fpnd: str = "installed"
-    seed: int = 42
-
-    def __post_init__(self):
-        for name in self.protocols:
-            if name not in KNOWN:
-                near = difflib.get_close_matches(name, KNOWN, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else ""
-                raise InputError(
-                    f"protocols: {name!r} is unknown{hint}; choose of "
-                    f"{', '.join(KNOWN)}"
-                )
-        if self.seed < 0:
-            raise InputError(f"seed = {self.seed}: must not be negative")
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides a result, for checkpoints and reports."""
-    packages = ("jetvae_jax", "jax", "jaxlib", "flax", "optax", "distrax", "numpy")
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in packages
-    }

@@ -1,43 +1,134 @@
-"""Kinds of data that take the same road, one file each: jets, pixel sets, events.
+"""The domains, kinds of data that take the same pipeline: jets, pixel sets, events.
 
-``get("jets")`` is a module with
-
-- ``THINGS``: what samples are called: jets, events;
-- ``Data``, ``Scaling``, ``Objective``: frozen Configs, and ``GROUPS``, the prefix of
-  the flags of each; ``BOUNDED``, the scaling method whose values lie in [0, 1];
-- ``load(data) -> Dataset``: samples of the domain, split;
-- ``resolved(data, scaling) -> (data, scaling)``, if there is one: the same with what
-  only the file says filled in, so that a checkpoint needs no file;
-- ``sizes(data, scaling) -> dict``: num_particles, num_features, jet_rows and
-  num_conditions of the models;
-- ``Scaler``, ``fit(scaling, train) -> Scaler``, ``scale(scaling, scaler, sample) ->
-  Batch``, ``unscale(scaling, scaler, x, axis, condition=None) -> sample``;
-- ``draw_context(scaling, scaler, key, n) -> (axis [n, A], condition [n, G] or
-  None)``: what ``unscale`` and the models need beside generated latents;
-- ``objective(run, scaler, train) -> losses.variational.Objective``;
-- ``exists(run, scaler)``: ``(x_hat, axis) -> [..., N]``, which made points a
-  discriminator sees, or None for all;
-- ``augment(run)``: ``(key, sample) -> sample``, random symmetries of training, or
-  None;
-- ``JUDGES``: terms that ``judge(real, generated) -> {"name": float}`` gives, which a
-  training may monitor;
-- ``facts(run) -> dict``: units and names of features, for the checkpoint;
-- ``SUFFIX`` and ``writer(path, run, attrs)``: a file of generated samples.
-
-How a domain is judged is in the module of the same name in ``runs/evaluation``.
+A domain is a room of its own, a folder with two modules: ``domain``, whose functions
+:class:`Domain` lists, and ``evaluation``, which says how generated samples are
+evaluated.
 """
 
 import difflib
 import importlib
-from types import ModuleType
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
+from jetvae_jax.core import types
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import Array, Batch, Context, Key, Points
+from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
 
 MODULES = {
     "events": "jetvae_jax.events",
     "jets": "jetvae_jax.jets",
     "pixels": "jetvae_jax.images",
 }
+"""Name of a domain, as in --domain, to its folder."""
+
+
+class Domain(Protocol):
+    """What the module ``domain`` of a folder offers.
+
+    ``Data``, ``Scaling`` and ``Objective`` are frozen Configs; ``GROUPS`` has the
+    prefix of the flags of each, under ``"data"``, ``"scaling"``, ``"objective"``.
+    ``Scaler`` is a NamedTuple of arrays.
+
+    Attributes:
+        UNIT: what samples are called: jets, images, events.
+        SUFFIX: of files of generated samples.
+        BOUNDED: the scaling method whose values lie in [0, 1], or an empty string.
+        MONITORS: terms that :meth:`monitor` gives.
+    """
+
+    UNIT: str
+    SUFFIX: str
+    BOUNDED: str
+    MONITORS: tuple[str, ...]
+    GROUPS: dict[str, str]
+    Data: type
+    Scaling: type
+    Objective: type
+    Scaler: type
+
+    def load(self, config: Any) -> Dataset:
+        """Samples, read and split."""
+        ...
+
+    def resolved(self, data: Any, scaling: Any) -> tuple[Any, Any]:
+        """Both Configs, with what only the file says filled in for the checkpoint."""
+        ...
+
+    def sizes(self, data: Any, scaling: Any) -> dict[str, int]:
+        """num_particles, num_features, jet_rows and num_conditions of a model."""
+        ...
+
+    def fit(self, scaling: Any, train: Any) -> Any:
+        """The Scaler, measured on the training part."""
+        ...
+
+    def scale(self, scaling: Any, scaler: Any, sample: Any) -> Batch:
+        """Samples to what networks see."""
+        ...
+
+    def unscale(
+        self, scaling: Any, scaler: Any, points: Points, context: Context
+    ) -> Any:
+        """Generated points to samples."""
+        ...
+
+    def particle_mask(
+        self, scaling: Any, scaler: Any
+    ) -> Callable[[Array, Context], Array] | None:
+        """Which points of a deterministic decoder exist; None: all."""
+        ...
+
+    def condition_names(self, scaling: Any) -> tuple[str, ...]:
+        """Conditions that a user may ask for; empty without conditions."""
+        ...
+
+    def contexts(
+        self, scaling: Any, scaler: Any, request: ContextRequest
+    ) -> ContextSampler:
+        """Draws what samples are generated for."""
+        ...
+
+    def objective(self, run: Any, scaler: Any, train: Any) -> types.Objective:
+        """What a VAE minimises."""
+        ...
+
+    def augment(self, run: Any) -> Callable[[Key, Any], Any] | None:
+        """``(key, sample) -> sample``, random symmetries of training; or None."""
+        ...
+
+    def monitor(self, real: Any, generated: Any) -> dict[str, float]:
+        """Metrics of generated samples that a training may monitor."""
+        ...
+
+    def metadata(self, run: Any) -> dict:
+        """Units and names of features, for the checkpoint."""
+        ...
+
+    def writer(self, path: str | os.PathLike, run: Any, attrs: dict) -> Any:
+        """A file of generated samples: a context manager with ``append(sample)``."""
+        ...
+
+
+class Evaluation(Protocol):
+    """What the module ``evaluation`` of a folder offers."""
+
+    def evaluate(
+        self, folder: Workdir, trained: Any, config: Any, files: Any
+    ) -> pathlib.Path:
+        """Compare samples, write a report into the folder, return its path.
+
+        Args:
+            folder: of a run, or where to write.
+            trained: the run's :class:`~jetvae_jax.runs.trained.TrainedModel`, or None.
+            config: a :class:`~jetvae_jax.metrics.inputs.EvaluateConfig`.
+            files: how to read files, the ``Data`` of the domain.
+        """
+        ...
 
 
 def names() -> tuple[str, ...]:
@@ -45,16 +136,25 @@ def names() -> tuple[str, ...]:
     return tuple(MODULES)
 
 
-def get(name: str, module: str = "domain") -> ModuleType:
-    """The module of that name.
-
-    Args:
-        name: of the domain.
-        module: ``domain``, or ``evaluation`` for how it is judged.
+def get(name: str) -> Domain:
+    """The domain of that name.
 
     Raises:
         InputError: there is none.
     """
+    return cast(Domain, _module(name, "domain"))
+
+
+def evaluation(name: str) -> Evaluation:
+    """How samples of the domain of that name are evaluated.
+
+    Raises:
+        InputError: there is none.
+    """
+    return cast(Evaluation, _module(name, "evaluation"))
+
+
+def _module(name: str, module: str) -> Any:
     if name not in MODULES:
         near = difflib.get_close_matches(name, MODULES, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""

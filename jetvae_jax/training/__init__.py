@@ -1,9 +1,15 @@
 """Training: one ``fit`` loop, strict checkpoints, exact resume."""
 
 from jetvae_jax.training.checkpoint import read_meta, restore, save
-from jetvae_jax.training.fit import FitResult, fit, loss_terms
+from jetvae_jax.training.loop import FitResult, fit, loss_terms
 from jetvae_jax.training.settings import Config
-from jetvae_jax.training.step import Step, TrainState, configured_step, gradient_step
+from jetvae_jax.training.step import (
+    Step,
+    TrainState,
+    configured_step,
+    gradient_step,
+    model_step,
+)
 
 __all__ = [
     "Config",
@@ -14,6 +20,7 @@ __all__ = [
     "fit",
     "gradient_step",
     "loss_terms",
+    "model_step",
     "read_meta",
     "restore",
     "save",

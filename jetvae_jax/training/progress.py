@@ -22,11 +22,11 @@ class Progress:
         name: what is being done, for the start of each line.
         total: jets in all.
         done: jets that an earlier, interrupted run has already done.
-        things: what they are called.
+        unit: what they are called: jets, images, events.
     """
 
-    def __init__(self, name: str, total: int, *, done: int = 0, things: str = "jets"):
-        self.name, self.total, self.done, self.things = name, total, done, things
+    def __init__(self, name: str, total: int, *, done: int = 0, unit: str = "jets"):
+        self.name, self.total, self.done, self.unit = name, total, done, unit
         self.last_line = time.monotonic()
         # Set by the first report, so that compiling does not count.
         self.first, self.start = done, 0.0
@@ -59,7 +59,7 @@ class Progress:
             return "compiled"
         rate = jets / seconds
         left = clock((self.total - self.done) / rate)
-        return f"{rate:,.0f} {self.things}/s, {left} left"
+        return f"{rate:,.0f} {self.unit}/s, {left} left"
 
     def advance(self, jets: int, text: str = "") -> None:
         """Report ``jets`` more; ``text`` says what is being worked on."""

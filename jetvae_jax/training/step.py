@@ -1,13 +1,18 @@
-"""What the fit loop repeats: an update of the state by one batch."""
+"""Training step: updates the state on one batch.
 
-from collections.abc import Callable
+A model with one loss takes one optimiser (:func:`gradient_step`); a model whose loss is
+a dict takes an optimiser for each component (:func:`components_step`).
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jetvae_jax.core.types import Array, Key, LossFn, Params
+from jetvae_jax.core.types import Array, Key, LossFn, Model, Params, Terms
 from jetvae_jax.training.settings import Config, optimizer, total_steps
 
 
@@ -28,8 +33,8 @@ class TrainState(NamedTuple):
     count: Array
 
     @property
-    def best_guess(self) -> Params:
-        """The parameters to evaluate and to keep."""
+    def eval_params(self) -> Params:
+        """The parameters to evaluate and to keep: the running mean if there is one."""
         return self.params if self.average is None else self.average
 
 
@@ -47,7 +52,7 @@ class Step(NamedTuple):
     evaluate: Callable[[Params, Key, Any], dict[str, Array]]
 
 
-def renewed(
+def update_ema(
     state: TrainState, params: Params, opt_state: Any, *, averaging: float
 ) -> TrainState:
     """The state after a step; its running mean, if there is one, follows.
@@ -74,7 +79,7 @@ def gradient_step(
         loss_fn: ``(params, key, batch) -> (loss [J], {"name": [J]})``.
         init: ``(key) -> params``.
         tx: an optax transformation.
-        averaging: decay of the running mean of the parameters, see :func:`renewed`;
+        averaging: decay of the running mean of the parameters, see :func:`update_ema`;
             0 keeps none.
 
     Returns:
@@ -94,7 +99,7 @@ def gradient_step(
         grads, terms = jax.grad(mean_loss, has_aux=True)(state.params, key, batch)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        state = renewed(state, params, opt_state, averaging=averaging)
+        state = update_ema(state, params, opt_state, averaging=averaging)
         return state, jax.tree.map(jnp.mean, terms)
 
     def evaluate(params, key, batch):
@@ -104,7 +109,11 @@ def gradient_step(
 
 
 def configured_step(
-    loss_fn: LossFn, init: Callable[[Key], Params], config: Config, *, num_jets: int
+    loss_fn: Callable[..., Any],
+    init: Callable[[Key], Params],
+    config: Config,
+    *,
+    num_jets: int,
 ) -> Step:
     """:func:`gradient_step` with the configured optimiser, schedule and averaging.
 
@@ -116,3 +125,99 @@ def configured_step(
     """
     tx = optimizer(config, num_steps=total_steps(config, num_jets))
     return gradient_step(loss_fn, init, tx, averaging=config.averaging)
+
+
+def components_step(
+    loss_fn: Callable[[Params, Key, Any], tuple[dict[str, Array], Terms]],
+    init: Callable[[Key], Params],
+    optimizers: Mapping[str, optax.GradientTransformation],
+    *,
+    averaging: float = 0.0,
+) -> Step:
+    """Each component of the parameters goes down the mean of its own loss.
+
+    All gradients are of one forward pass, as Algorithm 2 of Stevenson, Kruger 2022 is
+    written; then each optimiser steps. A component without an optimiser stays as it
+    is, to the bit.
+
+    Args:
+        loss_fn: ``(params, key, batch) -> ({component: [J]}, {"name": [J]})``.
+        init: ``(key) -> params``, a dict of components.
+        optimizers: one for each component that learns.
+        averaging: as for :func:`gradient_step`.
+    """
+
+    def init_state(key):
+        params = init(key)
+        states = {name: tx.init(params[name]) for name, tx in optimizers.items()}
+        return TrainState(params, states, params if averaging else None, jnp.int32(0))
+
+    def update(state, key, batch):
+        params, states, terms = dict(state.params), {}, {}
+        for name, tx in optimizers.items():
+
+            def mean_loss(component, name=name):
+                losses, terms = loss_fn(state.params | {name: component}, key, batch)
+                return jnp.mean(losses[name]), terms
+
+            component = state.params[name]
+            # The forward pass is the same each time: XLA computes it once.
+            grads, terms = jax.grad(mean_loss, has_aux=True)(component)
+            updates, states[name] = tx.update(grads, state.opt_state[name], component)
+            params[name] = optax.apply_updates(component, updates)
+        state = update_ema(state, params, states, averaging=averaging)
+        return state, jax.tree.map(jnp.mean, terms)
+
+    def evaluate(params, key, batch):
+        return loss_fn(params, key, batch)[1]
+
+    return Step(init_state, update, evaluate)
+
+
+def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
+    """How a generative model is trained: by its own step, or by its loss.
+
+    Args:
+        model: see :class:`~jetvae_jax.core.types.Model`.
+        config: its schedule spans all its epochs.
+        num_jets: of the training data.
+    """
+    if model.step is not None:
+        return model.step(config, num_jets)
+    if model.learning_rates is None:
+        return configured_step(model.loss, model.init, config, num_jets=num_jets)
+    num_steps = total_steps(config, num_jets)
+    optimizers = {
+        name: optimizer(
+            dataclasses.replace(config, learning_rate=rate * config.learning_rate),
+            num_steps=num_steps,
+        )
+        for name, rate in model.learning_rates.items()
+        if rate
+    }
+    return components_step(
+        model.loss, model.init, optimizers, averaging=config.averaging
+    )
+
+
+def augmented(step: Step, augment: Callable[[Key, Any], Any]) -> Step:
+    """A step whose updates see ``augment(key, rows)`` instead of the rows of data.
+
+    The rows need not be what the step takes: they may be jets in GeV that ``augment``
+    turns and then scales. Evaluation is left alone, so validation data are what the
+    step takes.
+
+    Args:
+        step: the training algorithm.
+        augment: pure ``(key, rows) -> batch``, both with leading axis J; its key is
+            independent of the one the step's own noise comes from.
+
+    Returns:
+        A Step. Same key, same batch: resuming stays exact.
+    """
+
+    def update(state, key, rows):
+        augment_key, key = jax.random.split(key)
+        return step.update(state, key, augment(augment_key, rows))
+
+    return step._replace(update=update)

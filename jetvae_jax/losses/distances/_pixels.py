@@ -10,7 +10,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_sqrt
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.nearest import Neighbours
-from jetvae_jax.losses.repulsion import repulsion
+from jetvae_jax.losses.separation import repulsion
 
 Direction = Literal["both", "sym", "ieo", "oei"]
 POSITION = slice(0, 2)

@@ -1,4 +1,4 @@
-"""Losses of a VAE trained against a discriminator.
+"""A VAE trained against a discriminator.
 
 Algorithm 2 of "The assessment of different VAE derivatives" (Stevenson, Kruger 2022),
 with D(x) the discriminator's probability that x is true, x' the reconstruction and g
@@ -15,8 +15,9 @@ reconstruction is a unit Gaussian in the last hidden layer h of the discriminato
     L_recon   = |h(x') - h(x)|^2 / 2
     Err_enc   = beta L_KL + L_recon
 
-The encoder is not told to fool the discriminator, the discriminator not to
-reconstruct. To both Err, ``reconstruction`` times the plain distance can be added.
+The encoder is not trained to fool the discriminator, and the discriminator is not
+trained to reconstruct. To the losses of encoder and decoder, ``reconstruction`` times
+the plain distance can be added.
 """
 
 import dataclasses
@@ -31,16 +32,16 @@ from jetvae_jax.core.types import (
     VAE,
     Array,
     Batch,
+    Context,
+    Density,
     Discriminator,
     Key,
+    Model,
+    Objective,
     Params,
-    Prior,
-    Terms,
+    given,
 )
-from jetvae_jax.losses import variational
-
-Errors = Callable[[Params, Key, Batch], tuple[dict[str, Array], Terms]]
-"""``(params, key, batch) -> ({"encoder": [J], "decoder": [J], ...}, terms)``."""
+from jetvae_jax.losses.latent_terms import forward
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,18 +49,19 @@ class Config:
     """How discriminator and VAE are played against each other.
 
     Attributes:
-        form: 'algorithm2' of the talk measures the reconstruction by the
+        form: 'algorithm2' (Stevenson, Kruger 2022) measures the reconstruction by the
             discriminator's output, 'feature' by its last hidden layer (VAE/GAN).
         alpha: learning rate of the discriminator over that of the others.
         gamma: weight of the reconstruction as the discriminator sees it.
-        beta: weight of the KL in the encoder's error.
+        beta: weight of the KL in the encoder's loss; negative: that of the objective,
+            such as --objective.beta.
         reconstruction: weight of the plain distance, beside gamma; 0 leaves it out.
     """
 
     form: Literal["algorithm2", "feature"] = "algorithm2"
     alpha: float = 0.1
     gamma: float = 15.0
-    beta: float = 1.0
+    beta: float = -1.0
     reconstruction: float = 0.0
 
     def __post_init__(self):
@@ -67,7 +69,7 @@ class Config:
             raise InputError(f"form = {self.form!r}: choose algorithm2 or feature")
         if not self.alpha > 0:
             raise InputError(f"alpha = {self.alpha}: must be positive")
-        for name in ("gamma", "beta", "reconstruction"):
+        for name in ("gamma", "reconstruction"):
             if not getattr(self, name) >= 0:
                 raise InputError(
                     f"{name} = {getattr(self, name)}: must not be negative"
@@ -99,61 +101,75 @@ def feature_distance(true: Array, reconstructed: Array) -> Array:
     return 0.5 * jnp.sum(jnp.square(reconstructed - true), axis=-1)
 
 
-def build(
+def against(
+    plain: Model,
     config: Config,
     vae: VAE,
     discriminator: Discriminator,
-    objective: variational.Objective,
+    objective: Objective,
     *,
-    prior: Prior | None = None,
-    exists: Callable[[Array, Array], Array] | None = None,
-) -> Errors:
-    """The error of each part, all of one forward pass.
+    prior: Density | None = None,
+    particle_mask: Callable[[Array, Context], Array] | None = None,
+    freeze_encoder: bool = False,
+) -> Model:
+    """A VAE with a deterministic decoder, trained against a discriminator.
 
     Args:
+        plain: the model of the VAE alone: its ``encode``, ``decode`` and ``sample``
+            stay.
         config: form and weights.
-        vae: the model.
-        discriminator: takes what the model makes.
-        objective: gives the plain distance and the term ``loss`` to watch.
+        vae: its networks.
+        discriminator: takes what the VAE decodes.
+        objective: gives the plain distance and the term ``loss`` to monitor.
         prior: of the latents, learned by the KL alone; None for N(0, 1).
-        exists: ``(x_hat [J, N, F], axis) -> [J, N]``, which made points the
-            discriminator sees as existing; true ones go by their mask. None: all
+        particle_mask: ``(x_hat [J, N, F], context) -> [J, N]``, which decoded points
+            the discriminator sees as existing; true ones go by their mask. None: all
             points count, on both sides, as for tables.
+        freeze_encoder: the encoder does not learn.
 
     Returns:
-        ``(params, key, batch) -> (errors, terms)``: params is ``{"encoder",
-        "decoder", "discriminator"}`` and ``"prior"``; errors has the same keys, each
-        ``[J]``, and each is meant for that part of params alone. The terms are those
-        of the plain loss, ``loss`` itself, ``disc_loss``, ``similarity`` (L_recon)
-        and the probabilities ``disc_true``, ``disc_reconstructed``,
-        ``disc_generated``.
+        A model whose loss is a dict with one ``[J]`` for each of ``encoder``,
+        ``decoder``, ``discriminator`` and ``prior``. Its terms are those of the plain
+        loss, ``loss`` itself, ``disc_loss``, ``similarity`` (L_recon) and the
+        probabilities ``disc_true``, ``disc_reconstructed``, ``disc_generated``.
     """
 
-    def errors_fn(params, key, batch: Batch):
-        done = variational.run(
-            params, key, batch, vae=vae, objective=objective, prior=prior
-        )
-        told = variational.conditions(batch)
-        shape, draw = done.z.shape[:-1], jax.random.fold_in(key, 1)
+    assert plain.encode is not None
+    encode = plain.encode
+
+    def init(key: Key) -> Params:
+        own = discriminator.init(jax.random.fold_in(key, 2))
+        return dict(plain.init(key)) | {"discriminator": own}
+
+    def loss(params: Params, key: Key, batch: Batch):
+        condition = given(batch.context.condition)
+        z, latent_terms = forward(
+            params, key, batch,
+            encode=encode, prior=prior, uniform=bool(objective.uniform),
+        )  # fmt: skip
+        x_hat = vae.decode(params, z, *condition)
+        distance, terms = objective.distance(batch, x_hat)
+        terms = {**terms, **latent_terms}
+        draw = jax.random.fold_in(key, 1)
         if prior is None:
-            z = jax.random.normal(draw, done.z.shape)
+            z = jax.random.normal(draw, z.shape)
         else:
-            z = prior.sample(params["prior"], draw, shape, *told)
-        generated = vae.decode(params, z, *told)
+            z = prior.sample(params["prior"], draw, z.shape[:-1], *condition)
+        generated = vae.decode(params, z, *condition)
 
         def judged(x, mask):
-            if exists is None:
+            if particle_mask is None:
                 mask = jnp.ones(x.shape[:-1], bool)
             elif mask is None:
-                mask = exists(x, batch.axis)
-            arguments = params["discriminator"], x, mask, *told
+                mask = particle_mask(x, batch.context)
+            arguments = params["discriminator"], x, mask, *condition
             logits = discriminator.apply(*arguments)
             if config.form == "feature":
                 return logits, discriminator.features(*arguments)
             return logits, logits
 
         true, true_hidden = judged(batch.x, batch.mask)
-        again, again_hidden = judged(done.x_hat, None)
+        again, again_hidden = judged(x_hat, None)
         made, _ = judged(generated, None)
         disc_loss = discriminator_loss(true, again, made)
         encoder_gamma = config.gamma
@@ -162,27 +178,32 @@ def build(
             encoder_gamma = 1.0
         else:
             similarity = output_distance(true, again)
-        kl, plain = config.beta * done.terms["kl"], 0.0
+        beta = objective.beta if config.beta < 0 else config.beta
+        kl, plain_distance = beta * terms["kl"], 0.0
         if config.reconstruction:
-            plain = config.reconstruction * done.distance
+            plain_distance = config.reconstruction * distance
         if objective.uniform:
-            kl = kl + objective.uniform * done.terms["uniform"]
-        errors = {
-            "encoder": kl + encoder_gamma * similarity + plain,
-            "decoder": config.gamma * similarity + plain - disc_loss,
+            kl = kl + objective.uniform * terms["uniform"]
+        losses = {
+            "encoder": kl + encoder_gamma * similarity + plain_distance,
+            "decoder": config.gamma * similarity + plain_distance - disc_loss,
             "discriminator": disc_loss,
         }
         if prior is not None:
-            errors["prior"] = done.terms["kl"]
-        terms = {
-            "loss": objective.total(done.distance, done.terms),
-            **done.terms,
+            losses["prior"] = terms["kl"]
+        reported = {
+            "loss": objective.total(distance, terms),
+            **terms,
             "disc_loss": disc_loss,
             "similarity": similarity,
             "disc_true": jax.nn.sigmoid(true),
             "disc_reconstructed": jax.nn.sigmoid(again),
             "disc_generated": jax.nn.sigmoid(made),
         }
-        return errors, terms
+        return losses, reported
 
-    return errors_fn
+    rates = {"encoder": 0.0 if freeze_encoder else 1.0, "decoder": 1.0}
+    if prior is not None:
+        rates["prior"] = 1.0
+    rates["discriminator"] = config.alpha
+    return plain._replace(init=init, loss=loss, learning_rates=rates)

@@ -91,12 +91,12 @@ def fit(
     *,
     config: Config,
     name: str = "fit",
-    things: str = "jets",
+    unit: str = "jets",
     state_path: str | os.PathLike | None = None,
     settings: dict | None = None,
     on_epoch: Callable[[list[dict]], object] | None = None,
     on_save: Callable[[Params, int], object] | None = None,
-    judge: Callable[[Params], dict[str, float]] | None = None,
+    monitor: Callable[[Params], dict[str, float]] | None = None,
 ) -> FitResult:
     """Train until the epochs, the patience or the user end it.
 
@@ -107,14 +107,14 @@ def fit(
         valid: the same for validation; never used in a gradient.
         config: epochs, batch size, patience, and so on.
         name: for progress lines and messages.
-        things: what samples are called there.
+        unit: what samples are called there.
         state_path: ``.npz`` of the resumable state; when it exists the run goes on
             from there. None keeps nothing on disk.
         settings: JSON-serialisable; a state of other settings is refused.
         on_epoch: called with the history after each epoch.
         on_save: called with (best params, best epoch) at each save.
-        judge: gives further validation terms of each epoch's parameters, which may
-            be monitored: figures of generated samples, say.
+        monitor: gives further validation terms of each epoch's parameters, such as
+            metrics of generated samples, which ``config.monitor`` may name.
 
     Returns:
         A FitResult.
@@ -127,8 +127,8 @@ def fit(
     num_steps = len(train) // config.batch_size
     if not num_steps:
         raise InputError(
-            f"{name}: {len(train)} training {things} are fewer than "
-            f"batch_size = {config.batch_size}: use more {things} or a smaller batch"
+            f"{name}: {len(train)} training {unit} are fewer than "
+            f"batch_size = {config.batch_size}: use more {unit} or a smaller batch"
         )
     init_key, order_key, noise_key, valid_key = jax.random.split(key, 4)
     run_steps = compile_steps(step, config.batch_size)
@@ -136,12 +136,12 @@ def fit(
 
     state = jax.jit(step.init)(init_key)
     zeros = zero_sums(step, state, train.spec(config.batch_size))
-    if judge is None and config.monitor not in zeros[0]:
+    if monitor is None and config.monitor not in zeros[0]:
         raise InputError(
             f"monitor = {config.monitor!r}: not a term of this loss; "
             f"choose one of {', '.join(sorted(zeros[0]))}"
         )
-    sums, best_params = zeros, state.best_guess
+    sums, best_params = zeros, state.eval_params
     meta = {"epoch": 0, "step": 0, "history": [], "best_epoch": 0, "finished": False}
     settings = settings or {}
     path = pathlib.Path(state_path) if state_path else None
@@ -176,7 +176,7 @@ def fit(
     jets_per_epoch = num_steps * config.batch_size
     done = (meta["epoch"] * num_steps + meta["step"]) * config.batch_size
     total = config.num_epochs * jets_per_epoch
-    progress = Progress(name, total, done=done, things=things)
+    progress = Progress(name, total, done=done, unit=unit)
     interrupt = Interrupt()
     last_save, length = time.monotonic(), 1
 
@@ -212,12 +212,12 @@ def fit(
             train_epoch(epoch)
             if meta["step"] < num_steps:
                 break
-            valid_terms = run_evaluation(state.best_guess, valid, valid_key)
+            valid_terms = run_evaluation(state.eval_params, valid, valid_key)
             row = {"epoch": epoch + 1}
             row |= {f"train/{n}": float(v) / num_steps for n, v in sums[0].items()}
             row |= {f"valid/{n}": v for n, v in valid_terms.items()}
-            if judge:
-                found = judge(state.best_guess)
+            if monitor:
+                found = monitor(state.eval_params)
                 row |= {f"valid/{n}": float(v) for n, v in found.items()}
             row["seconds"] = round(max(time.monotonic() - epoch_start, 1e-3), 3)
             history.append(row)
@@ -230,7 +230,7 @@ def fit(
             best_epoch = meta["best_epoch"]
             if not best_epoch or row[monitored] < history[best_epoch - 1][monitored]:
                 meta["best_epoch"] = epoch + 1
-                best_params = jax.tree.map(np.array, state.best_guess)
+                best_params = jax.tree.map(np.array, state.eval_params)
             meta |= {"epoch": epoch + 1, "step": 0}
             stale = meta["epoch"] - meta["best_epoch"]
             meta["finished"] = (

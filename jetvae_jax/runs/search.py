@@ -1,32 +1,52 @@
-"""Search for settings with Optuna: one process a trial, so that none ends the search.
+"""Search for settings with Optuna: each trial runs in its own process.
 
-The searching process asks Optuna for values, starts a trial in a process of its own
-and tells Optuna what became of it: finished, pruned, or failed with its reason. It
-never trains, so neither NaN nor a crash nor lack of memory in a trial stops it. Many
-such processes, on any machines, share one study through its storage.
+The searching process asks Optuna for values, trains in a process of its own and
+reports the outcome: finished, pruned, or failed with its reason. A crash, NaN or lack
+of memory in a trial therefore does not stop the search. Many such processes, on any
+machines, share one study through its storage.
 """
 
+import contextlib
 import dataclasses
+import multiprocessing
 import os
 import pathlib
 import shutil
 import socket
+import time
 import tomllib
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from multiprocessing.connection import Connection
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from absl import logging
 
 from jetvae_jax.core.errors import InputError, at_least
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.report import search
-from jetvae_jax.runs.config import VAERun
-from jetvae_jax.runs.trial import Outcome, run_trial
+from jetvae_jax.report import search as page
+from jetvae_jax.runs import training
+from jetvae_jax.runs.config import ModelRun
 
 INSTALL = "pip install 'jetvae_jax[tune]'"
 _FAILURES = 10
-"""Trials that fail one after the other and end a search that leads nowhere."""
+"""Trials that fail one after the other and end the search."""
+_POLL_SECONDS = 0.2
+
+
+class Outcome(NamedTuple):
+    """What became of a trial.
+
+    Attributes:
+        kind: it ended, was ended for being worse than others, or broke off.
+        reason: in words; empty if finished.
+        value: lowest value of the monitored term, if finished.
+    """
+
+    kind: Literal["finished", "pruned", "failed"]
+    reason: str
+    value: float = float("nan")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +144,7 @@ def tune(
     workdir: str | os.PathLike,
     config: TuneConfig,
     space: dict,
-    build_run: Callable[[dict], VAERun],
+    build_run: Callable[[dict], ModelRun],
 ) -> pathlib.Path:
     """Search until the study has its trials; the same call goes on after any stop.
 
@@ -147,7 +167,7 @@ def tune(
     """
     folder = Workdir(workdir)
     study = _study(folder, config)
-    _bury(study)
+    _mark_failed(study)
     logging.info(
         "study %s: %d trials there, %d wanted", config.study, _ended(study),
         config.trials,
@@ -169,13 +189,13 @@ def tune(
         except InputError as error:
             outcome = Outcome("failed", str(error))
         except KeyboardInterrupt:
-            folder.write_text("tune.html", search.page(study))
+            folder.write_text("tune.html", page.page(study))
             raise
         _tell(study, trial, outcome)
         failed = failed + 1 if outcome.kind == "failed" else 0
         _write_best(folder, study, keep=config.keep)
     _write_best(folder, study, keep=config.keep)
-    return folder.write_text("tune.html", search.page(study))
+    return folder.write_text("tune.html", page.page(study))
 
 
 def _optuna() -> Any:
@@ -228,8 +248,8 @@ def _ended(study: Any) -> int:
     return len(study.get_trials(False, states=(states.COMPLETE, states.PRUNED)))
 
 
-def _bury(study: Any) -> None:
-    """Trials of processes of this machine that are no more: failed, and queued anew."""
+def _mark_failed(study: Any) -> None:
+    """Marks trials whose process on this machine has ended as failed; queues them again."""
     state = _optuna().trial.TrialState
     for trial in study.get_trials(False, states=(state.RUNNING,)):
         pid = trial.user_attrs.get("pid")
@@ -285,3 +305,108 @@ def _write_best(folder: Workdir, study: Any, *, keep: bool) -> None:
 def _place(folder: Workdir, trial: Any) -> pathlib.Path:
     """The folder of a trial."""
     return folder / f"trials/{trial.number:05d}"
+
+
+class _Pruned(Exception):
+    pass
+
+
+def run_trial(
+    workdir: str | os.PathLike, run: ModelRun, trial: Any, *, minutes: float = 0.0
+) -> Outcome:
+    """Trains, reports every epoch to the trial and stops when it should be pruned.
+
+    Args:
+        workdir: of this trial.
+        run: the training.
+        trial: an Optuna trial, or anything with ``report(value, epoch)`` and
+            ``should_prune()``.
+        minutes: longest time; 0 for none.
+    """
+    end = time.monotonic() + 60 * minutes if minutes else float("inf")
+    with _running(_train, os.fspath(workdir), run) as (pipe, process):
+        try:
+            while True:
+                if time.monotonic() > end:
+                    return Outcome("failed", f"took longer than {minutes:g} minutes")
+                if not pipe.poll(_POLL_SECONDS):
+                    continue
+                message = pipe.recv()
+                if isinstance(message, Outcome):
+                    return message
+                epoch, value = message
+                trial.report(value, epoch)
+                pipe.send(not trial.should_prune())
+        except (EOFError, OSError):
+            process.join(10)
+            return Outcome("failed", f"its process ended with code {process.exitcode}")
+
+
+def check(run: ModelRun) -> None:
+    """What :func:`jetvae_jax.runs.training.check` does, in a process that then ends.
+
+    The one that starts trials holds no device, whose memory they need.
+
+    Raises:
+        InputError: what would stop the training at its start.
+    """
+    with _running(_check, run) as (pipe, process):
+        try:
+            message = pipe.recv()
+        except EOFError as error:
+            process.join(10)
+            raise InputError(
+                f"the process that reads the data ended with code {process.exitcode}"
+            ) from error
+    if message:
+        raise InputError(message)
+
+
+@contextlib.contextmanager
+def _running(target: Callable[..., None], *args: Any):
+    """A process with one end of a pipe; the other end and the process are given."""
+    context = multiprocessing.get_context("spawn")  # a forked XLA hangs
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *args), daemon=True)
+    process.start()
+    theirs.close()  # so that the end of the process is the end of the pipe
+    try:
+        yield ours, process
+    finally:
+        process.kill()
+        process.join()
+
+
+def _check(pipe: Connection, run: ModelRun) -> None:
+    try:
+        training.check(run)
+    except InputError as error:
+        pipe.send(str(error))
+    else:
+        pipe.send("")
+
+
+def _train(pipe: Connection, workdir: str, run: ModelRun) -> None:
+    """What the process of a trial does."""
+    monitored = f"valid/{run.training.monitor}"
+
+    def report(history):
+        pipe.send((history[-1]["epoch"], history[-1][monitored]))
+        if not pipe.recv():
+            raise _Pruned
+
+    try:
+        result = training.train(workdir, run, on_epoch=report)
+        best = min(row[monitored] for row in result.history)
+        good = not result.signal_number and np.isfinite(best)
+        outcome = (
+            Outcome("finished", "", best) if good else Outcome("failed", "stopped")
+        )
+    except _Pruned:
+        outcome = Outcome("pruned", "worse than others at this epoch")
+    except InputError as error:  # NaN among them
+        outcome = Outcome("failed", str(error))
+    except Exception as error:
+        first = str(error).splitlines()[:1]
+        outcome = Outcome("failed", f"{type(error).__name__}: {''.join(first)[:200]}")
+    pipe.send(outcome)

@@ -1,13 +1,13 @@
-"""Judge generated samples against real ones, those of a workdir or of any files."""
+"""Compare generated samples with real ones, those of a workdir or of any files."""
 
 import os
 import pathlib
 from typing import Any
 
 from jetvae_jax.core.files import Workdir
+from jetvae_jax.metrics.inputs import EvaluateConfig
 from jetvae_jax.runs import domains
-from jetvae_jax.runs.config import EvaluateConfig
-from jetvae_jax.runs.train import CHECKPOINT, load_vae
+from jetvae_jax.runs.trained import CHECKPOINT, load_model
 
 
 def evaluate(
@@ -21,11 +21,11 @@ def evaluate(
 
     Candidates are the files named in the config, or else the reconstructed test part
     and what was generated from the prior and from the flow, whichever are in the
-    workdir. The floor of every figure compares other real samples with the same ones.
+    workdir. The floor of every metric compares other real samples with the same ones.
 
     Args:
         workdir: of a run, or where to write.
-        config: what is judged against what.
+        config: what is compared with what.
         files: how to read files where no run says it, the ``Data`` of the domain.
         domain: of the files; a run knows its own.
 
@@ -40,7 +40,7 @@ def evaluate(
     trained = None
     files_only = config.real and config.generated
     if not files_only and (folder / CHECKPOINT).exists():
-        trained = load_vae(folder.path)
+        trained = load_model(folder.path)
         domain = trained.run.domain
     files = files or domains.get(domain).Data()
-    return domains.get(domain, "evaluation").evaluate(folder, trained, config, files)
+    return domains.evaluation(domain).evaluate(folder, trained, config, files)

@@ -1,7 +1,7 @@
-"""What all evaluations share: which files are judged, and their names.
-What an evaluation writes and says before it draws.
-"""
+"""Inputs of an evaluation: its settings, the files that are compared, their names."""
 
+import dataclasses
+import difflib
 import pathlib
 from typing import Any
 
@@ -9,14 +9,56 @@ from absl import logging
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.runs.config import EvaluateConfig
-from jetvae_jax.runs.train import TrainedVAE
+from jetvae_jax.metrics.suite.protocols import KNOWN
 
 CANDIDATES = ("reconstruction", "prior", "flow", "copula")
 
 
-def check(folder: Workdir, trained: TrainedVAE | None, config: EvaluateConfig) -> None:
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """Which jets are compared with which, and how.
+
+    Attributes:
+        real: file of real jets; empty for the test jets of the workdir's training.
+        generated: files of jets to evaluate, any generator's; empty for those that
+            generate.py left in the workdir.
+        truth: file of further real jets, for the floor; empty for the training jets
+            of the workdir, or for a part of the real ones.
+        protocols: conventions of the field, by name.
+        classify: train a classifier to tell the jets apart; a minute a sample.
+        fpnd: where the network of FPND lies: a folder or a wheel of the jetnet
+            package; 'installed' uses that package where it is installed, empty none.
+        seed: of all draws.
+    """
+
+    real: str = ""
+    generated: tuple[str, ...] = ()
+    truth: str = ""
+    protocols: tuple[str, ...] = ("mpgan_10k", "jetnet_50k")
+    classify: bool = False
+    fpnd: str = "installed"
+    seed: int = 42
+
+    def __post_init__(self):
+        for name in self.protocols:
+            if name not in KNOWN:
+                near = difflib.get_close_matches(name, KNOWN, n=1)
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                raise InputError(
+                    f"protocols: {name!r} is unknown{hint}; choose of "
+                    f"{', '.join(KNOWN)}"
+                )
+        if self.seed < 0:
+            raise InputError(f"seed = {self.seed}: must not be negative")
+
+
+def check(folder: Workdir, trained: Any, config: EvaluateConfig) -> None:
     """There is a run, or there are files on both sides.
+
+    Args:
+        folder: the workdir.
+        trained: the run's model, or None.
+        config: which files.
 
     Raises:
         InputError: neither.
@@ -53,11 +95,11 @@ def named(paths: tuple[str, ...]) -> dict[str, str]:
     """Short names of files: the stem; where stems are equal, more of the path.
 
     Raises:
-        InputError: a file stands there twice.
+        InputError: a file is listed twice.
     """
     if len(set(map(pathlib.Path, paths))) < len(paths):
         raise InputError(
-            f"--evaluate.generated={','.join(paths)}: a file stands there twice"
+            f"--evaluate.generated={','.join(paths)}: a file is listed twice"
         )
     reserved = {"real", "truth", "input"}
     names = [_short(path, paths) for path in paths]

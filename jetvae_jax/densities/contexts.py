@@ -1,0 +1,116 @@
+"""What samples are generated for: drawn from data or a density, or given by the user."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array, Context, Key
+from jetvae_jax.densities import copula
+
+DENSITY_ROWS, DENSITY_SEED = 100_000, 0
+"""Of the sample that stands for a density fitted to contexts."""
+
+ContextSampler = Callable[[Key, int], Context]
+"""``(key, J) -> Context`` of J samples, pure, for use under ``jit`` with a fixed J."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ContextRequest:
+    """What samples are to be generated for.
+
+    Attributes:
+        source: 'data' takes the contexts of training samples, 'density' draws from a
+            density fitted to them.
+        condition: name to value of what is asked for, in physical units.
+    """
+
+    source: Literal["data", "density"] = "data"
+    condition: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+def parsed(texts: Sequence[str], known: Sequence[str], flag: str) -> dict[str, float]:
+    """Name to value from ``name=value``.
+
+    Args:
+        texts: as given.
+        known: the conditions of the model.
+        flag: for messages.
+
+    Raises:
+        InputError: a text of another form, an unknown or repeated name, or a value that
+            is not a finite number.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--{flag}={text}: write name=value, such as pt=1000")
+        if not known:
+            raise InputError(
+                f"--{flag}={text}: this model was trained without conditions: train "
+                "a conditional one first"
+            )
+        if name not in known:
+            raise InputError(
+                f"--{flag}={text}: {name!r} is not a condition of this model; it has "
+                f"{', '.join(known)}"
+            )
+        if name in found:
+            raise InputError(f"--{flag}: {name} is given twice")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = math.nan
+        if not math.isfinite(found[name]):
+            raise InputError(f"--{flag}={text}: {value!r} is not a finite number")
+    return found
+
+
+def rows_to_draw(
+    table: Array, request: ContextRequest, given: Mapping[int, float]
+) -> np.ndarray:
+    """The rows from which contexts are drawn, on the host.
+
+    Where some conditions are given and others are not, the others have to fit: only
+    the hundredth part of the rows that is nearest in the given ones is kept (in units
+    of their standard deviations), at least twenty rows, and the given values replace
+    theirs.
+
+    Args:
+        table: ``[A, C]`` contexts of training samples.
+        request: where they come from.
+        given: column to value.
+
+    Returns:
+        ``[B, C]`` float32.
+
+    Raises:
+        InputError: a density is asked for, and the table is too small or constant.
+    """
+    rows = np.asarray(table, np.float32)
+    if request.source == "density":
+        config = copula.Config()
+        params = copula.fit(config, rows, what="contexts")
+        density = copula.build(config, dim=rows.shape[-1])
+        draw = jax.jit(density.sample, static_argnums=2)
+        rows = np.asarray(draw(params, jax.random.key(DENSITY_SEED), (DENSITY_ROWS,)))
+    if given:
+        columns, values = list(given), np.array(list(given.values()), np.float32)
+        spread = np.maximum(rows[:, columns].std(axis=0), 1e-6)
+        distance = np.sum(np.square((rows[:, columns] - values) / spread), axis=-1)
+        kept = np.argsort(distance, kind="stable")[: max(len(rows) // 100, 20)]
+        rows = rows[kept].copy()
+        rows[:, columns] = values
+    return rows
+
+
+def drawn_rows(key: Key, rows: Array, num: int) -> Array:
+    """Rows of a table drawn with replacement, ``[A, C] -> [num, C]``."""
+    places = jax.random.randint(key, (num,), 0, len(rows))
+    return jnp.asarray(rows)[places]

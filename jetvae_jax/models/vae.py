@@ -1,0 +1,475 @@
+"""Variational autoencoders as generative models, from networks to the loss.
+
+Three steps, each of which a new model may take or leave:
+
+1. :func:`as_vae` makes pure functions of two linen modules, an encoder and a
+   deterministic decoder.
+2. :func:`deterministic` makes a likelihood of that decoder, with
+   ``log p(x|z) = -D(x, decode(z))`` for a distance D such as Chamfer's. A decoder that
+   is a density of its own brings its own :class:`~jetvae_jax.core.types.Decoder`.
+3. :func:`build` makes a generative model of an encoder, a decoder and a prior, with
+   the loss of the beta-VAE (arXiv:1312.6114)::
+
+       loss = -w log p(x|z) + beta KL(q(z|x) || p(z)) + u C(z),   z ~ q(z|x)
+
+:func:`model` takes all three, with the latent space, prior and discriminator of
+:class:`Components`: all of VAE, VAE+NF, VAE+D, VAE+NF+D and copula-VAE of Stevenson,
+Kruger 2022. With the standard normal prior the KL is analytic. With a learned one it
+is estimated by the draw that is decoded, ``log q(z|x) - log p(z)``: unbiased
+(arXiv:1312.6114, equation 2), and the prior learns with the rest; for a single jet it
+can be negative.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jetvae_jax import densities, discriminators
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import (
+    VAE,
+    Array,
+    Batch,
+    Context,
+    Decoder,
+    Density,
+    Discriminator,
+    GaussianPosterior,
+    Key,
+    Model,
+    Objective,
+    Params,
+    Points,
+    Task,
+    Terms,
+    given,
+)
+from jetvae_jax.densities import marginals as marginals_of
+from jetvae_jax.densities.marginals import Marginals
+from jetvae_jax.densities.normal import normal
+from jetvae_jax.losses.latent_terms import forward
+from jetvae_jax.models.adversarial import Config as Adversarial
+from jetvae_jax.models.adversarial import against
+
+NONE = "none"
+SLICE = 500
+"""Sets decoded or encoded at once in generation: the activations stay in cache."""
+
+LOGVAR_RANGE = (-20.0, 10.0)
+"""Of a posterior: standard deviations from 5e-5 to 150."""
+
+
+# Networks ---------------------------------------------------------------------------
+
+
+def smooth_clip(x: Array, low: float, high: float) -> Array:
+    """``x`` held inside ``(low, high)``, the identity to 5e-5 ten units inside.
+
+    Its gradient fades beyond the bounds but does not vanish at once, as a hard
+    clip's would: a value beyond the bound can come back.
+    """
+    return low + jax.nn.softplus(high - low - jax.nn.softplus(high - x))
+
+
+def posterior(outputs: Array) -> GaussianPosterior:
+    """The last layer of an encoder, ``[..., 2 L]``, as mean and log-variance.
+
+    The log-variance is clipped smoothly to :data:`LOGVAR_RANGE`, here and nowhere
+    else: ``exp`` cannot overflow and no loss needs a guard of its own.
+    """
+    mean, logvar = jnp.split(outputs, 2, axis=-1)
+    return GaussianPosterior(mean, smooth_clip(logvar, *LOGVAR_RANGE))
+
+
+def jet_features(x: Array, size: int) -> Array:
+    """What a decoder adds to the jet's features: a linear map of ``x``, zero at first.
+
+    Called inside a decoder's ``__call__``; without features, without parameters.
+    """
+    if not size:
+        return jnp.zeros((*x.shape[:-1], 0), x.dtype)
+    return layers.Dense(size, scale=0.0, name="jet")(x)
+
+
+def as_vae(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    *,
+    num_particles: int,
+    num_features: int,
+    latent_dim: int,
+    jet_rows: int = 0,
+    any_length: bool = False,
+    num_conditions: int = 0,
+) -> VAE:
+    """Two linen modules as a VAE of pure functions with checked shapes.
+
+    Rows before those of the particles, if any, describe the jet. They reach the
+    encoder as one vector of G features, and skip the networks: the first G latents
+    are those features plus what the encoder adds, and the decoded features are those
+    latents plus what the decoder adds.
+
+    Conditions reach the encoder behind those features and the decoder behind the
+    latents; the modules only see a longer vector.
+
+    Args:
+        encoder: ``(x [..., N, F], mask [..., N], jet [..., G]) -> GaussianPosterior``.
+        decoder: ``(z [..., L]) -> (x [..., N, F], jet [..., G])``.
+        num_particles: N.
+        num_features: F.
+        latent_dim: L.
+        jet_rows: R; the VAE's x is ``[..., R + N, F]``, and ``G = R F``.
+        any_length: the encoder takes any number of particles.
+        num_conditions: length of the ``condition`` that encode and decode then take.
+
+    Returns:
+        The VAE; its parameters are ``{"encoder": ..., "decoder": ...}``.
+    """
+    rows, width = jet_rows + num_particles, jet_rows * num_features
+    skip = min(width, latent_dim)
+
+    def draw(key: Key) -> Params:
+        encoder_key, decoder_key = jax.random.split(key)
+        x, mask = (
+            jnp.zeros((num_particles, num_features)),
+            jnp.ones(num_particles, bool),
+        )
+        return {
+            "encoder": layers.init(
+                encoder, encoder_key, x, mask, jnp.zeros(width + num_conditions)
+            ),
+            "decoder": layers.init(
+                decoder, decoder_key, jnp.zeros(latent_dim + num_conditions)
+            ),
+        }
+
+    def encode(
+        params: Params, x: Array, mask: Array, condition: Array | None = None
+    ) -> GaussianPosterior:
+        expected = (x.shape[-2] if any_length else rows, num_features)
+        if x.shape[-2:] != expected:
+            raise ValueError(f"x has shape {x.shape}, expected [..., *{expected}]")
+        if mask.shape != x.shape[:-1]:
+            raise ValueError(f"mask has shape {mask.shape}, x has {x.shape}")
+        jet = x[..., :jet_rows, :].reshape(*x.shape[:-2], width)
+        x, mask = x[..., jet_rows:, :], mask[..., jet_rows:]
+        inputs = (x, mask, layers.with_condition(jet, condition, num_conditions))
+        mean, logvar = layers.apply(encoder, params["encoder"], *inputs)
+        return GaussianPosterior(mean.at[..., :skip].add(jet[..., :skip]), logvar)
+
+    def decode(params: Params, z: Array, condition: Array | None = None) -> Array:
+        if z.shape[-1] != latent_dim:
+            raise ValueError(f"z has shape {z.shape}, expected [..., {latent_dim}]")
+        inputs = layers.with_condition(z, condition, num_conditions)
+        x, jet = layers.apply(decoder, params["decoder"], inputs)
+        jet = jet.at[..., :skip].add(z[..., :skip])
+        jet = jet.reshape(*z.shape[:-1], jet_rows, num_features)
+        return jnp.concatenate([jet, x], axis=-2)
+
+    return VAE(draw, encode, decode, latent_dim)
+
+
+# Latents on the unit cube -----------------------------------------------------------
+
+
+EXACT_LOGVAR = -20.0
+"""Of the posterior of an encoder that is exact: a standard deviation of 5e-5."""
+
+
+def squashed(vae: VAE) -> VAE:
+    """The VAE with a decoder of uniform latents; encoder and parameters as before.
+
+    The decoder is given ``sqrt(12) (Phi(z) - 1/2)``: the uniform ``u = Phi(z)``,
+    centred and of variance one. As the KL does not change under ``u = Phi(z)``, that
+    to the standard normal of z is the KL of u to the uniform, and that to a Gaussian
+    copula of z the KL to the copula.
+    """
+
+    def decode(params: Params, z: Array, *condition: Array | None) -> Array:
+        u = math.sqrt(12) * (jax.scipy.special.ndtr(z) - 0.5)
+        return vae.decode(params, u, *condition)
+
+    return vae._replace(decode=decode)
+
+
+def cdf_encoder(vae: VAE, marginals: Marginals, knots: Params | None = None) -> VAE:
+    """The VAE with its encoder replaced by the CDFs of the events' own features.
+
+    The latent of an event is its features' normal scores, its uniforms their CDFs:
+    known before any training. The decoder learns by itself to map uniforms to events;
+    train it with the component ``"encoder"`` frozen.
+
+    Args:
+        vae: of one point a set, and as many latents as features.
+        marginals: of the scaled features.
+        knots: fitted to the scaled training events ``[J, F]``, with which the
+            parameters start; None if a checkpoint will bring them.
+
+    Returns:
+        A squashed VAE; ``params["encoder"]`` are the marginals' parameters.
+
+    Raises:
+        ValueError: the numbers of latents and features differ.
+    """
+    dim = marginals.dim
+    if vae.latent_dim != dim:
+        raise ValueError(
+            f"a CDF encoder of {dim} features needs as many latents, got "
+            f"{vae.latent_dim}"
+        )
+
+    def init(key: Key) -> Params:
+        start = marginals.init(key) if knots is None else jax.tree.map(jnp.array, knots)
+        return dict(vae.init(key)) | {"encoder": start}
+
+    def encode(
+        params: Params, x: Array, mask: Array, condition: Array | None = None
+    ) -> GaussianPosterior:
+        del mask, condition
+        if x.shape[-2:] != (1, dim):
+            raise ValueError(f"x has shape {x.shape}, expected [..., 1, {dim}]")
+        known = jax.lax.stop_gradient(params["encoder"])
+        y, _ = marginals.scores(known, x[..., 0, :])
+        return GaussianPosterior(y, jnp.full_like(y, EXACT_LOGVAR))
+
+    return squashed(vae)._replace(init=init, encode=encode)
+
+
+# The generative model ---------------------------------------------------------------
+
+
+def deterministic(
+    vae: VAE,
+    objective: Objective,
+    particle_mask: Callable[[Array, Context], Array] | None = None,
+) -> Decoder:
+    """A deterministic decoder as a likelihood: ``log p(x|z) = -D(x, decode(z))``.
+
+    Args:
+        vae: its ``decode`` is used.
+        objective: its ``distance`` is D.
+        particle_mask: ``(x [..., N, F], context) -> [..., N]``, which decoded points
+            exist; None: all.
+    """
+
+    def log_prob(params: Params, z: Array, batch: Batch) -> tuple[Array, Terms]:
+        x_hat = vae.decode(params, z, *given(batch.context.condition))
+        distance, terms = objective.distance(batch, x_hat)
+        return -distance, terms
+
+    def sample(params: Params, key: Key, z: Array, context: Context) -> Points:
+        del key
+        rows = (z, *given(context.condition))
+        x = in_slices(lambda row: vae.decode(params, *row), rows)
+        if particle_mask is None:
+            return Points(x, jnp.ones(x.shape[:-1], bool))
+        return Points(x, particle_mask(x, context))
+
+    return Decoder(log_prob, sample)
+
+
+def in_slices(function: Callable[[Any], Any], rows: Any) -> Any:
+    """A function of one row over many, :data:`SLICE` at a time to stay in cache.
+
+    Args:
+        function: of a pytree of arrays without leading axis.
+        rows: the same with leading axis J.
+    """
+    return jax.lax.map(function, rows, batch_size=SLICE)
+
+
+def build(
+    init: Callable[[Key], Params],
+    encode: Callable[[Params, Batch], GaussianPosterior],
+    decoder: Decoder,
+    objective: Objective,
+    *,
+    latent_dim: int,
+    prior: Density | None = None,
+    components: Any = None,
+) -> Model:
+    """A generative model of an encoder, a likelihood and a prior.
+
+    Args:
+        init: ``(key) -> params`` of encoder and decoder.
+        encode: ``(params, batch) -> GaussianPosterior`` over L latents.
+        decoder: the likelihood p(x|z).
+        objective: the weights of its terms; the distance is not read.
+        latent_dim: L.
+        prior: of the latents, learned with the model; None for N(0, 1).
+        components: for studies, see :class:`~jetvae_jax.core.types.Model`.
+
+    Returns:
+        The model. Its loss has the unweighted terms of the decoder, ``kl`` in nats
+        and, if it has a weight, ``uniform``.
+    """
+    draw = prior or normal(latent_dim)
+
+    def loss(params: Params, key: Key, batch: Batch) -> tuple[Array, Terms]:
+        z, terms = forward(
+            params, key, batch,
+            encode=encode, prior=prior, uniform=bool(objective.uniform),
+        )  # fmt: skip
+        log_p, reported = decoder.log_prob(params, z, batch)
+        terms = {**reported, **terms}
+        return objective.total(-log_p, terms), terms
+
+    def sample(params: Params, key: Key, context: Context) -> Points:
+        own = params["prior"] if prior is not None else {}
+        z = draw.sample(own, key, context.axis.shape[:-1], *given(context.condition))
+        return decoder.sample(params, jax.random.fold_in(key, 1), z, context)
+
+    return Model(
+        _with_prior(init, prior), loss, sample,
+        encode=encode, decode=decoder.sample,
+        latent_dim=latent_dim, components=components,
+    )  # fmt: skip
+
+
+def _with_prior(
+    init: Callable[[Key], Params], prior: Density | None
+) -> Callable[[Key], Params]:
+    if prior is None:
+        return init
+    return lambda key: (
+        dict(init(key)) | {"prior": prior.init(jax.random.fold_in(key, 1))}
+    )
+
+
+# A VAE and what it is trained together with -----------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Components:
+    """Settings of the networks beside encoder and decoder.
+
+    Attributes:
+        latent: 'gaussian'; 'uniform', where the decoder is given Phi(z), a point of
+            the unit cube; 'cdf', the same with the features' own CDFs for an encoder.
+        uniform: weight of the distance of the latents' marginals from uniform ones.
+        prior: learned with the VAE: name of a file in ``densities/``; 'none' for the
+            standard normal.
+        prior_config: its Config.
+        discriminator: name of a file in ``discriminators/``, or 'none'.
+        discriminator_config: its Config.
+        adversarial: how VAE and discriminator are played against each other.
+    """
+
+    latent: Literal["gaussian", "uniform", "cdf"] = "gaussian"
+    uniform: float = 0.0
+    prior: str = NONE
+    prior_config: Any = None
+    discriminator: str = NONE
+    discriminator_config: Any = None
+    adversarial: Adversarial = dataclasses.field(default_factory=Adversarial)
+
+    def __post_init__(self):
+        if self.latent not in ("gaussian", "uniform", "cdf"):
+            raise InputError(
+                f"latent = {self.latent!r}: choose gaussian, uniform or cdf"
+            )
+        if not self.uniform >= 0:
+            raise InputError(f"uniform = {self.uniform}: must not be negative")
+
+    @classmethod
+    def from_json(cls, values: dict) -> "Components":
+        """What ``dataclasses.asdict`` made, back."""
+        values = dict(values)
+        for name, package in (("prior", densities), ("discriminator", discriminators)):
+            key = f"{name}_config"
+            if values[name] != NONE and values[key] is not None:
+                values[key] = configs.from_json(
+                    package.get(values[name]).Config, values[key]
+                )
+        own = configs.from_json(Adversarial, values["adversarial"])
+        return cls(**values | {"adversarial": own})
+
+
+class Built(NamedTuple):
+    """The networks of a VAE and what it is trained together with.
+
+    Attributes:
+        vae: encoder and decoder; its parameters are branches of the whole tree.
+        prior: of the latents, ``params["prior"]``, or None for the standard normal.
+        discriminator: ``params["discriminator"]``, or None.
+    """
+
+    vae: VAE
+    prior: Density | None
+    discriminator: Discriminator | None
+
+
+def fill(config: Any, sizes: dict[str, int]) -> Any:
+    """A Config with those of its fields that follow from the data."""
+    names = {field.name for field in dataclasses.fields(config)}
+    return dataclasses.replace(config, **{k: v for k, v in sizes.items() if k in names})
+
+
+def built(vae: VAE, task: Task) -> Built:
+    """The networks that ``task.components`` asks for, around a VAE.
+
+    Raises:
+        InputError: a size of a network that cannot be.
+    """
+    config: Components = task.components or Components()
+    prior = discriminator = None
+    if config.latent == "uniform":
+        vae = squashed(vae)
+    elif config.latent == "cdf":
+        if (vae.latent_dim, task.num_particles) != (task.num_features, 1):
+            raise InputError(
+                f"latent = 'cdf': needs tables, and latent_dim = "
+                f"{task.num_features} as there are columns, got {vae.latent_dim}"
+            )
+        vae = cdf_encoder(vae, marginals_of.empirical(vae.latent_dim), task.knots)
+    if config.prior != NONE:
+        module = densities.get(config.prior)
+        prior = module.build(
+            config.prior_config or module.Config(),
+            dim=vae.latent_dim,
+            num_conditions=task.num_conditions,
+        )
+    if config.discriminator != NONE:
+        module = discriminators.get(config.discriminator)
+        discriminator = module.build(fill(config.discriminator_config, task.sizes))
+    return Built(vae, prior, discriminator)
+
+
+def model(vae: VAE, task: Task) -> Model:
+    """A VAE with a deterministic decoder, and its components, as a generative model.
+
+    Args:
+        vae: encoder and decoder.
+        task: what it is to generate; without an objective (a checkpoint is read), the
+            model cannot be trained.
+    """
+    config: Components = task.components or Components()
+    whole = built(vae, task)
+    vae, prior, discriminator = whole
+    objective = task.objective or Objective(_no_distance, 1.0)
+    objective = objective._replace(uniform=config.uniform)
+
+    def encode(params: Params, batch: Batch) -> GaussianPosterior:
+        return vae.encode(params, batch.x, batch.mask, *given(batch.context.condition))
+
+    plain = build(
+        vae.init, encode, deterministic(vae, objective, task.particle_mask), objective,
+        latent_dim=vae.latent_dim, prior=prior, components=whole,
+    )  # fmt: skip
+    if discriminator is None:
+        return plain
+    return against(
+        plain, config.adversarial, vae, discriminator, objective,
+        prior=prior, particle_mask=task.particle_mask,
+        freeze_encoder=config.latent == "cdf",
+    )  # fmt: skip
+
+
+def _no_distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
+    raise ValueError("this model was built without an objective: it cannot be trained")

@@ -1,0 +1,137 @@
+"""Generate or reconstruct samples and write them to disk, chunk by chunk."""
+
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jetvae_jax.core.configs import versions
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import Batch, Key
+from jetvae_jax.data.streaming.stream import count, head
+from jetvae_jax.densities.contexts import ContextRequest, parsed
+from jetvae_jax.runs.config import GenerateConfig
+from jetvae_jax.runs.trained import TrainedModel, load_model
+from jetvae_jax.training.progress import Progress
+
+CHUNK = 2000
+"""Samples in one compiled call. Chunk i has the key of the run folded with i, so that
+the same seed gives the same samples however many are asked for."""
+
+
+def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path:
+    """Write ``generated_<latents>`` into ``workdir`` and return the file's path.
+
+    The same seed gives the same bytes; more samples only append to fewer.
+
+    Raises:
+        InputError: no trained model or flow, a condition that the model does not have,
+            or the output cannot be written.
+    """
+    folder = Workdir(workdir)
+    trained = load_model(folder.path)
+    pipeline = trained.run.pipeline
+    name = f"generated_{config.latents}{pipeline.SUFFIX}"
+    output = pathlib.Path(config.output or folder / name)
+    number, chunks = samples_of(trained, config)
+    attrs = {
+        "generator": "jetvae_jax",
+        "latents": config.latents,
+        "seed": config.seed,
+        "run": trained.run.to_json(),
+        "best_epoch": trained.meta["best_epoch"],
+        "versions": versions(),
+    }
+    if config.condition:
+        attrs["condition"] = list(config.condition)
+    with (
+        pipeline.writer(output, trained.run, attrs) as writer,
+        Progress(f"generate {config.latents}", number, unit=pipeline.UNIT) as progress,
+    ):
+        for chunk in chunks:
+            writer.append(chunk)
+            progress.advance(len(jax.tree.leaves(chunk)[0]))
+        progress.note(
+            f"wrote {output}: {number:,} {progress.unit}, {progress.status()}"
+        )
+    return output
+
+
+def samples_of(
+    trained: TrainedModel, config: GenerateConfig
+) -> tuple[int, Iterator[Any]]:
+    """How many samples there will be, and an iterator over chunks of them.
+
+    Raises:
+        InputError: no flow has been fitted, the data changed, or a condition that the
+            model does not have.
+    """
+    key = jax.random.key(config.seed)
+    if config.latents == "reconstruction":
+        if config.condition:
+            raise InputError(
+                "--generate.condition: a reconstruction has the conditions of the "
+                "jets it is made of: give --generate.latents=prior or flow"
+            )
+        trained.check_encoder()
+        batch = jax.jit(trained.scale)(head(_test(trained), config.num_jets))
+        return len(batch.x), stream_batches(jax.jit(trained.reconstruct), key, batch)
+    if config.latents != "prior":
+        trained.check_encoder()
+        trained.density(config.latents)  # stops before the data are read
+    return config.num_jets or count(_test(trained)), _drawn(trained, config, key)
+
+
+def _drawn(trained: TrainedModel, config: GenerateConfig, key: Key) -> Iterator[Any]:
+    run = trained.run
+    names = run.pipeline.condition_names(run.scaling)
+    asked = parsed(config.condition, names, "generate.condition")
+    request = ContextRequest(config.context, asked)
+    contexts = run.pipeline.contexts(run.scaling, trained.scaler, request)
+
+    @jax.jit
+    def draw(key):
+        latent_key, context_key = jax.random.split(key)
+        context = contexts(context_key, CHUNK)
+        return trained.sample(latent_key, context, config.latents)
+
+    return stream(draw, key, config.num_jets or count(_test(trained)))
+
+
+def _test(trained: TrainedModel) -> Any:
+    return trained.data().test
+
+
+def stream(draw: Callable[[Key], Any], key: Key, number: int) -> Iterator[Any]:
+    """Yield ``number`` samples as NumPy chunks.
+
+    Args:
+        draw: compiled ``key -> samples``, :data:`CHUNK` of them.
+        key: folded with the chunk's number.
+        number: samples in all; the last chunk is cut.
+    """
+    for start in range(0, number, CHUNK):
+        samples = draw(jax.random.fold_in(key, start // CHUNK))
+        yield _first(samples, number - start)
+
+
+def stream_batches(
+    draw: Callable[[Key, Batch], Any], key: Key, batch: Batch
+) -> Iterator[Any]:
+    """Like :func:`stream`, one sample out for each of the batch."""
+    number = batch.x.shape[0]
+    for start in range(0, number, CHUNK):
+        # One compiled shape: the last chunk repeats its last row, then is cut.
+        rows = np.minimum(np.arange(start, start + CHUNK), number - 1)
+        part = jax.tree.map(lambda a, rows=rows: a[rows], batch)
+        samples = draw(jax.random.fold_in(key, start // CHUNK), part)
+        yield _first(samples, number - start)
+
+
+def _first(samples: Any, number: int) -> Any:
+    """The first ``number`` samples of a chunk, all if it has fewer, as NumPy."""
+    return jax.tree.map(lambda a: np.asarray(a[:number]), samples)

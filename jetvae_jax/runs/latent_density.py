@@ -1,0 +1,196 @@
+"""Fit a density to the latents of the training part: a flow, or a copula.
+
+Both are marginals and a dependence between them. A flow takes standardised latents; a
+copula takes each latent through its own distribution function, and then is a Gaussian
+in closed form or a flow whose marginals are taken out afterwards. A flow is fitted by
+maximum likelihood in the one training loop, with exact resume.
+"""
+
+import functools
+import os
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jetvae_jax import densities
+from jetvae_jax.core.configs import versions
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import (
+    Array,
+    Density,
+    GaussianPosterior,
+    Key,
+    Params,
+    Terms,
+    given,
+)
+from jetvae_jax.densities import copula
+from jetvae_jax.losses.latent_terms import reparameterize
+from jetvae_jax.runs.config import CopulaRun, FlowRun
+from jetvae_jax.runs.trained import load_model
+from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
+
+MARGIN = 1.2  # how far beyond the outermost training latent a draw may lie
+
+
+class _Latents(NamedTuple):
+    """Posterior ``[J, L]`` and condition ``[J, G]`` or None of a part of the data."""
+
+    posterior: GaussianPosterior
+    condition: Array | None
+
+
+class _Ready(NamedTuple):
+    """What is fitted by maximum likelihood, and what that makes of it.
+
+    Attributes:
+        params: of the whole density, as far as they are known in closed form.
+        train: what the flow is fitted to; None where there is nothing left to fit.
+        valid: the same for validation.
+        key: of the fit.
+        meta: for the checkpoint.
+        finish: ``(params of the flow) -> params of the whole density``.
+    """
+
+    params: Params
+    train: _Latents | None
+    valid: _Latents | None
+    key: Key
+    meta: dict
+    finish: Any
+
+
+def fit_density(
+    workdir: str | os.PathLike, run: FlowRun | CopulaRun
+) -> FitResult | None:
+    """Fit, or go on fitting, a density to the latents of the model in ``workdir``.
+
+    Leaves ``flow.npz`` or ``copula.npz`` and, where a flow is fitted, its state and
+    metrics beside it. The test part is not touched.
+
+    Returns:
+        Of the fit of a flow; None for a copula in closed form.
+
+    Raises:
+        InputError: no trained model, one without encoder, changed data, too few
+            samples, a fit of other settings, or NaN.
+    """
+    folder = Workdir(workdir)
+    trained = load_model(folder.path)
+    trained.check_encoder()
+    train, valid = (_Latents(*trained.encode(part)) for part in trained.data()[:2])
+    name = "flow" if isinstance(run, FlowRun) else "copula"
+    dim, sizes = trained.model.latent_dim, trained.run.sizes
+    if isinstance(run, FlowRun):
+        ready = _prepare_flow(run, train, valid)
+    else:
+        ready = _prepare_copula(run, train, valid, dim)
+
+    def save(params, best_epoch=None):
+        meta = {
+            "kind": name,
+            **ready.meta,
+            "run": run.to_json(),
+            "latent_dim": dim,
+            "versions": versions(),
+            **trained.identity,
+        }
+        if best_epoch is not None:
+            meta["best_epoch"] = best_epoch
+        tree = jax.tree.map(jnp.asarray, ready.finish(params))
+        checkpoint.save(folder / f"{name}.npz", tree, meta=meta)
+
+    if ready.train is None:
+        save(None)
+        return None
+    conditions = sizes["num_conditions"] if name == "flow" else 0
+    flow = densities.get(run.flow).build(
+        run.flow_config, dim=dim, num_conditions=conditions
+    )
+    return fit(
+        configured_step(
+            likelihood(flow),
+            flow.init,
+            run.training,
+            num_jets=len(train.posterior.mean),
+        ),
+        ready.key,
+        ready.train,
+        ready.valid,
+        config=run.training,
+        name=run.flow if name == "flow" else name,
+        unit=trained.run.pipeline.UNIT,
+        state_path=folder / f"{name}.state.npz",
+        settings=run.to_json() | trained.identity,
+        on_epoch=functools.partial(folder.write_lines, f"{name}.metrics.jsonl"),
+        on_save=save,
+    )
+
+
+def likelihood(density: Density):
+    """The loss ``(params, key, latents) -> (-log p [J], {"nll": -log p})``, in nats.
+
+    The latents are a posterior and a condition; each step draws from the posterior.
+    """
+
+    def loss(params: Params, key: Key, latents: Any) -> tuple[Array, Terms]:
+        posterior, condition = latents
+        z = reparameterize(key, posterior)
+        nll = -density.log_prob(params, z, *given(condition))
+        return nll, {"nll": nll}
+
+    return loss
+
+
+def _fixed(values: Array) -> GaussianPosterior:
+    """A posterior without width: every draw is ``values``."""
+    return GaussianPosterior(values, jnp.full_like(values, -jnp.inf))
+
+
+def _prepare_flow(run: FlowRun, train: _Latents, valid: _Latents) -> _Ready:
+    variance = jnp.var(train.posterior.mean, axis=0)
+    if run.latents == "samples":
+        variance = variance + jnp.mean(jnp.exp(train.posterior.logvar), axis=0)
+    mean = jnp.mean(train.posterior.mean, axis=0)
+    std = jnp.sqrt(jnp.maximum(variance, 1e-12))
+
+    def standardised(latents: _Latents) -> _Latents:
+        posterior = latents.posterior
+        logvar = posterior.logvar - 2 * jnp.log(std)
+        if run.latents == "means":
+            logvar = jnp.full_like(logvar, -jnp.inf)
+        centred = GaussianPosterior((posterior.mean - mean) / std, logvar)
+        return _Latents(centred, latents.condition)
+
+    scaled = standardised(train)
+    seen = reparameterize(jax.random.key(run.seed), scaled.posterior)
+    reach = MARGIN * jnp.max(jnp.abs(seen), axis=0)
+    return _Ready(
+        {},
+        scaled,
+        standardised(valid),
+        jax.random.key(run.seed),
+        {"reach": [float(r) for r in reach]},
+        lambda params: {"params": params, "mean": mean, "std": std},
+    )
+
+
+def _prepare_copula(
+    run: CopulaRun, train: _Latents, valid: _Latents, dim: int
+) -> _Ready:
+    key, fit_key, own_key = jax.random.split(jax.random.key(run.seed), 3)
+    drawn = [reparameterize(key, part.posterior) for part in (train, valid)]
+    params = copula.fit(run.config, drawn[0])
+    if run.config.dependence == "gaussian":
+        return _Ready(params, None, None, fit_key, {}, lambda _: params)
+    columns = copula.columns(run.config, dim)
+    scores = [columns.scores(params["marginals"], z)[0] for z in drawn]
+    flow = densities.get(run.flow).build(run.flow_config, dim=dim)
+
+    def finish(fitted: Params) -> Params:
+        own = copula.fit_own(flow, fitted, own_key, num_knots=run.config.num_knots)
+        return params | {"copula": own}
+
+    ready = [_Latents(_fixed(y), None) for y in scores]
+    return _Ready(params, ready[0], ready[1], fit_key, {}, finish)

@@ -1,0 +1,316 @@
+"""A trained model, rebuilt from its checkpoint, and the densities fitted to it."""
+
+import functools
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jetvae_jax import densities, models
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import (
+    VAE,
+    Array,
+    Batch,
+    Context,
+    Density,
+    GaussianPosterior,
+    Key,
+    Model,
+    Objective,
+    Params,
+    Points,
+    Task,
+)
+from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.data.streaming.stream import Stream
+from jetvae_jax.densities import copula, normal
+from jetvae_jax.losses.latent_terms import reparameterize
+from jetvae_jax.models.vae import Built, in_slices
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
+from jetvae_jax.training import checkpoint
+
+CHECKPOINT = "vae.npz"
+METRICS = "vae.metrics.jsonl"
+FITTED = {"flow": FlowRun, "copula": CopulaRun}
+"""Densities of latents that are fitted after the model, and the settings of each."""
+
+
+class TrainedDensity(NamedTuple):
+    """A density of latents that was fitted after the model.
+
+    Attributes:
+        density: the pure functions, of the model's own latents.
+        params: fitted parameters.
+        run: the settings it was fitted with.
+    """
+
+    density: Density
+    params: Params
+    run: FlowRun | CopulaRun
+
+    def sample(self, key: Key, num: int, condition: Array | None = None) -> Array:
+        """Latents of the model, ``[num, L]``."""
+        return self.density.sample(self.params, key, (num,), condition)
+
+    def log_prob(self, z: Array, condition: Array | None = None) -> Array:
+        """Log-density of latents, ``[..., L] -> [...]`` in nats."""
+        return self.density.log_prob(self.params, z, condition)
+
+
+class TrainedModel(NamedTuple):
+    """A model as its checkpoint describes it.
+
+    Attributes:
+        model: the pure functions.
+        params: trained parameters, of all components.
+        scaler: fitted to the training samples.
+        run: the settings it was trained with.
+        meta: versions, source of the data, best epoch.
+        folder: of the checkpoint, where fitted densities lie.
+    """
+
+    model: Model
+    params: Params
+    scaler: Any
+    run: ModelRun
+    meta: dict
+    folder: pathlib.Path
+
+    @property
+    def vae(self) -> VAE:
+        """The networks of a VAE with a deterministic decoder.
+
+        Raises:
+            InputError: the model is of another kind.
+        """
+        if not isinstance(self.model.components, Built):
+            raise InputError(
+                f"--model={self.run.model}: is not a VAE with a deterministic decoder"
+            )
+        return self.model.components.vae
+
+    @property
+    def identity(self) -> dict:
+        """What the checkpoint of a fitted density remembers of its model."""
+        return {"vae": self.run.to_json(), "vae_epoch": self.meta["best_epoch"]}
+
+    def scale(self, sample: Any) -> Batch:
+        """Samples, such as jets in GeV, to what the networks see."""
+        return self.run.pipeline.scale(self.run.scaling, self.scaler, sample)
+
+    def unscale(self, points: Points, context: Context) -> Any:
+        """Generated points to samples, such as jets in GeV."""
+        return self.run.pipeline.unscale(self.run.scaling, self.scaler, points, context)
+
+    def sample(self, key: Key, context: Context, latents: str = "prior") -> Any:
+        """Generated samples, one for each row of the context.
+
+        Args:
+            key: of all draws.
+            context: of J samples.
+            latents: 'prior' samples the model as it was trained; 'flow' or 'copula'
+                draws latents from that density and decodes them.
+
+        Raises:
+            InputError: that density was not fitted.
+        """
+        if latents == "prior":
+            points = self.model.sample(self.params, key, context)
+            return self.unscale(points, context)
+        density = self.density(latents)
+        num = context.axis.shape[0]
+        z = density.sample(key, num, context.condition)
+        return self.decode(jax.random.fold_in(key, 1), z, context)
+
+    def decode(self, key: Key, z: Array, context: Context) -> Any:
+        """Samples from latents ``[J, L]``."""
+        assert self.model.decode is not None, "a model without latents"
+        points = self.model.decode(self.params, key, z, context)
+        return self.unscale(points, context)
+
+    def reconstruct(self, key: Key, batch: Batch) -> Any:
+        """Samples decoded from a draw of the posterior of each of J sets.
+
+        Raises:
+            InputError: the model has no encoder.
+        """
+        self.check_encoder()
+        assert self.model.encode is not None
+        z = reparameterize(key, self.model.encode(self.params, batch))
+        return self.decode(jax.random.fold_in(key, 1), z, batch.context)
+
+    def encode(self, sample: Any) -> tuple[GaussianPosterior, Array | None]:
+        """Posterior ``[J, L]`` and condition ``[J, G]`` of every jet (image, event).
+
+        Of a stream, chunk by chunk: L numbers a jet fit in memory where N particles do
+        not.
+
+        Raises:
+            InputError: the model has no encoder.
+        """
+        self.check_encoder()
+        assert self.model.encode is not None
+        one = functools.partial(self.model.encode, self.params)
+
+        @jax.jit
+        def encode(sample):
+            batch = self.scale(sample)
+            return in_slices(one, batch), batch.context.condition
+
+        if not isinstance(sample, Stream):
+            return encode(sample)
+        chunks = [jax.device_get(encode(chunk)) for chunk in sample.chunks()]
+        return jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
+
+    def data(self) -> Dataset:
+        """The data that the model was trained on, in three parts.
+
+        Raises:
+            InputError: the file has changed since.
+        """
+        source = self.meta["source"]
+        return dataset.load_same(self.run.domain, self.run.data, source)
+
+    def check_encoder(self) -> None:
+        """Stops unless the model has an encoder and a decoder of latents.
+
+        Raises:
+            InputError: it has none.
+        """
+        if self.model.encode is None or self.model.decode is None:
+            raise InputError(
+                f"--model={self.run.model}: has no encoder, so there are no latents to "
+                "fit or to reconstruct from: generate by --generate.latents=prior"
+            )
+
+    def density(self, name: str) -> TrainedDensity:
+        """The flow or the copula that was fitted to the latents of this model.
+
+        Raises:
+            InputError: there is none, it is damaged, or belongs to another model.
+        """
+        return load_density(self, name)
+
+    def fitted(self) -> dict[str, TrainedDensity]:
+        """All densities that were fitted to this model, by name."""
+        found = [name for name in FITTED if (self.folder / f"{name}.npz").exists()]
+        return {name: self.density(name) for name in found}
+
+    def history(self) -> dict[str, list[dict]]:
+        """Loss terms of each epoch: of the model, and of a flow if one was fitted."""
+        folder = Workdir(self.folder)
+        files = {"vae": METRICS, "flow": "flow.metrics.jsonl"}
+        return {name: folder.read_lines(file) for name, file in files.items()}
+
+
+def task_of(
+    run: ModelRun,
+    scaler: Any,
+    *,
+    objective: Objective | None = None,
+    knots: Any = None,
+) -> Task:
+    """What the model of a run has to generate.
+
+    Args:
+        run: its settings.
+        scaler: fitted to its training samples.
+        objective: None if the model is not to be trained.
+        knots: of the CDFs of scaled features, if a checkpoint does not bring them.
+    """
+    return Task(
+        **run.sizes,
+        objective=objective,
+        particle_mask=run.pipeline.particle_mask(run.scaling, scaler),
+        components=run.components,
+        knots=knots,
+    )
+
+
+def build_model(run: ModelRun, task: Task) -> Model:
+    """The model of a run."""
+    return models.get(run.model).model(run.model_config, task)
+
+
+def load_model(workdir: str | os.PathLike) -> TrainedModel:
+    """The trained model of a workdir, rebuilt from its checkpoint alone.
+
+    Args:
+        workdir: the run's folder, or the path of a checkpoint file.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = pathlib.Path(workdir)
+    if path.suffix != ".npz":
+        path = path / CHECKPOINT
+    meta = checkpoint.read_meta(path)
+    run = ModelRun.from_json(meta["run"])
+    shapes = meta["scaler_shapes"].items()
+    scaler = run.pipeline.Scaler(**{k: np.zeros(v, np.float32) for k, v in shapes})
+    init = build_model(run, task_of(run, scaler)).init
+    template = {
+        "params": jax.eval_shape(init, jax.random.key(0)),
+        "scaler": scaler,
+    }
+    tree = checkpoint.restore(path, template)
+    model = build_model(run, task_of(run, tree["scaler"]))
+    return TrainedModel(model, tree["params"], tree["scaler"], run, meta, path.parent)
+
+
+def density_of(
+    run: FlowRun | CopulaRun, dim: int, num_conditions: int, reach: Any = np.inf
+) -> Density:
+    """The density of latents that the settings of a fit describe.
+
+    Args:
+        run: the settings.
+        dim: L.
+        num_conditions: G; a copula does not depend on conditions.
+        reach: ``[L]`` of a flow, see :func:`~jetvae_jax.densities.normal.standardised`.
+    """
+    if isinstance(run, FlowRun):
+        flow = densities.get(run.flow).build(
+            run.flow_config, dim=dim, num_conditions=num_conditions
+        )
+        return normal.standardised(flow, reach)
+    flow = None
+    if run.config.dependence == "flow":
+        flow = densities.get(run.flow).build(run.flow_config, dim=dim)
+    return _unconditional(copula.build(run.config, dim=dim, flow=flow))
+
+
+def _unconditional(density: Density) -> Density:
+    """A density that does not read the condition it is given."""
+    return density._replace(
+        log_prob=lambda params, z, condition=None: density.log_prob(params, z),
+        sample=lambda params, key, shape=(), condition=None: density.sample(
+            params, key, shape
+        ),
+    )
+
+
+def load_density(trained: TrainedModel, name: str) -> TrainedDensity:
+    """See :meth:`TrainedModel.density`."""
+    path = trained.folder / f"{name}.npz"
+    meta = checkpoint.read_meta(path)
+    # Rebuilt, so that a field that a later version added has its default in both.
+    same = ModelRun.from_json(meta["vae"]) == trained.run
+    if meta["vae_epoch"] != trained.meta["best_epoch"] or not same:
+        remedy = f"run fit_{name} again"
+        if name == "flow":
+            remedy = f"delete flow.npz and flow.state.npz there and {remedy}"
+        raise InputError(
+            f"{path}: was fitted to another model than the one beside it: {remedy}"
+        )
+    run = FITTED[name].from_json(meta["run"])
+    dim = meta["latent_dim"]
+    reach = np.asarray(meta.get("reach", np.full(dim, np.inf)), np.float32)
+    density = density_of(run, dim, trained.run.sizes["num_conditions"], reach)
+    template = jax.eval_shape(density.init, jax.random.key(0))
+    return TrainedDensity(density, checkpoint.restore(path, template), run)

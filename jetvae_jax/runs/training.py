@@ -1,0 +1,172 @@
+"""Train a generative model on the training part of a data set."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from jetvae_jax.core.configs import versions
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.types import Batch, Model, Params
+from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.data.streaming.stream import count, head
+from jetvae_jax.densities import marginals
+from jetvae_jax.densities.contexts import ContextRequest
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import ModelRun
+from jetvae_jax.runs.trained import CHECKPOINT, METRICS, build_model, task_of
+from jetvae_jax.training import FitResult, Step, checkpoint, fit, loss_terms
+from jetvae_jax.training.step import augmented, model_step
+
+STATE = "vae.state.npz"
+CDF_EVENTS = 1_000_000  # enough for the knots of a CDF
+MONITORED = 5_000  # samples generated each epoch, if they are monitored
+
+
+def train(
+    workdir: str | os.PathLike,
+    run: ModelRun,
+    *,
+    on_epoch: Callable[[list[dict]], object] | None = None,
+) -> FitResult:
+    """Train, or go on with, the model of ``run`` in ``workdir``.
+
+    Leaves ``vae.npz`` (the best epoch; rebuilds its model alone), ``vae.state.npz``
+    (to resume), ``vae.metrics.jsonl`` and ``config.json``.
+
+    Args:
+        workdir: the folder of the run.
+        run: what to train on what.
+        on_epoch: called with the history after each epoch.
+
+    Raises:
+        InputError: bad data or settings, a workdir of another run, or NaN.
+    """
+    folder = Workdir(workdir)
+    ready = _prepare(run)
+    source = ready.parts.source
+    settings = run.to_json() | {"fingerprint": source["fingerprint"]}
+    arrays = {k: v for k, v in ready.scaler._asdict().items() if v is not None}
+
+    def save(params, best_epoch):
+        meta = {
+            "kind": "vae",
+            "run": run.to_json(),
+            "scaler_shapes": {k: v.shape for k, v in arrays.items()},
+            **run.pipeline.metadata(run),
+            "source": source,
+            "notes": ready.parts.notes,
+            "best_epoch": best_epoch,
+            "versions": versions(),
+        }
+        tree = {"params": params, "scaler": ready.scaler}
+        checkpoint.save(folder / CHECKPOINT, tree, meta=meta)
+
+    def write_metrics(history):
+        folder.write_lines(METRICS, history)
+        if on_epoch:
+            on_epoch(history)
+
+    result = fit(
+        ready.step,
+        jax.random.key(run.seed),
+        ready.train,
+        ready.valid,
+        config=run.training,
+        name=run.model,
+        unit=run.pipeline.UNIT,
+        state_path=folder / STATE,
+        settings=settings,
+        on_epoch=write_metrics,
+        on_save=save,
+        monitor=_monitor(run, ready),
+    )
+    folder.write_json("config.json", run.to_json())
+    return result
+
+
+def check(run: ModelRun) -> None:
+    """Does all that comes before the first step of a training.
+
+    Raises:
+        InputError: whatever would stop it there: bad data, settings or monitor.
+    """
+    _prepare(run)
+
+
+class _Prepared(NamedTuple):
+    """What a training needs: the data as read and as trained on, and the algorithm."""
+
+    parts: Dataset
+    scaler: Any
+    model: Model
+    step: Step
+    train: Any
+    valid: Any
+
+
+def _prepare(run: ModelRun) -> _Prepared:
+    pipeline = run.pipeline
+    parts = dataset.load(run.domain, run.data)
+    scaler = pipeline.fit(run.scaling, parts.train)
+    scale = functools.partial(pipeline.scale, run.scaling, scaler)
+    task = task_of(
+        run, scaler,
+        objective=pipeline.objective(run, scaler, parts.train),
+        knots=_knots(run, parts.train, scale),
+    )  # fmt: skip
+    model = build_model(run, task)
+    step = model_step(model, run.training, num_jets=count(parts.train))
+    if symmetries := pipeline.augment(run):
+        train = parts.train  # changed at random, then scaled, at every step
+        step = augmented(step, lambda key, part: scale(symmetries(key, part)))
+    else:
+        train = dataset.mapped(scale, parts.train)
+    _check_monitor(run, step, train)
+    valid = dataset.mapped(scale, parts.valid)
+    return _Prepared(parts, scaler, model, step, train, valid)
+
+
+def _check_monitor(run: ModelRun, step: Step, train: Any) -> None:
+    monitor, known = run.training.monitor, run.pipeline.MONITORS
+    if monitor in ("loss", *known):
+        return
+    terms = loss_terms(step, train, run.training)
+    if monitor not in terms:
+        made = f"; of generated {run.domain}: " + ", ".join(known)
+        raise InputError(
+            f"train.monitor = {monitor!r}: choose a term of the loss: "
+            f"{', '.join(terms)}{made if known else ''}"
+        )
+
+
+def _knots(run: ModelRun, train: Any, scale: Callable[[Any], Batch]) -> Any:
+    """Of the CDFs of the scaled features, where they take the encoder's place."""
+    if run.components.latent != "cdf":
+        return None
+    features = jax.jit(scale)(head(train, CDF_EVENTS)).x[:, 0]
+    return marginals.fit_empirical(features, what="features")
+
+
+def _monitor(
+    run: ModelRun, ready: _Prepared
+) -> Callable[[Params], dict[str, float]] | None:
+    """Metrics of generated samples for each epoch, if the run monitors one."""
+    pipeline = run.pipeline
+    if run.training.monitor not in pipeline.MONITORS:
+        return None
+    real = head(ready.parts.valid, MONITORED)
+    number = count(real)
+    contexts = pipeline.contexts(run.scaling, ready.scaler, ContextRequest())
+
+    @jax.jit
+    def draw(params):
+        latent_key, context_key = jax.random.split(jax.random.key(run.seed))
+        context = contexts(context_key, number)
+        points = ready.model.sample(params, latent_key, context)
+        return pipeline.unscale(run.scaling, ready.scaler, points, context)
+
+    return lambda params: pipeline.monitor(real, jax.device_get(draw(params)))
