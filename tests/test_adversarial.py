@@ -9,13 +9,13 @@ from scipy import stats
 
 from jetvae_jax import densities, discriminators, losses, models
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Batch
+from jetvae_jax.core.types import Batch, Context, Objective
 from jetvae_jax.densities import gaussian_copula
-from jetvae_jax.densities import normal as priors
-from jetvae_jax.losses import adversarial, variational
-from jetvae_jax.models import copula_latents
-from jetvae_jax.training import Config, fit
-from jetvae_jax.training.adversarial import adversarial_step, joint_init, parts_step
+from jetvae_jax.densities.normal import normal
+from jetvae_jax.models import adversarial
+from jetvae_jax.models import vae as vaes
+from jetvae_jax.training import Config, fit, model_step
+from jetvae_jax.training.step import components_step
 
 PARTS = ("encoder", "decoder", "discriminator", "prior")
 
@@ -26,33 +26,56 @@ def tables(num=64, seed=0):
     a = rng.normal(size=num)
     x = np.stack([a, a**2 - 1 + 0.1 * rng.normal(size=num)], axis=-1)
     x = x[:, None].astype(np.float32)
-    return Batch(x, np.ones((num, 1), bool), np.zeros((num, 3), np.float32))
+    return Batch(x, np.ones((num, 1), bool), Context(np.zeros((num, 3), np.float32)))
 
 
-OBJECTIVE = variational.Objective(variational.points(losses.squared_error), beta=0.5)
+def distance_by(reconstruction):
+    """A distance of scaled points, where true ones exist."""
+
+    def distance(batch, x_hat):
+        error = reconstruction(batch.x, x_hat, x_mask=batch.mask)
+        return error, {"reconstruction": error}
+
+    return distance
 
 
-def game(config=None, *, flow="", squash=False):
-    """Model, discriminator, errors and initialisation for rows of two columns."""
+OBJECTIVE = Objective(distance_by(losses.squared_error), beta=0.5)
+
+
+def game(config=None, *, flow="", squash=False, freeze_encoder=False):
+    """Networks, discriminator and model for rows of two columns."""
     module = models.get("mlp_vae")
     vae = module.build(
         module.Config(num_features=2, latent_dim=2, num_layers=2, nodes=16)
     )
     if squash:
-        vae = copula_latents.squashed(vae)
+        vae = vaes.squashed(vae)
     module = discriminators.get("mlp")
     disc = module.build(module.Config(num_features=2, num_layers=2, nodes=16))
     prior = None
     if flow == "copula":
-        prior = gaussian_copula.build(2)
+        prior = gaussian_copula.build(dim=2)
     elif flow:
         module = densities.get(flow)
-        prior = priors.from_flow(
-            module.build(module.Config(num_couplings=2, hidden=(8,)), dim=2)
-        )
+        prior = module.build(module.Config(num_couplings=2, hidden=(8,)), dim=2)
     config = config or adversarial.Config()
-    errors_fn = adversarial.build(config, vae, disc, OBJECTIVE, prior=prior)
-    return vae, disc, errors_fn, joint_init(vae, prior=prior, discriminator=disc)
+    model = adversarial.against(
+        alone(vae, prior), config, vae, disc, OBJECTIVE,
+        prior=prior, freeze_encoder=freeze_encoder,
+    )  # fmt: skip
+    return vae, disc, model
+
+
+def alone(vae, prior=None, objective=OBJECTIVE):
+    """The model of a VAE without discriminator."""
+    return vaes.build(
+        vae.init,
+        lambda params, batch: vae.encode(params, batch.x, batch.mask),
+        vaes.deterministic(vae, objective),
+        objective,
+        latent_dim=vae.latent_dim,
+        prior=prior,
+    )
 
 
 def test_the_terms_against_numbers_worked_out_by_hand():
@@ -79,9 +102,9 @@ def test_cross_entropy_is_finite_where_probabilities_round():
 @pytest.mark.parametrize("form", ["algorithm2", "feature"])
 def test_errors_are_algorithm_2_in_float64(form):
     config = adversarial.Config(form, gamma=3.0, beta=0.7, reconstruction=0.2)
-    vae, disc, errors_fn, init = game(config)
-    params, batch, key = init(jax.random.key(0)), tables(8), jax.random.key(1)
-    errors, terms = errors_fn(params, key, batch)
+    vae, disc, model = game(config)
+    params, batch, key = model.init(jax.random.key(0)), tables(8), jax.random.key(1)
+    errors, terms = model.loss(params, key, batch)
     posterior = vae.encode(params, batch.x, batch.mask)
     z = losses.reparameterize(key, posterior)
     x_hat = vae.decode(params, z)
@@ -115,9 +138,10 @@ def test_errors_are_algorithm_2_in_float64(form):
 
 
 def test_each_optimiser_moves_its_own_parameters_and_no_others():
-    _, _, errors_fn, init = game(flow="realnvp")
+    _, _, model = game(flow="realnvp")
     sgd = optax.inject_hyperparams(optax.sgd)  # rates in the state: compiled once
-    step = parts_step(errors_fn, init, {p: sgd(learning_rate=0.0) for p in PARTS})
+    optimizers = {p: sgd(learning_rate=0.0) for p in PARTS}
+    step = components_step(model.loss, model.init, optimizers)
     update = jax.jit(step.update)
     state, key, batch = step.init(jax.random.key(0)), jax.random.key(1), tables()
     assert set(state.opt_state) == set(PARTS)
@@ -126,7 +150,7 @@ def test_each_optimiser_moves_its_own_parameters_and_no_others():
     def by_error(params):
         """The gradient of every error in every part."""
         return jax.jacrev(
-            lambda p: {n: jnp.mean(e) for n, e in errors_fn(p, key, batch)[0].items()}
+            lambda p: {n: jnp.mean(e) for n, e in model.loss(p, key, batch)[0].items()}
         )(params)
 
     gradients = by_error(state.params)
@@ -152,13 +176,12 @@ def test_each_optimiser_moves_its_own_parameters_and_no_others():
 
 
 @pytest.mark.slow
-def test_parts_without_an_optimiser_stay_to_the_bit_and_alpha_slows_the_other():
-    _, _, errors_fn, init = game()
-    kwargs = {"num_jets": 64, "frozen": ("encoder",)}
+def test_frozen_components_stay_to_the_bit_and_alpha_slows_the_discriminator():
     moved = {}
     for alpha in (1.0, 0.1):
+        _, _, model = game(adversarial.Config(alpha=alpha), freeze_encoder=True)
         config = Config(num_epochs=1, batch_size=64, weight_decay=0.1, averaging=0.9)
-        step = adversarial_step(errors_fn, init, config, alpha=alpha, **kwargs)
+        step = model_step(model, config, num_jets=64)
         state = jax.jit(step.init)(jax.random.key(0))
         after, _ = jax.jit(step.update)(state, jax.random.key(1), tables())
         for tree in (after.params, after.average):
@@ -178,21 +201,20 @@ def test_parts_without_an_optimiser_stay_to_the_bit_and_alpha_slows_the_other():
 
 
 def test_the_vae_starts_as_it_would_alone():
-    vae, _, _, init = game(flow="realnvp")
-    alone, joint = vae.init(jax.random.key(3)), init(jax.random.key(3))
+    vae, _, model = game(flow="realnvp")
+    own, joint = vae.init(jax.random.key(3)), model.init(jax.random.key(3))
     for part in ("encoder", "decoder"):
-        jax.tree.map(np.testing.assert_array_equal, alone[part], joint[part])
+        jax.tree.map(np.testing.assert_array_equal, own[part], joint[part])
 
 
 def test_a_learned_prior_costs_log_q_minus_log_p():
-    vae, _, _, _ = game()
-    prior = gaussian_copula.build(2)
+    vae, _, _ = game()
+    prior = gaussian_copula.build(dim=2)
     params = vae.init(jax.random.key(0)) | {
         "prior": {"rows": np.float32([[0, 0], [1, 0]])}
     }
     batch, key = tables(16), jax.random.key(1)
-    loss_fn = variational.build(vae, OBJECTIVE, prior=prior)
-    loss, terms = loss_fn(params, key, batch)
+    loss, terms = alone(vae, prior).loss(params, key, batch)
     mean, logvar = (np.float64(a) for a in vae.encode(params, batch.x, batch.mask))
     z = np.float64(losses.reparameterize(key, vae.encode(params, batch.x, batch.mask)))
     log_q = stats.norm(mean, np.exp(logvar / 2)).logpdf(z).sum(-1)
@@ -203,9 +225,9 @@ def test_a_learned_prior_costs_log_q_minus_log_p():
         loss, terms["reconstruction"] + 0.5 * (log_q - log_p), rtol=1e-4, atol=1e-4
     )
     # of a standard normal prior its mean over many draws is the analytic KL
-    normal = variational.build(vae, OBJECTIVE, prior=priors.normal(2))
+    plain = alone(vae, normal(2)).loss
     keys = jax.random.split(key, 4000)
-    draws = jax.vmap(lambda k: normal(params | {"prior": {}}, k, batch)[1]["kl"])(keys)
+    draws = jax.vmap(lambda k: plain(params | {"prior": {}}, k, batch)[1]["kl"])(keys)
     exact = losses.gaussian_kl(vae.encode(params, batch.x, batch.mask))
     error = np.std(draws, axis=0) / np.sqrt(4000)
     assert np.all(np.abs(np.mean(draws, axis=0) - exact) < 5 * error + 1e-5)
@@ -217,12 +239,10 @@ def test_a_learned_prior_costs_log_q_minus_log_p():
 )
 def test_training_stays_finite_and_brings_the_distributions_nearer(flow):
     config = adversarial.Config(gamma=1.0, alpha=1.0, beta=0.1, reconstruction=1.0)
-    vae, _, errors_fn, init = game(config, flow=flow, squash=flow == "copula")
+    vae, _, model = game(config, flow=flow, squash=flow == "copula")
     settings = Config(num_epochs=12, batch_size=100, learning_rate=3e-3)
     train, valid = tables(3000), tables(1000, seed=1)
-    step = adversarial_step(
-        errors_fn, init, settings, alpha=config.alpha, num_jets=3000
-    )
+    step = model_step(model, settings, num_jets=3000)
     key = jax.random.key(0)
     result = fit(step, key, train, valid, config=settings)
     assert all(np.isfinite(v) for row in result.history for v in row.values())
@@ -234,7 +254,7 @@ def test_training_stays_finite_and_brings_the_distributions_nearer(flow):
     def distance(params):
         z = jax.random.normal(key, (2000, 2))
         if flow == "copula":
-            z = gaussian_copula.build(2).sample(params["prior"], key, (2000,))
+            z = gaussian_copula.build(dim=2).sample(params["prior"], key, (2000,))
         elif flow:
             module = densities.get(flow)
             shape = module.Config(num_couplings=2, hidden=(8,))
@@ -243,7 +263,7 @@ def test_training_stays_finite_and_brings_the_distributions_nearer(flow):
         real = valid.x[:, 0]
         return max(stats.ks_2samp(made[:, i], real[:, i]).statistic for i in (0, 1))
 
-    start = distance(init(jax.random.split(key, 4)[0]))
+    start = distance(model.init(jax.random.split(key, 4)[0]))
     assert distance(result.params) < 0.6 * start
 
 
@@ -262,26 +282,25 @@ def test_it_runs_on_jets_with_padding():
     rng = np.random.default_rng(0)
     mask = np.arange(5) < rng.integers(0, 6, (32, 1))
     x = np.where(mask[..., None], rng.normal(size=(32, 5, 3)), np.nan)
-    distance = variational.points(losses.chamfer_distance)
-    errors_fn = adversarial.build(
+    objective = Objective(distance_by(losses.chamfer_distance), beta=1.0)
+    model = adversarial.against(
+        alone(vae, objective=objective),
         adversarial.Config(form="feature", reconstruction=1.0),
         vae,
         disc,
-        variational.Objective(distance, beta=1.0),
-        exists=lambda x, axis: x[..., 0] > axis[..., None, 0],
+        objective,
+        particle_mask=lambda x, context: x[..., 0] > context.axis[..., None, 0],
     )
-    step = parts_step(
-        errors_fn,
-        joint_init(vae, discriminator=disc),
-        {part: optax.adam(1e-3) for part in PARTS[:3]},
-    )
-    batch = Batch(x.astype(np.float32), mask, np.zeros((32, 3), np.float32))
+    optimizers = {part: optax.adam(1e-3) for part in PARTS[:3]}
+    step = components_step(model.loss, model.init, optimizers)
+    axis = Context(np.zeros((32, 3), np.float32))
+    batch = Batch(x.astype(np.float32), mask, axis)
     state = step.init(jax.random.key(0))
     after, terms = jax.jit(step.update)(state, jax.random.key(1), batch)
     for leaf in jax.tree.leaves((after.params, terms)):
         assert np.all(np.isfinite(leaf))
     assert np.all(
-        np.isfinite(errors_fn(after.params, jax.random.key(2), batch)[0]["decoder"])
+        np.isfinite(model.loss(after.params, jax.random.key(2), batch)[0]["decoder"])
     )
 
 
@@ -292,3 +311,17 @@ def test_bad_settings_get_a_clear_line():
         adversarial.Config(gamma=-1)
     with pytest.raises(InputError, match=r"^form = 'wgan': choose"):
         adversarial.Config(form="wgan")
+
+
+def test_the_weight_of_the_kl_is_that_of_the_objective_unless_given():
+    batch, key = tables(8), jax.random.key(1)
+    by_beta = {}
+    for beta in (-1.0, 0.5, 2.0):
+        _, _, model = game(adversarial.Config(beta=beta, gamma=0.0))
+        params = model.init(jax.random.key(0))
+        found, terms = model.loss(params, key, batch)
+        by_beta[beta] = np.asarray(found["encoder"]), np.asarray(terms["kl"])
+    weight, kl = OBJECTIVE.beta, by_beta[-1.0][1]
+    np.testing.assert_allclose(by_beta[-1.0][0], weight * kl, rtol=1e-6)
+    np.testing.assert_array_equal(by_beta[-1.0][0], by_beta[0.5][0])
+    np.testing.assert_allclose(by_beta[2.0][0], 2 * kl, rtol=1e-6)

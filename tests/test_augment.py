@@ -11,7 +11,7 @@ import pytest
 from jetvae_jax import training
 from jetvae_jax.core.types import Jets
 from jetvae_jax.jets import augmentation
-from jetvae_jax.training.augmented import augmented
+from jetvae_jax.training.step import augmented
 
 turn_about_beam = jax.jit(augmentation.turn_about_beam)
 turn_about_axis = jax.jit(augmentation.turn_about_axis)

@@ -153,7 +153,7 @@ def tiny_run(**changes):
     table = road.Data(max_events=700, fractions=(0.5, 0.2, 0.3), columns=names)
     data, scaling = road.resolved(table, road.Scaling())
     judge = discriminators.get("mlp")
-    part = runs.PartsConfig(
+    part = runs.Components(
         prior="gaussian_copula",
         discriminator="mlp",
         discriminator_config=judge.Config(num_layers=1, nodes=16),
@@ -166,7 +166,7 @@ def tiny_run(**changes):
         "training": QUICK,
         "domain": "events", "parts": part,
     }  # fmt: skip
-    return runs.VAERun(**given | changes)
+    return runs.ModelRun(**given | changes)
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_densities_of_a_run(workdir, tmp_path):
     flow = densities.get("realnvp")
     settings = runs.CopulaRun(copula.Config(), "realnvp", flow.Config(), QUICK)
     runs.fit_copula(tmp_path / "run", settings)
-    trained = runs.load_vae(tmp_path / "run")
+    trained = runs.load_model(tmp_path / "run")
     fitted = scores.components(np.random.default_rng(0).normal(size=(50, 4)))
     found = scores.offered(trained, tmp_path / "run", fitted)
     assert "reconstruction_rest" not in found and "flow" not in found
@@ -278,7 +278,7 @@ def test_densities_of_a_run(workdir, tmp_path):
     np.testing.assert_allclose(values["copula"], expected, rtol=1e-3, atol=1e-3)
     assert np.isfinite(values["copula_tail"]).all()
     # A flow that was learned with the VAE.
-    parts = runs.PartsConfig(
+    parts = runs.Components(
         prior="realnvp", prior_config=flow.Config(num_couplings=2, hidden=(8,))
     )
     run = dataclasses.replace(trained.run, parts=parts)
@@ -399,7 +399,7 @@ def test_wrong_tables_of_signal(workdir, quick, tmp_path):
 
 
 def test_run_without_discriminator_or_flow(workdir, tmp_path):
-    trained = runs.load_vae(workdir)
+    trained = runs.load_model(workdir)
     fitted = scores.components(np.random.default_rng(0).normal(size=(50, 4)))
     bare = trained._replace(
         composed=trained.composed._replace(prior=None, discriminator=None)

@@ -19,14 +19,14 @@ FLOW = realnvp.Config(num_couplings=2, hidden=(8,))
 CRITIC = deepsets.Config(width=8, layers=1, hidden=(8,))
 NETWORK = mlp_vae.Config(latent_dim=4, num_layers=1, nodes=16)
 PARTS = {
-    "nf": runs.PartsConfig(prior="realnvp", prior_config=FLOW),
-    "d": runs.PartsConfig(discriminator="deepsets", discriminator_config=CRITIC),
-    "copula": runs.PartsConfig(latent="uniform", prior="gaussian_copula", uniform=1.0),
+    "nf": runs.Components(prior="realnvp", prior_config=FLOW),
+    "d": runs.Components(discriminator="deepsets", discriminator_config=CRITIC),
+    "copula": runs.Components(latent="uniform", prior="gaussian_copula", uniform=1.0),
 }
 
 
 def small(parts=None, **changes):
-    run = runs.VAERun(
+    run = runs.ModelRun(
         data=domain.Data(max_jets=300),
         scaling=domain.Scaling(coordinates="relative", method="standard"),
         model="mlp_vae",
@@ -35,7 +35,7 @@ def small(parts=None, **changes):
         loss_config=chamfer.Config(),
         objective=domain.Objective(space="scaled", gamma=0.0, beta=0.1, form="classic"),
         training=training.Config(num_epochs=2, batch_size=50, learning_rate=1e-3),
-        parts=parts or runs.PartsConfig(),
+        components=parts or runs.Components(),
     )
     return dataclasses.replace(run, **changes)
 
@@ -45,14 +45,14 @@ def small(parts=None, **changes):
 )
 def test_every_composition_trains_and_generates(tmp_path, name):
     run = small(PARTS[name])
-    assert runs.VAERun.from_json(run.to_json()) == run
+    assert runs.ModelRun.from_json(run.to_json()) == run
     result = runs.train(tmp_path, run)
     terms = {key.removeprefix("valid/") for key in result.history[-1]}
     assert {"loss", "kl", "reconstruction"} <= terms
     assert ("disc_loss" in terms) == (name == "d")
-    trained = runs.load_vae(tmp_path)
+    trained = runs.load_model(tmp_path)
     # Whatever else there is, every part has moved from its start.
-    start = trained.composed.init(jax.random.key(run.seed))
+    start = trained.model.init(jax.random.key(run.seed))
     for part, tree in start.items():
         moved = jax.tree.map(lambda a, b: np.any(a != b), tree, trained.params[part])
         assert any(jax.tree.leaves(moved)), part
@@ -61,7 +61,7 @@ def test_every_composition_trains_and_generates(tmp_path, name):
         latents = "copula"
         config = copula.Config(num_knots=17)
         fit = runs.CopulaRun(config, "realnvp", FLOW, run.training)
-        assert runs.fit_copula(tmp_path, fit) == 0
+        assert runs.fit_copula(tmp_path, fit) is None
     made = runs.generate(tmp_path, runs.GenerateConfig(latents=latents, num_jets=40))
     with h5py.File(made) as file:
         assert file["particle_features"].shape == (40, 30, 4)
@@ -74,7 +74,7 @@ def test_a_stream_trains_as_jets_in_memory_do(tmp_path):
     memory, disk = small(), small(data=data)
     runs.train(tmp_path / "memory", memory)
     runs.train(tmp_path / "disk", disk)
-    ours, theirs = (runs.load_vae(tmp_path / name) for name in ("memory", "disk"))
+    ours, theirs = (runs.load_model(tmp_path / name) for name in ("memory", "disk"))
     # The same jets in the same parts, hence the same scaler; only shuffles differ.
     assert ours.meta["source"]["fingerprint"] == theirs.meta["source"]["fingerprint"]
     jax.tree.map(np.testing.assert_array_equal, ours.scaler, theirs.scaler)
@@ -103,7 +103,7 @@ def test_what_cannot_be(tmp_path):
     with pytest.raises(InputError, match="augment = shake: choose of permute"):
         domain.Data(augment=("shake",))
     with pytest.raises(InputError, match="latent = 'cdf': needs tables"):
-        runs.train(tmp_path, small(runs.PartsConfig(latent="cdf")))
+        runs.train(tmp_path, small(runs.Components(latent="cdf")))
     run = small()
     runs.train(tmp_path / "a", run)
     with pytest.raises(InputError, match=r"copula\.npz: no such"):

@@ -9,8 +9,9 @@ import pytest
 
 from jetvae_jax import losses
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import VAE, Batch, Flow, GaussianPosterior
+from jetvae_jax.core.types import VAE, Batch, Context, GaussianPosterior, Task
 from jetvae_jax.losses import jet_objective
+from jetvae_jax.models import vae as vaes
 
 SCALE = 50.0  # GeV of one scaled unit
 
@@ -42,12 +43,18 @@ def linear_vae(num_particles=5, latent_dim=4):
     return VAE(init, encode, decode, latent_dim)
 
 
+def loss_of(config, networks, reconstruction=losses.chamfer_distance):
+    """The loss of a model with these networks and this objective."""
+    objective = jet_objective.objective(config, reconstruction, momenta)
+    return vaes.model(networks, Task(5, 3, objective=objective)).loss
+
+
 @pytest.fixture
 def batch():
     rng = np.random.default_rng(0)
     mask = np.arange(5) < np.array([[5], [3], [1], [4]])
     x = np.where(mask[..., None], rng.normal(size=(4, 5, 3)), 0).astype(np.float32)
-    return Batch(jnp.array(x), jnp.array(mask), jnp.zeros((4, 3)))
+    return Batch(jnp.array(x), jnp.array(mask), Context(jnp.zeros((4, 3))))
 
 
 def by_hand(p, p_hat, mean, logvar, exists, counted):
@@ -74,7 +81,7 @@ def by_hand(p, p_hat, mean, logvar, exists, counted):
 def run(config, batch, reconstruction=losses.chamfer_distance):
     vae = linear_vae()
     params, key = vae.init(jax.random.key(1)), jax.random.key(2)
-    loss_fn = jet_objective.build(config, vae, reconstruction, momenta)
+    loss_fn = loss_of(config, vae, reconstruction)
     posterior = vae.encode(params, batch.x, batch.mask)
     x_hat = vae.decode(params, losses.reparameterize(key, posterior))
     return *jax.jit(loss_fn)(params, key, batch), x_hat, posterior
@@ -163,9 +170,7 @@ def test_published_numbers_of_one_jet():
 def test_gradients_are_finite_also_for_jets_of_one_particle(batch):
     vae = linear_vae()
     params = vae.init(jax.random.key(3))
-    loss_fn = jet_objective.build(
-        jet_objective.Config(), vae, losses.chamfer_distance, momenta
-    )
+    loss_fn = loss_of(jet_objective.Config(), vae)
     grads = jax.jit(jax.grad(lambda p: loss_fn(p, jax.random.key(4), batch)[0].mean()))(
         params
     )
@@ -194,9 +199,7 @@ def test_soft_term_sees_soft_particles(batch):
 def test_same_key_same_loss(batch):
     vae = linear_vae()
     params = vae.init(jax.random.key(3))
-    loss_fn = jet_objective.build(
-        jet_objective.Config(), vae, losses.chamfer_distance, momenta
-    )
+    loss_fn = loss_of(jet_objective.Config(), vae)
     one, again, other = (
         loss_fn(params, jax.random.key(k), batch)[0] for k in (5, 5, 6)
     )
@@ -226,7 +229,7 @@ def test_bad_settings_name_the_field(field, value):
 def test_mass_weight_must_be_filled_in(make_jets):
     config = jet_objective.Config(gamma_mass=-1.0)
     with pytest.raises(ValueError, match="mass_weight"):
-        jet_objective.build(config, linear_vae(), losses.chamfer_distance, momenta)
+        loss_of(config, linear_vae())
     jets = make_jets(50)
     p = jets.particles.astype(np.float64)
     total, energy = p.sum(1), np.linalg.norm(p, axis=-1).sum(1)
@@ -235,7 +238,7 @@ def test_mass_weight_must_be_filled_in(make_jets):
     weight = float(losses.mass_weight(jets.particles, jets.mask))
     np.testing.assert_allclose(weight, expected, rtol=1e-3)
     filled = dataclasses.replace(config, gamma_mass=weight)
-    jet_objective.build(filled, linear_vae(), losses.chamfer_distance, momenta)
+    loss_of(filled, linear_vae())
 
 
 def test_jet_errors_by_hand():
@@ -246,14 +249,3 @@ def test_jet_errors_by_hand():
     np.testing.assert_allclose(losses.jet_pt_error(x, y, x_mask=mask), 16, rtol=1e-6)
     np.testing.assert_allclose(losses.jet_mass_error(x, y, x_mask=mask), 70, rtol=1e-5)
     np.testing.assert_allclose(losses.jet_mass_error(y, x, y_mask=mask), 70, rtol=1e-5)
-
-
-def test_nll():
-    def log_prob(params, z):
-        return -0.5 * jnp.sum(jnp.square(z - params), axis=-1)
-
-    flow = Flow(None, log_prob, None, None, None, 2)  # pyright: ignore
-    z = jnp.array([[1.0, 2.0], [0.0, 0.0]])
-    loss, terms = losses.nll.build(flow)(jnp.zeros(2), jax.random.key(0), z)
-    np.testing.assert_allclose(loss, [2.5, 0])
-    assert np.array_equal(terms["nll"], loss)

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from jetvae_jax import data, runs
-from jetvae_jax.core import candidates
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.data import JetNetWriter
 from jetvae_jax.jets import evaluation as contest
 from jetvae_jax.jets.domain import Data
-from jetvae_jax.metrics import relative
+from jetvae_jax.metrics import inputs, relative
 
 SMALL = {"protocols": ("mpgan_10k",), "fpnd": ""}
 
@@ -181,9 +180,9 @@ def test_what_is_wrong_with_judged_jets_is_noted(files, tmp_path):
 )
 def test_short_names_of_files(paths, names):
     paths = tuple(paths.split())
-    assert candidates.named(paths) == dict(zip(names.split(), paths, strict=True))
+    assert inputs.named(paths) == dict(zip(names.split(), paths, strict=True))
 
 
 def test_a_file_named_twice():
     with pytest.raises(InputError, match="stands there twice"):
-        candidates.named(("a/gen.npz", "a/./gen.npz"))
+        inputs.named(("a/gen.npz", "a/./gen.npz"))

@@ -43,7 +43,7 @@ def test_there_and_back(fitted):
     for key in (None, jax.random.key(1)):
         batch = SCALE(columns, scaler, values, key)
         assert batch.x.shape == (4000, 1, 7) and batch.mask.shape == (4000, 1)
-        assert batch.x.dtype == jnp.float32 and batch.axis.shape == (4000, 3)
+        assert batch.x.dtype == jnp.float32 and batch.context.axis.shape == (4000, 3)
         back = np.asarray(UNSCALE(columns, scaler, batch.x))
         np.testing.assert_array_equal(back[:, [2, 5]], values[:, [2, 5]])
         np.testing.assert_allclose(back[:, 0], values[:, 0], rtol=2e-6)

@@ -35,7 +35,7 @@ def test_there_and_back(digits, method, intensity):
 
     batch = there(digits)
     assert batch.x.shape == (60, 120, config.num_features)
-    assert batch.axis.shape == (60, 3)
+    assert batch.context.axis.shape == (60, 3)
     padding = np.asarray(batch.x)[~digits.mask]
     np.testing.assert_array_equal(padding, np.broadcast_to(scaler.ghost, padding.shape))
     back = scaling.unscale(config, scaler, batch.x, digits.labels)

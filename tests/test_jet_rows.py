@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jetvae_jax import models
-from jetvae_jax.core.types import Jets
+from jetvae_jax.core.types import Jets, Task
 from jetvae_jax.jets import scaling
 from jetvae_jax.losses import distances, jet_objective
+from jetvae_jax.models import vae as vaes
 
 R, F = 2, 3
 every_model = pytest.mark.parametrize("name", models.names())
@@ -70,12 +71,13 @@ def test_the_objective_of_perfect_momenta_is_the_divergence(name, make_jets):
     def momenta(x, axis):
         return scaling.momenta(config, scaler, x, axis)
 
-    loss_fn = jet_objective.build(
+    objective = jet_objective.objective(
         jet_objective.Config(beta=0.5, alpha_soft=1.0),
-        truth,
         distances.get("chamfer").build(distances.get("chamfer").Config()),
         momenta,
     )
+    task = Task(14, F, jet_rows=R, objective=objective)
+    loss_fn = vaes.model(truth, task).loss
     loss, terms = loss_fn(params, jax.random.key(0), batch)
     for term in ("reconstruction", "jet_pt", "jet_mass", "soft"):
         np.testing.assert_allclose(terms[term], 0, atol=1e-3)
@@ -101,5 +103,5 @@ def test_masked_rows_of_the_jet_are_no_particles(make_jets):
     config = scaling.Config(coordinates="frame", method="slots")
     scaler = scaling.fit(config, jets)
     batch = scaling.scale(config, scaler, jets)
-    back = scaling.unscale(config, scaler, batch.x, batch.axis)
+    back = scaling.unscale(config, scaler, batch.x, batch.context.axis)
     assert isinstance(back, Jets) and back.particles.shape == jets.particles.shape

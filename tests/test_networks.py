@@ -6,7 +6,7 @@ from jax.test_util import check_grads
 
 from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.models import _vae
+from jetvae_jax.models import vae
 
 
 def normal(seed, *shape):
@@ -15,11 +15,11 @@ def normal(seed, *shape):
 
 def test_smooth_clip_is_the_identity_inside_bounded_outside_and_alive_at_the_edge():
     inside = np.linspace(-12, 0, 7, dtype=np.float32)
-    np.testing.assert_allclose(_vae.smooth_clip(inside, -20, 10), inside, atol=4e-4)
+    np.testing.assert_allclose(vae.smooth_clip(inside, -20, 10), inside, atol=4e-4)
     far = np.float32([-1e30, -100, 100, 1e30])
-    clipped = _vae.smooth_clip(far, -20, 10)
+    clipped = vae.smooth_clip(far, -20, 10)
     np.testing.assert_allclose(clipped, [-20, -20, 10, 10], atol=1e-6)
-    slope = jax.vmap(jax.grad(lambda x: _vae.smooth_clip(x, -20.0, 10.0)))
+    slope = jax.vmap(jax.grad(lambda x: vae.smooth_clip(x, -20.0, 10.0)))
     assert np.all(slope(np.float32([-25, -20, 10, 15])) > 1e-3)
     assert np.all(np.isfinite(slope(far)))
 

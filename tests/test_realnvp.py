@@ -106,7 +106,7 @@ def test_scan_equals_an_unrolled_distrax_chain(dim):
     config = realnvp.Config(num_couplings=3, hidden=(8,), activation="elu")
     params = moved_params(config, dim)
     u = np.random.default_rng(2).normal(size=(4, dim)).astype(np.float32)
-    ours = realnvp.bijector(config, params, dim=dim)
+    ours = realnvp.RealNVP(config, params, dim=dim)
     theirs = chain(config, params, dim)
     for method in ("forward_and_log_det", "inverse_and_log_det"):
         got = jax.jit(getattr(ours, method))(u)
@@ -211,7 +211,7 @@ def test_as_a_distrax_bijector():
     config = realnvp.Config(num_couplings=3, hidden=(8,))
     params = moved_params(config, 4)
     flow = realnvp.build(config, dim=4)
-    bijector = realnvp.bijector(config, params, dim=4)
+    bijector = realnvp.RealNVP(config, params, dim=4)
     assert isinstance(bijector, distrax.Bijector)
     z = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 

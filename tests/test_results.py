@@ -7,16 +7,16 @@ import numpy as np
 
 from jetvae_jax import data, runs
 from jetvae_jax.metrics import jet_observables
-from jetvae_jax.runs.generate import samples_of
+from jetvae_jax.runs.generation import samples_of
 
 WORKDIR = pathlib.Path(__file__).parent.parent / "results" / "convae_gluon30"
 
 
 def test_published_weights_generate_gluon_jets():
-    trained = runs.load_vae(WORKDIR)
-    assert runs.load_flow(WORKDIR, trained).run.flow == "realnvp"
+    trained = runs.load_model(WORKDIR)
+    assert trained.density("flow").run.flow == "realnvp"
     config = runs.GenerateConfig(latents="flow", num_jets=500)
-    num_jets, chunks = samples_of(trained, WORKDIR, config)
+    num_jets, chunks = samples_of(trained, config)
     jets = next(iter(chunks))
     assert num_jets == 500
     found, real = (

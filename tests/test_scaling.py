@@ -153,7 +153,7 @@ def test_round_trip(config, jets, fitted, scaled):
         smooth = scaling.momenta(config, scaler, x, axis)
         return scaling.unscale(config, scaler, x, axis), smooth
 
-    back, smooth = back_again(batch.x, batch.axis)
+    back, smooth = back_again(batch.x, batch.context.axis)
     np.testing.assert_array_equal(back.mask, jets.mask)
     # One float32 rounding of the widest range, and of angles times the momentum.
     size = np.abs(jets.particles).max()
@@ -167,7 +167,7 @@ def test_values(config, jets, scaled):
     batch = scaled(config)
     v = physical(config.coordinates, jets)
     if config.rotate == "principal":
-        v = turned_to_principal(config.coordinates, v, jets, batch.axis)
+        v = turned_to_principal(config.coordinates, v, jets, batch.context.axis)
     if config.log_pt:
         v[..., 0] = np.log1p(v[..., 0] / FLOORS[config.coordinates])
     real = v[jets.mask]
@@ -236,7 +236,7 @@ def test_plain_jit_and_vmap_agree(config, jets, fitted):
 
     def there_and_back(particles, mask):
         batch = scaling.scale(config, scaler, Jets(particles, mask))
-        jets = scaling.unscale(config, scaler, batch.x, batch.axis)
+        jets = scaling.unscale(config, scaler, batch.x, batch.context.axis)
         return batch, jets.particles, jets.mask
 
     plain = there_and_back(*jets[:2])
@@ -276,7 +276,9 @@ def test_frame_rows_are_the_jet_and_the_direction_needs_no_length(jets):
     np.testing.assert_allclose(rows, expected, atol=1e-5)
     assert np.asarray(batch.mask).sum() == jets.mask.sum() + 2 * len(jets.mask)
     longer = (3 * rows[:, 1] - scaler.offset[1]) / scaler.factor[1]
-    p = scaling.momenta(config, scaler, batch.x.at[:, 1].set(longer), batch.axis)
+    p = scaling.momenta(
+        config, scaler, batch.x.at[:, 1].set(longer), batch.context.axis
+    )
     np.testing.assert_allclose(p, jets.particles, atol=1e-2)
 
 
@@ -419,7 +421,7 @@ def test_relative_angles_cross_the_seam():
     scaler = scaling.fit(config, jets)
     batch = scaling.scale(config, scaler, jets)
     np.testing.assert_allclose(batch.x[0, :, 2], [3.1 - np.pi, np.pi - 3.1], atol=1e-5)
-    back = scaling.unscale(config, scaler, batch.x, batch.axis)
+    back = scaling.unscale(config, scaler, batch.x, batch.context.axis)
     np.testing.assert_allclose(back.particles, p, atol=1e-3)
 
 
@@ -433,7 +435,7 @@ def test_constant_features(config):
     @jax.jit
     def there_and_back(jets):
         batch = scaling.scale(config, scaler, jets)
-        return batch, scaling.unscale(config, scaler, batch.x, batch.axis)
+        return batch, scaling.unscale(config, scaler, batch.x, batch.context.axis)
 
     batch, back = there_and_back(jets)
     assert np.all(np.isfinite(batch.x))
@@ -493,7 +495,7 @@ def test_a_drawn_angle_turns_the_jet_about_its_axis(jets, coordinates):
     config = scaling.Config(coordinates=coordinates, method="none", rotate="principal")
     scaler = scaling.fit(config, jets)
     batch = scaling.scale(config, scaler, jets)
-    axis = np.asarray(batch.axis)
+    axis = np.asarray(batch.context.axis)
     by = np.linspace(-3, 3, len(axis)).astype(np.float32)
     axis = np.concatenate([axis[:, :3], axis[:, 3:] + by[:, None]], -1)
     turned = scaling.unscale(config, scaler, batch.x, axis)

@@ -102,7 +102,7 @@ def workdir(tmp_path_factory):
     data, scaling = road.resolved(
         road.Data(path=str(folder / "table.hdf5")), road.Scaling()
     )
-    run = runs.VAERun(
+    run = runs.ModelRun(
         data=data, scaling=scaling, model="mlp_vae",
         model_config=mlp_vae.Config(latent_dim=2, num_layers=1, nodes=8),
         loss="mse", loss_config=mse.Config(), objective=road.Objective(),

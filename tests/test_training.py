@@ -205,7 +205,7 @@ def test_average_is_the_running_mean_of_the_parameters():
         state, _ = jax.jit(step.update)(state, jax.random.key(t), batch)
         decay = min(0.5, (1 + t) / (10 + t))
         mean = decay * mean + (1 - decay) * np.asarray(state.params["w"], np.float64)
-    np.testing.assert_allclose(state.best_guess["w"], mean, rtol=1e-5)
+    np.testing.assert_allclose(state.eval_params["w"], mean, rtol=1e-5)
     assert np.any(np.abs(state.params["w"] - mean) > 1e-3)
 
 

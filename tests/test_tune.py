@@ -13,12 +13,12 @@ import pytest
 
 from jetvae_jax import runs
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.runs.trial import Outcome, run_trial
+from jetvae_jax.runs.search import Outcome, run_trial
 
 optuna = pytest.importorskip("optuna")
 pytest.importorskip("plotly")
 # The module: `runs.tune` is the function.
-tuning = importlib.import_module("jetvae_jax.runs.tune")
+tuning = importlib.import_module("jetvae_jax.runs.search")
 ANY = {"x": optuna.distributions.FloatDistribution(-1.0, 1.0)}
 
 
@@ -208,7 +208,7 @@ def small():
     from jetvae_jax.models import conv_vae
 
     model = conv_vae.Config(filters=(4,), hidden=(8,), latent_dim=3)
-    return runs.VAERun(
+    return runs.ModelRun(
         data=domain.Data(max_jets=300),
         scaling=domain.Scaling(),
         model="conv_vae",

@@ -18,8 +18,9 @@ def attach(
     Args:
         package: its ``__name__``.
         members: public name to the module that defines it, relative to the package:
-            ``{"w1m": "suite.jetnet_w1"}``, or ``"suite.jetnet_w1:other_name"``. A
-            name that maps to an empty string is a submodule.
+            ``{"w1m": "suite.jetnet_w1"}``, or ``"suite.jetnet_w1:other_name"``; from
+            elsewhere by its full name. A name that maps to an empty string is a
+            submodule.
     """
 
     def __getattr__(name: str) -> Any:
@@ -28,10 +29,12 @@ def attach(
         where, _, attribute = members[name].partition(":")
         if not where:
             return importlib.import_module(f"{package}.{name}")
-        module = importlib.import_module(f"{package}.{where}")
+        if not where.startswith(f"{package.partition('.')[0]}."):
+            where = f"{package}.{where}"
+        module = importlib.import_module(where)
         attribute = attribute or name
         if not hasattr(module, attribute):  # a submodule, not imported yet
-            importlib.import_module(f"{package}.{where}.{attribute}")
+            importlib.import_module(f"{where}.{attribute}")
         value = getattr(module, attribute)
         setattr(sys.modules[package], name, value)
         return value

@@ -10,14 +10,14 @@ from jetvae_jax.core import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
-        "Components": "config:Components",
+        "Components": "jetvae_jax.models.vae:Components",
         "CopulaRun": "config",
-        "DataConfig": "config",
-        "EvaluateConfig": "config",
+        "DataConfig": "jetvae_jax.jets.domain:Data",
+        "EvaluateConfig": "jetvae_jax.metrics.inputs",
         "FlowRun": "config",
         "GenerateConfig": "config",
         "ModelRun": "config",
-        "PartsConfig": "config:Components",
+        "PartsConfig": "jetvae_jax.models.vae:Components",
         "TrainedModel": "trained",
         "TuneConfig": "search",
         "VAERun": "config:ModelRun",

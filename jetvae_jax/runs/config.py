@@ -8,12 +8,10 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
-from jetvae_jax.metrics.inputs import EvaluateConfig
 from jetvae_jax.models import vae
 from jetvae_jax.models.vae import Components
 from jetvae_jax.runs import domains
 
-__all__ = ["CopulaRun", "EvaluateConfig", "FlowRun", "GenerateConfig", "ModelRun"]
 DERIVED = ("num_particles", "num_features", "jet_rows", "num_conditions")
 """Fields of a model's Config that follow from the data, never set by hand."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from jetvae_jax import models, runs, training
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Batch
+from jetvae_jax.core.types import Batch, Context
 from jetvae_jax.densities import copula as copulas
 from jetvae_jax.densities import realnvp
 from jetvae_jax.images import digit_classifier, domain, files, mnist, sets
@@ -29,7 +29,7 @@ def vae_run(loss="pixel_third_axis", model="conv_vae", *, scaling=None, **data):
              "deepsets_vae": {"width": 8, "context": 4, "encoder_layers": 1,
                               "decoder_layers": 1, "hidden": (8,), "latent_dim": 3},
              }[model]  # fmt: skip
-    return runs.VAERun(
+    return runs.ModelRun(
         domain="pixels",
         data=domain.Data(**DATA | data),
         scaling=scaling or domain.Scaling("standard"),
@@ -198,7 +198,7 @@ def test_objective_by_hand(form, mask_ghosts):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 3, 5, 3)).astype(np.float32)
     mask = np.arange(5) < np.array([[5], [3], [1]])
-    batch = Batch(x, mask, np.zeros((3, 3), np.float32))
+    batch = Batch(x, mask, Context(np.zeros((3, 3), np.float32)))
     config = objectives.Config(form, alpha=2.0, beta=0.25, mask_ghosts=mask_ghosts)
     loss = distances.get("pixel_positions").build(
         distances.get("pixel_positions").Config()

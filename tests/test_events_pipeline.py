@@ -1,4 +1,4 @@
-"""Tables of events through the whole road: train, fit, generate, evaluate."""
+"""Tables of events through the whole pipeline: train, fit, generate, evaluate."""
 
 import json
 import pathlib
@@ -9,6 +9,7 @@ import pytest
 
 from jetvae_jax import densities, models, runs, training
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Points
 from jetvae_jax.events import domain
 from jetvae_jax.losses import distances
 from jetvae_jax.runs import dataset
@@ -39,7 +40,7 @@ def path(tmp_path_factory):
 
 
 def run_of(path, *, parts=None, scaling=None, model=None, seed=0, **data):
-    return runs.VAERun(
+    return runs.ModelRun(
         domain="events",
         data=domain.Data(path=path, **data),
         scaling=scaling or domain.Scaling(kinds=("score:bounded:0:1",)),
@@ -52,7 +53,7 @@ def run_of(path, *, parts=None, scaling=None, model=None, seed=0, **data):
         objective=domain.Objective(),
         training=QUICK,
         seed=seed,
-        parts=parts or runs.PartsConfig(),
+        components=parts or runs.Components(),
     )
 
 
@@ -72,7 +73,7 @@ def check_events(names, made):
     assert (score >= 0).all() and (score <= 1).all()
 
 
-def test_the_whole_road(path, tmp_path):
+def test_the_whole_pipeline(path, tmp_path):
     flow = densities.get("realnvp")
     fit = runs.FlowRun("realnvp", flow.Config(2, (8,)), "samples", QUICK)
     run = run_of(path)
@@ -110,7 +111,7 @@ def test_same_seed_same_bytes(path, tmp_path):
 
 
 @pytest.mark.slow
-def test_told_columns_come_back_as_they_were(path, tmp_path):
+def test_condition_columns_come_back_as_they_were(path, tmp_path):
     scaling = domain.Scaling(
         kinds=("score:bounded:0:1",), conditions=("Nj", "phi"), marginals="normal"
     )
@@ -119,7 +120,8 @@ def test_told_columns_come_back_as_they_were(path, tmp_path):
     trained_on = dataset.load("events", run.data).train
     scaler = domain.fit(run.scaling, trained_on)
     batch = domain.scale(run.scaling, scaler, trained_on)
-    again = domain.unscale(run.scaling, scaler, batch.x, batch.axis, batch.condition)
+    points = Points(batch.x, batch.mask)
+    again = domain.unscale(run.scaling, scaler, points, batch.context)
     np.testing.assert_allclose(again, trained_on, rtol=2e-4, atol=2e-4)
     runs.train(tmp_path, run)
     runs.generate(tmp_path, runs.GenerateConfig(latents="prior", num_jets=40))
@@ -127,6 +129,29 @@ def test_told_columns_come_back_as_they_were(path, tmp_path):
     check_events(names, made)
     known = {(row[2], round(float(row[1]), 3)) for row in trained_on}
     assert {(row[2], round(float(row[1]), 3)) for row in made} <= known
+    # Given by the user: one condition, and the other as it goes with it; or both.
+    for asked in (("Nj=2",), ("Nj=2", "phi=-1.5")):
+        config = runs.GenerateConfig(latents="prior", num_jets=30, condition=asked)
+        runs.generate(tmp_path, config)
+        _, made = made_in(tmp_path, "prior")
+        assert set(made[:, 2]) == {2}
+        phi = {round(float(value), 3) for value in made[:, 1]}
+        assert phi == {-1.5} if len(asked) == 2 else phi <= {p for _, p in known}
+    drawn = runs.GenerateConfig(latents="prior", num_jets=300, context="density")
+    runs.generate(tmp_path, drawn)
+    _, made = made_in(tmp_path, "prior")
+    check_events(names, made)
+    assert abs(made[:, 2].mean() - trained_on[:, 2].mean()) < 0.5
+    wrong = {
+        ("Nj",): "write name=value",
+        ("mass=90",): "'mass' is not a condition of this model; it has Nj, phi",
+        ("Nj=1", "Nj=2"): "Nj is given twice",
+        ("Nj=many",): "'many' is not a finite number",
+    }
+    for asked, message in wrong.items():
+        with pytest.raises(InputError, match=message):
+            config = runs.GenerateConfig(latents="prior", condition=asked)
+            runs.generate(tmp_path, config)
 
 
 @pytest.mark.slow

@@ -1,0 +1,133 @@
+"""Generation: the right number of jets, the same for the same seed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from jetvae_jax.core.types import (
+    VAE,
+    Batch,
+    Context,
+    GaussianPosterior,
+    Jets,
+    Objective,
+    Task,
+)
+from jetvae_jax.densities import normal
+from jetvae_jax.models import vae as vaes
+from jetvae_jax.runs import generation
+
+L, N = 4, 5
+NOTHING = Objective(lambda batch, x_hat: (0.0, {}), beta=1.0)
+
+
+def linear_vae():
+    weight = jnp.arange(L * N * 3, dtype=jnp.float32).reshape(L, N, 3) / 50
+
+    def encode(params, x, mask):
+        mean = jnp.mean(x, axis=-2) @ jnp.ones((3, L))
+        return GaussianPosterior(mean, jnp.full_like(mean, -jnp.inf))
+
+    def decode(params, z):
+        return jnp.einsum("...l,lnf->...nf", z, weight)
+
+    return VAE(lambda key: {}, encode, decode, L)
+
+
+@pytest.mark.parametrize("num_jets", [1, 499, 500, 501, 1234])
+def test_decode_in_slices_equals_decode_at_once(num_jets):
+    vae = linear_vae()
+    z = np.random.default_rng(0).normal(size=(num_jets, L)).astype(np.float32)
+    decoder = vaes.deterministic(vae, NOTHING)
+    context = Context(np.zeros((num_jets, 3), np.float32))
+    points = jax.jit(lambda z: decoder.sample({}, jax.random.key(0), z, context))(z)
+    np.testing.assert_allclose(points.x, vae.decode({}, z), rtol=1e-6)
+    assert points.mask.shape == (num_jets, N) and points.mask.all()
+
+
+def test_the_domain_says_which_points_of_a_deterministic_decoder_exist():
+    vae = linear_vae()
+    z = np.random.default_rng(0).normal(size=(7, L)).astype(np.float32)
+    context = Context(np.linspace(0, 1, 21, dtype=np.float32).reshape(7, 3))
+
+    def mask(x, context):
+        return x[..., 0] > context.axis[..., :1]
+
+    points = vaes.deterministic(vae, NOTHING, mask).sample({}, None, z, context)
+    x = np.asarray(vae.decode({}, z))
+    np.testing.assert_array_equal(points.mask, x[..., 0] > context.axis[:, :1])
+
+
+def standard(dim=L):
+    return normal.normal(dim)
+
+
+def test_standardised_density_has_the_moments_and_the_density_of_its_draws():
+    mean, std = np.arange(L, dtype=np.float32), 0.5 + np.arange(L, dtype=np.float32)
+    density = normal.standardised(standard())
+    params = {"params": {}, "mean": mean, "std": std}
+    z = density.sample(params, jax.random.key(0), (20_000,))
+    np.testing.assert_allclose(np.mean(z, axis=0), mean, atol=0.12)
+    np.testing.assert_allclose(np.std(z, axis=0), std, rtol=0.03)
+    expected = scipy.stats.norm(mean, std).logpdf(np.float64(z[:9])).sum(-1)
+    np.testing.assert_allclose(density.log_prob(params, z[:9]), expected, rtol=1e-5)
+    like = jax.eval_shape(density.init, jax.random.key(0))
+    assert jax.tree.structure(like) == jax.tree.structure(params)
+
+
+def test_latents_beyond_reach_are_drawn_again():
+    reach = np.linspace(1.0, 2.0, L, dtype=np.float32)
+    density = normal.standardised(standard(), reach)
+    params = density.init(jax.random.key(0))
+    z = density.sample(params, jax.random.key(0), (20_000,))
+    assert (np.abs(z) <= reach).all()
+    expected = scipy.stats.truncnorm(-reach, reach).std()
+    np.testing.assert_allclose(np.std(z, axis=0), expected, rtol=0.03)
+
+
+def jets_of(key):
+    p = jax.random.normal(key, (generation.CHUNK, N, 3))
+    return Jets(p, jnp.ones(p.shape[:-1], bool))
+
+
+@pytest.mark.parametrize("num_jets", [1, generation.CHUNK, generation.CHUNK + 1])
+def test_stream_gives_exactly_as_many(num_jets):
+    chunks = list(generation.stream(jax.jit(jets_of), jax.random.key(1), num_jets))
+    assert sum(len(jets.mask) for jets in chunks) == num_jets
+
+
+def test_more_jets_only_append():
+    draw, key = jax.jit(jets_of), jax.random.key(1)
+    few = np.concatenate([j.particles for j in generation.stream(draw, key, 3000)])
+    many = np.concatenate([j.particles for j in generation.stream(draw, key, 5000)])
+    np.testing.assert_array_equal(few, many[:3000])
+    assert len(np.unique(many[:, 0], axis=0)) == 5000
+
+
+def test_stream_batches_keeps_the_order_of_the_jets():
+    rows = generation.CHUNK + 7
+    x = np.arange(rows, dtype=np.float32)[:, None, None] * np.ones(
+        (1, N, 3), np.float32
+    )
+    batch = Batch(x, np.ones((rows, N), bool), Context(np.zeros((rows, 3), np.float32)))
+
+    @jax.jit
+    def echo(key, batch):
+        return Jets(batch.x, batch.mask)
+
+    jets = list(generation.stream_batches(echo, jax.random.key(0), batch))
+    np.testing.assert_array_equal(np.concatenate([j.particles for j in jets]), x)
+
+
+def test_posterior_without_width_is_decoded_from_its_mean():
+    networks = linear_vae()
+    model = vaes.model(networks, Task(N, 3))
+    x = np.random.default_rng(1).normal(size=(6, N, 3)).astype(np.float32)
+    batch = Batch(x, np.ones((6, N), bool), Context(np.zeros((6, 3), np.float32)))
+    mean = model.encode({}, batch).mean
+    expected = x.mean(1).sum(-1)[:, None] * np.ones(L)
+    np.testing.assert_allclose(mean, expected, rtol=1e-5)
+    points = model.decode({}, jax.random.key(0), mean, batch.context)
+    np.testing.assert_allclose(points.x, networks.decode({}, mean), rtol=1e-5)

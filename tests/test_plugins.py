@@ -1,0 +1,214 @@
+"""One file each: plug-ins from a folder of the user go through the whole pipeline."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from jetvae_jax import models
+from jetvae_jax.core.errors import InputError
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+STOCHASTIC = '''
+"""A VAE whose decoder is a density: independent Gaussians, and a multiplicity."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jetvae_jax.core import layers
+from jetvae_jax.core.types import Decoder, Points
+from jetvae_jax.models import vae
+
+USES_MASK = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes of the network.
+
+    Attributes:
+        num_particles: N.
+        num_features: F.
+        latent_dim: L.
+        width: of the hidden layer.
+    """
+
+    num_particles: int = 30
+    num_features: int = 3
+    latent_dim: int = 4
+    width: int = 16
+
+
+def model(config, task):
+    """The generative model."""
+    n, f = config.num_particles + task.jet_rows, config.num_features
+    encoder = layers.MLP((config.width,), 2 * config.latent_dim)
+    decoder = layers.MLP((config.width,), 2 * n * f + n)
+
+    def init(key):
+        first, second = jax.random.split(key)
+        return {
+            "encoder": layers.init(encoder, first, jnp.zeros(n * f)),
+            "decoder": layers.init(decoder, second, jnp.zeros(config.latent_dim)),
+        }
+
+    def encode(params, batch):
+        x = jnp.where(batch.mask[..., None], batch.x, 0.0)
+        x = x.reshape(*x.shape[:-2], -1)
+        return vae.posterior(layers.apply(encoder, params["encoder"], x))
+
+    def outputs(params, z):
+        raw = layers.apply(decoder, params["decoder"], z)
+        mean, log_std, exists = jnp.split(raw, [n * f, 2 * n * f], axis=-1)
+        shape = (*z.shape[:-1], n, f)
+        return mean.reshape(shape), jnp.tanh(log_std).reshape(shape), exists
+
+    def log_prob(params, z, batch):
+        mean, log_std, exists = outputs(params, z)
+        each = jax.scipy.stats.norm.logpdf(batch.x, mean, jnp.exp(log_std)).sum(-1)
+        particles = jnp.where(batch.mask, each, 0.0).sum(-1)
+        sign = jnp.where(batch.mask, exists, -exists)
+        mask = jax.nn.log_sigmoid(sign).sum(-1)
+        return particles + mask, {"particles": -particles, "existence": -mask}
+
+    def sample(params, key, z, context):
+        mean, log_std, exists = outputs(params, z)
+        first, second = jax.random.split(key)
+        x = mean + jnp.exp(log_std) * jax.random.normal(first, mean.shape)
+        mask = jax.random.bernoulli(second, jax.nn.sigmoid(exists))
+        return Points(x, mask.at[..., : task.jet_rows + 1].set(True))
+
+    return vae.build(
+        init, encode, Decoder(log_prob, sample), task.objective or NO_OBJECTIVE,
+        latent_dim=config.latent_dim,
+    )
+
+
+from jetvae_jax.core.types import Objective
+
+NO_OBJECTIVE = Objective(lambda batch, x: (0.0, {}), 1.0)
+'''
+
+NO_ENCODER = '''
+"""Independent Gaussians for each particle: no latents and no encoder."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jetvae_jax.core.types import Model, Points
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes.
+
+    Attributes:
+        num_particles: N.
+        num_features: F.
+        jet_rows: rows that describe the jet.
+    """
+
+    num_particles: int = 30
+    num_features: int = 3
+    jet_rows: int = 0
+
+
+def model(config, task):
+    """The generative model."""
+    shape = (config.num_particles + config.jet_rows, config.num_features)
+
+    def init(key):
+        return {"mean": jnp.zeros(shape), "log_std": jnp.zeros(shape)}
+
+    def log_prob(params, key, batch):
+        std = jnp.exp(params["log_std"])
+        each = jax.scipy.stats.norm.logpdf(batch.x, params["mean"], std).sum(-1)
+        return jnp.where(batch.mask, each, 0.0).sum(-1)
+
+    def loss(params, key, batch):
+        nll = -log_prob(params, key, batch)
+        return nll, {"nll": nll}
+
+    def sample(params, key, context):
+        noise = jax.random.normal(key, (*context.axis.shape[:-1], *shape))
+        x = params["mean"] + jnp.exp(params["log_std"]) * noise
+        return Points(x, jnp.ones(x.shape[:-1], bool))
+
+    return Model(init, loss, sample, log_prob=log_prob)
+'''
+
+
+def plug_in(folder, kind, name, text):
+    (folder / kind).mkdir(parents=True, exist_ok=True)
+    (folder / kind / f"{name}.py").write_text(text.lstrip("\n"))
+
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    """A folder of the user on the plug-in path."""
+    folder = tmp_path / "plugins"
+    plug_in(folder, "models", "gaussian_vae", STOCHASTIC)
+    plug_in(folder, "models", "gaussians", NO_ENCODER)
+    monkeypatch.setenv("JETVAE_PLUGINS", str(folder))
+    return folder
+
+
+def run(*arguments, code=0):
+    result = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT, check=False, env=os.environ,
+    )  # fmt: skip
+    assert result.returncode == code, result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize("name", ["gaussian_vae", "gaussians"])
+def test_a_new_model_is_one_file(plugins, tmp_path, name):
+    workdir = tmp_path / "run"
+    run(
+        "experiments/pipeline.py", "--flagfile=experiments/flagfiles/smoke.txt",
+        f"--workdir={workdir}", f"--model={name}", "--scaling.coordinates=frame",
+        "--scaling.method=slots", "--train.learning_rate=1e-2",
+    )  # fmt: skip
+    result = json.loads((workdir / "evaluation.json").read_text())
+    latents = {"gaussian_vae": ["reconstruction", "prior", "flow"]}.get(name, ["prior"])
+    assert list(result["candidates"]) == latents
+    assert result["trained_on"] == []  # no mass term in these losses
+    assert (workdir / "report.html").stat().st_size > 10_000
+    with h5py.File(workdir / "generated_prior.hdf5") as file:
+        particles = file["particle_features"][:]
+    assert particles.shape == (100, 30, 4) and np.isfinite(particles).all()
+    count = particles[..., 3].sum(-1)
+    # The model itself says how many particles exist.
+    assert (count == 30).all() if name == "gaussians" else len(np.unique(count)) > 2
+    if name == "gaussians":
+        for latents in ("flow", "reconstruction"):
+            message = run(
+                "experiments/generate.py", f"--workdir={workdir}",
+                f"--generate.latents={latents}", code=2,
+            )  # fmt: skip
+            assert "--model=gaussians: has no encoder" in message
+
+
+def test_a_broken_or_unknown_plug_in_gives_one_line(plugins):
+    assert {"gaussians", "gaussian_vae", "conv_vae"} <= set(models.names())
+    plug_in(plugins, "models", "broken", "import nothing_of_that_name")
+    with pytest.raises(
+        InputError, match=r"broken\.py: cannot be imported .*nothing_of"
+    ):
+        models.get("broken")
+    with pytest.raises(InputError, match="'gausians' is unknown .*mean 'gaussians'"):
+        models.get("gausians")
+    # The library's own files cannot be replaced by accident.
+    plug_in(plugins, "models", "conv_vae", "raise RuntimeError")
+    assert models.get("conv_vae").__name__ == "jetvae_jax.models.conv_vae"
