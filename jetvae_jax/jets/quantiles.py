@@ -1,7 +1,7 @@
-"""Features through their own distribution function: uniform or normal afterwards.
+"""Quantile transform: features mapped to a uniform or normal distribution.
 
-The distribution is that of a sample, known at knots; between them the map is linear,
-beyond the first and the last it goes on with the slope from there to the median. It
+The distribution function is that of a sample, known at knots. The map is linear between
+knots; beyond the first and the last knot its slope is that from there to the median. It
 is strictly increasing and so has an inverse everywhere.
 """
 
@@ -28,15 +28,15 @@ def _targets(target: Target) -> np.ndarray:
 
 
 def fit(sample: np.ndarray, target: Target = "normal") -> np.ndarray:
-    """Where the knots of a sample are; runs on the host.
+    """Positions of the knots of a sample; runs on the host.
 
     Args:
         sample: ``[S, F]``, one row at least.
-        target: what :func:`forward` shall give.
+        target: distribution that :func:`forward` gives.
 
     Returns:
-        ``[K, F]`` float32, strictly increasing: values that occur many times, up to
-        all of them, are spread over a millionth of the range a knot.
+        ``[K, F]`` float32, strictly increasing: knots of equal values are placed a
+        millionth of the largest value apart.
     """
     levels = _targets(target).astype(np.float64)
     if target == "normal":
@@ -48,7 +48,16 @@ def fit(sample: np.ndarray, target: Target = "normal") -> np.ndarray:
 
 
 def forward(knots: Array, v: Array, target: Target = "normal") -> Array:
-    """Features ``[..., F]`` to what ``target`` says; ``knots [K, F]``."""
+    """Features to the distribution ``target``.
+
+    Args:
+        knots: ``[K, F]`` from :func:`fit` with the same target.
+        v: ``[..., F]``.
+        target: normal or uniform.
+
+    Returns:
+        ``[..., F]``.
+    """
 
     def one(knots, v):
         t, (low, high), (left, right) = _tails(knots, target)
