@@ -1,4 +1,4 @@
-"""Scores of runs: against NumPy and scipy, and the whole road on a tiny run."""
+"""Scores of runs: against NumPy and scipy, and the whole study on a tiny run."""
 
 import csv
 import dataclasses
@@ -26,14 +26,16 @@ from jetvae_jax.models import mlp_vae
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.composition import Composed
 from jetvae_jax.runs.train import compose
-from jetvae_jax.studies.signal import (
-    hypothesis,
-    measures,
-    scores,
-    scoring,
-    trained_runs,
+from jetvae_jax.studies.signal import hypothesis, scores
+from jetvae_jax.studies.signal.classify import (
+    ClassifyConfig,
+    classify,
+    evaluate_scores,
+    find_runs,
+    label_models,
+    score_run,
+    verdict,
 )
-from jetvae_jax.studies.signal.classify import ClassifyConfig, classify, verdict
 
 ROOT = Path(__file__).parent.parent
 KEY = jax.random.key(0)
@@ -144,7 +146,7 @@ def test_combination_is_fitted_to_background_alone():
     )
 
 
-# The road
+# The whole study
 
 
 def tiny_run(**changes):
@@ -235,8 +237,8 @@ def test_report(done):
     assert {row["score"] for row in aucs} == names | {"mass alone"}
 
 
-def test_figures_are_those_of_the_scores(workdir, quick, done):
-    scored = scoring.score(workdir, ClassifyConfig(**quick))
+def test_results_are_those_of_the_scores(workdir, quick, done):
+    scored = score_run(workdir, ClassifyConfig(**quick))
     low, high = scored.background["latent"], scored.signal["heavy"]["latent"]
     area = np.mean(high[:, None] > low) + 0.5 * np.mean(high[:, None] == low)
     found = done[2]["runs"]["tiny"]["scores"]["latent"]["heavy"]
@@ -250,7 +252,7 @@ def test_figures_are_those_of_the_scores(workdir, quick, done):
     assert found["window"] is None  # hardly any background is as heavy
     # Masses 50 to 100 of signal, whose central 90 % are 52.5 to 97.5.
     mass = {"background": np.arange(len(low)), "heavy": np.linspace(50, 100, len(high))}
-    found = measures.figures(scored._replace(mass=mass), ClassifyConfig(**quick))
+    found = evaluate_scores(scored._replace(mass=mass), ClassifyConfig(**quick))
     window = found["latent"]["heavy"]["window"]
     inside = (mass["heavy"] > 52.5) & (mass["heavy"] < 97.5)
     area = np.mean(high[inside][:, None] > low[53:98])
@@ -353,17 +355,17 @@ def test_runs_of_a_folder_and_their_models(tmp_path):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "vae.npz").touch()
         runs_of[name] = run
-    found = trained_runs.find([tmp_path])
+    found = find_runs([tmp_path])
     assert found == {name: str(tmp_path / name) for name in runs_of}
-    assert trained_runs.find([tmp_path / "B/s"]) == {"s": str(tmp_path / "B/s")}
-    labels = trained_runs.models(found, runs_of)
+    assert find_runs([tmp_path / "B/s"]) == {"s": str(tmp_path / "B/s")}
+    labels = label_models(found, runs_of)
     assert labels == {"A/seed0": "A", "A/seed1": "A", "B/s": "B/s"}
-    # Two seeds that do not share a folder are called by what they are made of.
+    # Two seeds that do not share a folder are named by the components of the model.
     apart = {"A/seed0": str(tmp_path / "A/seed0"), "A/seed1": str(tmp_path / "B/seed1")}
-    labels = trained_runs.models(apart, {name: runs_of[name] for name in apart})
+    labels = label_models(apart, {name: runs_of[name] for name in apart})
     assert set(labels.values()) == {"mlp_vae + gaussian_copula + mlp"}
-    with pytest.raises(InputError, match="stands there twice"):
-        trained_runs.find([tmp_path, tmp_path / "A"])
+    with pytest.raises(InputError, match="is listed twice"):
+        find_runs([tmp_path, tmp_path / "A"])
 
 
 @pytest.mark.parametrize(
@@ -372,8 +374,8 @@ def test_runs_of_a_folder_and_their_models(tmp_path):
         ({"signal": ("none.hdf5",)}, "none.hdf5: no such file"),
         ({"scores": ("flow",)}, "cannot score by flow: the run lacks a flow"),
         ({"keep": (0.001,)}, "--classify.keep: 0.001 of 140 .* less than 10"),
-        ({"exclude": ("mass",)}, "--classify.exclude: 'mass' is no column"),
-        ({"mass": "m"}, "--classify.mass: 'm' is no column"),
+        ({"exclude": ("mass",)}, "--classify.exclude: 'mass' is not a column"),
+        ({"mass": "m"}, "--classify.mass: 'm' is not a column"),
     ],
 )
 def test_mistakes(workdir, quick, tmp_path, changes, says):
@@ -423,7 +425,7 @@ def test_settings_that_cannot_be(tmp_path):
             ClassifyConfig(**changes)
     with pytest.raises(InputError, match="no such folder"):
         classify([tmp_path / "none"], ClassifyConfig())
-    with pytest.raises(InputError, match="stands there twice"):
+    with pytest.raises(InputError, match="is listed twice"):
         classify([tmp_path, tmp_path], ClassifyConfig())
 
 

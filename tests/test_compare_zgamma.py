@@ -35,7 +35,7 @@ script.define()
 script._cli.FLAGS(sys.argv)
 found = {}
 for name in script.MODELS:
-    one = script.contender(name)
+    one = script.candidate(name)
     run, road = one.vae, one.vae.road
     train = dataset.load("events", run.data).train
     scaler = road.fit(run.scaling, train)
@@ -82,7 +82,7 @@ def test_flagfiles_describe_the_six_models():
 
 @pytest.mark.slow
 def test_compare_end_to_end(tmp_path):
-    """All six flagfiles train, generate and are judged, in their smallest form."""
+    """All six flagfiles train, generate and are evaluated, in their smallest form."""
     command = (
         "compare_zgamma.py", f"--workdir={tmp_path}", "--compare.seeds=1",
         "--nocompare.classify", *TINY,
@@ -123,12 +123,14 @@ def test_an_unknown_model_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", FLAGFILES)
-def test_every_flagfile_has_a_space_of_the_talk(name):
+def test_every_flagfile_has_a_search_space(name):
     path = ROOT / "experiments/spaces" / name.replace(".txt", ".toml")
     space = tomllib.loads(path.read_text())
-    talk = {"batch_size", "learning_rate", "activation", "latent_dim", "num_layers",
-            "nodes", "beta"}  # fmt: skip
-    assert talk <= {field.rpartition(".")[2] for field in space}
+    published = {
+        "batch_size", "learning_rate", "activation", "latent_dim", "num_layers",
+        "nodes", "beta",
+    }  # fmt: skip
+    assert published <= {field.rpartition(".")[2] for field in space}
     assert ("adversarial.gamma" in space) == name.endswith("_d.txt")
     assert ("prior" in space) == ("nf" in name)
 
@@ -140,7 +142,7 @@ def shifted(value, num=4000, seed=0):
     return np.stack([x[:, 0] + value, x[:, 0] / 2 + 0.75**0.5 * x[:, 1]], axis=1)
 
 
-def test_figures_of_a_known_shift():
+def test_metrics_of_a_known_shift():
     from scipy import stats
 
     real, made, names = shifted(0.0), shifted(0.5, seed=1), ("a", "b")
@@ -168,7 +170,7 @@ def test_the_floor_is_that_of_real_events():
     assert made["ks_mean"]["value"] > 3 * floor["ks_mean"]["value"]
 
 
-def test_bad_samples_of_figures():
+def test_bad_samples():
     with pytest.raises(ValueError, match="2 columns"):
         metrics.compare(np.zeros((9, 3)), np.zeros((9, 3)), ("a", "b"))
     with pytest.raises(InputError, match="at least 4"):
@@ -188,7 +190,7 @@ def figures(ks, spearman):
     }  # fmt: skip
 
 
-def test_verdict_says_what_the_figures_say():
+def test_verdict_follows_from_the_results():
     floor = figures([0.01], [0.2])
     models = {
         "VAE": figures([0.02, 0.022], [0.4, 0.42]),
