@@ -169,7 +169,7 @@ def test_kinds_by_name_and_value():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("y:plain", "'y' is no column"),
+        ("y:plain", "'y' is not a column"),
         ("x:log", "x:log: give column:kind"),
         ("x", "give column:kind"),
         ("x:bounded", "bounded as column:bounded:low:high"),

@@ -98,7 +98,7 @@ def sizes(config: Data, scaled: scaling.Config) -> dict:
 def unscale(config, scaler, x, axis, condition=None) -> PixelSets:
     """Network output to pixels, with the digits that were asked for as labels."""
     del axis
-    labels = None if condition is None else scaling.told_digit(condition)
+    labels = None if condition is None else scaling.digit_of(condition)
     return scaling.unscale(config, scaler, x, labels)
 
 
