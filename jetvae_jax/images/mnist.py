@@ -172,7 +172,7 @@ def _of_idx(path: pathlib.Path) -> Images:
     found = [p for p in beside if p != path and p.is_file()]
     if not found:
         raise InputError(
-            f"{path}: labels missing: put {bare} in the same folder; {_ADVICE}"
+            f"{path}: labels missing: {bare} must be in the same folder; {_ADVICE}"
         )
     return _checked(str(path), images, read(found[0], 1), str(found[0]))
 

@@ -30,7 +30,7 @@ def text(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         lines = [_line(["", *columns]), _line(["---"] * (len(columns) + 1))]
         lines += [_line([name, *cells]) for name, cells in rows]
         said = "\n".join(f"- {line}" for line in verdict(found, view))
-        blocks.append("\n".join([f"Evaluated by {view}:\n", *lines, "", said]).rstrip())
+        blocks.append("\n".join([f"Compared by {view}:\n", *lines, "", said]).rstrip())
     return "\n\n".join(blocks) + "\n"
 
 

@@ -266,23 +266,26 @@ def verdict(result: dict[str, Any]) -> str:
         error = row["error"] / row["local_p"]
         return f"{row['trials_factor']:.1f} ± {error:.1f}"
 
-    judged = rows["generator_judged"]
-    reference = rows["template"]
-    apart = abs(judged["p"] - reference["p"])
-    allowed = 3 * np.hypot(judged["error"], reference["error"])
+    found, reference = rows["generator_judged"], rows["template"]
+    apart = abs(found["p"] - reference["p"])
+    allowed = 3 * np.hypot(found["error"], reference["error"])
     word = "as often as" if apart <= allowed else "not as often as"
     return (
         f"trials factor at a local 3 sigma: {factor('generator')} by the generator, "
         f"{factor('template')} by smooth simulation, {factor('simulation')} by its "
-        f"events; judged by simulation, generated toys reach 3 sigma {word} they "
-        f"should: {judged['p']:.4f} against {reference['p']:.4f}"
+        f"events; compared with simulation, generated toys reach 3 sigma {word} they "
+        f"should: {found['p']:.4f} against {reference['p']:.4f}"
     )
 
 
 def _masses(
     workdir: str | os.PathLike, config: ToysConfig
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Masses of all true events and of generated ones, and metadata of the run."""
+    """Masses of simulated and of generated events, and metadata of the run.
+
+    Raises:
+        InputError: no such run or column, or changed data.
+    """
     trained = load_vae(workdir)
     run = trained.run
     if run.domain != "events":
@@ -297,7 +300,7 @@ def _masses(
         )
     place = columns.index(config.mass)
     parts = dataset.load_same(run.domain, run.data, trained.meta["source"])
-    true = np.concatenate([np.asarray(part)[:, place] for part in parts[:3]])
+    simulated = np.concatenate([np.asarray(part)[:, place] for part in parts[:3]])
     latents = fitted_latents(workdir)
     # A fifth more: some lie outside of the range.
     wanted = config.num_generated or int(1.2 * NEEDED * config.num_events)
@@ -311,7 +314,7 @@ def _masses(
         "best_epoch": trained.meta["best_epoch"],
         "conditions": config.mass in getattr(run.scaling, "conditions", ()),
     }
-    return true, generated, metadata
+    return simulated, generated, metadata
 
 
 def _edges(simulated: np.ndarray, config: ToysConfig) -> np.ndarray:
@@ -333,6 +336,11 @@ def _edges(simulated: np.ndarray, config: ToysConfig) -> np.ndarray:
 
 
 def _in_range(name: str, masses: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The masses within the edges.
+
+    Raises:
+        InputError: fewer than 100.
+    """
     inside = masses[(masses >= edges[0]) & (masses < edges[-1])]
     if len(inside) < 100:
         raise InputError(
