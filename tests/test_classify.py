@@ -48,8 +48,8 @@ def parts():
     sizes = {"num_features": 5, "nodes": 8, "num_layers": 1}
     vae = mlp_vae.build(mlp_vae.Config(latent_dim=3, **sizes))
     module = discriminators.get("mlp")
-    judge = module.build(module.Config(**sizes))
-    composed = Composed(vae, None, judge)
+    classifier = module.build(module.Config(**sizes))
+    composed = Composed(vae, None, classifier)
     x = jax.random.normal(KEY, (40, 1, 5))
     batch = Batch(x, jnp.ones((40, 1), bool), jnp.zeros((40, 3)))
     return composed, composed.init(jax.random.key(1)), batch
@@ -150,21 +150,21 @@ def test_combination_is_fitted_to_background_alone():
 
 
 def tiny_run(**changes):
-    road = domains.get("events")
+    domain = domains.get("events")
     names = tuple(name for name in events.load("embedded").names if name != "Ncj")
-    table = road.Data(max_events=700, fractions=(0.5, 0.2, 0.3), columns=names)
-    data, scaling = road.resolved(table, road.Scaling())
-    judge = discriminators.get("mlp")
+    table = domain.Data(max_events=700, fractions=(0.5, 0.2, 0.3), columns=names)
+    data, scaling = domain.resolved(table, domain.Scaling())
+    module = discriminators.get("mlp")
     part = runs.PartsConfig(
         prior="gaussian_copula",
         discriminator="mlp",
-        discriminator_config=judge.Config(num_layers=1, nodes=16),
+        discriminator_config=module.Config(num_layers=1, nodes=16),
         adversarial=adversarial.Config(reconstruction=1.0),
     )
     given = {
         "data": data, "scaling": scaling, "model": "mlp_vae",
         "model_config": mlp_vae.Config(latent_dim=4, num_layers=1, nodes=16),
-        "loss": "mse", "loss_config": mse.Config(), "objective": road.Objective(),
+        "loss": "mse", "loss_config": mse.Config(), "objective": domain.Objective(),
         "training": QUICK,
         "domain": "events", "parts": part,
     }  # fmt: skip
@@ -214,14 +214,14 @@ def test_report(done):
              "discriminator", "copula", "copula_tail", "combined"}  # fmt: skip
     run = result["runs"]["tiny"]
     assert set(run["scores"]) == names
-    figures = run["scores"]["reconstruction"]["heavy"]
-    assert figures["auc"]["value"] > 0.65  # three times as heavy is easily seen
-    assert set(figures["rejection"]) == {"0.3", "0.5", "0.8"}
-    gain = figures["improvement"]
-    rejection = figures["rejection"]["0.3"]["value"]
+    results = run["scores"]["reconstruction"]["heavy"]
+    assert results["auc"]["value"] > 0.65  # three times as heavy is easily seen
+    assert set(results["rejection"]) == {"0.3", "0.5", "0.8"}
+    gain = results["improvement"]
+    rejection = results["rejection"]["0.3"]["value"]
     assert gain["efficiency"] == 0.3
     assert gain["value"] == pytest.approx(0.3 * rejection**0.5)
-    injected = figures["injected"]["0.1"]
+    injected = results["injected"]["0.1"]
     assert injected["background"] == pytest.approx(0.1, abs=0.08)
     assert run["mass_alone"]["heavy"]["value"] > 0.7
     assert run["quality"]["latents"] == "prior" and 0 < run["quality"]["mean_ks"] < 1
@@ -298,12 +298,12 @@ def test_densities_of_a_run(workdir, tmp_path):
 
 
 def of_model(model, ks, auc, gain=1.0):
-    figures = {
+    results = {
         "auc": {"value": auc, "error": 0.01},
         "improvement": {"value": gain},
     }
     return {"quality": {"mean_ks": ks}, "model": model,
-            "scores": {"combined": {"s": figures}}}  # fmt: skip
+            "scores": {"combined": {"s": results}}}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,12 @@ script._cli.FLAGS(sys.argv)
 found = {}
 for name in script.MODELS:
     one = script.candidate(name)
-    run, road = one.vae, one.vae.road
+    run, domain = one.vae, one.vae.road
     train = dataset.load("events", run.data).train
-    scaler = road.fit(run.scaling, train)
-    batch = road.scale(run.scaling, scaler, train[:50])
+    scaler = domain.fit(run.scaling, train)
+    batch = domain.scale(run.scaling, scaler, train[:50])
     step = composition.training_step(
-        run.parts, compose(run, batch), road.objective(run, scaler, train),
+        run.parts, compose(run, batch), domain.objective(run, scaler, train),
         run.training, num_jets=len(train),
     )
     state = jax.eval_shape(step.init, jax.random.key(0))
@@ -89,19 +89,19 @@ def test_compare_end_to_end(tmp_path):
     )  # fmt: skip
     done = script(*command)
     assert done.returncode == 0, done.stderr[-2000:]
-    judged = json.loads((tmp_path / "comparison.json").read_text())
-    assert tuple(judged["models"]) == MODELS
-    for name, figures in judged["models"].items():
+    result = json.loads((tmp_path / "comparison.json").read_text())
+    assert tuple(result["models"]) == MODELS
+    for name, results in result["models"].items():
         path = tmp_path / name.replace("+", "_") / "seed0"
-        assert 0 < figures["ks_mean"]["value"] <= 1, name
-        assert ("discriminator" in figures["parameters"]) == name.endswith("+D")
-        assert ("prior" in figures["parameters"]) == ("NF" in name)
+        assert 0 < results["ks_mean"]["value"] <= 1, name
+        assert ("discriminator" in results["parameters"]) == name.endswith("+D")
+        assert ("prior" in results["parameters"]) == ("NF" in name)
         assert (path / "copula.npz").exists() == name.startswith("CVAE")
         history = (path / "vae.metrics.jsonl").read_text()
         assert ("disc_loss" in history) == name.endswith("+D")
         assert ("uniform" in history) == name.startswith("CVAE")
-    best = judged["verdict"]["distributions"]["best"]
-    means = {name: f["ks_mean"]["value"] for name, f in judged["models"].items()}
+    best = result["verdict"]["distributions"]["best"]
+    means = {name: f["ks_mean"]["value"] for name, f in result["models"].items()}
     assert means[best] == min(means.values())
     rows = list(csv.DictReader((tmp_path / "comparison.csv").read_text().splitlines()))
     assert len(rows) == 7 * (3 + 18)
@@ -181,7 +181,7 @@ def test_bad_samples():
         metrics.compare(shifted(0.0), bad, ("a", "b"))
 
 
-def figures(ks, spearman):
+def results(ks, spearman):
     return {
         "ks_mean": {"value": float(np.mean(ks)), "error": 0.001, "all": list(ks)},
         "spearman": {
@@ -191,11 +191,11 @@ def figures(ks, spearman):
 
 
 def test_verdict_follows_from_the_results():
-    floor = figures([0.01], [0.2])
+    floor = results([0.01], [0.2])
     models = {
-        "VAE": figures([0.02, 0.022], [0.4, 0.42]),
-        "VAE+D": figures([0.03, 0.031], [0.8, 0.9]),
-        "VAE+NF+D": figures([0.021, 0.0212], [0.4, 0.44]),
+        "VAE": results([0.02, 0.022], [0.4, 0.42]),
+        "VAE+D": results([0.03, 0.031], [0.8, 0.9]),
+        "VAE+NF+D": results([0.021, 0.0212], [0.4, 0.44]),
     }
     found = verdict.of(models, floor)
     assert found["distributions"]["best"] == "VAE"

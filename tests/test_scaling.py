@@ -217,9 +217,9 @@ def test_padding_is_at_its_place_and_has_no_gradient(config, jets, fitted):
     scaler = fitted(config)
     spoiled = Jets(np.where(jets.mask[..., None], jets.particles, np.nan), jets.mask)
     batch = scaling.scale(config, scaler, spoiled)
-    ghost = np.broadcast_to(particle_rows(config, scaler.ghost), jets.particles.shape)
+    padding = np.broadcast_to(particle_rows(config, scaler.ghost), jets.particles.shape)
     rows = particle_rows(config, batch.x)
-    np.testing.assert_array_equal(rows[~jets.mask], ghost[~jets.mask])
+    np.testing.assert_array_equal(rows[~jets.mask], padding[~jets.mask])
 
     def total(particles):
         x = scaling.scale(config, scaler, Jets(particles, jets.mask)).x

@@ -98,14 +98,14 @@ def workdir(tmp_path_factory):
     mass = 100 + rng.exponential(40, 900)
     values = np.stack([mass, mass * rng.uniform(0.2, 0.5, 900)], axis=1)
     write(folder / "table.hdf5", values, ("mlly", "pt"), {})
-    road = domains.get("events")
-    data, scaling = road.resolved(
-        road.Data(path=str(folder / "table.hdf5")), road.Scaling()
+    domain = domains.get("events")
+    data, scaling = domain.resolved(
+        domain.Data(path=str(folder / "table.hdf5")), domain.Scaling()
     )
     run = runs.VAERun(
         data=data, scaling=scaling, model="mlp_vae",
         model_config=mlp_vae.Config(latent_dim=2, num_layers=1, nodes=8),
-        loss="mse", loss_config=mse.Config(), objective=road.Objective(),
+        loss="mse", loss_config=mse.Config(), objective=domain.Objective(),
         training=training.Config(num_epochs=1, batch_size=100), domain="events",
     )  # fmt: skip
     runs.train(folder, run)
