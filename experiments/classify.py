@@ -2,10 +2,10 @@ r"""Find signal with models that were trained on background alone.
 
   python experiments/classify.py --workdir=runs/zgamma_vae
 
-scores the signal that comes with the package and the test part of the run by all that
+scores the signal events in the package and the test part of the run by every score that
 the run offers: reconstruction error, latent density, principal components,
-discriminator, flow, copula. The report is classification.html in the workdir. Several
-runs, compared, and signals of several masses:
+discriminator, flow, copula. The report is classification.html in the workdir. To
+compare several runs, and signals of several masses:
 
   pip install 'jetvae_jax[make-jets,formats]'
   python experiments/make_zgamma.py --workdir=data/masses --make.num_background=0 \
@@ -14,9 +14,9 @@ runs, compared, and signals of several masses:
       --workdirs=runs/zgamma_vae,runs/zgamma_vae_d,runs/zgamma_vae_nf \
       --classify.signal=data/masses/signal150.hdf5,data/masses/signal400.hdf5
 
-A folder in which there are runs stands for all of them, such as --workdir=runs/zgamma
-of a comparison; runs that differ by their seed only count as one model. --output names
-another folder for the report; by default it is the one that all runs have in common.
+A folder that holds runs, such as --workdir=runs/zgamma of a comparison, stands for all
+of them; runs that differ by their seed only count as one model. --output names
+another folder for the report; by default it is the common parent folder of all runs.
 The last line says whether models that generate better also find signal better.
 """
 
@@ -37,7 +37,7 @@ def define() -> None:
 
 
 def main() -> None:
-    """Score, judge, report."""
+    """Score, evaluate, report."""
     given = _cli.FLAGS
     workdirs = [*([given.workdir] if given.workdir else []), *given.workdirs]
     if not workdirs:

@@ -1,10 +1,10 @@
-r"""Train the losses of sparse images with several seeds, and judge them side by side.
+r"""Train with each loss of sparse images and several seeds, and compare the losses.
 
   python experiments/compare_digits.py --workdir=runs/digits \
       --flagfile=experiments/flagfiles/digits_sparse.txt
 
-leaves compare.txt, compare.json and compare.html. Give the same command again to go on
-after an interruption.
+writes compare.txt, compare.json and compare.html. After an interruption the same
+command continues.
 """
 
 import dataclasses
@@ -21,14 +21,14 @@ LOSSES = ("pixel_positions", "pixel_matched", "pixel_third_axis")
 
 
 def define() -> None:
-    """The flags of a run, and what is varied."""
+    """The flags of a run, the losses and the number of seeds."""
     _cli.define_flags()
     flags.DEFINE_multi_enum("losses", LOSSES, distances.names(), "losses to compare")
     flags.DEFINE_integer("num_seeds", 3, "trainings with each loss", lower_bound=1)
 
 
 def main() -> None:
-    """Train and judge."""
+    """Train and evaluate."""
     if _cli.FLAGS.domain != "pixels":
         raise InputError(
             f"--domain={_cli.FLAGS.domain}: losses of sparse images are compared: give "

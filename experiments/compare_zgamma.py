@@ -1,11 +1,11 @@
-r"""Compare the six models of Stevenson (Kruger 2022) on events of Z gamma.
+r"""Compare the six models of Stevenson (Kruger 2022) on Z gamma events.
 
     python experiments/compare_zgamma.py --workdir=runs/zgamma
 
 trains VAE, VAE+D, VAE+NF, VAE+NF+D, CVAE and CVAE+D as the flagfiles zgamma_*.txt
 describe them, each with three seeds, and writes comparison.html, .json, .csv and .txt:
 Kolmogorov-Smirnov and Spearman distances with their spread, classifier AUC, and whether
-the talk's verdict holds. After a stop the same command goes on.
+the published result holds. After an interruption the same command continues.
 
 Further flags hold for all six, such as --events.path=mine.parquet or
 --train.num_epochs=10; --compare.models=VAE,VAE+D takes some of them only.
@@ -19,7 +19,7 @@ from absl.testing import flagsaver
 
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.studies.zgamma.comparison import CompareConfig, Contender, compare
+from jetvae_jax.studies.zgamma.comparison import Candidate, CompareConfig, compare
 
 FLAGFILES = pathlib.Path(__file__).parent / "flagfiles"
 MODELS = {
@@ -38,13 +38,13 @@ def define() -> None:
     config_flags.define("compare", CompareConfig)
 
 
-def contender(name: str) -> Contender:
-    """The model of a flagfile; what the command line says comes after it."""
+def candidate(name: str) -> Candidate:
+    """The model of a flagfile; flags of the command line override it."""
     with flagsaver.flagsaver():
         _cli.FLAGS(
             [sys.argv[0], f"--flagfile={FLAGFILES / MODELS[name]}", *sys.argv[1:]]
         )
-        return Contender(
+        return Candidate(
             name,
             _cli.model_run(),
             _cli.generate_config().latents,
@@ -54,16 +54,16 @@ def contender(name: str) -> Contender:
 
 
 def main() -> None:
-    """Compare, or go on comparing."""
+    """Compare, or continue a comparison."""
     config = config_flags.read("compare", CompareConfig)
     for name in config.models:
         if name not in MODELS:
             raise InputError(
                 f"--compare.models: {name!r} is unknown: choose of {', '.join(MODELS)}"
             )
-    contenders = [contender(name) for name in config.models or MODELS]
+    candidates = [candidate(name) for name in config.models or MODELS]
     _cli.save_flags()
-    _cli.stop_if_interrupted(compare(_cli.FLAGS.workdir, contenders, config))
+    _cli.stop_if_interrupted(compare(_cli.FLAGS.workdir, candidates, config))
     print(pathlib.Path(_cli.FLAGS.workdir) / "comparison.html")
 
 

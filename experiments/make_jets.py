@@ -6,18 +6,18 @@ r"""Make jets with Pythia 8 and FastJet: the recipe of JetNet, or any other.
     python experiments/train.py --data.path=data/made/jetnet30/g.hdf5 ...
 
 The folder then holds jetnet30/g.hdf5, jetnet150/g150.hdf5, hls4ml150/g.h5 and the
-shards they are joined from. After a stop of any kind the same command goes on; more
-jets of the same settings are added to those that are there. One core makes about 100
-jets a second.
+shards from which they are joined. After an interruption the same command continues;
+with a larger number of jets it adds jets to the existing ones. One core makes about 100
+jets per second.
 
-Another process: a file of Pythia settings, and a name for what it makes.
+Another process: a file of Pythia settings, and a name for its jets.
 
     python experiments/make_jets.py --workdir=data/zprime --make.card=zprime.cmnd \
         --make.jet_types=zprime --make.parton_pt_min=0 --make.radius=0.8 \
         --make.jet_pt_min=400 --make.jet_pt_max=600
 
 Many machines: any Dask cluster whose workers have this package installed, one thread
-each (no common disk is needed); this command then runs beside the scheduler.
+each (no shared disk is needed); this command then runs beside the scheduler.
 
     dask scheduler                                            # prints its address
     dask worker tcp://host:8786 --nthreads 1 --nworkers 32    # on every machine
@@ -30,7 +30,7 @@ On a batch system ``pip install dask-jobqueue`` and keep this running in a termi
     cluster.scale(200)
     print(cluster.scheduler_address)              # for --make.dask_scheduler
 
-A worker that dies costs the shard it was making, which another one makes again.
+When a worker dies, another one makes its shard again.
 """
 
 import sys
@@ -56,12 +56,12 @@ def main() -> None:
     try:
         print(production.run(flags.FLAGS.workdir, config))
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; the same command continues from here", file=sys.stderr)
         sys.exit(130)
 
 
 if __name__ == "__main__":
-    # Every worker imports this file: what only the command line needs stays below.
+    # Every worker imports this file: imports for the command line alone are here.
     import _cli
 
     _cli.run(main, define_flags)

@@ -5,10 +5,10 @@ r"""Make Z gamma events with Pythia 8, a parametrised detector and FastJet.
         --make.num_background=100000 --make.num_signal=5000 --make.masses=150,200,400
 
 The folder then holds background.hdf5, signal150.hdf5 and so on, the same as Parquet,
-and the shards they are joined from. A row is an event, its 18 columns are described in
-jetvae_jax/making/zgamma/columns.py, the detector in detector.py beside it. After a stop
-of any kind the same command goes on; more events of the same settings are added to
-those that are there. One core selects 27 background events a second.
+and the shards from which they are joined. A row is an event; its 18 columns are
+described in jetvae_jax/making/zgamma/columns.py, the detector in detector.py beside it.
+After an interruption the same command continues; with a larger number of events it adds
+events to the existing ones. One core selects 27 background events per second.
 
 A wide resonance, and jets from 25 GeV on:
 
@@ -41,12 +41,12 @@ def main() -> None:
     try:
         print(production.run(flags.FLAGS.workdir, config), end="")
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; the same command continues from here", file=sys.stderr)
         sys.exit(130)
 
 
 if __name__ == "__main__":
-    # Every worker imports this file: what only the command line needs stays below.
+    # Every worker imports this file: imports for the command line alone are here.
     import _cli
 
     _cli.run(main, define_flags)

@@ -3,19 +3,18 @@ r"""Local to global significance by background-only toys of a generator.
   python experiments/toys.py --workdir=runs/zgamma_vae_nf_d \
       --toys.num_events=2000 --toys.low=100 --toys.high=300 --toys.widths=6,10
 
-draws 10,000 pseudo-experiments of the mass spectrum from events that the run generates
-and, beside them, from the simulated events it was trained on and from a smooth fit to
-these; finds the largest local excess of each; and writes the trials factor and the
-global significance of a local one to toys.html and toys.json in the workdir, or in
---output. Draw from 100 events for each one of a toy: a sample's own fluctuations are in
-all of its toys.
+draws 10,000 pseudo-experiments of the mass spectrum from events that the run generates,
+from the simulated events it was trained on, and from a smooth fit to these; finds the
+largest local excess of each; and writes the trials factor and the global significance
+of a local one to toys.html and toys.json in the workdir, or in --output. The sample
+should hold 100 times the events of a toy: its own fluctuations are in all of its toys.
 """
 
 import _cli
 from absl import flags
 
 from jetvae_jax.core import configs as config_flags
-from jetvae_jax.studies.toys.run import ToysConfig, toys
+from jetvae_jax.studies.toys.study import ToysConfig, toys
 
 
 def define() -> None:

@@ -5,15 +5,15 @@ r"""Search for the settings of a training with Optuna.
         --flagfile=experiments/flagfiles/quickstart.txt \
         --tune.space=experiments/spaces/convae_2022.toml --tune.trials=50
 
-A trial is the training that the flags describe, with the values of the space in place
-of theirs; it is judged by the lowest value of --train.monitor on the validation part.
-A trial that dies or gives NaN is recorded and passed over; the same command goes on
-after any stop. On many machines give all of them one storage:
+A trial is the training that the flags describe, with values of the search space in
+place of theirs; its objective is the lowest value of --train.monitor on the validation
+part. A trial that crashes or gives NaN is recorded and skipped; after an interruption
+the same command continues. To run on many machines give all of them one storage:
 
     --tune.storage=postgresql://user:password@host/optuna
     --tune.storage=/shared/search.journal
 
-best.flags.txt in the workdir is then a flagfile for train.py.
+The search writes best.flags.txt in the workdir, a flagfile for train.py.
 """
 
 import sys
@@ -44,17 +44,17 @@ def build_run(values: dict) -> ModelRun:
 
 
 def main() -> None:
-    """Search, or go on searching."""
+    """Search, or continue a search."""
     config = config_flags.read("tune", TuneConfig)
     if not config.space:
         raise InputError("--tune.space: name a TOML file, see experiments/spaces")
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
-    check(_cli.model_run())  # what no trial could train is said at once
+    check(_cli.model_run())  # settings that no trial could train fail at once
     _cli.save_flags()
     try:
         print(tune(_cli.FLAGS.workdir, config, space, build_run))
     except KeyboardInterrupt:
-        logging.warning("stopped; go on with: python %s", " ".join(sys.argv))
+        logging.warning("stopped; continue with: python %s", " ".join(sys.argv))
         sys.exit(130)
 
 

@@ -1,4 +1,4 @@
-"""Scores of runs: against NumPy and scipy, and the whole road on a tiny run."""
+"""Scores of runs: against NumPy and scipy, and the whole study on a tiny run."""
 
 import csv
 import dataclasses
@@ -26,14 +26,16 @@ from jetvae_jax.models import mlp_vae
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.composition import Composed
 from jetvae_jax.runs.train import compose
-from jetvae_jax.studies.signal import (
-    hypothesis,
-    measures,
-    scores,
-    scoring,
-    trained_runs,
+from jetvae_jax.studies.signal import hypothesis, scores
+from jetvae_jax.studies.signal.classify import (
+    ClassifyConfig,
+    classify,
+    evaluate_scores,
+    find_runs,
+    label_models,
+    score_run,
+    verdict,
 )
-from jetvae_jax.studies.signal.classify import ClassifyConfig, classify, verdict
 
 ROOT = Path(__file__).parent.parent
 KEY = jax.random.key(0)
@@ -46,8 +48,8 @@ def parts():
     sizes = {"num_features": 5, "nodes": 8, "num_layers": 1}
     vae = mlp_vae.build(mlp_vae.Config(latent_dim=3, **sizes))
     module = discriminators.get("mlp")
-    judge = module.build(module.Config(**sizes))
-    composed = Composed(vae, None, judge)
+    classifier = module.build(module.Config(**sizes))
+    composed = Composed(vae, None, classifier)
     x = jax.random.normal(KEY, (40, 1, 5))
     batch = Batch(x, jnp.ones((40, 1), bool), jnp.zeros((40, 3)))
     return composed, composed.init(jax.random.key(1)), batch
@@ -144,25 +146,25 @@ def test_combination_is_fitted_to_background_alone():
     )
 
 
-# The road
+# The whole study
 
 
 def tiny_run(**changes):
-    road = domains.get("events")
+    domain = domains.get("events")
     names = tuple(name for name in events.load("embedded").names if name != "Ncj")
-    table = road.Data(max_events=700, fractions=(0.5, 0.2, 0.3), columns=names)
-    data, scaling = road.resolved(table, road.Scaling())
-    judge = discriminators.get("mlp")
+    table = domain.Data(max_events=700, fractions=(0.5, 0.2, 0.3), columns=names)
+    data, scaling = domain.resolved(table, domain.Scaling())
+    module = discriminators.get("mlp")
     part = runs.Components(
         prior="gaussian_copula",
         discriminator="mlp",
-        discriminator_config=judge.Config(num_layers=1, nodes=16),
+        discriminator_config=module.Config(num_layers=1, nodes=16),
         adversarial=adversarial.Config(reconstruction=1.0),
     )
     given = {
         "data": data, "scaling": scaling, "model": "mlp_vae",
         "model_config": mlp_vae.Config(latent_dim=4, num_layers=1, nodes=16),
-        "loss": "mse", "loss_config": mse.Config(), "objective": road.Objective(),
+        "loss": "mse", "loss_config": mse.Config(), "objective": domain.Objective(),
         "training": QUICK,
         "domain": "events", "parts": part,
     }  # fmt: skip
@@ -212,14 +214,14 @@ def test_report(done):
              "discriminator", "copula", "copula_tail", "combined"}  # fmt: skip
     run = result["runs"]["tiny"]
     assert set(run["scores"]) == names
-    figures = run["scores"]["reconstruction"]["heavy"]
-    assert figures["auc"]["value"] > 0.65  # three times as heavy is easily seen
-    assert set(figures["rejection"]) == {"0.3", "0.5", "0.8"}
-    gain = figures["improvement"]
-    rejection = figures["rejection"]["0.3"]["value"]
+    results = run["scores"]["reconstruction"]["heavy"]
+    assert results["auc"]["value"] > 0.65  # three times as heavy is easily seen
+    assert set(results["rejection"]) == {"0.3", "0.5", "0.8"}
+    gain = results["improvement"]
+    rejection = results["rejection"]["0.3"]["value"]
     assert gain["efficiency"] == 0.3
     assert gain["value"] == pytest.approx(0.3 * rejection**0.5)
-    injected = figures["injected"]["0.1"]
+    injected = results["injected"]["0.1"]
     assert injected["background"] == pytest.approx(0.1, abs=0.08)
     assert run["mass_alone"]["heavy"]["value"] > 0.7
     assert run["quality"]["latents"] == "prior" and 0 < run["quality"]["mean_ks"] < 1
@@ -235,8 +237,8 @@ def test_report(done):
     assert {row["score"] for row in aucs} == names | {"mass alone"}
 
 
-def test_figures_are_those_of_the_scores(workdir, quick, done):
-    scored = scoring.score(workdir, ClassifyConfig(**quick))
+def test_results_are_those_of_the_scores(workdir, quick, done):
+    scored = score_run(workdir, ClassifyConfig(**quick))
     low, high = scored.background["latent"], scored.signal["heavy"]["latent"]
     area = np.mean(high[:, None] > low) + 0.5 * np.mean(high[:, None] == low)
     found = done[2]["runs"]["tiny"]["scores"]["latent"]["heavy"]
@@ -250,7 +252,7 @@ def test_figures_are_those_of_the_scores(workdir, quick, done):
     assert found["window"] is None  # hardly any background is as heavy
     # Masses 50 to 100 of signal, whose central 90 % are 52.5 to 97.5.
     mass = {"background": np.arange(len(low)), "heavy": np.linspace(50, 100, len(high))}
-    found = measures.figures(scored._replace(mass=mass), ClassifyConfig(**quick))
+    found = evaluate_scores(scored._replace(mass=mass), ClassifyConfig(**quick))
     window = found["latent"]["heavy"]["window"]
     inside = (mass["heavy"] > 52.5) & (mass["heavy"] < 97.5)
     area = np.mean(high[inside][:, None] > low[53:98])
@@ -296,12 +298,12 @@ def test_densities_of_a_run(workdir, tmp_path):
 
 
 def of_model(model, ks, auc, gain=1.0):
-    figures = {
+    results = {
         "auc": {"value": auc, "error": 0.01},
         "improvement": {"value": gain},
     }
     return {"quality": {"mean_ks": ks}, "model": model,
-            "scores": {"combined": {"s": figures}}}  # fmt: skip
+            "scores": {"combined": {"s": results}}}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -353,17 +355,17 @@ def test_runs_of_a_folder_and_their_models(tmp_path):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "vae.npz").touch()
         runs_of[name] = run
-    found = trained_runs.find([tmp_path])
+    found = find_runs([tmp_path])
     assert found == {name: str(tmp_path / name) for name in runs_of}
-    assert trained_runs.find([tmp_path / "B/s"]) == {"s": str(tmp_path / "B/s")}
-    labels = trained_runs.models(found, runs_of)
+    assert find_runs([tmp_path / "B/s"]) == {"s": str(tmp_path / "B/s")}
+    labels = label_models(found, runs_of)
     assert labels == {"A/seed0": "A", "A/seed1": "A", "B/s": "B/s"}
-    # Two seeds that do not share a folder are called by what they are made of.
+    # Two seeds that do not share a folder are named by the components of the model.
     apart = {"A/seed0": str(tmp_path / "A/seed0"), "A/seed1": str(tmp_path / "B/seed1")}
-    labels = trained_runs.models(apart, {name: runs_of[name] for name in apart})
+    labels = label_models(apart, {name: runs_of[name] for name in apart})
     assert set(labels.values()) == {"mlp_vae + gaussian_copula + mlp"}
-    with pytest.raises(InputError, match="stands there twice"):
-        trained_runs.find([tmp_path, tmp_path / "A"])
+    with pytest.raises(InputError, match="is listed twice"):
+        find_runs([tmp_path, tmp_path / "A"])
 
 
 @pytest.mark.parametrize(
@@ -372,8 +374,8 @@ def test_runs_of_a_folder_and_their_models(tmp_path):
         ({"signal": ("none.hdf5",)}, "none.hdf5: no such file"),
         ({"scores": ("flow",)}, "cannot score by flow: the run lacks a flow"),
         ({"keep": (0.001,)}, "--classify.keep: 0.001 of 140 .* less than 10"),
-        ({"exclude": ("mass",)}, "--classify.exclude: 'mass' is no column"),
-        ({"mass": "m"}, "--classify.mass: 'm' is no column"),
+        ({"exclude": ("mass",)}, "--classify.exclude: 'mass' is not a column"),
+        ({"mass": "m"}, "--classify.mass: 'm' is not a column"),
     ],
 )
 def test_mistakes(workdir, quick, tmp_path, changes, says):
@@ -423,7 +425,7 @@ def test_settings_that_cannot_be(tmp_path):
             ClassifyConfig(**changes)
     with pytest.raises(InputError, match="no such folder"):
         classify([tmp_path / "none"], ClassifyConfig())
-    with pytest.raises(InputError, match="stands there twice"):
+    with pytest.raises(InputError, match="is listed twice"):
         classify([tmp_path, tmp_path], ClassifyConfig())
 
 

@@ -35,13 +35,13 @@ script.define()
 script._cli.FLAGS(sys.argv)
 found = {}
 for name in script.MODELS:
-    one = script.contender(name)
-    run, road = one.vae, one.vae.road
+    one = script.candidate(name)
+    run, domain = one.vae, one.vae.road
     train = dataset.load("events", run.data).train
-    scaler = road.fit(run.scaling, train)
-    batch = road.scale(run.scaling, scaler, train[:50])
+    scaler = domain.fit(run.scaling, train)
+    batch = domain.scale(run.scaling, scaler, train[:50])
     step = composition.training_step(
-        run.parts, compose(run, batch), road.objective(run, scaler, train),
+        run.parts, compose(run, batch), domain.objective(run, scaler, train),
         run.training, num_jets=len(train),
     )
     state = jax.eval_shape(step.init, jax.random.key(0))
@@ -82,26 +82,26 @@ def test_flagfiles_describe_the_six_models():
 
 @pytest.mark.slow
 def test_compare_end_to_end(tmp_path):
-    """All six flagfiles train, generate and are judged, in their smallest form."""
+    """All six flagfiles train, generate and are evaluated, in their smallest form."""
     command = (
         "compare_zgamma.py", f"--workdir={tmp_path}", "--compare.seeds=1",
         "--nocompare.classify", *TINY,
     )  # fmt: skip
     done = script(*command)
     assert done.returncode == 0, done.stderr[-2000:]
-    judged = json.loads((tmp_path / "comparison.json").read_text())
-    assert tuple(judged["models"]) == MODELS
-    for name, figures in judged["models"].items():
+    result = json.loads((tmp_path / "comparison.json").read_text())
+    assert tuple(result["models"]) == MODELS
+    for name, results in result["models"].items():
         path = tmp_path / name.replace("+", "_") / "seed0"
-        assert 0 < figures["ks_mean"]["value"] <= 1, name
-        assert ("discriminator" in figures["parameters"]) == name.endswith("+D")
-        assert ("prior" in figures["parameters"]) == ("NF" in name)
+        assert 0 < results["ks_mean"]["value"] <= 1, name
+        assert ("discriminator" in results["parameters"]) == name.endswith("+D")
+        assert ("prior" in results["parameters"]) == ("NF" in name)
         assert (path / "copula.npz").exists() == name.startswith("CVAE")
         history = (path / "vae.metrics.jsonl").read_text()
         assert ("disc_loss" in history) == name.endswith("+D")
         assert ("uniform" in history) == name.startswith("CVAE")
-    best = judged["verdict"]["distributions"]["best"]
-    means = {name: f["ks_mean"]["value"] for name, f in judged["models"].items()}
+    best = result["verdict"]["distributions"]["best"]
+    means = {name: f["ks_mean"]["value"] for name, f in result["models"].items()}
     assert means[best] == min(means.values())
     rows = list(csv.DictReader((tmp_path / "comparison.csv").read_text().splitlines()))
     assert len(rows) == 7 * (3 + 18)
@@ -123,12 +123,14 @@ def test_an_unknown_model_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", FLAGFILES)
-def test_every_flagfile_has_a_space_of_the_talk(name):
+def test_every_flagfile_has_a_search_space(name):
     path = ROOT / "experiments/spaces" / name.replace(".txt", ".toml")
     space = tomllib.loads(path.read_text())
-    talk = {"batch_size", "learning_rate", "activation", "latent_dim", "num_layers",
-            "nodes", "beta"}  # fmt: skip
-    assert talk <= {field.rpartition(".")[2] for field in space}
+    published = {
+        "batch_size", "learning_rate", "activation", "latent_dim", "num_layers",
+        "nodes", "beta",
+    }  # fmt: skip
+    assert published <= {field.rpartition(".")[2] for field in space}
     assert ("adversarial.gamma" in space) == name.endswith("_d.txt")
     assert ("prior" in space) == ("nf" in name)
 
@@ -140,7 +142,7 @@ def shifted(value, num=4000, seed=0):
     return np.stack([x[:, 0] + value, x[:, 0] / 2 + 0.75**0.5 * x[:, 1]], axis=1)
 
 
-def test_figures_of_a_known_shift():
+def test_metrics_of_a_known_shift():
     from scipy import stats
 
     real, made, names = shifted(0.0), shifted(0.5, seed=1), ("a", "b")
@@ -168,7 +170,7 @@ def test_the_floor_is_that_of_real_events():
     assert made["ks_mean"]["value"] > 3 * floor["ks_mean"]["value"]
 
 
-def test_bad_samples_of_figures():
+def test_bad_samples():
     with pytest.raises(ValueError, match="2 columns"):
         metrics.compare(np.zeros((9, 3)), np.zeros((9, 3)), ("a", "b"))
     with pytest.raises(InputError, match="at least 4"):
@@ -179,7 +181,7 @@ def test_bad_samples_of_figures():
         metrics.compare(shifted(0.0), bad, ("a", "b"))
 
 
-def figures(ks, spearman):
+def results(ks, spearman):
     return {
         "ks_mean": {"value": float(np.mean(ks)), "error": 0.001, "all": list(ks)},
         "spearman": {
@@ -188,12 +190,12 @@ def figures(ks, spearman):
     }  # fmt: skip
 
 
-def test_verdict_says_what_the_figures_say():
-    floor = figures([0.01], [0.2])
+def test_verdict_follows_from_the_results():
+    floor = results([0.01], [0.2])
     models = {
-        "VAE": figures([0.02, 0.022], [0.4, 0.42]),
-        "VAE+D": figures([0.03, 0.031], [0.8, 0.9]),
-        "VAE+NF+D": figures([0.021, 0.0212], [0.4, 0.44]),
+        "VAE": results([0.02, 0.022], [0.4, 0.42]),
+        "VAE+D": results([0.03, 0.031], [0.8, 0.9]),
+        "VAE+NF+D": results([0.021, 0.0212], [0.4, 0.44]),
     }
     found = verdict.of(models, floor)
     assert found["distributions"]["best"] == "VAE"

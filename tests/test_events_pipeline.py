@@ -185,7 +185,7 @@ def test_bad_tables_give_one_line(tmp_path, spoil, message):
 
 
 def test_bad_settings_give_one_line(path):
-    with pytest.raises(InputError, match="conditions: 'Njet' is no column"):
+    with pytest.raises(InputError, match="conditions: 'Njet' is not a column"):
         run_of(path, scaling=domain.Scaling(conditions=("Njet",)))
     with pytest.raises(InputError, match="no column is left"):
         run_of(path, columns=("Nj", "phi"), scaling=domain.Scaling(

@@ -169,12 +169,12 @@ def test_kinds_by_name_and_value():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("y:plain", "'y' is no column"),
+        ("y:plain", "'y' is not a column"),
         ("x:log", "x:log: give column:kind"),
         ("x", "give column:kind"),
         ("x:bounded", "bounded as column:bounded:low:high"),
         ("x:bounded:1:0", "lower one"),
-        ("x:bounded:a:b", "no numbers"),
+        ("x:bounded:a:b", "not numbers"),
         ("x:integer", r"cannot be integer: 2 of 4 values .* \(such as 0.5\)"),
         ("x:positive", r"cannot be positive: 1 of 4 .* \(such as -9\)"),
         ("x:angle", "beyond 2 pi"),

@@ -151,7 +151,7 @@ def test_figures_are_drawn_without_warnings(digits):
 def test_the_table_of_losses():
     def figures(value):
         made = {"distance": value, "frechet": 10 * value, "accuracy": 0.5}
-        kinds = dict.fromkeys(verdict.MADE, made)
+        kinds = dict.fromkeys(verdict.SAMPLES, made)
         return {"positions": kinds | {"floor": {"accuracy": 0.9}}}
 
     table = verdict.text({"pixel_positions": [figures(1.0), figures(2.0)]})
@@ -163,14 +163,15 @@ def test_the_table_of_losses():
 def test_the_seeds_decide_or_do_not():
     def runs(*values):
         kinds = [
-            {k: {"distance": v, "accuracy": 0.5} for k in verdict.MADE} for v in values
+            {k: {"distance": v, "accuracy": 0.5} for k in verdict.SAMPLES}
+            for v in values
         ]
         return [{"positions": kind | {"floor": {}}} for kind in kinds]
 
     found = {"a": runs(1.0, 1.2), "pixel_matched": runs(2.0, 2.2)}
     sure, open_ = verdict.verdict(found, "positions")
     # 1.0 apart, deviations 0.1414 each: 1 / 0.2.
-    assert "a is best, by 1.000 or 5.0 deviations before Eq. 2" in sure
+    assert "a is best, by 1.000 or 5.0 deviations ahead of Eq. 2" in sure
     assert "distance" not in open_ and "recognised" in open_
     assert (
         "distance" in verdict.verdict({"a": runs(1.0), "b": runs(2.0)}, "positions")[0]

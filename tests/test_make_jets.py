@@ -166,7 +166,7 @@ def test_damaged_and_unwritable_files_are_named(tmp_path):
     path = tmp_path / "x.hdf5"
     path.write_bytes(b"no HDF5")
     with pytest.raises(InputError, match=r"x\.hdf5: damaged"):
-        files.facts(path, "jet_features")
+        files.metadata(path, "jet_features")
     with pytest.raises(InputError, match="cannot be written"):
         files.save(path / "y.hdf5", b"")
 

@@ -266,7 +266,7 @@ def test_losses_are_compared_and_the_work_is_not_done_twice(tmp_path, monkeypatc
     result = json.loads((tmp_path / "compare.json").read_text())
     assert [len(f) for f in result["figures"].values()] == [2, 2]
     assert (tmp_path / "compare.html").stat().st_size > 10_000
-    monkeypatch.setattr(comparison.digits, "digit_table", None)
+    monkeypatch.setattr(comparison.metrics, "digit_table", None)
     before = (tmp_path / "compare.txt").read_text()
     assert comparison.compare(tmp_path, compared, FLOW, seeds=(0, 1)) == 0
     assert (tmp_path / "compare.txt").read_text() == before

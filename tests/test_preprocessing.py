@@ -7,9 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax.core import kinematics
-from jetvae_jax.core.types import Jets
-from jetvae_jax.jets import augmentation, features, quantiles
+from jetvae_jax.jets import features, quantiles
 from jetvae_jax.jets.scaling import Thinned
 
 J, N = 12, 7
@@ -44,44 +42,6 @@ def finite_gradient(function, x, mask):
     gradient = np.asarray(jax.jit(jax.grad(function))(jnp.asarray(x)))
     assert np.all(np.isfinite(gradient)) and np.any(gradient)
     assert not np.any(gradient[~mask])
-
-
-def test_relative_coordinates_round_trip(make_jets):
-    jets = make_jets(20, 6)
-    axis = kinematics.jet_pt_eta_phi(jets.particles, jets.mask)
-    r = kinematics.to_relative(jets.particles, axis)
-    p = np.where(jets.mask[..., None], kinematics.from_relative(r, axis), 0)
-    np.testing.assert_allclose(p, jets.particles, atol=2e-3)
-
-
-def test_centring(cylindrical):
-    q, mask = cylindrical
-    shifted, centre = everywhere(features.centre, q, mask)
-    assert not np.any(np.asarray(shifted)[~mask])
-    for jet, exists, new, found in zip(q, mask, shifted, centre, strict=True):
-        pt, eta, phi = jet[exists].astype(np.float64).T
-        near = phi[0] + np.angle(np.exp(1j * (phi - phi[0])))
-        expected = [(pt * eta).sum() / pt.sum(), (pt * near).sum() / pt.sum()]
-        difference = np.asarray(found, np.float64) - expected
-        np.testing.assert_allclose(np.exp(1j * difference[1]), 1, atol=1e-5)
-        np.testing.assert_allclose(difference[0], 0, atol=1e-5)
-        weighted = pt[:, None] * np.asarray(new)[exists, 1:] / pt.sum()
-        np.testing.assert_allclose(weighted.sum(0), 0, atol=1e-5)
-    back = np.asarray(everywhere(features.uncentre, shifted, centre, mask))
-    difference = (back - q)[mask]
-    np.testing.assert_allclose(np.exp(1j * difference[:, 2]), 1, atol=1e-5)
-    np.testing.assert_allclose(difference[:, :2], 0, atol=1e-5)
-    assert not np.any(back[~mask])
-    clean = np.where(mask[..., None], q, 0)
-    finite_gradient(
-        lambda q: jnp.sum(jnp.sin(features.centre(q, mask)[0])), clean, mask
-    )
-
-
-def test_centre_of_nothing_is_zero():
-    q = jnp.full((2, 3, 3), jnp.nan)
-    shifted, centre = features.centre(q, jnp.zeros((2, 3), bool))
-    assert not np.any(shifted) and not np.any(centre)
 
 
 def principal(points, weight):
@@ -152,44 +112,16 @@ def test_jets_without_an_axis(points, expected):
     assert np.all(np.isfinite(gradient))
 
 
-def test_order_by_pt(make_jets):
-    jets = make_jets(10, 6)
-    shuffled = np.random.default_rng(0).permuted(np.tile(np.arange(6), (10, 1)), axis=1)
-    given = augmentation.reorder(Jets(*map(jnp.asarray, jets[:2])), shuffled)
-    given = Jets(jnp.where(given.mask[..., None], given.particles, jnp.nan), given.mask)
-    (particles, mask), order = everywhere(
-        lambda p, m: (lambda jets, order: (jets[:2], order))(
-            *augmentation.by_pt(Jets(p, m))
-        ),
-        *given[:2],
-    )
-    np.testing.assert_array_equal(mask, jets.mask)
-    np.testing.assert_array_equal(
-        np.where(mask[..., None], particles, 0), jets.particles
-    )
-    back = augmentation.restore(Jets(particles, mask), order)
-    np.testing.assert_array_equal(back.particles, given.particles)
-    np.testing.assert_array_equal(back.mask, given.mask)
-
-
 @pytest.mark.parametrize("floor", [0.1, 1e-4])
 def test_logarithm(floor):
-    pt = np.append(np.float32([0, 1e-6, np.nan]), np.geomspace(1e-4, 1e4, 50))
-    pt, mask = pt.astype(np.float32), ~np.isnan(pt)
-    v = everywhere(
-        lambda pt, mask: features.to_log(pt, floor=floor, mask=mask), pt, mask
-    )
-    with np.errstate(invalid="ignore"):
-        expected = np.where(mask, np.log1p(pt.astype(np.float64) / floor), 0)
-    np.testing.assert_allclose(v, expected, rtol=1e-6)
-    back = everywhere(
-        lambda v, mask: features.from_log(v, floor=floor, mask=mask), v, mask
-    )
-    np.testing.assert_allclose(back, np.where(mask, pt, 0), rtol=5e-6)
+    pt = np.append(0, np.geomspace(1e-6, 1e4, 50)).astype(np.float32)
+    v = everywhere(lambda pt: features.to_log(pt, floor=floor), pt)
+    np.testing.assert_allclose(v, np.log1p(pt.astype(np.float64) / floor), rtol=1e-6)
+    back = everywhere(lambda v: features.from_log(v, floor=floor), v)
+    np.testing.assert_allclose(back, pt, rtol=5e-6)
     assert back[0] == 0 and v[0] == 0
-    clean = np.where(mask, pt, 0)
     finite_gradient(
-        lambda pt: jnp.sum(features.to_log(pt, floor=floor, mask=mask)), clean, mask
+        lambda pt: jnp.sum(features.to_log(pt, floor=floor)), pt, np.full(51, True)
     )
 
 
@@ -201,41 +133,32 @@ def sample():
     return np.stack(columns, -1)
 
 
-@pytest.mark.parametrize(
-    "target", [pytest.param("normal", marks=pytest.mark.slow), "uniform"]
-)
-def test_quantiles_follow_the_distribution(sample, target):
-    knots = quantiles.fit(sample, target)
+def test_quantiles_follow_the_distribution(sample):
+    knots = quantiles.fit(sample)
     assert knots.dtype == np.float32 and np.all(np.diff(knots, axis=0) > 0)
-    x = np.asarray(quantiles.forward(knots, sample, target))
+    x = np.asarray(quantiles.forward(knots, sample))
     for column in x[:, :2].T:
         shares = np.linspace(0.01, 0.99, 33)
         found = np.quantile(column, shares)
-        if target == "uniform":
-            np.testing.assert_allclose(found, shares, atol=5e-3)
-        else:
-            expected = [NormalDist().inv_cdf(share) for share in shares]
-            np.testing.assert_allclose(found, expected, atol=2e-2)
+        expected = [NormalDist().inv_cdf(share) for share in shares]
+        np.testing.assert_allclose(found, expected, atol=2e-2)
 
 
-@pytest.mark.parametrize("target", ["normal", "uniform"])
-def test_quantiles_are_inverted_everywhere(sample, target):
-    knots = quantiles.fit(sample, target)
+def test_quantiles_are_inverted_everywhere(sample):
+    knots = quantiles.fit(sample)
     span = np.ptp(sample, axis=0)
     low, high = sample.min(0) - span, sample.max(0) + span
     v = np.linspace(low, high, 2001).astype(np.float32)
-    x = everywhere(lambda v: quantiles.forward(knots, v, target), v)
+    x = everywhere(lambda v: quantiles.forward(knots, v), v)
     assert np.all(np.diff(x, axis=0) > 0)
-    back = everywhere(lambda x: quantiles.inverse(knots, x, target), x)
-    # Just below 1 a rounding of x is many of v, where the distribution is thin.
-    roundings = {"normal": 2e-6, "uniform": 5e-5}[target]
-    np.testing.assert_allclose(back, v, atol=roundings * np.abs(v).max())
+    back = everywhere(lambda x: quantiles.inverse(knots, x), x)
+    np.testing.assert_allclose(back, v, atol=2e-6 * np.abs(v).max())
     # Beyond the sample: a straight line through the last knot.
     outside = x[v[:, 0] > knots[-1, 0], 0]
     steps = np.diff(np.asarray(outside, np.float64))
     np.testing.assert_allclose(steps, steps.mean(), rtol=1e-2)
     for way in (quantiles.forward, quantiles.inverse):
-        total = jax.jit(jax.grad(lambda v, way=way: jnp.sum(way(knots, v, target))))
+        total = jax.jit(jax.grad(lambda v, way=way: jnp.sum(way(knots, v))))
         for points in (v, knots, np.asarray(x)):
             gradient = np.asarray(total(jnp.asarray(points)))
             assert np.all(np.isfinite(gradient)) and np.all(gradient > 0)

@@ -10,7 +10,7 @@ from scipy import stats
 from jetvae_jax.metrics.classifier.two_sample import auc_with_error
 from jetvae_jax.studies.signal import roc, significance
 from jetvae_jax.studies.signal.hypothesis import rank_correlation
-from jetvae_jax.studies.toys import spectrum
+from jetvae_jax.studies.toys.pseudo_experiments import smooth
 
 KEY = jax.random.key(0)
 
@@ -50,7 +50,7 @@ def test_auc_and_its_error_are_those_of_two_gaussians():
 
 def test_rejection_by_hand():
     low, high = np.arange(100.0), np.array([98.5, 89.5, 49.5, -1.0])
-    found = roc.figures(KEY, low, high, efficiencies=(0.25, 0.5, 0.75), floor=5)
+    found = roc.summary(KEY, low, high, efficiencies=(0.25, 0.5, 0.75), floor=5)
     rejection = found.rejection
     assert rejection[0.25] == roc.Value(20.0, pytest.approx(np.nan, nan_ok=True), True)
     assert (rejection[0.5].value, rejection[0.5].limit) == (10.0, False)
@@ -63,7 +63,7 @@ def test_rejection_by_hand():
 def test_bootstrap_errors_are_the_spread_of_samples():
     truth = 1 / stats.norm.sf(stats.norm.isf(0.5) + 1.5)
     runs = [
-        roc.figures(KEY, *gaussian(2000, 1.5, seed), efficiencies=(0.5,), replicas=50)
+        roc.summary(KEY, *gaussian(2000, 1.5, seed), efficiencies=(0.5,), replicas=50)
         for seed in range(60)
     ]
     values = [run.rejection[0.5].value for run in runs]
@@ -77,7 +77,7 @@ def test_bootstrap_errors_are_the_spread_of_samples():
 
 
 def test_blind_score_improves_nothing():
-    found = roc.figures(
+    found = roc.summary(
         KEY, *gaussian(20_000, 0.0), efficiencies=(0.3,), floor=1000, replicas=20
     )
     assert found.rejection[0.3].value == pytest.approx(1 / 0.3, rel=0.05)
@@ -86,9 +86,9 @@ def test_blind_score_improves_nothing():
 
 def test_same_key_same_errors():
     given = gaussian(300, 1.0)
-    a, b = (roc.figures(KEY, *given, efficiencies=(0.5,)) for _ in range(2))
+    a, b = (roc.summary(KEY, *given, efficiencies=(0.5,)) for _ in range(2))
     assert a == b
-    other = roc.figures(jax.random.key(1), *given, efficiencies=(0.5,))
+    other = roc.summary(jax.random.key(1), *given, efficiencies=(0.5,))
     assert other.best.value.error != a.best.value.error
 
 
@@ -98,7 +98,7 @@ def test_roc_mistakes():
     with pytest.raises(ValueError, match="NaN"):
         roc.curve([1.0], [np.nan])
     with pytest.raises(ValueError, match="floor is 10"):
-        roc.figures(KEY, np.arange(5), np.arange(5), efficiencies=(0.5,))
+        roc.summary(KEY, np.arange(5), np.arange(5), efficiencies=(0.5,))
 
 
 # Significance
@@ -178,12 +178,12 @@ def test_smooth_finds_a_power_law():
     shape = edges[:-1] ** -3.0 - edges[1:] ** -3.0
     truth = 50_000 * shape / shape.sum()
     counts = np.random.default_rng(0).poisson(truth)
-    found = spectrum.smooth(counts, edges)
+    found = smooth(counts, edges)
     assert found.sum() == pytest.approx(counts.sum())
     pull = (found - truth) / np.sqrt(truth)
     assert np.abs(pull).max() < 1.0  # the counts themselves reach 2 to 3
     assert np.sqrt(np.mean(pull**2)) < 0.45
-    exact = spectrum.smooth(np.full(5, 7.0), np.arange(1.0, 7.0), degree=4)
+    exact = smooth(np.full(5, 7.0), np.arange(1.0, 7.0), degree=4)
     np.testing.assert_allclose(exact, 7.0, rtol=1e-6)
 
 
@@ -191,7 +191,7 @@ def test_smooth_keeps_the_moments_of_its_terms():
     # The condition of the largest likelihood: sums of counts times terms are kept.
     edges = np.geomspace(50, 300, 31)
     counts = np.random.default_rng(2).poisson(np.linspace(60, 2, 30))
-    found = spectrum.smooth(counts, edges, degree=2)
+    found = smooth(counts, edges, degree=2)
     x = np.log((edges[1:] + edges[:-1]) / 2)
     for power in range(3):
         assert np.sum(found * x**power) == pytest.approx(np.sum(counts * x**power))
@@ -200,4 +200,4 @@ def test_smooth_keeps_the_moments_of_its_terms():
 def test_smooth_mistakes():
     for counts, edges in (([0, 0], [1, 2, 3]), ([1], [1, 2, 3]), ([1, 2], [0, 1, 2])):
         with pytest.raises(ValueError, match="counts"):
-            spectrum.smooth(counts, edges)
+            smooth(counts, edges)

@@ -47,7 +47,7 @@ TURNED_OFTEN = (("relative", "minmax"), ("frame", "slots"))
 
 
 def often(config):
-    """Every kind of coordinates, method and ghost, not all of their products."""
+    """Every kind of coordinates, method and padding, not all of their products."""
     if config.rotate == "principal":
         return (config.coordinates, config.method) in TURNED_OFTEN
     if config.coordinates == "relative":
@@ -213,13 +213,13 @@ def test_values(config, jets, scaled):
 
 
 @one_method
-def test_padding_is_the_ghost_and_has_no_gradient(config, jets, fitted):
+def test_padding_is_at_its_place_and_has_no_gradient(config, jets, fitted):
     scaler = fitted(config)
     spoiled = Jets(np.where(jets.mask[..., None], jets.particles, np.nan), jets.mask)
     batch = scaling.scale(config, scaler, spoiled)
-    ghost = np.broadcast_to(particle_rows(config, scaler.ghost), jets.particles.shape)
+    padding = np.broadcast_to(particle_rows(config, scaler.ghost), jets.particles.shape)
     rows = particle_rows(config, batch.x)
-    np.testing.assert_array_equal(rows[~jets.mask], ghost[~jets.mask])
+    np.testing.assert_array_equal(rows[~jets.mask], padding[~jets.mask])
 
     def total(particles):
         x = scaling.scale(config, scaler, Jets(particles, jets.mask)).x
@@ -368,7 +368,7 @@ def test_negative_pt_does_not_exist(jets, coordinates):
 
 @pytest.mark.parametrize("coordinates", POINTWISE)
 @pytest.mark.parametrize("method", ["minmax", "standard", "factors", "none"])
-def test_away_ghosts_are_outside_and_recognised_halfway(jets, coordinates, method):
+def test_padding_away_is_outside_and_recognised_halfway(jets, coordinates, method):
     config = scaling.Config(coordinates=coordinates, method=method, ghosts="away")
     scaler = scaling.fit(config, jets)
     v = physical(coordinates, jets)[jets.mask]
@@ -380,7 +380,7 @@ def test_away_ghosts_are_outside_and_recognised_halfway(jets, coordinates, metho
     if first:
         assert abs(ghost[0]) < 1e-3
 
-    # From the far corner of the particles to the ghost, at full pt.
+    # From the far corner of the particles to padding, at full pt.
     axis = np.array([1000.0, 0.0, 0.0])
     corner = ghost / 2
     corner[:first] = 0.5 if coordinates == "relative" else 500

@@ -1,4 +1,4 @@
-"""The frequentist study: its statistics in closed form, and the whole road."""
+"""The frequentist study: its statistics in closed form, and the whole study."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from jetvae_jax.losses.distances import mse
 from jetvae_jax.models import mlp_vae
 from jetvae_jax.runs import domains
 from jetvae_jax.studies.toys import study
-from jetvae_jax.studies.toys.run import ToysConfig, at, toys
+from jetvae_jax.studies.toys.study import ToysConfig, at, toys
 
 ROOT = Path(__file__).parent.parent
 KEY = jax.random.key(0)
@@ -88,7 +88,7 @@ def test_summary_is_json_and_falls():
     np.testing.assert_array_equal(again.toys.max_z, done.toys.max_z)
 
 
-# The road
+# The whole study
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +98,14 @@ def workdir(tmp_path_factory):
     mass = 100 + rng.exponential(40, 900)
     values = np.stack([mass, mass * rng.uniform(0.2, 0.5, 900)], axis=1)
     write(folder / "table.hdf5", values, ("mlly", "pt"), {})
-    road = domains.get("events")
-    data, scaling = road.resolved(
-        road.Data(path=str(folder / "table.hdf5")), road.Scaling()
+    domain = domains.get("events")
+    data, scaling = domain.resolved(
+        domain.Data(path=str(folder / "table.hdf5")), domain.Scaling()
     )
     run = runs.ModelRun(
         data=data, scaling=scaling, model="mlp_vae",
         model_config=mlp_vae.Config(latent_dim=2, num_layers=1, nodes=8),
-        loss="mse", loss_config=mse.Config(), objective=road.Objective(),
+        loss="mse", loss_config=mse.Config(), objective=domain.Objective(),
         training=training.Config(num_epochs=1, batch_size=100), domain="events",
     )  # fmt: skip
     runs.train(folder, run)
@@ -138,7 +138,7 @@ def test_report(workdir, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"mass": "m"}, "--toys.mass: 'm' is no column"),
+        ({"mass": "m"}, "--toys.mass: 'm' is not a column"),
         ({"low": 1000.0, "high": 1200.0}, "--toys.low, --toys.high: 0 events"),
         ({"widths": (200.0,)}, "--toys.widths: .* do not fit in 80 bins"),
         (
@@ -157,7 +157,7 @@ def test_mistakes(workdir, tmp_path, changes, says):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"widths": (5.0,)}, "widths: 5 GeV is no whole number"),
+        ({"widths": (5.0,)}, "widths: 5 GeV is not a whole number"),
         ({"widths": ()}, "widths: name"),
         ({"widths": (0.0,)}, "must be positive"),
         ({"num_events": float("nan")}, "num_events = nan"),

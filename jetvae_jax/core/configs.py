@@ -20,10 +20,13 @@ from jetvae_jax.core.errors import InputError
 
 
 def field_help(config_class: type) -> dict[str, str]:
-    """The text of each field under ``Attributes:`` in the class docstring."""
-    _, _, section = (config_class.__doc__ or "").partition("Attributes:")
-    found = re.findall(r"^\s*(\w+): ((?:.|\n(?!\s*\w+: ))*)", section, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in found}
+    """The text of each field under ``Attributes:`` in the docstrings of its classes."""
+    texts = {}
+    for owner in reversed(config_class.__mro__):
+        _, _, section = (owner.__doc__ or "").partition("Attributes:")
+        found = re.findall(r"^\s*(\w+): ((?:.|\n(?!\s*\w+: ))*)", section, re.MULTILINE)
+        texts |= {name: " ".join(text.split()) for name, text in found}
+    return texts
 
 
 def _is_optional(kind: Any) -> bool:

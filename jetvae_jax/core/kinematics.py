@@ -70,22 +70,6 @@ def to_relative(p: Array, axis: Array) -> Array:
     return jnp.stack([ptrel, etarel, phirel], axis=-1)
 
 
-def from_relative(r: Array, axis: Array) -> Array:
-    """Inverse of :func:`to_relative`.
-
-    Args:
-        r: ``[..., N, 3]`` (ptrel, etarel, phirel).
-        axis: ``[..., 3]`` the jet's (pt in GeV, eta, phi).
-
-    Returns:
-        ``[..., N, 3]`` (px, py, pz) in GeV.
-    """
-    axis = axis[..., None, :]
-    pt = r[..., PT] * axis[..., PT]
-    q = [pt, r[..., ETA] + axis[..., ETA], r[..., PHI] + axis[..., PHI]]
-    return from_pt_eta_phi(jnp.stack(q, axis=-1))
-
-
 def to_frame(p: Array, axis: Array) -> Array:
     """Momenta in the jet's own frame: turned by -phi, boosted along z by -eta.
 

@@ -1,9 +1,9 @@
-"""Counts as numbers on a line: each has its share of a standard normal.
+"""Integer columns: counts mapped to a standard normal distribution.
 
-A count n with training share p(n) and distribution F becomes a normal number between
-the quantiles F(n - 1) and F(n): at random in there (dequantised by uniform noise) or in
-the middle. The way back looks only in which cell a number lies, so it is exact and
-gives nothing but counts seen in training.
+A count n becomes a normal number between the quantiles at F(n - 1) and F(n) of the
+training distribution F: at random in this cell (dequantised by uniform noise) or in its
+middle. The inverse depends only on the cell of a number, so it is exact and gives only
+counts that occur in training.
 """
 
 from typing import NamedTuple
@@ -17,10 +17,10 @@ from jetvae_jax.core.types import Array, Key
 
 
 class Cells(NamedTuple):
-    """The I integer columns, V the largest number of different counts.
+    """Cells of the I integer columns; V is the largest number of different counts.
 
     Attributes:
-        values: ``[I, V]`` counts in rising order, the last one repeated.
+        values: ``[I, V]`` counts in rising order, padded with the last one.
         below: ``[I, V]`` share of smaller counts.
         above: ``[I, V]`` share of larger counts.
         edges: ``[I, V + 1]`` ends of the cells; infinite after the last one.
@@ -33,7 +33,7 @@ class Cells(NamedTuple):
 
 
 def fit(columns: np.ndarray) -> Cells:
-    """Of training counts ``[J, I]``."""
+    """Cells of training counts ``[J, I]``; runs on the host."""
     from scipy.special import ndtri as quantile
 
     found = [np.unique(column, return_counts=True) for column in columns.T]
@@ -44,7 +44,7 @@ def fit(columns: np.ndarray) -> Cells:
         share = count / count.sum()
         below = np.concatenate([[0.0], np.cumsum(share)[:-1]])
         above = np.concatenate([np.cumsum(share[::-1])[-2::-1], [0.0]])
-        # Whichever side is smaller has the digits.
+        # The smaller of both shares is the more precise one.
         inner = np.where(below < 0.5, quantile(below), -quantile(above + share))[1:]
         end = 1 + max(5.0, np.abs(inner).max(initial=0.0))
         edges[i, : len(values) + 1] = [-end, *inner, end]
@@ -55,20 +55,23 @@ def fit(columns: np.ndarray) -> Cells:
 
 
 def forward(cells: Cells, counts: Array, key: Key | None) -> Array:
-    """Counts ``[..., I]`` to normal numbers; the nearest one seen for an unseen one.
+    """Counts to normal numbers; a count not seen in training counts as the nearest.
 
     Args:
         cells: from :func:`fit`.
-        counts: to map.
+        counts: ``[..., I]``.
         key: of the noise; None for the middle of each cell.
+
+    Returns:
+        ``[..., I]``.
     """
-    # Beyond the last count of a short table lies the padding of its edges.
+    # The edges of a table with fewer counts are padded beyond its last count.
     counts = jnp.minimum(jnp.asarray(counts), jnp.asarray(cells.values)[:, -1])
     u = jnp.full(counts.shape, 0.5)
     if key is not None:
         u = jax.random.uniform(key, counts.shape)
     left, right = jnp.asarray(cells.values)[:, :-1], jnp.asarray(cells.values)[:, 1:]
-    between = jnp.where(right > left, (left + right) / 2, jnp.inf)  # none is repeated
+    between = jnp.where(right > left, (left + right) / 2, jnp.inf)  # padding repeats
     index = _search(between, counts, "left")
 
     def at(table):
@@ -86,7 +89,7 @@ def forward(cells: Cells, counts: Array, key: Key | None) -> Array:
 
 
 def inverse(cells: Cells, z: Array) -> Array:
-    """Any numbers ``[..., I]`` to counts seen in training."""
+    """Any numbers ``[..., I]`` to counts ``[..., I]`` that occur in training."""
     index = _search(jnp.asarray(cells.edges)[:, 1:-1], jnp.asarray(z), "right")
     values = jnp.asarray(cells.values)
     picked = [values[i][index[..., i]] for i in range(len(values))]

@@ -1,9 +1,9 @@
-"""What a column is: each kind has its own way to the network and back.
+"""Kinds of columns: each has its own scaling (:mod:`~jetvae_jax.events.transform`).
 
 ========  ===================================================  ========================
 kind      values                                               generated values are
 ========  ===================================================  ========================
-integer   counts: whole numbers >= 0                           numbers seen in training
+integer   counts: whole numbers >= 0                           counts seen in training
 angle     azimuths, in rad, modulo 2 pi                        in [-pi, pi)
 positive  above 0, often with a long tail (GeV)                above 0
 bounded   between two limits                                   between them
@@ -22,17 +22,17 @@ KINDS = ("integer", "angle", "positive", "bounded", "plain")
 # The largest float32 number below pi.
 BELOW_PI = float(np.nextafter(np.float32(np.pi), np.float32(0)))
 MAX_COUNTS = 1_000
-# More different numbers than this are hardly counts, unless the user says so.
+# A column of more different values is not guessed to be counts.
 _FEW = 64
 
 
 class Kind(NamedTuple):
-    """Of one column.
+    """The kind of one column.
 
     Attributes:
         name: one of ``KINDS``.
-        low: limits of a bounded column.
-        high: the same.
+        low: lower limit of a bounded column.
+        high: its upper limit.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Columns(NamedTuple):
 
 
 _DELTA_PHI = Kind("bounded", 0.0, BELOW_PI)
-# The table of make_zgamma.
+# Columns of the tables of experiments/make_zgamma.py.
 KNOWN = {
     **dict.fromkeys(("mlly", "pt_zy", "e_zy", "mll", "pt_ll"), Kind("positive")),
     **dict.fromkeys(("e_ll", "dR_ll", "MET", "llpt_mlly"), Kind("positive")),
@@ -76,16 +76,16 @@ def find(
     Args:
         names: of the C columns.
         values: ``[J, C]`` training events.
-        given: decisions of the user, such as ``MET:plain`` or ``score:bounded:0:1``.
+        given: kinds given by the user, such as ``MET:plain`` or ``score:bounded:0:1``.
 
     Returns:
         Columns. A column of a known name has its known kind if its values allow it;
-        else few different whole numbers are an integer, a name with "phi" is an angle
+        else few different whole numbers are integer, a name with "phi" is an angle
         (bounded by 0 and pi if no value is outside), values above 0 are positive, and
-        the rest is plain.
+        all others are plain.
 
     Raises:
-        InputError: a decision names no column or kind, or values contradict it.
+        InputError: a given kind names no column or kind, or values contradict it.
     """
     decided = _parse(given, names)
     kinds = []
@@ -112,18 +112,18 @@ def _guess(name: str, column: np.ndarray) -> Kind:
 
 
 def _problem(kind: Kind, column: np.ndarray) -> str:
-    """What values ``[J]`` contradict, or an empty text."""
+    """Why values ``[J]`` cannot be of a kind; an empty text if they can."""
     if kind.name == "integer":
         bad = (column < 0) | (column != np.floor(column)) | (column > 2**24)
         if not bad.any() and len(np.unique(column)) > MAX_COUNTS:
             return f"it has more than {MAX_COUNTS} different values"
-        rule = "are no whole numbers of 0 or more"
+        rule = "are not whole numbers of 0 or more"
     elif kind.name == "angle":
         bad, rule = np.abs(column) > 2 * np.pi + 1e-3, "are beyond 2 pi"
     elif kind.name == "positive":
         bad, rule = ~(column > 0), "are not above 0"
     elif kind.name == "bounded":
-        # Files round: to float32, or to four digits.
+        # Values in files are rounded, to float32 or to four digits.
         slack = 1e-3 * (kind.high - kind.low)
         bad = (column < kind.low - slack) | (column > kind.high + slack)
         rule = f"are not between {kind.low:g} and {kind.high:g}"
@@ -140,7 +140,7 @@ def _parse(given: Sequence[str], names: Sequence[str]) -> dict[str, Kind]:
         name, _, rest = text.partition(":")
         kind, *limits = rest.split(":")
         if name not in names:
-            raise InputError(f"kinds: {text}: {name!r} is no column of the table")
+            raise InputError(f"kinds: {text}: {name!r} is not a column of the table")
         if kind not in KINDS or len(limits) != (2 if kind == "bounded" else 0):
             raise InputError(
                 f"kinds: {text}: give column:kind with one of {', '.join(KINDS)}; "
@@ -149,7 +149,7 @@ def _parse(given: Sequence[str], names: Sequence[str]) -> dict[str, Kind]:
         try:
             low, high = (float(limit) for limit in limits or (0, 0))
         except ValueError:
-            raise InputError(f"kinds: {text}: the limits are no numbers") from None
+            raise InputError(f"kinds: {text}: the limits are not numbers") from None
         if kind == "bounded" and not -np.inf < low < high < np.inf:
             raise InputError(f"kinds: {text}: the first limit must be the lower one")
         found[name] = Kind(kind, low, high)

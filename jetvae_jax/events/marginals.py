@@ -1,4 +1,4 @@
-"""One number a column to a line without limits, and to a standard normal."""
+"""Positive, bounded and plain columns: unlimited, then standardised or normal."""
 
 from typing import Any, NamedTuple
 
@@ -10,23 +10,24 @@ from jetvae_jax.core.types import Array
 from jetvae_jax.events.kinds import Kind
 
 NUM_KNOTS = 129
-# Values at a limit stay at a finite distance.
+# The logit of a value at a limit stays finite.
 _SHRINK = 1e-3
 # exp stays finite in float32.
 _MAX_LOG = 80.0
 
 
 class Marginals(NamedTuple):
-    """The S columns of one number each.
+    """Distributions of the S columns, of their unlimited values (logarithm, logit).
 
     Attributes:
-        offset: ``[S]`` of the unlimited values.
-        factor: ``[S]`` of the same, positive.
-        low: ``[S]`` ends of what comes back: the training range and as much again on
-            either side.
-        high: ``[S]``.
-        knots: ``[S, K]`` unlimited training values at ``normal``; K is 0 without.
-        normal: ``[K]`` numbers of equal distance.
+        offset: ``[S]`` mean.
+        factor: ``[S]`` standard deviation, positive.
+        low: ``[S]`` lower bound of generated values: the training range extended by
+            its width.
+        high: ``[S]`` upper bound.
+        knots: ``[S, K]`` training quantiles at ``normal``; K is 0 if the columns are
+            standardised.
+        normal: ``[K]`` equidistant normal numbers.
     """
 
     offset: Array
@@ -38,7 +39,13 @@ class Marginals(NamedTuple):
 
 
 def fit(kinds: tuple[Kind, ...], columns: np.ndarray, *, to_normal: bool) -> Marginals:
-    """Of training values ``[J, S]``."""
+    """Measures training values ``[J, S]``; runs on the host.
+
+    Args:
+        kinds: of the S columns.
+        columns: ``[J, S]``.
+        to_normal: map to a standard normal by quantiles, else standardise.
+    """
     from scipy.special import ndtr, ndtri
 
     y = _unlimited(kinds, np.asarray(columns, np.float64), np)
@@ -66,7 +73,7 @@ def fit(kinds: tuple[Kind, ...], columns: np.ndarray, *, to_normal: bool) -> Mar
 
 
 def forward(kinds: tuple[Kind, ...], fitted: Marginals, values: Array) -> Array:
-    """Physical values ``[..., S]`` to standardised or normal numbers."""
+    """Physical values ``[..., S]`` to standardised or normal ones ``[..., S]``."""
     y = _unlimited(kinds, jnp.asarray(values), jnp)
     if fitted.knots.shape[1]:
         return _interpolate(y, fitted.knots, fitted.normal)
@@ -74,7 +81,7 @@ def forward(kinds: tuple[Kind, ...], fitted: Marginals, values: Array) -> Array:
 
 
 def inverse(kinds: tuple[Kind, ...], fitted: Marginals, x: Array) -> Array:
-    """Any numbers ``[..., S]`` to values that their kinds allow."""
+    """Any numbers ``[..., S]`` to values ``[..., S]`` that their kinds allow."""
     x = jnp.clip(jnp.asarray(x), -1e6, 1e6)
     if fitted.knots.shape[1]:
         y = _interpolate(x, fitted.normal, fitted.knots)
@@ -110,7 +117,7 @@ def _limited(kinds, y: Array) -> Array:
 
 
 def _interpolate(x: Array, xs: Array, ys: Array) -> Array:
-    """Piecewise linear, column by column, straight on beyond the ends.
+    """Piecewise linear interpolation by column, extrapolated beyond the ends.
 
     Args:
         x: ``[..., S]``.

@@ -1,8 +1,8 @@
-"""How far a table of generated events is from a table of real ones.
+"""Metrics of generated events: distances of their table from a table of real events.
 
-The figures of "The assessment of different VAE derivatives" (Stevenson, Kruger 2022):
+The metrics of "The assessment of different VAE derivatives" (Stevenson, Kruger 2022):
 the Kolmogorov-Smirnov distance of each column and its mean, and the distance of the
-Spearman correlation matrices. The talk prints no values and no definition of the
+Spearman correlation matrices. The study gives no values and no definition of the
 latter; here it is the Frobenius norm and the largest entry of the difference.
 """
 
@@ -18,19 +18,21 @@ from jetvae_jax.metrics.distributions import correlations
 from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
 
 BLOCKS = 10
+"""Blocks of the jackknife."""
 KOLMOGOROV = math.sqrt(math.pi / 2) * math.log(2)
+"""Mean of Kolmogorov's distribution."""
 SCALARS = ("ks_mean", "spearman", "spearman_largest")
-"""The figures beside ``ks``: mean KS, Frobenius norm, largest entry."""
+"""The metrics beside ``ks``: mean KS, Frobenius norm, largest entry."""
 
 
 def compare(
     real: Array, generated: Array, names: Sequence[str], *, blocks: int = BLOCKS
 ) -> dict[str, Any]:
-    """Figures with their statistical errors.
+    """Metrics with their statistical errors.
 
-    Errors are by the jackknife: both samples are cut into blocks and the figures taken
-    again without each of them. What two real samples would give is not taken off; see
-    :func:`floor`.
+    Errors are by the jackknife: both samples are cut into blocks and the metrics
+    computed without each of them. The distance of two real samples is not subtracted;
+    see :func:`floor`.
 
     Args:
         real: ``[J, C]``, finite.
@@ -52,32 +54,32 @@ def compare(
         raise InputError(
             f"{len(real)} real and {len(generated)} generated events: give at least 4"
         )
-    values = _figures(real, generated)
+    values = _metrics(real, generated)
     order = np.random.default_rng(0)
     cuts = [np.arange(len(x)) % blocks for x in (real, generated)]
     for cut in cuts:
         order.shuffle(cut)
     without = [
-        _figures(real[cuts[0] != i], generated[cuts[1] != i]) for i in range(blocks)
+        _metrics(real[cuts[0] != i], generated[cuts[1] != i]) for i in range(blocks)
     ]
     errors = np.sqrt((blocks - 1) * np.var(without, axis=0))
     return _named(values, errors, names)
 
 
 def means(real: Array, generated: Array) -> dict[str, float]:
-    """Mean KS and Spearman distance ``spearman`` alone, without errors.
+    """Mean KS ``ks``, Spearman distance ``spearman`` and ``overall``, without errors.
 
-    And ``overall``, the mean of both in units of what two samples of these sizes with
-    C independent columns of one distribution are expected to be apart: KS by ``sqrt(pi
-    / 2) ln 2`` (the mean of Kolmogorov's distribution), each of the ``C (C - 1)``
-    correlations by 1, both times ``sqrt(1 / J + 1 / M)``.
+    ``overall`` is the mean of both, each in units of the expected distance of two
+    samples of these sizes with C independent columns of one distribution: ``sqrt(pi /
+    2) ln 2`` for KS (the mean of Kolmogorov's distribution), 1 for each of the ``C (C
+    - 1)`` correlations, both times ``sqrt(1 / J + 1 / M)``.
 
     Args:
         real: ``[J, C]``, finite.
         generated: ``[M, C]``, finite.
     """
     real, generated = np.asarray(real), np.asarray(generated)
-    *_, ks, frobenius, _ = _figures(real, generated)
+    *_, ks, frobenius, _ = _metrics(real, generated)
     pairs = max(real.shape[1] * (real.shape[1] - 1), 1)
     unit = np.sqrt(1 / len(real) + 1 / len(generated))
     far = ks / (KOLMOGOROV * unit), frobenius / (np.sqrt(pairs) * unit)
@@ -94,13 +96,13 @@ def floor(
     draws: int = 10,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """What further real events score: mean and standard deviation over draws.
+    """Metrics of further real events: mean and standard deviation over draws.
 
     Args:
-        real: ``[J, C]``, which the others are compared with.
+        real: ``[J, C]``, with which the others are compared.
         truth: ``[M, C]`` further real events.
         names: of the C columns.
-        size: events of a draw, as many as a model's; at most M.
+        size: events of a draw, as many as a model generates; at most M.
         draws: number of them.
         seed: of NumPy's generator.
 
@@ -110,7 +112,7 @@ def floor(
     real, truth = _checked(real, names), _checked(truth, names)
     random, size = np.random.default_rng(seed), min(size, len(truth))
     found = [
-        _figures(real, truth[random.permutation(len(truth))[:size]])
+        _metrics(real, truth[random.permutation(len(truth))[:size]])
         for _ in range(draws)
     ]
     mean, spread = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
@@ -118,19 +120,19 @@ def floor(
 
 
 def over_seeds(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and spread of the figures of several trainings of one model.
+    """Mean and spread of the metrics over several trainings of one model.
 
     Args:
-        found: what :func:`compare` returned for each, perhaps with ``c2st``.
+        found: the result of :func:`compare` for each, with or without ``c2st``.
 
     Returns:
         The same, ``error`` being the standard deviation over trainings (of one
         training, its own statistical error), and ``all`` the single values.
     """
 
-    def both(figures):
-        values = [f["value"] if "value" in f else f["auc"] for f in figures]
-        error = figures[0]["error"]
+    def both(metrics):
+        values = [m["value"] if "value" in m else m["auc"] for m in metrics]
+        error = metrics[0]["error"]
         if len(values) > 1:
             error = float(np.std(values, ddof=1))
         return {"value": float(np.mean(values)), "error": error, "all": values}
@@ -140,7 +142,7 @@ def over_seeds(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"ks": ks, **{name: both([f[name] for f in found]) for name in scalars}}
 
 
-def _figures(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
+def _metrics(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
     """KS of the C columns, then the ``SCALARS``."""
     columns = zip(real.T, generated.T, strict=True)
     ks = [float(kolmogorov_smirnov(*pair)) for pair in columns]

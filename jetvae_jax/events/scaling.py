@@ -1,7 +1,7 @@
-"""A table of events as a generation sees it: what is made, and what is told.
+"""Scaling of a table of events: features that are generated, and conditions.
 
-The columns' own maps are in :mod:`~jetvae_jax.events.transform`. Here a Config
-holds all that is known of the columns, a Scaler is flat, so that both go into a
+The maps of the columns are in :mod:`~jetvae_jax.events.transform`. Here the Config
+holds the kinds of the columns and the Scaler is flat, so that both are saved in a
 checkpoint, and the features of some columns can be a model's condition.
 """
 
@@ -26,12 +26,12 @@ class Config(transform.Config):
     """How the columns are presented to the network.
 
     Attributes:
-        kinds: decisions on columns, such as MET:plain or score:bounded:0:1; the others
-            are found by name and values.
+        kinds: kinds of columns, such as MET:plain or score:bounded:0:1; the others
+            are guessed by name and values.
         marginals: standard gives every column of one number mean 0 and variance 1,
             normal makes it standard normal by its training quantiles.
-        conditions: columns that the models are told, such as mlly; drawn anew from
-            the training events when events are generated.
+        conditions: columns on which the models are conditioned, such as mlly; drawn
+            from the training events when events are generated.
     """
 
     kinds: tuple[str, ...] = ()
@@ -40,20 +40,21 @@ class Config(transform.Config):
 
 
 class Scaler(NamedTuple):
-    """What is learned from the training events: arrays only, for a checkpoint.
+    """The constants of the scaling, measured on the training events by :func:`fit`.
 
     Attributes:
-        offset: as all until ``normal``: see ``data.events.marginals.Marginals``.
+        offset: this and all until ``normal``: see ``events.marginals.Marginals``.
         factor: the same.
         low: the same.
         high: the same.
         knots: the same.
         normal: the same.
-        values: as all until ``edges``: see ``data.events.integers.Cells``.
+        values: this and all until ``edges``: see ``events.integers.Cells``.
         below: the same.
         above: the same.
         edges: the same.
-        told: ``[M, G]`` scaled conditions of the training events.
+        told: ``[M, G]`` scaled conditions of the training events, which keep this
+            name in checkpoints.
     """
 
     offset: Array
@@ -70,25 +71,25 @@ class Scaler(NamedTuple):
 
     @property
     def fitted(self) -> transform.Scaler:
-        """As the transforms of columns take it."""
+        """The scaler of the columns."""
         return transform.Scaler(Marginals(*self[:6]), Cells(*self[6:10]))
 
 
 def resolved(scaling: Config, names: tuple[str, ...], values: Array) -> Config:
-    """With the kinds of all columns, found by names and values ``[J, C]``."""
+    """The config with the kinds of all columns, by names and values ``[J, C]``."""
     found = kinds.find(names, np.asarray(values), scaling.kinds)
     texts = tuple(map(_text, found.names, found.kinds))
     return replace(scaling, kinds=texts)
 
 
 def _text(name: str, kind: Kind) -> str:
-    """As ``kinds.find`` reads it."""
+    """A kind in the form that ``kinds.find`` reads."""
     limits = f":{kind.low!r}:{kind.high!r}" if kind.name == "bounded" else ""
     return f"{name}:{kind.name}{limits}"
 
 
 def names(scaling: Config) -> list[str]:
-    """Of the columns whose kind is decided."""
+    """Names of the columns whose kinds are in the config."""
     return [text.partition(":")[0] for text in scaling.kinds]
 
 
@@ -116,40 +117,40 @@ def condition_owners(scaling: Config) -> list[str]:
 
 @functools.lru_cache
 def places(scaling: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Which of a table's scaled features are made, and which are told.
+    """Indices of the scaled features that are generated, and of the conditions.
 
     Raises:
-        InputError: a condition that is no column, or nothing left to generate.
+        InputError: a condition that is not a column, or no column left to generate.
     """
     columns = columns_of(scaling)
     for name in scaling.conditions:
         if name not in columns.names:
             raise InputError(
-                f"--event_scaling.conditions: {name!r} is no column of the table"
+                f"--event_scaling.conditions: {name!r} is not a column of the table"
             )
     owners = _owners(columns)
-    told = np.isin(owners, scaling.conditions)
-    if told.all():
+    conditions = np.isin(owners, scaling.conditions)
+    if conditions.all():
         raise InputError("--event_scaling.conditions: no column is left to generate")
-    return np.flatnonzero(~told), np.flatnonzero(told)
+    return np.flatnonzero(~conditions), np.flatnonzero(conditions)
 
 
 def fit(scaling: Config, train: Array) -> Scaler:
-    """Measures the training events ``[J, C]``."""
+    """Measures the training events ``[J, C]``; runs on the host."""
     fitted = transform.fit(scaling, columns_of(scaling), np.asarray(train))
     _, where = places(scaling)
-    told = np.zeros((0, 0), np.float32)
+    conditions = np.zeros((0, 0), np.float32)
     if len(where):
         x = jax.jit(functools.partial(_scaled, scaling, fitted))(train)
-        told = np.asarray(x[:, where])
-    return Scaler(*fitted.marginals, *fitted.cells, told)
+        conditions = np.asarray(x[:, where])
+    return Scaler(*fitted.marginals, *fitted.cells, conditions)
 
 
 def _scaled(scaling: Config, fitted: transform.Scaler, values: Array) -> Array:
     """Events ``[..., C]`` to all scaled features ``[..., F]``.
 
-    The place of a count inside its cell is random, but the event's own: the same
-    event is the same number everywhere and always.
+    The position of a count in its cell is random, seeded by the event's values: equal
+    events always have equal features.
     """
     columns, values = columns_of(scaling), jnp.asarray(values)
 
@@ -163,36 +164,36 @@ def _scaled(scaling: Config, fitted: transform.Scaler, values: Array) -> Array:
 
 
 def scale(scaling: Config, scaler: Scaler, values: Array) -> Batch:
-    """Events ``[..., C]`` to what the networks see."""
+    """Events ``[..., C]`` to scaled features ``[..., 1, F]`` and conditions."""
     x = _scaled(scaling, scaler.fitted, values)
-    made, told = places(scaling)
+    generated, conditions = places(scaling)
     lead = x.shape[:-1]
     return Batch(
-        x[..., None, made],
+        x[..., None, generated],
         jnp.ones((*lead, 1), bool),
-        Context(jnp.zeros((*lead, 3)), x[..., told] if len(told) else None),
+        Context(jnp.zeros((*lead, 3)), x[..., conditions] if len(conditions) else None),
     )
 
 
 def unscale(
     scaling: Config, scaler: Scaler, x: Array, condition: Array | None = None
 ) -> Array:
-    """Network output ``[..., 1, F]`` to events ``[..., C]`` that are valid.
+    """Scaled features ``[..., 1, F]`` to valid events ``[..., C]``.
 
     Args:
-        scaling: as of the training.
+        scaling: as given to :func:`fit`.
         scaler: from :func:`fit`.
-        x: what a decoder gave.
-        condition: ``[..., G]``, what it was told.
+        x: output of a decoder.
+        condition: ``[..., G]`` given to the decoder, or None.
 
     Raises:
-        ValueError: columns were told, and no condition is given.
+        ValueError: some columns are conditions, and none are given.
     """
-    made, told = places(scaling)
-    if len(told):
+    generated, conditions = places(scaling)
+    if len(conditions):
         if condition is None:
-            raise ValueError(f"{len(told)} features were told: give condition")
-        told_x = jnp.broadcast_to(condition, (*x.shape[:-2], len(told)))
-        both = jnp.concatenate([x, told_x[..., None, :]], axis=-1)
-        x = both[..., np.argsort(np.concatenate([made, told]))]
+            raise ValueError(f"{len(conditions)} features are conditions: give them")
+        given = jnp.broadcast_to(condition, (*x.shape[:-2], len(conditions)))
+        both = jnp.concatenate([x, given[..., None, :]], axis=-1)
+        x = both[..., np.argsort(np.concatenate([generated, conditions]))]
     return transform.unscale(columns_of(scaling), scaler.fitted, x)

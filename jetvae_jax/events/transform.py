@@ -1,16 +1,16 @@
-"""Between a table of events and the numbers a network sees.
+"""Maps of columns: between a table of events and the numbers a network sees.
 
 Every kind of column has its own map (see :mod:`~jetvae_jax.events.kinds`):
 
-* integer: its share of a standard normal, dequantised by noise of a given key;
+* integer: its cell of a standard normal, dequantised by noise of a given key;
 * angle: the two numbers sqrt(2) (cos, sin), of variance 1 for a uniform angle, so that
   -pi and pi are neighbours; back by the arc tangent, whatever the radius;
 * positive: the logarithm, bounded: the logit, plain: the value itself; standardised, or
   made standard normal by training quantiles.
 
 :func:`scale` and :func:`unscale` are pure jnp functions for plain use, ``jit``,
-``vmap`` and ``grad``; :func:`fit` runs on the host. Whatever a decoder says,
-``unscale`` gives a valid event.
+``vmap`` and ``grad``; :func:`fit` runs on the host. ``unscale`` gives a valid event for
+any decoder output.
 """
 
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class Config:
     """How the columns of a table are presented to the network.
 
     Attributes:
-        kinds: decisions on columns, such as MET:plain or score:bounded:0:1; the others
-            are found by name and values.
+        kinds: kinds of columns, such as MET:plain or score:bounded:0:1; the others
+            are guessed by name and values.
         marginals: standard gives every column of one number mean 0 and variance 1,
             normal makes it standard normal by its training quantiles.
     """
@@ -53,7 +53,7 @@ class Config:
 
 
 class Scaler(NamedTuple):
-    """What :func:`fit` learns from the training events.
+    """The constants of the maps, measured on the training events by :func:`fit`.
 
     Attributes:
         marginals: of the positive, bounded and plain columns.
@@ -68,7 +68,7 @@ def fit(config: Config, columns: Columns, values: np.ndarray) -> Scaler:
     """Measures the columns of the training events.
 
     Args:
-        config: what to measure.
+        config: standardised or normal marginals.
         columns: from :func:`~jetvae_jax.events.kinds.find`.
         values: ``[J, C]``, finite.
 
@@ -95,7 +95,7 @@ def fit(config: Config, columns: Columns, values: np.ndarray) -> Scaler:
 
 
 def feature_names(columns: Columns) -> tuple[str, ...]:
-    """Of the F numbers of an event, in the order of the columns."""
+    """Names of the F features of an event, in the order of the columns."""
     found = []
     for name, kind in zip(columns.names, columns.kinds, strict=True):
         angle = kind.name == "angle"
@@ -106,7 +106,7 @@ def feature_names(columns: Columns) -> tuple[str, ...]:
 def scale(
     columns: Columns, scaler: Scaler, values: Array, key: Key | None = None
 ) -> Batch:
-    """Events to what the network sees: sets of one point.
+    """Events to scaled features: sets of one point.
 
     Args:
         columns: as given to :func:`fit`.
@@ -134,12 +134,11 @@ def scale(
 
 
 def unscale(columns: Columns, scaler: Scaler, x: Array) -> Array:
-    """Network output ``[..., 1, F]`` to valid events ``[..., C]``.
+    """Scaled features ``[..., 1, F]`` to valid events ``[..., C]``.
 
-    Exact: the inverse of :func:`scale` for events whose counts occurred in training and
-    whose other columns are not further outside of the training range than it is wide
-    (in the logarithm or logit); what is beyond is put there. Infinite numbers and NaN
-    become finite.
+    The inverse of :func:`scale` for events whose counts occur in training and whose
+    other columns lie in the training range extended by its width (of the logarithm or
+    logit); values beyond are clipped to it. Infinity and NaN become finite.
     """
     x = jnp.nan_to_num(jnp.asarray(x))[..., 0, _order(columns)]
     single, whole, angle = _places(columns)
@@ -159,7 +158,7 @@ def unscale(columns: Columns, scaler: Scaler, x: Array) -> Array:
 
 
 def _places(columns: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Columns of one number, of counts and of angles."""
+    """Indices of the single-number columns, of the counts and of the angles."""
     return columns.where(*_SINGLE), columns.where("integer"), columns.where("angle")
 
 
@@ -168,7 +167,7 @@ def _kinds(columns: Columns, places: np.ndarray):
 
 
 def _order(columns: Columns) -> np.ndarray:
-    """Places among the F features of: single numbers, counts, cosines, sines."""
+    """Indices among the F features of: single numbers, counts, cosines, sines."""
     widths = [2 if kind.name == "angle" else 1 for kind in columns.kinds]
     first = np.cumsum([0, *widths[:-1]])
     single, whole, angle = _places(columns)

@@ -1,7 +1,8 @@
 """Small changes of handwriting as random maps ``(key, sets) -> sets``, one draw a set.
 
-Pure functions of the key: they run inside the compiled epoch. 1,400 digits are few; a
-digit that is moved, turned or stretched a little is still that digit.
+A digit that is moved, turned or stretched a little is still that digit, which helps
+where training images are few. Pure functions of the key: they run inside the compiled
+epoch.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +16,17 @@ from jetvae_jax.images.mnist import SIZE
 
 CENTRE = (SIZE - 1) / 2  # of the image, in pixels
 MOST = {"shift": 1.5, "turn": 0.25, "stretch": 0.12}
-"""At most so many pixels along each axis, radians, and relative along each axis."""
+"""Limits: pixels along each axis, radians, relative size along each axis."""
 
 
 def build(
     chosen: Sequence[str], *, raster: bool
 ) -> Callable[[Key, PixelSets], PixelSets]:
-    """The chosen changes, together.
+    """The chosen changes as one map.
 
     Args:
         chosen: some of ``shift``, ``turn``, ``stretch``.
-        raster: the points stand in the order of reading, and shall again.
+        raster: sort the points in reading order again, as they were.
     """
     most = {name: limit * (name in chosen) for name, limit in MOST.items()}
 
@@ -57,7 +58,7 @@ def _draw(key: Key, lead: tuple[int, ...], most) -> tuple[Array, Array]:
 
 
 def _in_order_of_reading(sets: PixelSets) -> PixelSets:
-    """As ``sets.raster``, inside a compiled function."""
+    """``sets.raster`` for compiled functions."""
     row = jnp.rint(sets.points[..., 1])
     mark = jnp.where(sets.mask, SIZE * row + sets.points[..., 0], np.inf)
     order = jnp.argsort(mark, axis=-1)

@@ -1,12 +1,12 @@
-"""A small classifier of digits as sets of pixels: trained here, seeded, for figures.
+"""A small classifier of digits as sets of pixels, trained with a seed, for metrics.
 
 A PointNet (arXiv:1612.00593) without its alignment networks: one network for every
-point, the mean and the maximum over the set, one network for the whole. The order of
-the points cannot matter. Positions enter with sines and cosines of three wavelengths,
-which lets a small network see strokes.
+point, the mean and the maximum over the set, one network for the pooled features. Its
+output does not depend on the order of the points. Positions enter with sines and
+cosines of three wavelengths, so that a small network resolves strokes.
 
-Its last hidden layer are the features of ``image_frechet``; its verdict on digits that
-were asked for is :func:`accuracy`.
+``image_frechet`` compares the features of its last hidden layer; :func:`accuracy` is
+the share of generated digits that it recognises.
 """
 
 import functools
@@ -26,10 +26,10 @@ FEATURES = 64
 """Size of the last hidden layer."""
 BATCH = 100
 FEWEST_STEPS = 16
-"""Steps in an epoch; small samples are cut into smaller batches."""
+"""Least number of steps in an epoch; small samples have smaller batches."""
 LEARNING_RATE = 2e-3
 CENTRE = 13.5  # of the image, in pixels
-# Training sets are moved, turned and stretched by at most this, anew in each epoch.
+# Largest shift, turn and stretch of training sets, drawn again in each epoch.
 SHIFT, TURN, STRETCH = 1.5, 0.25, 0.12  # pixels, radians, relative
 _CHUNK = 500  # sets seen at a time
 
@@ -39,8 +39,8 @@ class Classifier(NamedTuple):
 
     Attributes:
         params: of its network.
-        accuracy: share of the validation sets that it gets right.
-        epochs: after which it was kept.
+        accuracy: share of the validation sets that it classifies correctly.
+        epochs: number of epochs after which the parameters were kept.
     """
 
     params: Params
@@ -56,13 +56,13 @@ def train_classifier(
     epochs: int = 60,
     patience: int = 8,
 ) -> Classifier:
-    """Learns the digits of sets of pixels; 2,000 of them take half a minute.
+    """Trains a classifier; 2,000 sets of pixels take half a minute.
 
     Args:
         key: drives the initial network, the order and the distortions.
         training: sets ``[J, K, 3]`` with labels.
         validation: sets ``[V, K, 3]`` whose loss decides which epoch is kept.
-        epochs: most passes over the training sets.
+        epochs: largest number of epochs.
         patience: epochs without a better validation loss before training stops.
 
     Raises:
@@ -72,13 +72,13 @@ def train_classifier(
         jax.tree.map(jnp.asarray, _ready(s, labelled=True))
         for s in (training, validation)
     )
-    machine = _machine()
+    functions = _functions()
     init_key, run_key = jax.random.split(key)
-    state = machine.start(init_key, fit)
+    state = functions.start(init_key, fit)
     lowest, kept, best, right = np.inf, state[0], 0, 0.0
     for epoch in range(1, epochs + 1):
         epoch_key = jax.random.fold_in(run_key, epoch)
-        state, loss, share = machine.epoch(state, epoch_key, fit, check)
+        state, loss, share = functions.epoch(state, epoch_key, fit, check)
         if loss < lowest:
             lowest, kept, best, right = float(loss), state[0], epoch, float(share)
         elif epoch - best >= patience:
@@ -89,7 +89,9 @@ def train_classifier(
 def template() -> Params:
     """Shapes and types of a classifier's parameters, to restore them from a file."""
     one = PixelSets(np.zeros((1, 1, 3), np.float32), np.ones((1, 1), bool), np.zeros(1))
-    return jax.eval_shape(lambda key: _machine().start(key, one)[0], jax.random.key(0))
+    return jax.eval_shape(
+        lambda key: _functions().start(key, one)[0], jax.random.key(0)
+    )
 
 
 def features(classifier: Classifier, sets: PixelSets) -> np.ndarray:
@@ -111,10 +113,10 @@ def predict(classifier: Classifier, sets: PixelSets) -> np.ndarray:
 
 
 def accuracy(classifier: Classifier, sets: PixelSets) -> dict[str, float]:
-    """How often the classifier sees the digit that the label says.
+    """How often the classifier predicts the digit of the label.
 
-    For generated sets the labels are the digits that were asked for. Read it beside
-    the accuracy on real sets that the classifier has not met.
+    The labels of generated sets are the digits on which they are conditioned. Compare
+    it with the accuracy on real sets that are not in the classifier's training.
 
     Returns:
         ``accuracy``, and its binomial standard ``error``.
@@ -131,12 +133,12 @@ def accuracy(classifier: Classifier, sets: PixelSets) -> dict[str, float]:
 
 
 def _outputs(classifier: Classifier, sets: PixelSets) -> tuple[np.ndarray, np.ndarray]:
-    """Features ``[J, 64]`` and logits ``[J, 10]``, compiled for one size only."""
+    """Features ``[J, 64]`` and logits ``[J, 10]``, compiled for one size of chunk."""
     ready, size = _ready(sets, labelled=False), len(sets.mask)
     filled = -(-size // _CHUNK) * _CHUNK
     full = jax.tree.map(lambda a: np.resize(a, (filled, *a.shape[1:])), ready)
     parts = [
-        _machine().outputs(
+        _functions().outputs(
             classifier.params, PixelSets(*(a[i : i + _CHUNK] for a in full))
         )
         for i in range(0, filled, _CHUNK)
@@ -149,7 +151,7 @@ def _outputs(classifier: Classifier, sets: PixelSets) -> tuple[np.ndarray, np.nd
 
 
 def _ready(sets: PixelSets, *, labelled: bool) -> PixelSets:
-    """The sets as float32 arrays, checked, zero where nothing is."""
+    """The sets as float32 arrays, checked, zero on padding."""
     mask = np.asarray(sets.mask)
     points = np.where(mask[..., None], np.asarray(sets.points, np.float32), 0)
     labels = np.asarray(sets.labels, np.int32)
@@ -168,7 +170,7 @@ def _ready(sets: PixelSets, *, labelled: bool) -> PixelSets:
     return PixelSets(points, mask, labels)
 
 
-class _Machine(NamedTuple):
+class _Functions(NamedTuple):
     """The compiled functions.
 
     Attributes:
@@ -183,7 +185,7 @@ class _Machine(NamedTuple):
 
 
 @functools.cache
-def _machine() -> _Machine:
+def _functions() -> _Functions:
     """Built once; flax and optax are imported here, with the first classifier."""
     import optax
 
@@ -242,7 +244,7 @@ def _machine() -> _Machine:
         share = jnp.mean(jnp.argmax(logits, axis=-1) == valid.labels)
         return state, cost(logits, valid.labels), share
 
-    return _Machine(start, jax.jit(epoch), jax.jit(outputs))
+    return _Functions(start, jax.jit(epoch), jax.jit(outputs))
 
 
 def _encoded(points: Array) -> jax.Array:

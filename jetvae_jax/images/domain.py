@@ -108,7 +108,7 @@ def unscale(
     """Generated points to pixels, with the digits that were given as labels."""
     labels = None
     if context.condition is not None:
-        labels = scaling.told_digit(context.condition)
+        labels = scaling.digit_of(context.condition)
     return scaling.unscale(config, scaler, points.x, labels, points.mask)
 
 

@@ -1,4 +1,4 @@
-"""How the digits in the package are made of MNIST; see ``embedded/DIGITS.md``."""
+"""Makes the file of digits in the package from MNIST; see ``sample/README.md``."""
 
 import os
 
@@ -12,7 +12,7 @@ PER_DIGIT = 200
 
 
 def sample(images: Images, per_digit: int = PER_DIGIT) -> Images:
-    """Equally many images of every digit, evenly spread over the data set.
+    """The same number of images of every digit, evenly spread over the data set.
 
     Of the n images of a digit, those of rank ``floor(i n / per_digit)`` are taken, in
     the order of the data set.
@@ -40,7 +40,7 @@ def make(spec: str | os.PathLike, path: str | os.PathLike) -> None:
     """Writes the embedded file: 200 of each digit of the training part of MNIST.
 
     Args:
-        spec: where MNIST is, as :func:`mnist.load` takes it.
+        spec: MNIST, as for :func:`~jetvae_jax.images.mnist.load`.
         path: of the npz file; the same MNIST gives the same bytes.
 
     Raises:

@@ -1,13 +1,12 @@
-"""Figures of generated digits beside their floor: one dict, and as text.
-Fréchet distance of generated digits in the features of the small classifier.
+"""Metrics of generated digits, beside their values for real digits.
 
-As FID (arXiv:1706.08500), with ``digit_classifier`` in the place of Inception; the
-MPGAN study of sparse MNIST (arXiv:2012.00173) used MoNet. Numbers of other classifiers
-are no reference, the real-against-real floor is.
-How far reconstructed sets of pixels are from their originals, in pixels.
+:func:`image_frechet` is the Fréchet distance as FID (arXiv:1706.08500), in the features
+of :mod:`~jetvae_jax.images.digit_classifier` instead of Inception; the MPGAN study of
+sparse MNIST (arXiv:2012.00173) used MoNet. Values by other classifiers are not
+comparable, those of real against other real digits are the reference.
 
-One yardstick for networks trained with different losses, on the image and not in the
-space that a scaling made.
+:func:`pixel_errors` compares reconstructions with their originals in pixels, so that
+networks trained with different losses and scalings can be compared.
 """
 
 from collections.abc import Mapping
@@ -25,14 +24,17 @@ from jetvae_jax.images.digit_classifier import Classifier
 from jetvae_jax.losses.nearest import nearest_neighbours
 from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
 
-FIGURES = (
+METRICS = (
     ("frechet", "Fréchet distance of features", ".1f", "frechet_std"),
     ("accuracy", "classifier sees the digit [%]", ".1%", "accuracy_error"),
     ("distance", "distance to the nearest pixel [pixels]", ".3f", None),
     ("squared", "Chamfer distance a pixel [pixels²]", ".3f", None),
     ("intensity", "intensity gap to the nearest pixel", ".3f", None),
 )
-"""Name, label, format, name of its error."""
+"""Name, label, format and name of the error of each metric."""
+DRAWS = 5
+"""Draws of the Fréchet distance."""
+_CHUNK = 1000  # sets at a time
 
 
 def digit_table(
@@ -44,19 +46,19 @@ def digit_table(
     truth: PixelSets | None = None,
     paired: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Every figure of every candidate, and of real images against others.
+    """Every metric of every candidate, and of real images against others.
 
     Args:
         key: drives the draws of the Fréchet distance.
         real: sets ``[J, K, 3]`` with labels.
-        candidates: name to sets; labels are the digits that they should show, -1 if
-            none was asked for.
-        classifier: trained on other sets; None leaves out what needs it.
+        candidates: name to sets; labels are the digits on which they were
+            conditioned, -1 for none.
+        classifier: trained on other sets; None leaves out the metrics that need it.
         truth: other real sets with labels, for the floor of the pixel errors.
         paired: candidates that are reconstructions of ``real``, set by set.
 
     Returns:
-        ``candidates``: name to its figures; ``floor``: those of real images, the
+        ``candidates``: name to its metrics; ``floor``: those of real images, the
         Fréchet distance between two halves, the classifier's accuracy, and the
         pixel errors between a real image and another of the same digit; ``notes``.
     """
@@ -66,11 +68,11 @@ def digit_table(
         floor |= _other_of_the_digit(real, truth)
     found = {}
     for name, sets in candidates.items():
-        figures = _accuracy(classifier, sets)
+        results = _accuracy(classifier, sets)
         if classifier is not None and "frechet" in floor:
             try:
                 measured = image_frechet(key, classifier, real, sets)
-                figures |= {k: measured[k] for k in ("frechet", "frechet_std")}
+                results |= {k: measured[k] for k in ("frechet", "frechet_std")}
                 if measured["num_sets"] < len(real.labels) // 2:
                     notes.append(
                         f"{name}: Fréchet distance of {measured['num_sets']} sets, "
@@ -79,79 +81,12 @@ def digit_table(
             except InputError as error:
                 notes.append(f"{name}: {error}")
         if name in paired:
-            figures |= pixel_errors(real, sets)
+            results |= pixel_errors(real, sets)
         blank = int(np.sum(~np.asarray(sets.mask).any(axis=-1)))
         if blank:
             notes.append(f"{name}: {blank:,} of {len(sets.labels):,} images are blank")
-        found[name] = figures | {"images": len(sets.labels)}
+        found[name] = results | {"images": len(sets.labels)}
     return {"candidates": found, "floor": floor, "notes": notes}
-
-
-def text(result: Mapping[str, Any]) -> str:
-    """What :func:`digit_table` returns, as lines of at most 100 characters or so."""
-    names = list(result["candidates"])
-    lines = [f"{'':40}" + "".join(f"{n[-14:]:>16}" for n in [*names, "real"])]
-    for label, cells in rows(result):
-        lines.append(f"{label:40}" + "".join(f"{cell:>16}" for cell in cells))
-    return "\n".join(lines) + "\n"
-
-
-def rows(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Label and cells, one a candidate and the floor last, of every figure there is."""
-    samples = [*result["candidates"].values(), result["floor"]]
-    return [
-        (label, [_cell(figures, *how) for figures in samples])
-        for name, label, *form in FIGURES
-        if any(name in figures for figures in samples)
-        for how in [(name, *form)]
-    ]
-
-
-def _cell(figures, name, form, error) -> str:
-    if name not in figures:
-        return "\N{EN DASH}"
-    values = [figures[name]] + ([figures[error]] if error in figures else [])
-    texts = [format(value, form).removesuffix("%") for value in values]
-    return " ± ".join(texts)
-
-
-def _frechet_floor(key, classifier, real, notes) -> dict[str, float]:
-    if classifier is None:
-        return {}
-    try:
-        measured = image_frechet(key, classifier, real, real)
-    except InputError as error:
-        notes.append(f"Fréchet distance left out: {error}")
-        return {}
-    return {"frechet": measured["floor"], "frechet_std": measured["floor_std"]}
-
-
-def _accuracy(classifier, sets: PixelSets) -> dict[str, float]:
-    if classifier is None or np.any(np.asarray(sets.labels) < 0):
-        return {}
-    found = digit_classifier.accuracy(classifier, sets)
-    return {"accuracy": found["accuracy"], "accuracy_error": found["error"]}
-
-
-def _other_of_the_digit(real: PixelSets, truth: PixelSets) -> dict[str, float]:
-    """Pixel errors of images to others of their digits, cyclically in their order."""
-    labels, others = np.asarray(real.labels), np.asarray(truth.labels)
-    chosen = np.full(len(labels), -1)
-    for digit in np.unique(labels):
-        mine, theirs = (np.flatnonzero(a == digit) for a in (labels, others))
-        if len(theirs):
-            chosen[mine] = theirs[np.arange(len(mine)) % len(theirs)]
-    kept = chosen >= 0
-    if not kept.any():
-        return {}
-    first, second = (
-        jax.tree.map(lambda a, rows=rows: np.asarray(a)[rows], sets)
-        for sets, rows in ((real, kept), (truth, chosen[kept]))
-    )
-    return pixel_errors(first, second)
-
-
-DRAWS = 5
 
 
 def image_frechet(
@@ -165,13 +100,13 @@ def image_frechet(
 
     Args:
         key: drives the draws.
-        classifier: whose features are compared.
+        classifier: gives the features that are compared.
         real: sets ``[J, K, 3]`` that the classifier was not trained on.
         generated: sets ``[M, K', 3]``.
 
     Returns:
         ``frechet`` and ``floor``, means over the draws; ``frechet_std`` and
-        ``floor_std``, deviations over them; ``num_sets``, n.
+        ``floor_std``, standard deviations over them; ``num_sets``, n.
 
     Raises:
         InputError: n does not exceed the number of features, or NaN in a point.
@@ -207,15 +142,12 @@ def image_frechet(
     }
 
 
-_CHUNK = 1000
-
-
 def pixel_errors(real: PixelSets, reconstructed: PixelSets) -> dict[str, float]:
-    """Distances to the nearest pixel of the other set, and what is off there.
+    """Distances to the nearest pixel of the other set, and intensity gaps there.
 
     Args:
         real: ``[J, K, 3]``.
-        reconstructed: ``[J, K', 3]``, set by set.
+        reconstructed: ``[J, K', 3]``, in the same order.
 
     Returns:
         ``distance``: mean distance in pixels, averaged over both directions;
@@ -224,7 +156,7 @@ def pixel_errors(real: PixelSets, reconstructed: PixelSets) -> dict[str, float]:
         the mean squared intensity gap to the nearest pixel, both directions.
 
     Raises:
-        ValueError: other numbers of sets, or none.
+        ValueError: different numbers of sets, or none.
     """
     if len(real.mask) != len(reconstructed.mask) or not len(real.mask):
         raise ValueError(
@@ -236,7 +168,7 @@ def pixel_errors(real: PixelSets, reconstructed: PixelSets) -> dict[str, float]:
         for s in (real, reconstructed)
     )
     rows = min(_CHUNK, len(real.mask))
-    distance, squared, gap = map(np.asarray, _all(rows, pairs))
+    distance, squared, gap = map(np.asarray, _errors_of_sets(rows, pairs))
     return {
         "distance": float(distance.mean(dtype=np.float64)),
         "squared": float(squared.mean(dtype=np.float64)),
@@ -244,7 +176,63 @@ def pixel_errors(real: PixelSets, reconstructed: PixelSets) -> dict[str, float]:
     }
 
 
-def _one(pair):
+def text(result: Mapping[str, Any]) -> str:
+    """The result of :func:`digit_table` as lines of about 100 characters or fewer."""
+    names = list(result["candidates"])
+    lines = [f"{'':40}" + "".join(f"{n[-14:]:>16}" for n in [*names, "real"])]
+    for label, cells in rows(result):
+        lines.append(f"{label:40}" + "".join(f"{cell:>16}" for cell in cells))
+    return "\n".join(lines) + "\n"
+
+
+def rows(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Label and cells of every metric, a cell for each candidate, the floor last."""
+    samples = [*result["candidates"].values(), result["floor"]]
+    return [
+        (label, [_cell(results, *how) for results in samples])
+        for name, label, *form in METRICS
+        if any(name in results for results in samples)
+        for how in [(name, *form)]
+    ]
+
+
+def _frechet_floor(key, classifier, real, notes) -> dict[str, float]:
+    if classifier is None:
+        return {}
+    try:
+        measured = image_frechet(key, classifier, real, real)
+    except InputError as error:
+        notes.append(f"Fréchet distance left out: {error}")
+        return {}
+    return {"frechet": measured["floor"], "frechet_std": measured["floor_std"]}
+
+
+def _accuracy(classifier, sets: PixelSets) -> dict[str, float]:
+    if classifier is None or np.any(np.asarray(sets.labels) < 0):
+        return {}
+    found = digit_classifier.accuracy(classifier, sets)
+    return {"accuracy": found["accuracy"], "accuracy_error": found["error"]}
+
+
+def _other_of_the_digit(real: PixelSets, truth: PixelSets) -> dict[str, float]:
+    """Pixel errors between images and others of the same digit, taken in turn."""
+    labels, others = np.asarray(real.labels), np.asarray(truth.labels)
+    chosen = np.full(len(labels), -1)
+    for digit in np.unique(labels):
+        mine, theirs = (np.flatnonzero(a == digit) for a in (labels, others))
+        if len(theirs):
+            chosen[mine] = theirs[np.arange(len(mine)) % len(theirs)]
+    kept = chosen >= 0
+    if not kept.any():
+        return {}
+    first, second = (
+        jax.tree.map(lambda a, rows=rows: np.asarray(a)[rows], sets)
+        for sets, rows in ((real, kept), (truth, chosen[kept]))
+    )
+    return pixel_errors(first, second)
+
+
+def _errors_of_set(pair):
     (x, x_mask), (y, y_mask) = pair
     near = nearest_neighbours(x[..., :2], y[..., :2], x_mask=x_mask, y_mask=y_mask)
     ways = (
@@ -259,5 +247,13 @@ def _one(pair):
     return tuple(a + b for a, b in zip(*terms, strict=True))
 
 
-def _all(rows, pairs):
-    return jax.jit(lambda p: jax.lax.map(_one, p, batch_size=rows))(pairs)
+def _errors_of_sets(rows, pairs):
+    return jax.jit(lambda p: jax.lax.map(_errors_of_set, p, batch_size=rows))(pairs)
+
+
+def _cell(results, name, form, error) -> str:
+    if name not in results:
+        return "\N{EN DASH}"
+    values = [results[name]] + ([results[error]] if error in results else [])
+    texts = [format(value, form).removesuffix("%") for value in values]
+    return " ± ".join(texts)

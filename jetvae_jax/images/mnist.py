@@ -1,11 +1,11 @@
-"""IDX files, the format of MNIST: plain or gzipped, every failure one InputError.
+"""MNIST and data sets of its form (Fashion-MNIST, KMNIST): images with labels.
 
-Two zero bytes, a type (8: unsigned bytes), the number of dimensions, each dimension as
-a big-endian 32-bit number, then the data (yann.lecun.com/exdb/mnist).
-MNIST and whatever has its form (Fashion-MNIST, KMNIST): images with labels.
+Read from four IDX files in a folder, from one of them, or from an npz archive with the
+arrays x_train, y_train, x_test and y_test. 2,000 digits come with the package.
 
-Read as four IDX files in a folder, as one of them, or as an npz archive with the arrays
-x_train, y_train, x_test and y_test. 2,000 digits come with the package.
+An IDX file holds two zero bytes, a type (8: unsigned bytes), the number of dimensions,
+each dimension as a big-endian 32-bit number, then the data
+(yann.lecun.com/exdb/mnist); it may be gzipped. Every failure is one InputError.
 """
 
 import contextlib
@@ -23,19 +23,87 @@ import numpy as np
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.containers import hdf5, npz
 
+SIZE = 28
+EMBEDDED = "embedded"
+Part = Literal["train", "test"]
+PARTS = ("train", "test")
+_STEMS = {"train": "train", "test": "t10k"}
+_ADVICE = (
+    "fetch MNIST by experiments/download.py --download.dataset=mnist, or give "
+    f"{EMBEDDED!r} for the 2,000 digits in the package"
+)
 _UNSIGNED_BYTES = 8
 _GZIP = b"\x1f\x8b"
+
+
+class Images(NamedTuple):
+    """Grey images and their digits.
+
+    Attributes:
+        pixels: ``[J, 28, 28]`` uint8, rows downward, 0 is black.
+        labels: ``[J]`` int32, 0 to 9.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+
+def embedded_path() -> pathlib.Path:
+    """File of the digits in the package; see ``sample/README.md``."""
+    folder = importlib.resources.files("jetvae_jax.images") / "sample"
+    return pathlib.Path(str(folder / "digits.npz"))
+
+
+def load(spec: str | os.PathLike, part: Part = "train") -> Images:
+    """Images and labels of one part of a data set.
+
+    Args:
+        spec: ``embedded``; an npz archive; a folder of IDX files under their
+            published names, gzipped or not; or an IDX file of images with that of its
+            labels in the same folder.
+        part: ``train`` or ``test``, as published; the embedded digits are all of
+            ``train`` and are split at random. An IDX file is its own part.
+
+    Raises:
+        InputError: no such file, not readable, or not images with their labels.
+    """
+    if part not in PARTS:
+        raise InputError(f"part: {part!r} is unknown; choose one of {', '.join(PARTS)}")
+    spec = os.fspath(spec)
+    path = embedded_path() if spec == EMBEDDED else pathlib.Path(spec)
+    if path.is_dir():
+        return _of_idx(_in_folder(path, part))
+    if not path.is_file():
+        raise InputError(f"{spec}: no such file or folder; {_ADVICE}")
+    if path.suffix.lower() in npz.SUFFIXES:
+        return _of_npz(path, part)
+    return _of_idx(path)
+
+
+def has_test(spec: str | os.PathLike) -> bool:
+    """Whether a data set has a test part of its own.
+
+    Raises:
+        InputError: an archive that cannot be read.
+    """
+    path = pathlib.Path(spec)
+    if path.is_dir():
+        return any(path.glob(f"{_STEMS['test']}-images*"))
+    if path.is_file() and path.suffix.lower() in npz.SUFFIXES:
+        with npz.opened(path) as archive:
+            return "x_test" in archive.names
+    return False
 
 
 def read(path: str | os.PathLike, dimensions: int) -> np.ndarray:
     """The array of an IDX file of unsigned bytes.
 
-    Whether it is compressed shows in its first bytes, not in its name: browsers
-    unpack files and keep the suffix.
+    The first bytes decide whether it is compressed, not its name: browsers unpack
+    files and keep the suffix.
 
     Args:
         path: of the file.
-        dimensions: that it must have: 3 for images, 1 for labels.
+        dimensions: required number of them, 3 for images, 1 for labels.
 
     Returns:
         uint8 array.
@@ -71,105 +139,20 @@ def read(path: str | os.PathLike, dimensions: int) -> np.ndarray:
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[tuple[BinaryIO, int]]:
-    """The unpacked stream, and the most bytes that it can hold."""
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == _GZIP
-            file.seek(0)
-            limit = os.fstat(file.fileno()).st_size * (hdf5.MAX_RATIO if packed else 1)
-            if packed:
-                with gzip.GzipFile(fileobj=file) as stream:
-                    yield stream, limit  # type: ignore[misc]
-            else:
-                yield file, limit
-    except InputError:
-        raise
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise InputError(
-            f"{path}: cannot be read: missing, truncated or damaged file ({reason}); "
-            "fetch it again"
-        ) from error
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()
-
-
-SIZE = 28
-EMBEDDED = "embedded"
-Part = Literal["train", "test"]
-PARTS = ("train", "test")
-_STEMS = {"train": "train", "test": "t10k"}
-_ADVICE = (
-    "fetch MNIST by experiments/download.py --download.dataset=mnist, or give "
-    f"{EMBEDDED!r} for the 2,000 digits in the package"
-)
-
-
-class Images(NamedTuple):
-    """Grey images with what they show.
-
-    Attributes:
-        pixels: ``[J, 28, 28]`` uint8, rows downward, 0 is black.
-        labels: ``[J]`` int32, 0 to 9.
-    """
-
-    pixels: np.ndarray
-    labels: np.ndarray
-
-
-def embedded_path() -> pathlib.Path:
-    """File of the digits in the package; see ``sample/README.md``."""
-    folder = importlib.resources.files("jetvae_jax.images") / "sample"
-    return pathlib.Path(str(folder / "digits.npz"))
-
-
-def load(spec: str | os.PathLike, part: Part = "train") -> Images:
-    """Images and labels of one part of a data set.
-
-    Args:
-        spec: ``embedded``; an npz archive; a folder of IDX files under their
-            published names, gzipped or not; or an IDX file of images, whose labels
-            lie beside it.
-        part: ``train`` or ``test``, as published; the embedded digits are all of
-            ``train`` and are split at random. An IDX file is its own part.
+def whole(archive: npz.Archive, name: str) -> np.ndarray:
+    """A whole array of an open archive.
 
     Raises:
-        InputError: nothing there, not readable, or not images with their labels.
+        InputError: missing, pickled or damaged.
     """
-    if part not in PARTS:
-        raise InputError(f"part: {part!r} is unknown; choose one of {', '.join(PARTS)}")
-    spec = os.fspath(spec)
-    path = embedded_path() if spec == EMBEDDED else pathlib.Path(spec)
-    if path.is_dir():
-        return _of_idx(_in_folder(path, part))
-    if not path.is_file():
-        raise InputError(f"{spec}: no such file or folder; {_ADVICE}")
-    if path.suffix.lower() in npz.SUFFIXES:
-        return _of_npz(path, part)
-    return _of_idx(path)
-
-
-def has_test(spec: str | os.PathLike) -> bool:
-    """Whether a data set brings a test part of its own.
-
-    Raises:
-        InputError: an archive that cannot be read.
-    """
-    path = pathlib.Path(spec)
-    if path.is_dir():
-        return any(path.glob(f"{_STEMS['test']}-images*"))
-    if path.is_file() and path.suffix.lower() in npz.SUFFIXES:
-        with npz.opened(path) as archive:
-            return "x_test" in archive.names
-    return False
+    member = archive.member(name)
+    rows = member.shape[0] if member.shape else 0
+    blocks = list(archive.blocks(member, max(rows, 1), rows))
+    return blocks[0] if blocks else np.zeros(member.shape, member.dtype)
 
 
 def _in_folder(folder: pathlib.Path, part: str) -> pathlib.Path:
-    """The file of images, under the names it goes by."""
+    """The file of images, under any of its published names."""
     names = [
         f"{_STEMS[part]}-images{dot}idx3-ubyte{gz}"
         for dot in "-."
@@ -189,7 +172,7 @@ def _of_idx(path: pathlib.Path) -> Images:
     found = [p for p in beside if p != path and p.is_file()]
     if not found:
         raise InputError(
-            f"{path}: labels missing: {bare} must lie beside it; {_ADVICE}"
+            f"{path}: labels missing: {bare} must be in the same folder; {_ADVICE}"
         )
     return _checked(str(path), images, read(found[0], 1), str(found[0]))
 
@@ -198,18 +181,6 @@ def _of_npz(path: pathlib.Path, part: str) -> Images:
     with npz.opened(path) as archive:
         images, labels = (whole(archive, f"{axis}_{part}") for axis in "xy")
     return _checked(f"{path}: x_{part}", images, labels, f"{path}: y_{part}")
-
-
-def whole(archive: npz.Archive, name: str) -> np.ndarray:
-    """One array of an open archive, all of it.
-
-    Raises:
-        InputError: missing, pickled or damaged.
-    """
-    member = archive.member(name)
-    rows = member.shape[0] if member.shape else 0
-    blocks = list(archive.blocks(member, max(rows, 1), rows))
-    return blocks[0] if blocks else np.zeros(member.shape, member.dtype)
 
 
 def _checked(where: str, images: np.ndarray, labels: np.ndarray, label: str) -> Images:
@@ -237,3 +208,30 @@ def _checked(where: str, images: np.ndarray, labels: np.ndarray, label: str) -> 
             "label an image, in their order"
         )
     return Images(images.astype(np.uint8, copy=False), labels.astype(np.int32))
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[tuple[BinaryIO, int]]:
+    """The unpacked stream, and the most bytes that it can hold."""
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            limit = os.fstat(file.fileno()).st_size * (hdf5.MAX_RATIO if packed else 1)
+            if packed:
+                with gzip.GzipFile(fileobj=file) as stream:
+                    yield stream, limit  # type: ignore[misc]
+            else:
+                yield file, limit
+    except InputError:
+        raise
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(
+            f"{path}: cannot be read: missing, truncated or damaged file ({reason}); "
+            "fetch it again"
+        ) from error
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

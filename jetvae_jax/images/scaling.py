@@ -1,4 +1,4 @@
-"""Between pixels and the numbers a network sees, for sets of pixels.
+"""Scaling: between pixels and the numbers a network sees, for sets of pixels.
 
 ``v = offset + factor * x`` for each feature v of (x, y, I), with the same numbers for
 all points. :func:`scale` and :func:`unscale` are pure jnp functions; :func:`fit` runs
@@ -41,8 +41,8 @@ class Config:
         min_intensity: a decoded point exists if its intensity is above this. Without
             intensity it exists if it is more than a pixel from the upper left corner,
             where padding sits.
-        tell_digit: encoder and decoder are told the digit; generated digits are asked
-            for as often as the training part has them.
+        tell_digit: condition encoder and decoder on the digit; digits are generated
+            with the frequencies of the training part.
     """
 
     method: Method = "unit"
@@ -68,18 +68,20 @@ class Config:
 
     @property
     def num_conditions(self) -> int:
-        """Numbers a model is told: ten if it is told the digit."""
+        """Size of the condition: ten if models are conditioned on the digit."""
         return DIGITS if self.tell_digit else 0
 
 
 class Scaler(NamedTuple):
-    """What :func:`fit` learns from the training sets.
+    """The constants of the scaling, measured on the training sets by :func:`fit`.
 
     Attributes:
         offset: ``[1, F]`` physical value at ``x = 0``, in pixels and intensity.
         factor: ``[1, F]`` physical units per unit of ``x``, positive.
         ghost: ``[1, F]`` scaled position of padding: black, in the upper left corner.
-        shares: ``[10]`` of the training sets that show each digit; zero if unlabelled.
+            It keeps this name in checkpoints.
+        shares: ``[10]`` fractions of the training sets that show each digit; zero if
+            unlabelled.
     """
 
     offset: Array
@@ -92,14 +94,14 @@ def fit(config: Config, sets: PixelSets) -> Scaler:
     """Offset and factor; only ``standard`` reads the training sets.
 
     Args:
-        config: what to measure.
+        config: the scaling.
         sets: training sets ``[J, K, 3]``.
 
     Returns:
         Scaler of NumPy float32 arrays. The factor of a constant feature is 1.
 
     Raises:
-        InputError: no set has a point, or digits are to be told and some are unknown.
+        InputError: no set has a point, or digits are conditions and some are unknown.
     """
     labels = np.asarray(sets.labels)
     known = labels[(labels >= 0) & (labels < DIGITS)]
@@ -119,12 +121,12 @@ def fit(config: Config, sets: PixelSets) -> Scaler:
         offset, factor = map(np.array, FIXED[config.method])
     arrays = offset, factor, -offset / factor
     size = config.num_features
-    offset, factor, ghost = (np.asarray(a[None, :size], np.float32) for a in arrays)
-    return Scaler(offset, factor, ghost, shares.astype(np.float32))
+    offset, factor, padding = (np.asarray(a[None, :size], np.float32) for a in arrays)
+    return Scaler(offset, factor, padding, shares.astype(np.float32))
 
 
 def scale(config: Config, scaler: Scaler, sets: PixelSets) -> Batch:
-    """Pixels to what the network sees.
+    """Pixels to scaled features.
 
     Args:
         config: as given to :func:`fit`.
@@ -133,21 +135,22 @@ def scale(config: Config, scaler: Scaler, sets: PixelSets) -> Batch:
 
     Returns:
         Batch with x ``[..., K, F]``, exactly ``scaler.ghost`` on padding; its axis is
-        zero, for nothing reads it. The condition is the digit, if it is to be told.
+        zero and not used. The condition is the digit if ``config.tell_digit``.
     """
     mask = jnp.asarray(sets.mask)
     v = jnp.asarray(sets.points)[..., : config.num_features]
     x = (v - scaler.offset) / scaler.factor
     x = jnp.where(mask[..., None], x, scaler.ghost)
-    told = digit_condition(sets.labels) if config.tell_digit else None
-    return Batch(x, mask, Context(jnp.zeros((*mask.shape[:-1], 3), x.dtype), told))
+    condition = digit_condition(sets.labels) if config.tell_digit else None
+    context = Context(jnp.zeros((*mask.shape[:-1], 3), x.dtype), condition)
+    return Batch(x, mask, context)
 
 
 def digit_condition(labels: Array) -> Array:
-    """What a conditional model is told: one of ten numbers is 1, the digit's.
+    """The digit as ten numbers (one-hot), the condition of a model.
 
     Args:
-        labels: ``[...]``, 0 to 9; others, such as the -1 of the unknown, are all zero.
+        labels: ``[...]``, 0 to 9; others, such as -1 for unknown, give all zeros.
 
     Returns:
         ``[..., 10]`` float32.
@@ -155,8 +158,8 @@ def digit_condition(labels: Array) -> Array:
     return (jnp.asarray(labels)[..., None] == np.arange(DIGITS)).astype(jnp.float32)
 
 
-def told_digit(condition: Array) -> Array:
-    """The digit that a condition ``[..., 10]`` tells, ``[...]``; -1 for none."""
+def digit_of(condition: Array) -> Array:
+    """The digit ``[...]`` of a condition ``[..., 10]``; -1 for none."""
     digit = jnp.argmax(jnp.asarray(condition), axis=-1)
     return jnp.where(jnp.max(condition, axis=-1) > 0, digit, -1).astype(jnp.int32)
 
@@ -168,15 +171,16 @@ def unscale(
     labels: Array | None = None,
     exists: Array | None = None,
 ) -> PixelSets:
-    """Network output to pixels, with the points that the model says exist.
+    """Scaled features to pixels; the model or ``config`` decides which points exist.
 
-    For a decoder that does not say it, ``config`` does. Positions are held inside the image and intensities at most 1. NaN never exists.
+    Positions are clipped to the image and intensities to 1. Points with NaN do not
+    exist.
 
     Args:
         config: as given to :func:`fit`.
         scaler: from :func:`fit`.
         x: ``[..., K, F]``.
-        labels: ``[...]`` the digits that were asked for; None: unknown.
+        labels: ``[...]`` the digits of the conditions; None: unknown.
         exists: ``[..., K]`` bool, which points exist; None: as ``config`` says.
 
     Returns:

@@ -1,10 +1,11 @@
-"""Superpixels of images by our own means: no third party's file is needed.
+"""Superpixels of images, by SLIC (Achanta et al., 2012).
 
-SLIC (Achanta et al., 2012) as k-means in (x, y, I), from fixed starting points: the
-same image gives the same superpixels. Those of Monti et al. (arXiv:1611.08402) are 75 a
-digit of some other SLIC, of which the ConVAE study kept 25. The default, 25 segments of
-the lit pixels, has the moments of those sets (digit 8: intensity 0.66 +- 0.16 | 0.66 +-
-0.18, deviations in x and y 3.89, 5.67 | 3.90, 5.73 pixels) and is not them.
+SLIC is k-means in (x, y, I), here from fixed starting points: the same image gives the
+same superpixels. The published superpixels of Monti et al. (arXiv:1611.08402), 75 per
+digit of another SLIC implementation, of which the ConVAE study kept 25, are different
+sets. The default, 25 segments of the lit pixels, has similar moments (digit 8, here and
+published: intensity 0.66 +- 0.16 and 0.66 +- 0.18, standard deviations in x and y 3.89,
+5.67 and 3.90, 5.73 pixels).
 """
 
 import dataclasses
@@ -32,12 +33,12 @@ class Config:
 
     Attributes:
         num_segments: segments of an image.
-        num_pixels: the most intense segments that are not black are kept, at most so
-            many. Shorter sets are padded, and masked there.
+        num_pixels: largest number of segments kept, the most intense ones that are
+            not black. Shorter sets are padded, and masked there.
         region: segment the lit pixels only, or the whole image; published: 75
             segments of the whole image.
-        contrast: distance that counts as much as the step from black to white, over
-            the distance of neighbouring segments; small makes segments compact.
+        contrast: distance equivalent to the step from black to white, over the
+            distance of neighbouring segments; small makes segments compact.
         iterations: of k-means.
         digits: classes wanted; empty for all.
     """
@@ -73,7 +74,7 @@ def of_images(config: Config, images: Images) -> PixelSets:
     """Superpixels: the mean position and intensity of the pixels of each segment.
 
     Args:
-        config: how.
+        config: settings.
         images: J' of them.
 
     Returns:
@@ -128,7 +129,7 @@ def _segments(config: Config, pixels: jax.Array) -> jax.Array:
         weighted = jnp.concatenate([points, jnp.ones_like(grey)[..., None]], -1)
         sums = jnp.zeros((len(grey), config.num_segments, 4))
         sums = sums.at[rows, nearest].add(weighted * counts[..., None])
-        # A segment that lost all its pixels stays where it was, and ends black.
+        # A segment without pixels keeps its position and becomes black.
         held = sums[..., 3:]
         moved = sums[..., :3] / jnp.maximum(held, 1)
         gone = means.at[..., 2].set(0.0)

@@ -1,4 +1,4 @@
-"""Images to sets of their most intense pixels (arXiv:2012.00173, sparse MNIST)."""
+"""Images to sets of their most intense pixels (sparse MNIST, arXiv:2012.00173)."""
 
 import dataclasses
 
@@ -17,11 +17,11 @@ class Config:
     """Which pixels of which images make the sets.
 
     Attributes:
-        num_pixels: the most intense pixels are kept, at most so many; published: 100.
-            Sets of images with fewer lit pixels are padded, and masked there.
+        num_pixels: largest number of pixels kept, the most intense ones; published:
+            100. Sets of images with fewer lit pixels are padded, and masked there.
         digits: classes wanted; empty for all.
         intensity: keep the grey value as I, else every lit pixel has I = 1.
-        min_pixels: an image with fewer lit pixels stops the reading; 1 refuses blank
+        min_pixels: an image with fewer lit pixels is an error; 1 refuses blank
             images, num_pixels all that would need padding.
     """
 
@@ -49,8 +49,8 @@ class Config:
 def of_images(config: Config, images: Images) -> PixelSets:
     """The most intense pixels of each image, in descending intensity.
 
-    Equal intensities stand in the order of reading: row by row from the top, each
-    from the left. Black pixels are never points, so a set may be shorter than
+    Equal intensities are in reading order: row by row from the top, each from the
+    left. Black pixels are never points, so a set may be shorter than
     ``num_pixels``; the published sets hold black pixels there instead.
 
     Args:
@@ -84,10 +84,10 @@ def of_images(config: Config, images: Images) -> PixelSets:
 
 
 def raster(sets: PixelSets) -> PixelSets:
-    """The points of sets ``[J, K, 3]`` in the order of reading, padding last.
+    """The points of sets ``[J, K, 3]`` in reading order, padding last.
 
-    Row by row from the top, each from the left, by the pixel that a point lies in: an
-    order that changes little when the image does, for networks that read one.
+    Row by row from the top, each from the left, by the pixel in which a point lies: an
+    order that changes little when the image does, for networks that depend on order.
     """
     x, y = (np.rint(sets.points[..., i]) for i in (0, 1))
     key = np.where(sets.mask, SIZE * y + x, np.inf)
@@ -121,10 +121,10 @@ def check_lit(
     """Raises InputError if an image has fewer than ``least`` lit pixels.
 
     Args:
-        images: to look at; their numbers in the message count from 0.
-        least: lit pixels wanted.
-        digits: only images of these are looked at; empty for all.
-        where: they come from, which begins the message.
+        images: to check; the message counts them from 0.
+        least: required number of lit pixels.
+        digits: only images of these are checked; empty for all.
+        where: source of the images, which begins the message.
     """
     lit = np.count_nonzero(images.pixels, axis=(1, 2))
     wanted = np.isin(images.labels, digits) if digits else np.ones(len(lit), bool)

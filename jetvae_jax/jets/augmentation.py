@@ -1,5 +1,4 @@
-"""Particles of a jet in another order, and back.
-Symmetries of jets as random maps ``(key, jets) -> jets``, one draw a jet.
+"""Symmetries of jets as random maps ``(key, jets) -> jets``, one draw a jet.
 
 Momenta are in GeV. Pure functions of the key: they run inside the compiled epoch.
 Turns and mirrors keep every jet's mass and transverse momentum.
@@ -16,39 +15,12 @@ from jetvae_jax.core.numerics import safe_divide, safe_sqrt
 from jetvae_jax.core.types import Array, Jets, Key
 from jetvae_jax.jets.features import turn
 
-
-def reorder(jets: Jets, order: Array) -> Jets:
-    """The particles ``order [..., N]`` of each jet, in this order."""
-    particles = jnp.take_along_axis(jets.particles, order[..., None], axis=-2)
-    mask = jnp.take_along_axis(jets.mask, order, axis=-1)
-    return jets._replace(particles=particles, mask=mask)
-
-
-def by_pt(jets: Jets) -> tuple[Jets, Array]:
-    """Hardest particle first, padding last.
-
-    Args:
-        jets: ``[..., N, 3]``, padding anywhere and of any content.
-
-    Returns:
-        The ordered jets and the permutation ``[..., N]``; equal pt keep their order.
-    """
-    pt = kinematics.to_pt_eta_phi(jets.particles)[..., kinematics.PT]
-    order = jnp.argsort(jnp.where(jets.mask, -pt, jnp.inf), axis=-1)
-    return reorder(jets, order), order
-
-
-def restore(jets: Jets, order: Array) -> Jets:
-    """Inverse of :func:`reorder`, thus of :func:`by_pt`."""
-    return reorder(jets, jnp.argsort(order, axis=-1))
-
-
 Augmentation = Callable[[Key, Jets], Jets]
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Which symmetries the training jets go through, anew in every epoch.
+    """Symmetries applied at random to the training jets, with new draws every epoch.
 
     Attributes:
         permute: particles in random order; not for models that read the order.
@@ -84,7 +56,10 @@ def build(config: Config) -> Augmentation | None:
 def permute(key: Key, jets: Jets) -> Jets:
     """Particles in random order; those that exist come first, padding last."""
     marks = jax.random.uniform(key, jets.mask.shape)
-    return reorder(jets, jnp.argsort(jnp.where(jets.mask, marks, 2.0), axis=-1))
+    order = jnp.argsort(jnp.where(jets.mask, marks, 2.0), axis=-1)
+    particles = jnp.take_along_axis(jets.particles, order[..., None], axis=-2)
+    mask = jnp.take_along_axis(jets.mask, order, axis=-1)
+    return jets._replace(particles=particles, mask=mask)
 
 
 def turn_about_beam(key: Key, jets: Jets) -> Jets:
@@ -95,10 +70,10 @@ def turn_about_beam(key: Key, jets: Jets) -> Jets:
 
 
 def turn_about_axis(key: Key, jets: Jets) -> Jets:
-    """Jets turned about their own axis by one angle; their four-momentum stays.
+    """Each jet turned about its own axis by one angle, which keeps its four-momentum.
 
-    A boost along the beam that takes the jet's rapidity away makes its transverse
-    plane that of (phi, rapidity). The turn is done there, and the boost undone.
+    A boost along the beam by the jet's rapidity makes the plane transverse to the jet
+    that of (phi, rapidity). The jet is turned there, and boosted back.
     """
     p = _existing(jets)
     axis = _true_axis(p)
@@ -133,7 +108,7 @@ def _angles(key: Key, jets: Jets) -> Array:
 
 
 def _true_axis(p: Array) -> Array:
-    """``[..., 3]`` (pt, rapidity, phi) of the jets: massive, so not their eta."""
+    """``[..., 3]`` (pt, rapidity, phi) of the jets: rapidity, for jets have mass."""
     total = kinematics.jet_momentum(p)
     pt, _, phi = jnp.moveaxis(kinematics.to_pt_eta_phi(total), -1, 0)
     transverse = safe_sqrt(jnp.square(pt) + kinematics.jet_mass_squared(p))

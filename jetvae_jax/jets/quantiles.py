@@ -1,12 +1,11 @@
-"""Features through their own distribution function: uniform or normal afterwards.
+"""Quantile transform: each feature mapped to a standard normal distribution.
 
-The distribution is that of a sample, known at knots; between them the map is linear,
-beyond the first and the last it goes on with the slope from there to the median. It
+The distribution function is that of a sample, known at knots. The map is linear between
+knots; beyond the first and the last knot its slope is that from there to the median. It
 is strictly increasing and so has an inverse everywhere.
 """
 
 from statistics import NormalDist
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,65 +14,65 @@ import numpy as np
 from jetvae_jax.core.types import Array
 
 KNOTS = 257
-Target = Literal["normal", "uniform"]
-# A million values have 32 beyond four standard deviations on either side.
+# Of the knots in standard deviations: 32 of a million values lie beyond on either side.
 _REACH = 4.0
+_NORMAL = np.linspace(-_REACH, _REACH, KNOTS, dtype=np.float32)
 # Distances of knots, in units of the largest value: eight roundings of float32.
 _GAP = 1e-6
 
 
-def _targets(target: Target) -> np.ndarray:
-    low, high = (-_REACH, _REACH) if target == "normal" else (0.0, 1.0)
-    return np.linspace(low, high, KNOTS, dtype=np.float32)
-
-
-def fit(sample: np.ndarray, target: Target = "normal") -> np.ndarray:
-    """Where the knots of a sample are; runs on the host.
+def fit(sample: np.ndarray) -> np.ndarray:
+    """Positions of the knots of a sample; runs on the host.
 
     Args:
         sample: ``[S, F]``, one row at least.
-        target: what :func:`forward` shall give.
 
     Returns:
-        ``[K, F]`` float32, strictly increasing: values that occur many times, up to
-        all of them, are spread over a millionth of the range a knot.
+        ``[K, F]`` float32, strictly increasing: knots of equal values are placed a
+        millionth of the largest value apart.
     """
-    levels = _targets(target).astype(np.float64)
-    if target == "normal":
-        levels = np.array([NormalDist().cdf(level) for level in levels])
-    values = np.quantile(np.asarray(sample, np.float64), levels, axis=0)
+    levels = [NormalDist().cdf(x) for x in _NORMAL.astype(np.float64)]
+    values = np.quantile(np.asarray(sample, np.float64), np.array(levels), axis=0)
     gap = _GAP * np.abs(values).max(axis=0)
     steps = np.where(gap > 0, gap, _GAP) * np.arange(KNOTS)[:, None]
     return (np.maximum.accumulate(values - steps, axis=0) + steps).astype(np.float32)
 
 
-def forward(knots: Array, v: Array, target: Target = "normal") -> Array:
-    """Features ``[..., F]`` to what ``target`` says; ``knots [K, F]``."""
+def forward(knots: Array, v: Array) -> Array:
+    """Features to normal numbers.
+
+    Args:
+        knots: ``[K, F]`` from :func:`fit`.
+        v: ``[..., F]``.
+
+    Returns:
+        ``[..., F]``.
+    """
 
     def one(knots, v):
-        t, (low, high), (left, right) = _tails(knots, target)
-        inside = jnp.interp(v, knots, t)
+        (low, high), (left, right) = _tails(knots)
+        inside = jnp.interp(v, knots, _NORMAL)
         below, above = jnp.minimum(v - low, 0.0), jnp.maximum(v - high, 0.0)
         return inside + below / left + above / right
 
     return jax.vmap(one, in_axes=-1, out_axes=-1)(jnp.asarray(knots), jnp.asarray(v))
 
 
-def inverse(knots: Array, x: Array, target: Target = "normal") -> Array:
+def inverse(knots: Array, x: Array) -> Array:
     """Inverse of :func:`forward`."""
 
     def one(knots, x):
-        t, _, (left, right) = _tails(knots, target)
-        inside = jnp.interp(x, t, knots)
-        below, above = jnp.minimum(x - t[0], 0.0), jnp.maximum(x - t[-1], 0.0)
+        _, (left, right) = _tails(knots)
+        inside = jnp.interp(x, _NORMAL, knots)
+        below = jnp.minimum(x - _NORMAL[0], 0.0)
+        above = jnp.maximum(x - _NORMAL[-1], 0.0)
         return inside + below * left + above * right
 
     return jax.vmap(one, in_axes=-1, out_axes=-1)(jnp.asarray(knots), jnp.asarray(x))
 
 
-def _tails(knots, target):
-    """Targets of the knots, both ends, and the units of v per target beyond them."""
-    t = _targets(target)
+def _tails(knots):
+    """Both ends of the knots, and the units of v per normal number beyond them."""
     low, middle, high = knots[0], knots[KNOTS // 2], knots[-1]
-    half = t[KNOTS // 2] - t[0]
-    return t, (low, high), ((middle - low) / half, (high - middle) / half)
+    half = _NORMAL[KNOTS // 2] - _NORMAL[0]
+    return (low, high), ((middle - low) / half, (high - middle) / half)

@@ -1,14 +1,13 @@
-"""How momenta are presented to a network: the settings, and what follows of them.
-Moments of masked values, in float64, without holding them all.
-An even sample of rows that come in chunks, of bounded size.
-What a scaler has to know of the training jets, gathered chunk by chunk.
-Between momenta in GeV and the numbers a network sees: the only unit conversion.
+"""Scaling: between momenta in GeV and the numbers a network sees.
 
-A particle has physical features ``v`` (:mod:`~jetvae_jax.jets.features`) and scaled
-ones ``x`` with ``v = offset + factor * x`` per feature, or by quantiles. Padding sits
-at one known point, the ghost. In the coordinates "frame" two rows before the particles
-hold the jet. :func:`scale`, :func:`unscale` and :func:`momenta` are pure jnp functions
-for plain use, ``jit``, ``vmap`` and ``grad``; :func:`fit` runs on the host.
+A particle has physical features ``v``, such as (ptrel, etarel, phirel), and scaled ones
+``x`` with ``v = offset + factor * x`` per feature, or by quantiles. Padding sits at one
+known point, ``Scaler.ghost``. In the coordinates "frame" two rows before the particles
+hold the jet. This is the only conversion of units.
+
+:func:`fit` gathers what it needs of the training jets chunk by chunk, on the host.
+:func:`scale`, :func:`unscale` and :func:`momenta` are pure jnp functions for plain use,
+``jit``, ``vmap`` and ``grad``.
 """
 
 import functools
@@ -23,10 +22,25 @@ import numpy as np
 
 from jetvae_jax.core import kinematics
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.numerics import safe_norm
+from jetvae_jax.core.numerics import safe_divide, safe_norm
 from jetvae_jax.core.types import Array, Batch, Context, Jets, Key
 from jetvae_jax.jets import features, quantiles
-from jetvae_jax.jets import features as frame
+
+__all__ = [
+    "FEATURES",
+    "Config",
+    "Measured",
+    "Moments",
+    "Scaler",
+    "Source",
+    "Thinned",
+    "draw_axes",
+    "fit",
+    "measure",
+    "momenta",
+    "scale",
+    "unscale",
+]
 
 FEATURES = {
     "cartesian": ("px", "py", "pz"),
@@ -34,6 +48,23 @@ FEATURES = {
     "relative": ("ptrel", "etarel", "phirel"),
     "frame": ("px", "py", "pz"),
 }
+"""Features of a particle in each kind of coordinates."""
+FIXED_FACTORS = {
+    "cartesian": (2000.0, 2000.0, 2000.0),
+    "cylindrical": (2000.0, 1.0, 1.0),
+    "relative": (1.0, 0.01, 0.01),
+    "frame": (1.0, 1.0, 1.0),
+}
+"""Divisors of the ConVAE study (arXiv:2109.15197): momenta by 2000 GeV, relative angles
+times 100."""
+LOG_FLOORS = {"cylindrical": 0.1, "relative": 1e-4}
+"""Of the logarithm of pt, softer than any particle: 0.1 GeV, or that of a TeV jet."""
+MAX_LOG = 13.8  # of a decoded pt, a million floors: 100 TeV
+MAX_AXES = 20_000  # jets whose axes are kept, for generation
+SAMPLE = 1_000_000  # particles, for the quantiles
+ROWS = 16_384  # jets at a time
+# Multiples of it modulo 1 fill [0, 1) evenly, whatever the period of the data.
+_GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True)
@@ -47,7 +78,7 @@ class Config:
             pt and axis become rows of their own.
         method: minmax maps the training range, padding included, to [0, 1];
             standard gives the existing particles mean 0 and variance 1; slots does
-            so for each place in the pt order apart; log does as standard after
+            so separately for each place in the pt order; log is standard after
             taking the logarithm of pt; quantile makes each feature of the existing
             particles normally distributed; factors divides momenta in GeV
             by 2000 and multiplies relative angles by 100; none changes nothing.
@@ -56,7 +87,8 @@ class Config:
             largest |component|), where no particle is.
         min_pt: a decoded particle exists if its pt is above this many GeV.
         max_angle: a decoded particle exists if it lies within this distance of its
-            jet's axis in (eta, phi), as all that a jet algorithm takes up do; 0 is any.
+            jet's axis in (eta, phi), as all particles that a jet algorithm clusters
+            do; 0 sets no limit.
         rotate: principal turns jets about their own axis until their principal axis
             lies along the first transverse feature; needs relative or frame
             coordinates. Generated jets are turned by a random angle.
@@ -87,14 +119,14 @@ class Config:
             )
         if self.rotate != "none" and self.coordinates not in ("relative", "frame"):
             raise InputError(
-                f"rotate: {self.coordinates} coordinates do not know the jet's axis: "
+                f"rotate: {self.coordinates} coordinates have no jet axis: "
                 "give coordinates = frame or relative, or rotate = none"
             )
 
     @property
     def jet_rows(self) -> int:
         """How many rows of ``x`` describe the jet, before those of the particles."""
-        return features.ROWS if self.coordinates == "frame" else 0
+        return features.JET_ROWS if self.coordinates == "frame" else 0
 
     @property
     def momentum_features(self) -> bool:
@@ -107,203 +139,17 @@ class Config:
         return self.method in ("log", "quantile") and not self.momentum_features
 
 
-class Moments:
-    """Minimum, maximum, mean and deviation, gathered chunk by chunk.
-
-    Args:
-        shape: ``(N, F)`` to keep each place of a set apart, ``(1, F)`` for all.
-    """
-
-    def __init__(self, shape: tuple[int, int]):
-        self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
-        self.count, self.total, self.squares = np.zeros((3, *shape))
-
-    def add(self, values: np.ndarray, mask: np.ndarray) -> None:
-        """Take in the values ``[J, N, F]`` where ``mask [J, N]`` is True."""
-        values, mask = values.astype(np.float64), mask[..., None]
-        axes = (0,) if self.low.shape[0] == values.shape[1] else (0, 1)
-        low = np.min(np.where(mask, values, np.inf), axis=axes)
-        self.low = np.minimum(self.low, low.reshape(self.low.shape))
-        high = np.max(np.where(mask, values, -np.inf), axis=axes)
-        self.high = np.maximum(self.high, high.reshape(self.low.shape))
-        values = np.where(mask, values, 0.0)
-        self.count += np.sum(mask, axis=axes).reshape(-1, 1)
-        self.total += np.sum(values, axis=axes).reshape(self.low.shape)
-        self.squares += np.sum(np.square(values), axis=axes).reshape(self.low.shape)
-
-    def finish(self) -> tuple[np.ndarray, ...]:
-        """``(low, high, mean, deviation)``; places without a particle give zeros."""
-        empty = self.count == 0
-        count = np.maximum(self.count, 1)
-        mean = self.total / count
-        deviation = np.sqrt(np.maximum(self.squares / count - np.square(mean), 0.0))
-        # A constant feature leaves only rounding: it is not a scale to divide by.
-        deviation[deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 0.0
-        low, high = np.where(empty, 0, self.low), np.where(empty, 0, self.high)
-        return low, high, mean, deviation
-
-
-# Multiples of it modulo 1 fill [0, 1) evenly, whatever the period of the data.
-_GOLDEN = 0.6180339887498949
-
-
-class Thinned:
-    """Rows from all of a stream: no more than ``capacity``, none drawn at random.
-
-    Args:
-        capacity: when more are kept, half of them are let go.
-    """
-
-    def __init__(self, capacity: int):
-        self._capacity, self._share, self._seen = capacity, 1.0, 0
-        self._rows: list[np.ndarray] = []
-        self._marks: list[np.ndarray] = []
-
-    def add(self, rows: np.ndarray) -> None:
-        """Take in ``rows [J, ...]``."""
-        marks = np.arange(self._seen, self._seen + len(rows)) * _GOLDEN % 1.0
-        self._seen += len(rows)
-        self._rows.append(rows[marks < self._share])
-        self._marks.append(marks[marks < self._share])
-        while sum(map(len, self._rows)) > self._capacity:
-            self._share /= 2
-            kept = [m < self._share for m in self._marks]
-            self._rows = [r[k] for r, k in zip(self._rows, kept, strict=True)]
-            self._marks = [m[k] for m, k in zip(self._marks, kept, strict=True)]
-
-    def rows(self) -> np.ndarray:
-        """What is kept, in the order it came."""
-        return np.concatenate(self._rows)
-
-
-MAX_AXES = 20_000
-SAMPLE = 1_000_000  # particles, for the quantiles
-ROWS = 16_384  # jets at a time
-
-
-class Source(Protocol):
-    """Jets that come in chunks: more than fit into memory."""
-
-    def chunks(self, rows: int) -> Iterator[Jets]:
-        """All jets once, at most ``rows`` at a time, all of the same N."""
-        ...
-
-
-class Measured(NamedTuple):
-    """Figures of the training jets, of the features before scaling.
-
-    Attributes:
-        particles: low, high, mean and deviation, each ``[R, 3]``: R is N for the
-            method slots, else 1.
-        jet_rows: the same of the rows that describe the jet, each ``[2, 3]``.
-        sample: ``[S, 3]`` evenly from all particles, for quantiles; else empty.
-        axes: ``[A, 3]`` of the first jets for relative coordinates; else empty.
-        num_particles: N.
-    """
-
-    particles: tuple[np.ndarray, ...]
-    jet_rows: tuple[np.ndarray, ...]
-    sample: np.ndarray
-    axes: np.ndarray
-    num_particles: int
-
-
-def measure(config: Config, jets: Jets | Source) -> Measured:
-    """Goes through the jets once.
-
-    Args:
-        config: which features.
-        jets: ``[J, N, 3]`` and ``[J, N]``, or chunks of such.
-
-    Raises:
-        InputError: no jet has a particle.
-        ValueError: the arrays are not ``[J, N, 3]`` and ``[J, N]``.
-    """
-    chunks = _chunks(jets)
-    one = next(chunks, None)
-    if one is None:
-        raise InputError("scaling: there are no training jets; check the data")
-    num_particles = one.mask.shape[-1]
-    rows = num_particles if config.method == "slots" else 1
-    particles, whole = Moments((rows, 3)), Moments((frame.ROWS, 3))
-    sample, first, room = Thinned(SAMPLE // num_particles), [], MAX_AXES
-    for chunk in itertools.chain([one], chunks):
-        mask = np.asarray(chunk.mask)
-        values, jet_rows = map(np.asarray, _features(config, chunk))
-        particles.add(values, mask)
-        whole.add(jet_rows, np.repeat(mask.any(-1, keepdims=True), frame.ROWS, -1))
-        if config.method == "quantile":
-            sample.add(np.where(mask[..., None], values, np.nan))
-        if config.coordinates == "relative" and room > 0:
-            first.append(jax.tree.map(lambda a, room=room: a[:room], chunk))
-            room -= len(mask)
-    if not particles.count.any():
-        raise InputError("scaling: the training jets hold no particle; check the data")
-    values, axes = np.zeros((0, 3)), np.zeros((0, 3))
-    if config.method == "quantile":
-        values = sample.rows().reshape(-1, 3)
-    if first:
-        together = jax.tree.map(lambda *a: np.concatenate(a), *first)
-        axes = np.asarray(features.axis_of(together))
-    values = values[~np.isnan(values[:, 0])]
-    return Measured(particles.finish(), whole.finish(), values, axes, num_particles)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _features(config: Config, jets: Jets) -> tuple[Array, Array]:
-    v, axis = features.from_jets(config, jets)
-    return v, frame.jet_rows(axis)
-
-
-def _chunks(jets: Jets | Source) -> Iterator[Jets]:
-    if isinstance(jets, Jets):
-        shapes = np.shape(jets.particles), np.shape(jets.mask)
-        if len(shapes[0]) != 3 or shapes[1] != shapes[0][:2]:
-            raise ValueError(
-                f"expected [J, N, 3] and [J, N], got {shapes[0]}, {shapes[1]}"
-            )
-        starts = range(0, len(jets.mask), ROWS)
-        found = (
-            Jets(particles=jets.particles[s : s + ROWS], mask=jets.mask[s : s + ROWS])
-            for s in starts
-        )
-    else:
-        found = jets.chunks(ROWS)
-    for chunk in found:
-        yield Jets(np.asarray(chunk.particles), np.asarray(chunk.mask))
-
-
-__all__ = [
-    "FEATURES",
-    "Config",
-    "Scaler",
-    "Source",
-    "draw_axes",
-    "fit",
-    "momenta",
-    "scale",
-    "unscale",
-]
-
-# The fixed divisors of the ConVAE studies: pt by 2000 GeV, relative angles times 100.
-FIXED_FACTORS = {
-    "cartesian": (2000.0, 2000.0, 2000.0),
-    "cylindrical": (2000.0, 1.0, 1.0),
-    "relative": (1.0, 0.01, 0.01),
-    "frame": (1.0, 1.0, 1.0),
-}
-
-
 class Scaler(NamedTuple):
-    """What :func:`fit` learns from the training jets.
+    """The constants of the scaling, measured on the training jets by :func:`fit`.
 
     Attributes:
         offset: ``[R, F]`` physical value at ``x = 0``; R is the number of rows of
             ``x``, or 1 where all rows share it.
         factor: ``[R, F]`` physical units per unit of ``x``, positive.
-        ghost: ``[R, F]`` scaled position of padding.
-        axes: ``[A, 3]`` (pt [GeV], eta, phi) of the first training jets, to draw
-            axes from in generation; ``[0, 3]`` unless the coordinates are relative.
+        ghost: ``[R, F]`` scaled position of padding, which keeps this name in
+            checkpoints.
+        axes: ``[A, 3]`` (pt [GeV], eta, phi) of the first training jets, from which
+            generation draws axes; ``[0, 3]`` unless the coordinates are relative.
         knots: ``[K, F]`` of the particles' features; ``[0, F]`` unless the method is
             quantile, None in a checkpoint older than that method.
     """
@@ -315,11 +161,19 @@ class Scaler(NamedTuple):
     knots: Array | None = None
 
 
+class Source(Protocol):
+    """Jets that come in chunks: more than fit into memory."""
+
+    def chunks(self, rows: int) -> Iterator[Jets]:
+        """All jets once, at most ``rows`` at a time, all of the same N."""
+        ...
+
+
 def fit(config: Config, jets: Jets | Source) -> Scaler:
-    """Measures offset, factor and ghost on the training jets.
+    """Measures offset, factor and position of padding on the training jets.
 
     Args:
-        config: what to measure.
+        config: the scaling.
         jets: training jets, ``[J, N, 3]``, or a source of chunks of them.
 
     Returns:
@@ -331,38 +185,38 @@ def fit(config: Config, jets: Jets | Source) -> Scaler:
     """
     found = measure(config, jets)
     low, high, mean, deviation = found.particles
-    ghost = np.zeros(3)
+    padding = np.zeros(3)
     if config.ghosts == "away":
-        ghost = 2 * np.maximum(np.abs(low), np.abs(high)).max(axis=0)
-        ghost[ghost == 0] = 1.0
+        padding = 2 * np.maximum(np.abs(low), np.abs(high)).max(axis=0)
+        padding[padding == 0] = 1.0
         if not config.momentum_features:
-            ghost[0] = 0.0
+            padding[0] = 0.0
 
     offset, factor = np.zeros_like(mean), np.ones_like(mean)
     if config.method == "minmax":
-        offset = np.minimum(low, ghost)
-        factor = np.maximum(high, ghost) - offset
+        offset = np.minimum(low, padding)
+        factor = np.maximum(high, padding) - offset
     elif config.method in ("standard", "slots", "log"):
         offset, factor = mean, deviation
     elif config.method == "factors":
         factor = np.array([FIXED_FACTORS[config.coordinates]])
     knots = np.zeros((0, 3))
     if config.method == "quantile":
-        # Offset 0 and factor 1: the ghost is divided by them below.
+        # Offset 0 and factor 1: the position of padding is divided by them below.
         knots = quantiles.fit(found.sample)
-        ghost = np.asarray(quantiles.forward(knots, ghost))
+        padding = np.asarray(quantiles.forward(knots, padding))
     if config.jet_rows:
         # Particles need rows of their own now; the jet's are always standardised.
         particles, jet_rows = (found.num_particles, 3), found.jet_rows[2:]
         offset = np.concatenate([jet_rows[0], np.broadcast_to(offset, particles)])
         factor = np.concatenate([jet_rows[1], np.broadcast_to(factor, particles)])
     factor = np.where(factor > 0, factor, 1.0)
-    arrays = (offset, factor, (ghost - offset) / factor, found.axes, knots)
+    arrays = (offset, factor, (padding - offset) / factor, found.axes, knots)
     return Scaler(*(np.asarray(a, np.float32) for a in arrays))
 
 
 def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
-    """Jets in GeV to what the network sees.
+    """Jets in GeV to scaled features.
 
     Args:
         config: as given to :func:`fit`.
@@ -373,58 +227,21 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
         Batch of N rows, or N + 2 with those of the jet: x is exactly ``scaler.ghost``
         on padding, with zero gradient; axis is the axis of each jet's particles.
     """
-    v, axis = features.from_jets(config, jets)
+    v, axis = _from_jets(config, jets)
     mask = jnp.asarray(jets.mask)
     if config.jet_rows:
-        v = jnp.concatenate([frame.jet_rows(axis), v], axis=-2)
-        exists = jnp.ones((*mask.shape[:-1], frame.ROWS), bool)
+        v = jnp.concatenate([features.jet_rows(axis), v], axis=-2)
+        exists = jnp.ones((*mask.shape[:-1], features.JET_ROWS), bool)
         mask = jnp.concatenate([exists, mask], axis=-1)
     x = (v - scaler.offset) / scaler.factor
     x = _through_quantiles(config, scaler, quantiles.forward, x)
     return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, Context(axis))
 
 
-def _through_quantiles(config: Config, scaler: Scaler, way: Callable, x: Array):
-    """The particles' rows of x there (``forward``) or back (``inverse``)."""
-    if config.method != "quantile":
-        return x
-    jet, particles = jnp.split(x, [config.jet_rows], axis=-2)
-    return jnp.concatenate([jet, way(scaler.knots, particles)], axis=-2)
-
-
-def _unscaled(config: Config, scaler: Scaler, x: Array) -> Array:
-    """Features ``[..., N, F]`` before scaling, with the rows of the jet if any."""
-    x = _through_quantiles(config, scaler, quantiles.inverse, jnp.asarray(x))
-    return scaler.offset + scaler.factor * x
-
-
-def _ghostly(config: Config, scaler: Scaler, v: Array) -> Array:
-    """``[..., N]`` True where a point is nearer to the ghost than to the particles.
-
-    In units of the ghost's position, training particles reach at most 1/2 in each
-    coordinate that marks ghosts, and the ghost is at 1. The mean over these
-    coordinates decides, halfway: 3/4.
-    """
-    first = 0 if config.momentum_features else 1
-    ghost = jnp.asarray(_unscaled(config, scaler, scaler.ghost))[-1, first:]
-    return jnp.mean(v[..., first:] / ghost, axis=-1) > 0.75
-
-
-def _physical(config: Config, scaler: Scaler, x: Array, axis: Array):
-    """Momenta ``[..., N, 3]`` and the decoded pt with its sign, or that of momenta."""
-    v = _unscaled(config, scaler, x)
-    jet, v = v[..., : config.jet_rows, :], v[..., config.jet_rows :, :]
-    u = features.to_physical(config, v, jnp.asarray(axis))
-    p = features.to_momenta(config, u, jnp.asarray(axis), jet)
-    if config.ghosts == "away":
-        p = jnp.where(_ghostly(config, scaler, v)[..., None], 0.0, p)
-    return p, u
-
-
 def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
     """Scaled features back to momenta, smoothly: no threshold on pt.
 
-    Points at the "away" ghost give zero momentum and zero gradient, else their
+    Points at padding's place "away" give zero momentum and zero gradient, else their
     huge coordinates would enter every jet sum. ``|eta|`` is bounded by
     ``features.MAX_ETA``.
 
@@ -448,14 +265,12 @@ def unscale(
     axis: Array,
     particles: Array | None = None,
 ) -> Jets:
-    """Network output to jets, with the particles that the model says exist.
+    """Scaled features to jets; the model or a rule decides which particles exist.
 
-    For a decoder that does not say it, a rule decides.
-
-    A particle exists if its pt is above ``config.min_pt`` and, for ghosts "away",
-    it is nearer to the training particles than to the ghost. One decision per
-    particle for all three components; a negative pt and NaN never exist, nor does
-    what lies farther than ``config.max_angle`` from the axis of the decoded jet.
+    By the rule, a particle exists if its pt is above ``config.min_pt`` and, with padding "away",
+    it is nearer to the training particles than to padding. One decision per
+    particle for all three components. A particle of negative pt, with NaN, or
+    farther than ``config.max_angle`` from the axis of the decoded jet does not exist.
 
     Args:
         config: as given to :func:`fit`.
@@ -489,7 +304,7 @@ def unscale(
 
 
 def draw_axes(config: Config, scaler: Scaler, key: Key, num_jets: int) -> Array:
-    """What generated jets take in place of a true jet's ``Batch.axis``.
+    """Draws the axes of generated jets, in place of a true jet's ``Batch.axis``.
 
     Args:
         config: as given to :func:`fit`.
@@ -498,9 +313,9 @@ def draw_axes(config: Config, scaler: Scaler, key: Key, num_jets: int) -> Array:
         num_jets: J.
 
     Returns:
-        ``[J, 3]``: axes of training jets drawn anew for relative coordinates, zeros
-        for others, which do not read them; ``[J, 4]`` with a uniform angle last where
-        jets were turned to their principal axis.
+        ``[J, 3]``: axes drawn from those of training jets for relative coordinates,
+        zeros for others, which do not read them; ``[J, 4]`` with a uniform angle last
+        where jets were turned to their principal axis.
     """
     axes_key, angle_key = key, key
     if config.rotate == "principal":
@@ -513,3 +328,284 @@ def draw_axes(config: Config, scaler: Scaler, key: Key, num_jets: int) -> Array:
         return axes
     angle = jax.random.uniform(angle_key, (num_jets, 1), minval=-jnp.pi, maxval=jnp.pi)
     return jnp.concatenate([axes, angle], axis=-1)
+
+
+class Moments:
+    """Minimum, maximum, mean and standard deviation of masked values, chunk by chunk.
+
+    In float64, without holding all values.
+
+    Args:
+        shape: ``(N, F)`` for each of the N places of a set separately, ``(1, F)`` for
+            all places together.
+    """
+
+    def __init__(self, shape: tuple[int, int]):
+        self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
+        self.count, self.total, self.squares = np.zeros((3, *shape))
+
+    def add(self, values: np.ndarray, mask: np.ndarray) -> None:
+        """Adds the values ``[J, N, F]`` where ``mask [J, N]`` is True."""
+        values, mask = values.astype(np.float64), mask[..., None]
+        axes = (0,) if self.low.shape[0] == values.shape[1] else (0, 1)
+        low = np.min(np.where(mask, values, np.inf), axis=axes)
+        self.low = np.minimum(self.low, low.reshape(self.low.shape))
+        high = np.max(np.where(mask, values, -np.inf), axis=axes)
+        self.high = np.maximum(self.high, high.reshape(self.low.shape))
+        values = np.where(mask, values, 0.0)
+        self.count += np.sum(mask, axis=axes).reshape(-1, 1)
+        self.total += np.sum(values, axis=axes).reshape(self.low.shape)
+        self.squares += np.sum(np.square(values), axis=axes).reshape(self.low.shape)
+
+    def finish(self) -> tuple[np.ndarray, ...]:
+        """``(low, high, mean, deviation)``; places without a particle give zeros."""
+        empty = self.count == 0
+        count = np.maximum(self.count, 1)
+        mean = self.total / count
+        deviation = np.sqrt(np.maximum(self.squares / count - np.square(mean), 0.0))
+        # A constant feature leaves only rounding: it is not a scale to divide by.
+        deviation[deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 0.0
+        low, high = np.where(empty, 0, self.low), np.where(empty, 0, self.high)
+        return low, high, mean, deviation
+
+
+class Thinned:
+    """An even sample of rows that come in chunks, at most ``capacity``, without chance.
+
+    Args:
+        capacity: when more rows are kept, half of them are dropped.
+    """
+
+    def __init__(self, capacity: int):
+        self._capacity, self._share, self._seen = capacity, 1.0, 0
+        self._rows: list[np.ndarray] = []
+        self._marks: list[np.ndarray] = []
+
+    def add(self, rows: np.ndarray) -> None:
+        """Adds ``rows [J, ...]``, or a part of them."""
+        marks = np.arange(self._seen, self._seen + len(rows)) * _GOLDEN % 1.0
+        self._seen += len(rows)
+        self._rows.append(rows[marks < self._share])
+        self._marks.append(marks[marks < self._share])
+        while sum(map(len, self._rows)) > self._capacity:
+            self._share /= 2
+            kept = [m < self._share for m in self._marks]
+            self._rows = [r[k] for r, k in zip(self._rows, kept, strict=True)]
+            self._marks = [m[k] for m, k in zip(self._marks, kept, strict=True)]
+
+    def rows(self) -> np.ndarray:
+        """The sample, in the order in which the rows came."""
+        return np.concatenate(self._rows)
+
+
+class Measured(NamedTuple):
+    """Statistics of the features of training jets before scaling.
+
+    Attributes:
+        particles: low, high, mean and deviation, each ``[R, 3]``: R is N for the
+            method slots, else 1.
+        jet_rows: the same of the rows that describe the jet, each ``[2, 3]``.
+        sample: ``[S, 3]`` evenly from all particles, for quantiles; else empty.
+        axes: ``[A, 3]`` of the first jets for relative coordinates; else empty.
+        num_particles: N.
+    """
+
+    particles: tuple[np.ndarray, ...]
+    jet_rows: tuple[np.ndarray, ...]
+    sample: np.ndarray
+    axes: np.ndarray
+    num_particles: int
+
+
+def measure(config: Config, jets: Jets | Source) -> Measured:
+    """Statistics of the features of all jets, in one loop over them.
+
+    Args:
+        config: which features.
+        jets: ``[J, N, 3]`` and ``[J, N]``, or chunks of such.
+
+    Raises:
+        InputError: no jet has a particle.
+        ValueError: the arrays are not ``[J, N, 3]`` and ``[J, N]``.
+    """
+    chunks = _chunks(jets)
+    first_chunk = next(chunks, None)
+    if first_chunk is None:
+        raise InputError("scaling: there are no training jets; check the data")
+    num_particles = first_chunk.mask.shape[-1]
+    rows = num_particles if config.method == "slots" else 1
+    particles, jet = Moments((rows, 3)), Moments((features.JET_ROWS, 3))
+    sample, first, room = Thinned(SAMPLE // num_particles), [], MAX_AXES
+    for chunk in itertools.chain([first_chunk], chunks):
+        mask = np.asarray(chunk.mask)
+        values, jet_rows = map(np.asarray, _features(config, chunk))
+        particles.add(values, mask)
+        jet.add(jet_rows, np.repeat(mask.any(-1, keepdims=True), features.JET_ROWS, -1))
+        if config.method == "quantile":
+            sample.add(np.where(mask[..., None], values, np.nan))
+        if config.coordinates == "relative" and room > 0:
+            first.append(jax.tree.map(lambda a, room=room: a[:room], chunk))
+            room -= len(mask)
+    if not particles.count.any():
+        raise InputError("scaling: the training jets hold no particle; check the data")
+    values, axes = np.zeros((0, 3)), np.zeros((0, 3))
+    if config.method == "quantile":
+        values = sample.rows().reshape(-1, 3)
+    if first:
+        together = jax.tree.map(lambda *a: np.concatenate(a), *first)
+        axes = np.asarray(_axis_of(together))
+    values = values[~np.isnan(values[:, 0])]
+    return Measured(particles.finish(), jet.finish(), values, axes, num_particles)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _features(config: Config, jets: Jets) -> tuple[Array, Array]:
+    v, axis = _from_jets(config, jets)
+    return v, features.jet_rows(axis)
+
+
+def _chunks(jets: Jets | Source) -> Iterator[Jets]:
+    if isinstance(jets, Jets):
+        shapes = np.shape(jets.particles), np.shape(jets.mask)
+        if len(shapes[0]) != 3 or shapes[1] != shapes[0][:2]:
+            raise ValueError(
+                f"expected [J, N, 3] and [J, N], got {shapes[0]}, {shapes[1]}"
+            )
+        starts = range(0, len(jets.mask), ROWS)
+        found = (
+            Jets(particles=jets.particles[s : s + ROWS], mask=jets.mask[s : s + ROWS])
+            for s in starts
+        )
+    else:
+        found = jets.chunks(ROWS)
+    for chunk in found:
+        yield Jets(np.asarray(chunk.particles), np.asarray(chunk.mask))
+
+
+def _through_quantiles(config: Config, scaler: Scaler, way: Callable, x: Array):
+    """The particles' rows of x mapped by ``quantiles.forward`` or ``inverse``."""
+    if config.method != "quantile":
+        return x
+    jet, particles = jnp.split(x, [config.jet_rows], axis=-2)
+    return jnp.concatenate([jet, way(scaler.knots, particles)], axis=-2)
+
+
+def _unscaled(config: Config, scaler: Scaler, x: Array) -> Array:
+    """Features ``[..., N, F]`` before scaling, with the rows of the jet if any."""
+    x = _through_quantiles(config, scaler, quantiles.inverse, jnp.asarray(x))
+    return scaler.offset + scaler.factor * x
+
+
+def _is_padding(config: Config, scaler: Scaler, v: Array) -> Array:
+    """``[..., N]`` True where a point is nearer to padding than to the particles.
+
+    In units of the padding's position, training particles reach at most 1/2 in each
+    coordinate that marks padding, and padding is at 1. The mean over these
+    coordinates decides, halfway: 3/4.
+    """
+    first = 0 if config.momentum_features else 1
+    padding = jnp.asarray(_unscaled(config, scaler, scaler.ghost))[-1, first:]
+    return jnp.mean(v[..., first:] / padding, axis=-1) > 0.75
+
+
+def _physical(config: Config, scaler: Scaler, x: Array, axis: Array):
+    """Momenta ``[..., N, 3]`` and the decoded pt with its sign, or that of momenta."""
+    v = _unscaled(config, scaler, x)
+    jet, v = v[..., : config.jet_rows, :], v[..., config.jet_rows :, :]
+    u = _to_physical(config, v, jnp.asarray(axis))
+    p = _to_momenta(config, u, jnp.asarray(axis), jet)
+    if config.ghosts == "away":
+        p = jnp.where(_is_padding(config, scaler, v)[..., None], 0.0, p)
+    return p, u
+
+
+def _from_jets(config: Config, jets: Jets) -> tuple[Array, Array]:
+    """Momenta in GeV to unscaled features.
+
+    Args:
+        config: coordinates, method and rotation.
+        jets: ``[..., N, 3]`` and ``[..., N]``.
+
+    Returns:
+        The features ``[..., N, F]`` and the axis ``[..., 3]``, or ``[..., 4]`` with
+        the angle of the principal axis last if jets are turned to it.
+    """
+    axis, mask = _axis_of(jets), jnp.asarray(jets.mask)
+    particles = jnp.where(mask[..., None], jets.particles, 0.0)
+    if config.coordinates == "cartesian":
+        v = particles
+    elif config.coordinates == "frame":
+        v = features.to_jet_frame(particles, axis)
+    elif config.coordinates == "cylindrical":
+        v = kinematics.to_pt_eta_phi(particles)
+    else:
+        v = kinematics.to_relative(particles, axis)
+    if config.rotate == "principal":
+        weight, points = v[..., 0], v[..., 1:]
+        if config.coordinates == "frame":
+            # |q| stays when the jet is turned, px does as well; pt would not.
+            weight = safe_norm(v)
+            points = safe_divide(points, weight[..., None])
+        angle = features.principal_angle(points, weight, mask)
+        v = _turn(v, -angle)
+        axis = jnp.concatenate([axis, angle[..., None]], axis=-1)
+    if config.log_pt:
+        pt = features.to_log(v[..., 0], floor=LOG_FLOORS[config.coordinates])
+        v = _with_pt(v, pt)
+    return v, axis
+
+
+def _axis_of(jets: Jets) -> Array:
+    """``[..., 3]`` axis (pt [GeV], eta, phi) of the summed existing particles.
+
+    Not the axis of the jet before it was cut to N particles: Jets holds only those
+    that are kept, and generated jets have no others.
+    """
+    return kinematics.jet_pt_eta_phi(jnp.asarray(jets.particles), jets.mask)
+
+
+def _to_physical(config: Config, v: Array, axis: Array) -> Array:
+    """Features ``[..., N, F]`` without the logarithm of pt and the turn."""
+    if config.log_pt:
+        log = jnp.minimum(v[..., 0], MAX_LOG)
+        pt = features.from_log(log, floor=LOG_FLOORS[config.coordinates])
+        v = _with_pt(v, pt)
+    if config.rotate == "principal":
+        v = _turn(v, axis[..., 3])
+    return v
+
+
+def _to_momenta(config: Config, v: Array, axis: Array, jet: Array) -> Array:
+    """Features from :func:`_to_physical`, ``[..., N, F]``, to momenta.
+
+    Args:
+        config: the coordinates.
+        v: ``[..., N, F]``.
+        axis: ``[..., 3]`` or ``[..., 4]``; only relative coordinates read its first
+            three.
+        jet: ``[..., 2, F]`` unscaled rows of the jet; only frame coordinates have
+            them.
+
+    Returns:
+        ``[..., N, 3]`` (px, py, pz) in GeV; ``|eta|`` is bounded by
+        ``features.MAX_ETA``.
+    """
+    if config.coordinates == "cartesian":
+        return v
+    if config.coordinates == "frame":
+        return features.from_jet_frame(jet, v)
+    pt, eta, phi = v[..., 0], v[..., 1], v[..., 2]
+    if config.coordinates == "relative":
+        axis = axis[..., None, :]
+        pt, eta, phi = pt * axis[..., 0], eta + axis[..., 1], phi + axis[..., 2]
+    eta = jnp.clip(eta, -features.MAX_ETA, features.MAX_ETA)
+    return kinematics.from_pt_eta_phi(jnp.stack([pt, eta, phi], axis=-1))
+
+
+def _with_pt(v, pt):
+    return jnp.concatenate([pt[..., None], v[..., 1:]], axis=-1)
+
+
+def _turn(v, angle):
+    across = features.turn(v[..., 1:], angle)
+    return jnp.concatenate([v[..., :1], across], axis=-1)

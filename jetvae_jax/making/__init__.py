@@ -1,6 +1,6 @@
-"""Jets made by Pythia and FastJet: the recipe of JetNet, or any other.
+"""Production of jets with Pythia and FastJet: the recipe of JetNet, or any other.
 
-Nothing heavy is imported here: every worker imports this package.
+No large package is imported here, because every worker imports this one.
 """
 
 from jetvae_jax.making.settings import Config

@@ -1,4 +1,4 @@
-"""From events to leading jets, as arrays of a whole batch."""
+"""Leading jets of a batch of events, as arrays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from jetvae_jax.making.settings import Cuts
 
-# Why an event gives no jet; each is counted for the first reason.
+# Reasons why an event gives no jet; each event counts for the first that holds.
 REASONS = ("jet_pt", "unmatched", "few_particles")
 
 
@@ -34,7 +34,7 @@ def leading_jets(
     event = np.repeat(np.arange(len(num)), num)
     record = ak.flatten(events.prt)
     p4 = _columns(record.p, ("px", "py", "pz", "e"))
-    # Two thirds of the record are what existed on the way: leave them out early.
+    # Two thirds of the record are intermediate particles: leave them out early.
     final = np.flatnonzero(ak.to_numpy(record.status) > 0)
     pt, eta, _ = pt_eta_phi(p4[final])
     keep = (pt > cuts.particle_pt_min) & (np.abs(eta) < cuts.particle_eta_max)
@@ -68,7 +68,7 @@ def leading_jets(
 
 
 def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of momenta ``[..., 3 or more]``; zeros for a vector of zero pt."""
+    """pt, eta and phi of momenta ``[..., 3 or more]``; zeros for zero pt."""
     pt = np.hypot(p[..., 0], p[..., 1])
     slope = np.divide(p[..., 2], pt, out=np.zeros_like(pt), where=pt > 0)
     return pt, np.arcsinh(slope), np.arctan2(p[..., 1], p[..., 0])
@@ -102,7 +102,7 @@ def _cluster(p4, event, num_events, cuts: Cuts):
     particles = ak.unflatten(ak.zip(flat, with_name="Momentum4D"), number)
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, cuts.radius)
     clusters = fastjet.ClusterSequence(particles, definition)
-    # Of the soft jets, most of them, nothing need leave FastJet.
+    # Most jets are soft: they are not copied from FastJet.
     jets: Any = clusters.inclusive_jets(min_pt=cuts.jet_pt_min)
     hardest = ak.max(np.hypot(jets.px, jets.py), axis=1)
     lowest = max(cuts.jet_pt_min, 0.999 * (ak.min(hardest) or 0.0))
@@ -120,15 +120,15 @@ def _cluster(p4, event, num_events, cuts: Cuts):
 
 
 def _silence(fastjet) -> None:
-    """No banner on the terminal of every worker; the files name FastJet."""
+    """Turns off FastJet's banner, which every worker would print."""
     fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
 
 
 def _match(record, p4, event, jet_eta, jet_phi, radius) -> np.ndarray:
     """Id ``[E]`` of the nearest outgoing hard parton within the radius, or 0.
 
-    Outgoing are the products of the hard process before they decay; where that makes
-    a single resonance, which the beams give no direction, they are its products.
+    Outgoing partons are the products of the hard process before they decay; if that is
+    a single resonance, which has no transverse direction, they are its decay products.
     """
     import awkward as ak
 

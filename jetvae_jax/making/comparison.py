@@ -1,4 +1,4 @@
-"""What was made beside the published JetNet: mean and deviation of every feature."""
+"""Comparison of produced jets with JetNet: mean and deviation of every feature."""
 
 import importlib.resources
 import json
@@ -14,13 +14,13 @@ JET = ("pt [GeV]", "eta", "mass [GeV]", "particles")
 PARTICLE = ("etarel", "phirel", "log(1-ptrel)")
 
 
-class Figures(NamedTuple):
-    """Mean and deviation of the features.
+class FeatureMoments(NamedTuple):
+    """Mean and standard deviation of the features.
 
     Attributes:
         jet: ``[2, 4]`` of pt, eta, mass and number of particles.
         particle: ``[2, 3]`` of etarel, phirel and log(1 - ptrel).
-        num_jets: behind them; 0 if it is not known.
+        num_jets: number of jets; 0 if it is not known.
     """
 
     jet: np.ndarray
@@ -28,43 +28,44 @@ class Figures(NamedTuple):
     num_jets: int
 
 
-def published(jet_type: str, num_particles: int) -> Figures | None:
-    """Of the published file of that class, or None if there is no such file."""
+def published(jet_type: str, num_particles: int) -> FeatureMoments | None:
+    """Moments of the published file of a class, or None if there is no such file."""
     source = importlib.resources.files("jetvae_jax.making") / "published_moments.json"
     classes = json.loads(source.read_text()).get(str(num_particles), {})
     if jet_type not in classes:
         return None
     found = classes[jet_type]
-    return Figures(np.array(found["jet"]), np.array(found["particle"]), 0)
+    return FeatureMoments(np.array(found["jet"]), np.array(found["particle"]), 0)
 
 
-def measure(path: pathlib.Path, num_jets: int) -> Figures:
-    """Of the first jets of a JetNet file, read block by block."""
-    # Brings in all of jax, which the workers, who import this package, do without.
+def measure(path: pathlib.Path, num_jets: int) -> FeatureMoments:
+    """Moments of the first jets of a JetNet file, read block by block."""
+    # Imports jax, which the workers do not need.
     from jetvae_jax.jets.scaling import Moments
 
     jets, particles = Moments((1, len(JET))), Moments((1, len(PARTICLE)))
     for block in files.read(path, ("particle_features", "jet_features"), num_jets):
         p, jet = block["particle_features"], block["jet_features"]
         jets.add(jet[:, None, :4], np.ones((len(jet), 1), bool))
-        # One particle that is its whole jet has an infinite logarithm.
+        # The logarithm is infinite for a particle that is the whole jet.
         rest = np.maximum(1.0 - p[..., 2].astype(np.float64), 1e-6)
         values = np.stack([p[..., 0], p[..., 1], np.log(rest)], axis=-1)
         particles.add(values, p[..., 3] > 0)
     jet, particle = (np.concatenate(m.finish()[2:]) for m in (jets, particles))
-    return Figures(jet, particle, num_jets)
+    return FeatureMoments(jet, particle, num_jets)
 
 
-def table(title: str, made: Figures, real: Figures) -> str:
+def table(title: str, made: FeatureMoments, real: FeatureMoments) -> str:
     """Both side by side.
 
-    ``shift`` is the difference of the means over the published deviation: for jets,
-    chance alone gives about ``1 / sqrt(jets)``, which the title quotes.
+    ``shift`` is the difference of the means over the published standard deviation. Its
+    statistical error is about ``1 / sqrt(jets)`` for features of jets, which the title
+    quotes.
 
     Args:
         title: of the table.
-        made: these jets.
-        real: the published ones.
+        made: moments of the produced jets.
+        real: those of the published ones.
 
     Returns:
         Lines of at most 88 characters.

@@ -1,4 +1,4 @@
-"""HDF5 files of jets whose bytes depend on their content alone."""
+"""HDF5 files of jets; the same content gives the same bytes."""
 
 import contextlib
 import io
@@ -34,14 +34,14 @@ def write(
         columns: data sets and the names of their last axis, kept as attribute
             ``names``.
         blocks: the same data sets with any number of rows, float32 in the file.
-        attrs: attributes of the file; numbers, texts and arrays as they are,
-            everything else as JSON text.
+        attrs: attributes of the file; numbers, texts and arrays are stored as such,
+            others as JSON text.
 
     Returns:
         Number of rows.
     """
     total = 0
-    # The oldest format stores no times anywhere.
+    # The oldest format stores no times.
     with h5py.File(target, "w", libver="earliest") as file:
         for rows in _even(blocks):
             for name, names in columns.items():
@@ -62,10 +62,10 @@ def write(
 
 
 def write_whole(path: pathlib.Path, columns, blocks, attrs, texts=()) -> None:
-    """Like :func:`write`, but the file appears complete or not at all.
+    """As :func:`write`, but atomically: the file is complete or not there.
 
     Args:
-        path: of the file; its folder is made.
+        path: of the file; its folder is created.
         columns: see :func:`write`.
         blocks: see :func:`write`.
         attrs: see :func:`write`.
@@ -85,7 +85,7 @@ def write_whole(path: pathlib.Path, columns, blocks, attrs, texts=()) -> None:
 
 
 def save(path: pathlib.Path, content: bytes) -> None:
-    """Puts bytes in place, all of them or none.
+    """Writes bytes atomically.
 
     Raises:
         InputError: the disk or the permissions do not allow it.
@@ -109,7 +109,7 @@ def read(path: pathlib.Path, names: Iterable[str], max_rows: int) -> Iterator[Ro
         raise _damaged(path, error) from error
 
 
-def facts(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
+def metadata(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
     """Attributes of a file and the rows of its data set ``name``.
 
     Raises:
@@ -124,8 +124,8 @@ def facts(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
 
 @contextlib.contextmanager
 def _placed(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """As ``write_atomically``, in a folder that is made."""
-    with contextlib.suppress(OSError):  # which the writing then tells of
+    """As ``write_atomically``, in a folder that is created."""
+    with contextlib.suppress(OSError):  # the writing then fails with a message
         path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as part:
         yield part
@@ -139,7 +139,7 @@ def _damaged(path, error) -> InputError:
 def _data(file: h5py.File, name: str) -> h5py.Dataset:
     data = file[name]
     if not isinstance(data, h5py.Dataset):
-        raise KeyError(f"{name} is no data set")
+        raise KeyError(f"{name} is not a data set")
     return data
 
 

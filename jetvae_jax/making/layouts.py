@@ -1,4 +1,4 @@
-"""The finished shards of a class as one file in a published layout."""
+"""Joins the finished shards of a class to one file in a published layout."""
 
 import json
 import pathlib
@@ -23,7 +23,7 @@ from jetvae_jax.making.settings import (
 )
 from jetvae_jax.making.shards import COLUMNS
 
-# The order of the published files, which much code addresses by number.
+# The order of the published files, whose columns are often addressed by number.
 CONSTITUENTS = (
     *("j1_px", "j1_py", "j1_pz", "j1_e", "j1_erel", "j1_pt", "j1_ptrel", "j1_eta"),
     *("j1_etarel", "j1_etarot", "j1_phi", "j1_phirel", "j1_phirot", "j1_deltaR"),
@@ -41,7 +41,7 @@ ROTATION = (
 
 
 def path_of(folder: pathlib.Path, name: str, jet_type: str) -> pathlib.Path:
-    """``jetnet150`` of gluons is ``jetnet150/g150.hdf5``, as its own name is."""
+    """``jetnet150/g150.hdf5`` for gluons, the published name."""
     kind, num = layout(name)
     if kind == "hls4ml":
         return folder / name / f"{jet_type}.h5"
@@ -57,10 +57,10 @@ def merge(
     """Joins shards in their order into one file.
 
     Args:
-        target: the file, written whole or not at all.
+        target: the file, written atomically.
         name: of the layout, such as ``jetnet30``.
-        shards: files of one class, all of them done.
-        note: an attribute of the file.
+        shards: files of one class, all of them finished.
+        note: a text for the attribute ``note``; empty for none.
 
     Returns:
         The attributes: settings, seeds, versions, counts and cross-section.
@@ -88,12 +88,12 @@ def merge(
 
 
 def provenance(shards: list[tuple[pathlib.Path, Shard]]) -> dict[str, Any]:
-    """What the file of these shards says about itself."""
-    found = [files.facts(path, "jet_features")[0] for path, _ in shards]
-    events = np.array([facts["events"] for facts in found], np.float64)
-    sigma = np.array([facts["cross_section_pb"] for facts in found])
-    errors = np.array([facts["cross_section_error_pb"] for facts in found])
-    dropped = [json.loads(facts["dropped"]) for facts in found]
+    """Metadata of a file of these shards, for its attributes."""
+    found = [files.metadata(path, "jet_features")[0] for path, _ in shards]
+    events = np.array([attrs["events"] for attrs in found], np.float64)
+    sigma = np.array([attrs["cross_section_pb"] for attrs in found])
+    errors = np.array([attrs["cross_section_error_pb"] for attrs in found])
+    dropped = [json.loads(attrs["dropped"]) for attrs in found]
     first, versions = shards[0][1], pythia.versions()
     return {
         "generator": "pythia8mc {pythia8mc} + fastjet {fastjet}".format(**versions)
@@ -119,14 +119,14 @@ def provenance(shards: list[tuple[pathlib.Path, Shard]]) -> dict[str, Any]:
 
 
 def cross_section_of(shard: Shard) -> str:
-    """What the cross-section in the attributes means."""
+    """Description of the cross-section in the attributes."""
     own = set(PROCESSES.get(shard.jet_type, ())) <= set(shard.pythia)
     narrow = own and shard.jet_type in NARROW
     return CROSS_SECTION + ("; both bosons on their mass shell" if narrow else "")
 
 
 def title(shard: Shard) -> str:
-    """What the jets are."""
+    """Title of the jets of a shard."""
     if shard.jet_type in NAMES:
         recipe = plan(Config(), shard.jet_type)[0]
         if (shard.pythia, shard.cuts) == (recipe.pythia, recipe.cuts):
@@ -151,7 +151,7 @@ def _blocks(shards) -> Iterator[files.Rows]:
 
 
 def _jetnet(block: files.Rows, num: int) -> files.Rows:
-    """The leading ``num`` particles; the jet stays that of all particles."""
+    """The leading ``num`` particles; the jet's features are of all particles."""
     jet = block["jet_features"].copy()
     jet[:, 3] = np.minimum(jet[:, 3], num)
     particles = block["particle_features"][:, :num]
@@ -189,10 +189,15 @@ def _hls4ml(block: files.Rows, num: int, jet_type: str) -> files.Rows:
 
 
 def _rotated(pt, eta, phi) -> tuple[np.ndarray, np.ndarray]:
-    """See ``ROTATION``; particles ``[J, N]`` in descending pt, of pt 0 on padding.
+    """The rotated angles of ``ROTATION``, of particles ``[J, N]``.
 
-    As the converter of the published files does it, by its public sources
-    (``rotate_and_reflect``; the rotation is that of arXiv:1704.02124).
+    As in the public converter of the published files (``rotate_and_reflect``; the
+    rotation is that of arXiv:1704.02124).
+
+    Args:
+        pt: in descending order, 0 on padding.
+        eta: relative to the jet.
+        phi: relative to the jet.
     """
     eta, phi = eta - eta[:, :1], wrap(phi - phi[:, :1])
     px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)

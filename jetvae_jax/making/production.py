@@ -1,4 +1,4 @@
-"""A whole production: shards on many workers, then one file a class and layout."""
+"""A production: shards on many workers, then one file for each class and layout."""
 
 import contextlib
 import logging as python_logging
@@ -18,7 +18,7 @@ Task = tuple[pathlib.Path, Shard]
 
 
 class Workers(Protocol):
-    """Where shards are made; see the fields of ``Config``."""
+    """Settings of the workers that make shards; see the fields of ``Config``."""
 
     @property
     def dask_scheduler(self) -> str:
@@ -32,15 +32,15 @@ class Workers(Protocol):
 
 
 def run(folder: str | os.PathLike[str], config: Config) -> str:
-    """Makes what is missing, joins it and compares it with JetNet.
+    """Makes the missing shards, joins all of them and compares the jets with JetNet.
 
-    Finished shards stay in ``folder/shards`` and are not made again, however the run
-    ended; more jets of the same settings use them too. Only this process writes, so
-    workers on other machines need no common disk.
+    Finished shards stay in ``folder/shards`` and are not made again after any
+    interruption; a larger production with the same settings uses them, too. Only this
+    process writes, so workers on other machines need no shared disk.
 
     Args:
         folder: of the production.
-        config: what to make.
+        config: classes, numbers and settings.
 
     Returns:
         The comparison with the published moments; empty if there are none.
@@ -54,9 +54,9 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
     missing = [t for ts in tasks.values() for t in ts if not shards.is_done(*t)]
     done = sum(map(len, tasks.values())) - len(missing)
     if done:
-        logging.info("%d shards are there already", done)
+        logging.info("%d shards exist already", done)
     for name in {shard.jet_type for _, shard in missing}:
-        # A mistake in the settings is found here, before there is a cluster.
+        # A mistake in the settings is found here, before a cluster is started.
         pythia.Generator(tasks[name][0][1].pythia, seed=1)
     if missing:
         _make(missing, config)
@@ -72,15 +72,15 @@ def _tasks(folder: pathlib.Path, config: Config, jet_type: str) -> list[Task]:
 
 @contextlib.contextmanager
 def _client(config: Workers, num_tasks: int) -> Iterator:
-    """A Dask client of the given scheduler, or of a cluster of our own.
+    """A Dask client of the given scheduler, or of a cluster started here.
 
     Raises:
         InputError: nothing answers at the address.
     """
     import distributed
-    from dask.system import CPU_COUNT  # what this job may use, not what is there
+    from dask.system import CPU_COUNT  # the cores that this job may use
 
-    # It tells of every connection; what matters is logged here.
+    # It logs every connection.
     python_logging.getLogger("distributed").setLevel(python_logging.CRITICAL)
     if config.dask_scheduler:
         try:
@@ -98,7 +98,7 @@ def _client(config: Workers, num_tasks: int) -> Iterator:
             n_workers=min(workers, num_tasks),
             # Pythia holds the interpreter: a second thread would only wait.
             threads_per_worker=1,
-            # A worker needs 0.5 GB; Dask's share of a full machine may be less.
+            # A worker needs 0.5 GB; Dask's limit on a full machine may be less.
             memory_limit=None,
             dashboard_address="127.0.0.1:0",
         ) as cluster,
@@ -117,18 +117,18 @@ def make_all(
     make: Callable[[Shard], shards.Made],
     what: str,
 ) -> None:
-    """Has the shards made and writes each as it comes in.
+    """Makes shards on the workers and writes each one when it is finished.
 
-    Dask gives the shard of a dead worker to another one, three times.
+    If a worker dies, Dask gives its shard to another one, up to three times.
 
     Args:
-        tasks: files and what is to be in them.
-        config: where to make them.
-        make: runs on a worker.
-        what: is made, for the log.
+        tasks: files and their shards.
+        config: the workers.
+        make: makes a shard; runs on a worker.
+        what: jets or events, for the log.
 
     Raises:
-        InputError: a shard does not work, or some could not be made.
+        InputError: the settings of a shard are wrong, or some could not be made.
     """
     import distributed
 
@@ -171,16 +171,16 @@ def _finish(folder: pathlib.Path, config: Config, jet_type: str) -> str:
     tasks, tables = _tasks(folder, config, jet_type), []
     for name in config.layouts:
         target = layouts.path_of(folder, name, jet_type)
-        facts = layouts.merge(target, name, tasks, config.note)
-        logging.info("%s: %s jets", target, f"{facts['jets']:,}")
+        metadata = layouts.merge(target, name, tasks, config.note)
+        logging.info("%s: %s jets", target, f"{metadata['jets']:,}")
         if name == config.layouts[0]:
             logging.info(
                 "%s: cross-section %.4g +- %.2g pb (%s); %s events, %s jets; dropped "
                 "%s",
-                jet_type, facts["cross_section_pb"], facts["cross_section_error_pb"],
-                facts["cross_section_of"],
-                f"{facts['events']:,}", f"{facts['jets']:,}",
-                ", ".join(f"{k} {v:,}" for k, v in facts["dropped"].items()),
+                jet_type, metadata["cross_section_pb"],
+                metadata["cross_section_error_pb"], metadata["cross_section_of"],
+                f"{metadata['events']:,}", f"{metadata['jets']:,}",
+                ", ".join(f"{k} {v:,}" for k, v in metadata["dropped"].items()),
             )  # fmt: skip
         kind, num = layout(name)
         real = comparison.published(jet_type, num)

@@ -1,4 +1,4 @@
-"""The event loop: batches of Pythia events as arrays."""
+"""Pythia: batches of events as arrays."""
 
 import importlib.metadata
 import importlib.util
@@ -10,17 +10,17 @@ import numpy as np
 from jetvae_jax.core.errors import InputError
 
 TOOLS = ("pythia8mc", "fastjet", "awkward", "distributed")
-# One hard process, two beams of protons: no file of events is behind it, of which
+# Beams whose events Pythia generates. From a file of events, frame type 4 and above,
 # every shard would read the same ones.
 _LARGEST_FRAME_TYPE = 3
 _TWO_Z = 231  # f fbar -> gamma*/Z0 gamma*/Z0
 
 
 def require_tools() -> None:
-    """Checks what ``pip install 'jetvae_jax[make-jets]'`` brings.
+    """Checks for the packages of ``pip install 'jetvae_jax[make-jets]'``.
 
     Raises:
-        InputError: something is missing.
+        InputError: a package is missing.
     """
     missing = [name for name in TOOLS if importlib.util.find_spec(name) is None]
     if missing:
@@ -31,12 +31,12 @@ def require_tools() -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the content of a shard."""
+    """Versions of the tools that determine the content of a shard."""
     return {name: importlib.metadata.version(name) for name in TOOLS[:2]}
 
 
 class Generator:
-    """One Pythia with one seed.
+    """A Pythia with its settings and a seed.
 
     Args:
         settings: of Pythia, in their order.
@@ -50,7 +50,7 @@ class Generator:
     def __init__(self, settings: tuple[str, ...], seed: int):
         import pythia8mc
 
-        # No banner; without an empty path Pythia looks into the environment.
+        # No banner; the empty path keeps Pythia from reading the environment.
         self._pythia = pythia8mc.Pythia("", False)
         self.seconds = 0.0
         for line in ("Print:quiet = on", *settings, "Random:setSeed = on"):
@@ -59,7 +59,7 @@ class Generator:
         if self._pythia.mode("Beams:frameType") > _LARGEST_FRAME_TYPE:
             raise InputError(
                 "Pythia: Beams:frameType reads events from a file, so every shard "
-                "would hold the same ones; give a process of Pythia's own"
+                "would hold the same ones; give a process that Pythia generates"
             )
         if not self._pythia.init():
             raise InputError(
@@ -72,7 +72,7 @@ class Generator:
             raise InputError(f"Pythia: does not know the setting {line!r}")
 
     def batch(self, num_events: int):
-        """Events one after the other; those that fail are left out.
+        """The next events; those that fail are left out.
 
         Returns:
             Awkward array of events with ``prt`` (id, status, mother1, mother2, p) and
@@ -87,8 +87,8 @@ class Generator:
         events = self._pythia.nextBatch(num_events, errorMode="skip")
         self.seconds += time.process_time() - start
         weights = ak.to_numpy(ak.flatten(events.info.weights[:, :1]))
-        # One in hundreds has 1.03 or so, where Pythia had guessed the maximum of the
-        # cross-section too low; it counts as one event, as everybody has it.
+        # One in hundreds has a weight of about 1.03, where Pythia estimated the maximum
+        # of the cross-section too low; it counts as one event, as is usual.
         if np.sum(weights != 1) > len(weights) / 2:
             raise InputError(
                 "Pythia: these settings give weighted events, which no layout of jets "
@@ -97,19 +97,19 @@ class Generator:
         return events
 
     def visible(self, ids: np.ndarray) -> np.ndarray:
-        """Which particles ``[n]`` a detector could see; neutrinos it cannot."""
+        """Which particles ``[n]`` are visible to a detector: all but neutrinos."""
         kinds, where = np.unique(ids, return_inverse=True)
         data = self._pythia.particleData
         seen = np.array([data.isVisible(int(kind)) for kind in kinds], bool)
         return seen[where]
 
     def cross_section(self) -> tuple[float, float]:
-        """Of the process, by the events so far, and its error, in pb.
+        """Cross-section of the process from the events so far, and its error, in pb.
 
-        Of two Z on their mass shell Pythia gives the value at the peak of both
-        Breit-Wigners; their integrals, pi m Gamma each, are put in here. With the
-        tails (``PhaseSpace:useBreitWigners = on``) it is the same within a per cent of
-        what lies in the window of masses.
+        For two Z on their mass shell Pythia gives the value at the peak of both
+        Breit-Wigners; their integrals, pi m Gamma each, are multiplied here. With the
+        tails (``PhaseSpace:useBreitWigners = on``) the cross-section in the window of
+        masses is the same within a per cent.
         """
         info = self._pythia.infoPython()
         data, scale = self._pythia.particleData, 1e9

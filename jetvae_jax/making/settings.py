@@ -1,4 +1,4 @@
-"""What to make: the recipe of each class, and the shards of a whole production.
+"""Settings of a production of jets: the recipe of each class, and its shards.
 
 The recipe follows JetNet (Kansal et al., arXiv:2106.11535): pp at 13 TeV, partons of
 1 TeV, Monash tune, underlying event, anti-kT jets of radius 0.4. The hard processes are
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from jetvae_jax.core.errors import InputError
 
-# The order of the hls4ml labels; a card's own class is 'undef' there.
+# The order of the hls4ml labels, where the class of a card is 'undef'.
 JET_TYPES = ("g", "q", "w", "z", "t")
 NAMES = {"g": "gluon", "q": "light quark", "w": "W", "z": "Z", "t": "top"}
 COMMON = (
@@ -21,7 +21,7 @@ COMMON = (
     "ParticleDecays:limitTau0 = on",
     "ParticleDecays:tau0Max = 10.",
 )
-# Without it the shower of a pure QCD process starts too low.
+# Without this the shower of a pure QCD process starts at too low a scale.
 _QCD = ("SpaceShower:pTmaxMatch = 2",)
 _HADRONIC = (
     *("24:onMode = off", "24:onIfAny = 1 2 3 4 5"),
@@ -57,14 +57,14 @@ _LAYOUT = re.compile(r"(jetnet|hls4ml)([1-9]\d{0,3})")
 
 
 class Cuts(NamedTuple):
-    """Which particles are clustered, how, and which jets are kept; in GeV.
+    """Selection of particles and jets, and their clustering; in GeV.
 
     Attributes:
         radius: of anti-kT.
         particle_pt_min: of a particle.
         particle_eta_max: largest absolute pseudorapidity of a particle.
         jet_pt_min: of the leading jet.
-        jet_pt_max: of the leading jet; 0 for no end.
+        jet_pt_max: of the leading jet; 0 for no limit.
         min_particles: of a jet.
         num_particles: hardest particles stored of each jet.
     """
@@ -79,7 +79,7 @@ class Cuts(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """All that decides the bytes of one shard, besides the versions of the tools.
+    """All that determines the bytes of one shard, besides the versions of the tools.
 
     Attributes:
         jet_type: class, which names the files.
@@ -103,12 +103,12 @@ class Config:
     """A production of jets.
 
     Attributes:
-        jet_types: classes to make: g, q, t, w, z; with a card, one name of your own.
+        jet_types: classes to make: g, q, t, w, z; with a card, a name for its class.
         num_jets: jets of each class.
-        shard_jets: jets of a shard, the unit that a worker makes and a kill can cost.
+        shard_jets: jets of a shard, the unit of work, which an interruption can lose.
         layouts: files to write of each class: jetnetN or hls4mlN, of N particles.
-        card: file of Pythia settings (.cmnd), replaces the hard process of the class.
-        settings: further Pythia settings, the last word on everything but the seed.
+        card: file of Pythia settings (.cmnd) in place of the hard process of the class.
+        settings: further Pythia settings, which override all others but the seed.
         parton_pt_min: lowest pT of the hard process in GeV.
         parton_pt_max: highest; 0 takes the recipe's (1010, none for gluons), -1 none.
         radius: of the anti-kT jets.
@@ -118,10 +118,10 @@ class Config:
         jet_pt_max: highest; 0 for none.
         min_particles: fewest particles of a jet.
         num_particles: hardest particles stored of each jet in the shards.
-        seed: picks the seeds of all shards; another seed, other jets.
-        note: a text that the files carry as their attribute note, such as a licence.
+        seed: determines the seeds of all shards; another seed gives other jets.
+        note: a text for the files' attribute note, such as a licence.
         dask_scheduler: address of a running Dask scheduler; empty starts workers here.
-        num_workers: processes to start here; 0 for one a core.
+        num_workers: processes to start here; 0 for one per core.
     """
 
     jet_types: tuple[str, ...] = ("g",)
@@ -185,7 +185,7 @@ class Config:
             if not self.card and name not in JET_TYPES:
                 raise InputError(
                     f"jet_types = {name}: choose from {', '.join(JET_TYPES)}, or give "
-                    "--make.card for a class of your own"
+                    "--make.card for another class"
                 )
             if not re.fullmatch(r"\w+", name):
                 raise InputError(
@@ -237,7 +237,7 @@ def pythia_settings(config: Config, jet_type: str) -> tuple[str, ...]:
 
 
 def read_card(path: str) -> tuple[str, ...]:
-    """The settings in a file of Pythia's format, one a line.
+    """The settings in a file of Pythia's format, one per line.
 
     Lines that begin with neither a letter nor a digit are comments, as for Pythia.
 

@@ -1,4 +1,4 @@
-"""One shard: what a worker makes, alone, from its settings and its seed."""
+"""One shard, which a worker makes from its settings and its seed."""
 
 import dataclasses
 import io
@@ -15,9 +15,9 @@ from jetvae_jax.making import files, pythia
 from jetvae_jax.making.cluster import REASONS, leading_jets, pt_eta_phi, wrap
 from jetvae_jax.making.settings import Shard
 
-# Enough for arrays to pay, and a second of work: Dask's own threads wait for it.
+# Events of a batch: enough for array code, and a second of work, for which Dask waits.
 MAX_BATCH = 100
-# Events without a single jet after which the settings are taken to be wrong.
+# Number of events without any jet after which the settings are assumed to be wrong.
 MAX_BARREN = 5_000
 COLUMNS = {
     "particle_features": ("etarel", "phirel", "ptrel", "mask"),
@@ -32,9 +32,9 @@ class Made:
     """A finished shard.
 
     Attributes:
-        content: of its HDF5 file.
-        events: made, with those that failed.
-        kept: jets in the file.
+        content: bytes of its HDF5 file.
+        events: number of generated events, with those that failed.
+        kept: number of jets in the file.
         seconds: of CPU time for everything.
         pythia_seconds: of CPU time inside Pythia.
     """
@@ -61,7 +61,7 @@ def make(shard: Shard) -> Made:
     counts: dict[str, int] = dict.fromkeys(("failed", *REASONS, "surplus"), 0)
     parts, events, kept = [], 0, 0
     while kept < shard.num_jets:
-        # The last batches ask for what is missing: little is thrown away.
+        # The last batches are smaller, so that few jets are dropped.
         missing = math.ceil((shard.num_jets - kept) * (events + 1) / (kept + 1))
         asked = min(missing, MAX_BATCH)
         batch = generator.batch(asked)
@@ -95,10 +95,10 @@ def make(shard: Shard) -> Made:
 
 
 def identity(shard: Shard) -> str:
-    """All that decides the content besides the number of jets, as JSON text."""
-    facts: dict[str, Any] = shard._asdict() | {"cuts": shard.cuts._asdict()}
-    del facts["num_jets"]
-    return json.dumps(facts | {"versions": pythia.versions()}, sort_keys=True)
+    """All that determines the content besides the number of jets, as JSON text."""
+    settings: dict[str, Any] = shard._asdict() | {"cuts": shard.cuts._asdict()}
+    del settings["num_jets"]
+    return json.dumps(settings | {"versions": pythia.versions()}, sort_keys=True)
 
 
 def is_done(path: pathlib.Path, shard: Shard, data: str = "jet_features") -> bool:
@@ -106,28 +106,28 @@ def is_done(path: pathlib.Path, shard: Shard, data: str = "jet_features") -> boo
 
     Args:
         path: of its file.
-        shard: what should be in it.
-        data: name of a data set of one row a jet.
+        shard: settings of the shard.
+        data: name of a data set of one row per jet.
 
     Raises:
         InputError: it is damaged, or was made by other settings or versions.
     """
     if not path.exists():
         return False
-    attrs, rows = files.facts(path, data)
+    attrs, rows = files.metadata(path, data)
     found = json.loads(str(attrs.get("shard", "{}")))
     wanted = json.loads(identity(shard))
     for name, value in wanted.items():
         if found.get(name) != value:
             raise InputError(
                 f"{path}: made with other {name}: {_difference(found.get(name), value)}"
-                "; give another --workdir, or remove the shards to make them anew"
+                "; give another --workdir, or remove the shards to make them again"
             )
     return rows >= shard.num_jets
 
 
 def _difference(found: Any, wanted: Any) -> str:
-    """What two JSON values do not share."""
+    """The difference of two JSON values, for a message."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         found, wanted = ([f"{k} = {v}" for k, v in x.items()] for x in (found, wanted))
     if isinstance(found, list) and isinstance(wanted, list):

@@ -1,1 +1,1 @@
-"""Studies of the talks: what compares, searches and counts, apart from the library."""
+"""Studies: comparisons, searches for signal and toys, apart from the library."""

@@ -1,4 +1,4 @@
-"""Eq. 2 of the ConVAE study of sparse MNIST: positions, and intensity where matched."""
+"""Distance by positions, with the intensity gap of matched pixels (Orzari, Eq. 2)."""
 
 import dataclasses
 from collections.abc import Callable
@@ -24,8 +24,7 @@ def pixel_matched_distance(
 
         sum_i d(x_i, y_k(i))^2 + w (I_i - I_k(i))^2   +   the same from y to x
 
-    with k(i) the pixel nearest to pixel i in the plane: intensities do not decide who
-    is matched.
+    with k(i) the pixel nearest to pixel i in the plane, whatever its intensity.
 
     Args:
         x: ``[..., N, 3]`` points (x, y, I).
@@ -33,8 +32,8 @@ def pixel_matched_distance(
         x_mask: ``[..., N]`` bool, True where a point exists; None: all do.
         y_mask: ``[..., M]`` bool, or None.
         squared: d is squared as above; else it is the plain distance. The gap of the
-            intensities is squared always.
-        direction: as in Eq. 1, of both the distance and the gap.
+            intensities is always squared.
+        direction: of both the distance and the gap, as in ``pixel_position_distance``.
         intensity_weight: w.
 
     Returns:
@@ -45,18 +44,31 @@ def pixel_matched_distance(
     """
     _pixels.check_features(x, y, 3)
     x, y = jnp.asarray(x), jnp.asarray(y)
-    near = nearest_neighbours(
-        x[..., _pixels.POSITION],
-        y[..., _pixels.POSITION],
-        x_mask=x_mask,
-        y_mask=y_mask,
-    )
+    x_place, y_place = x[..., _pixels.POSITION], y[..., _pixels.POSITION]
+    near = nearest_neighbours(x_place, y_place, x_mask=x_mask, y_mask=y_mask)
     from_x, from_y = _pixels.distances(near, squared)
     gap_x = _gap(x, y, near.xy_index, x_mask, y_mask)
     gap_y = _gap(y, x, near.yx_index, y_mask, x_mask)
-    return _pixels.both_ways(
+    return _pixels.sum_directions(
         from_x + intensity_weight * gap_x, from_y + intensity_weight * gap_y, direction
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(_pixels.Config):
+    """Settings of the distance with matched intensities.
+
+    Attributes:
+        intensity_weight: of the squared intensity gaps beside the distances, in the
+            scaled units of both.
+    """
+
+    intensity_weight: float = 1.0
+
+
+def build(config: Config) -> Callable[..., Array]:
+    """The reconstruction loss ``(x, y, *, x_mask, y_mask) -> [...]``, y decoded."""
+    return _pixels.as_loss(pixel_matched_distance, config)
 
 
 def _gap(points, others, index, mask, others_mask):
@@ -68,28 +80,3 @@ def _gap(points, others, index, mask, others_mask):
         counts = counts & jnp.any(others_mask, axis=-1, keepdims=True)
     gap = mine - jnp.take_along_axis(theirs, index, axis=-1)
     return jnp.square(jnp.where(counts, gap, 0.0))
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(_pixels.Config):
-    """Convention of the distance with matched intensities.
-
-    Attributes:
-        squared: squared distances to the nearest neighbours, else plain ones.
-        direction: 'both' directions summed, 'sym' for half of that, 'ieo' from each
-            input pixel to the nearest output, 'oei' from each output to the nearest
-            input.
-        repulsion: weight of the repulsion between decoded positions; 0 for none.
-        repulsion_length: distance over which it falls by e, in the unit of the scaled
-            positions; published: 0.5 pixels.
-        intensity_weight: of the squared intensity gaps beside the distances, in the
-            scaled units of both.
-    """
-
-    intensity_weight: float = 1.0
-
-
-def build(config: Config) -> Callable[..., Array]:
-    """The reconstruction loss ``(x, y, *, x_mask, y_mask) -> [...]``, y decoded."""
-    weight = config.intensity_weight
-    return _pixels.as_loss(pixel_matched_distance, config, intensity_weight=weight)

@@ -1,4 +1,4 @@
-"""Eq. 1 of the ConVAE study of sparse MNIST: positions only."""
+"""Distance between sets of pixels by their positions alone (Orzari, Eq. 1)."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
-from jetvae_jax.losses.nearest import nearest_neighbours
 
 
 def pixel_position_distance(
@@ -39,23 +38,14 @@ def pixel_position_distance(
     """
     _pixels.check_features(x, y, 2)
     x, y = (jnp.asarray(points)[..., _pixels.POSITION] for points in (x, y))
-    near = nearest_neighbours(x, y, x_mask=x_mask, y_mask=y_mask)
-    return _pixels.both_ways(*_pixels.distances(near, squared), direction)
+    return _pixels.nearest_distance(
+        x, y, x_mask=x_mask, y_mask=y_mask, squared=squared, direction=direction
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(_pixels.Config):
-    """Convention of the distance between positions.
-
-    Attributes:
-        squared: squared distances to the nearest neighbours, else plain ones.
-        direction: 'both' directions summed, 'sym' for half of that, 'ieo' from each
-            input pixel to the nearest output, 'oei' from each output to the nearest
-            input.
-        repulsion: weight of the repulsion between decoded positions; 0 for none.
-        repulsion_length: distance over which it falls by e, in the unit of the scaled
-            positions; published: 0.5 pixels.
-    """
+    """Settings of the distance between positions."""
 
 
 def build(config: Config) -> Callable[..., Array]:

@@ -1,4 +1,4 @@
-"""Eq. 3 of the ConVAE study of sparse MNIST: the intensity as a third axis."""
+"""Distance between sets of pixels, the intensity a third axis (Orzari, Eq. 3)."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
-from jetvae_jax.losses.nearest import nearest_neighbours
 
 
 def pixel_third_axis_distance(
@@ -34,7 +33,7 @@ def pixel_third_axis_distance(
         x_mask: ``[..., N]`` bool, True where a point exists; None: all do.
         y_mask: ``[..., M]`` bool, or None.
         squared: d is squared as above; else it is the plain distance.
-        direction: as in Eq. 1.
+        direction: as in ``pixel_position_distance``.
         intensity_weight: w.
 
     Returns:
@@ -46,27 +45,16 @@ def pixel_third_axis_distance(
     _pixels.check_features(x, y, 3)
     if intensity_weight != 1.0:
         x, y = (_stretched(points, intensity_weight) for points in (x, y))
-    near = nearest_neighbours(x, y, x_mask=x_mask, y_mask=y_mask)
-    return _pixels.both_ways(*_pixels.distances(near, squared), direction)
-
-
-def _stretched(points, weight):
-    axes = jnp.ones(jnp.shape(points)[-1]).at[_pixels.INTENSITY].set(weight**0.5)
-    return jnp.asarray(points) * axes
+    return _pixels.nearest_distance(
+        x, y, x_mask=x_mask, y_mask=y_mask, squared=squared, direction=direction
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(_pixels.Config):
-    """Convention of the distance in space.
+    """Settings of the distance in space.
 
     Attributes:
-        squared: squared distances to the nearest neighbours, else plain ones.
-        direction: 'both' directions summed, 'sym' for half of that, 'ieo' from each
-            input pixel to the nearest output, 'oei' from each output to the nearest
-            input.
-        repulsion: weight of the repulsion between decoded positions; 0 for none.
-        repulsion_length: distance over which it falls by e, in the unit of the scaled
-            positions; published: 0.5 pixels.
         intensity_weight: of the squared difference of intensities beside that of the
             positions, in the scaled units of both.
     """
@@ -76,5 +64,9 @@ class Config(_pixels.Config):
 
 def build(config: Config) -> Callable[..., Array]:
     """The reconstruction loss ``(x, y, *, x_mask, y_mask) -> [...]``, y decoded."""
-    weight = config.intensity_weight
-    return _pixels.as_loss(pixel_third_axis_distance, config, intensity_weight=weight)
+    return _pixels.as_loss(pixel_third_axis_distance, config)
+
+
+def _stretched(points, weight):
+    axes = jnp.ones(jnp.shape(points)[-1]).at[_pixels.INTENSITY].set(weight**0.5)
+    return jnp.asarray(points) * axes

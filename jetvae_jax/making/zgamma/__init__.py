@@ -1,6 +1,6 @@
 """Z gamma events by Pythia, a parametrised detector and FastJet, as a table.
 
-Nothing heavy is imported here: every worker imports this package.
+No large package is imported here, because every worker imports this one.
 """
 
 from jetvae_jax.making.zgamma.settings import Config

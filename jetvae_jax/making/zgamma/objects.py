@@ -1,6 +1,6 @@
 """Leptons, photons and jets of a batch of events, as padded arrays.
 
-Shapes: ``E`` events, ``n`` particles of all events, ``W`` places of an event.
+Shapes: ``E`` events, ``n`` particles of all events, ``W`` entries per event.
 """
 
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ from jetvae_jax.making.zgamma import detector
 
 
 class Record(NamedTuple):
-    """All particles of a batch, one after the other.
+    """All particles of a batch of events.
 
     Attributes:
         event: ``[n]`` number of the event.
         ids: ``[n]`` PDG ids.
-        status: ``[n]`` of Pythia; above 0 what is left in the end.
+        status: ``[n]`` of Pythia; above 0 for final particles.
         p4: ``[n, 4]`` (px, py, pz, E) in GeV.
         num_events: E.
     """
@@ -41,13 +41,13 @@ class Hardest(NamedTuple):
     index: np.ndarray
 
     @property
-    def exists(self) -> np.ndarray:
-        """``[E, W]``."""
+    def mask(self) -> np.ndarray:
+        """``[E, W]`` bool, True where there is a particle."""
         return self.index >= 0
 
 
 def record(events: Any) -> Record:
-    """Of an awkward array as from ``Generator.batch``."""
+    """The particles of an awkward array as from ``Generator.batch``."""
     import awkward as ak
 
     num = ak.to_numpy(ak.num(events.prt))
@@ -94,7 +94,7 @@ def jets(
 
     Args:
         particles: the record.
-        chosen: ``[n]``, what is clustered.
+        chosen: ``[n]`` bool, particles to cluster.
         radius: of anti-kT.
         pt_min: in GeV.
         width: W.
@@ -102,7 +102,7 @@ def jets(
     import awkward as ak
     import fastjet
 
-    # No banner on the terminal of every worker; the files name FastJet.
+    # Turns off the banner, which every worker would print.
     swig: Any = fastjet._swig  # pyright: ignore[reportAttributeAccessIssue]
     swig.ClusterSequence.set_fastjet_banner_stream(None)
     found = np.zeros((particles.num_events, width, 4))
@@ -135,6 +135,6 @@ def jet_flavours(jets: np.ndarray, particles: Record) -> np.ndarray:
     label = np.zeros(jets.shape[:2], np.int64)
     for code in (4, 5):
         hadrons = hardest(particles, (flavour == code) & high, width=16)
-        near = (distance(jets, hadrons.p4) < 0.3) & hadrons.exists[:, None]
+        near = (distance(jets, hadrons.p4) < 0.3) & hadrons.mask[:, None]
         label[near.any(axis=-1)] = code
     return label

@@ -1,4 +1,4 @@
-"""A whole production of Z gamma events: shards on many workers, one file a process."""
+"""A production of Z gamma events: shards on many workers, then a file per process."""
 
 import json
 import os
@@ -24,14 +24,14 @@ SUFFIX = {"hdf5": ".hdf5", "parquet": ".parquet"}
 
 
 def run(folder: str | os.PathLike[str], config: Config) -> str:
-    """Makes what is missing and joins it.
+    """Makes the missing shards and joins all of them.
 
-    Finished shards stay in ``folder/shards`` and are not made again, however the run
-    ended; more events of the same settings use them too.
+    Finished shards stay in ``folder/shards`` and are not made again after any
+    interruption; a larger production with the same settings uses them, too.
 
     Args:
         folder: of the production.
-        config: what to make.
+        config: numbers and settings.
 
     Returns:
         Lines that name the files, their events and cross-sections.
@@ -45,9 +45,9 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
     everything = [task for found in tasks.values() for task in found]
     missing = [task for task in everything if not shards.is_done(*task, data=DATA)]
     if done := len(everything) - len(missing):
-        logging.info("%d shards are there already", done)
+        logging.info("%d shards exist already", done)
     for name in {shard.jet_type for _, shard in missing}:
-        # A mistake in the settings is found here, before there is a cluster.
+        # A mistake in the settings is found here, before a cluster is started.
         pythia.Generator(tasks[name][0][1].pythia, seed=1)
     if missing:
         make_all(missing, config, make, "events")
@@ -64,8 +64,8 @@ def _tasks(folder: pathlib.Path, config: Config, process: str) -> list[Task]:
 
 
 def _join(folder: pathlib.Path, process: str, tasks: list[Task], config: Config):
-    """Writes the files of one process; yields a line a file."""
-    # Brings in all of jax, which the workers do without.
+    """Writes the files of one process; yields a line for each."""
+    # Imports jax, which the workers do not need.
     from jetvae_jax.events import writer
 
     table = np.concatenate(
@@ -75,25 +75,26 @@ def _join(folder: pathlib.Path, process: str, tasks: list[Task], config: Config)
             for block in files.read(path, [DATA], shard.num_jets)
         ]
     )
-    facts = provenance(tasks) | {"mantissa_bits": config.mantissa_bits}
+    metadata = provenance(tasks) | {"mantissa_bits": config.mantissa_bits}
     table = rounded(table, config.mantissa_bits)
     for kind in config.formats:
         target = folder / f"{process}{SUFFIX[kind]}"
-        writer.write(target, table, NAMES, facts)
+        writer.write(target, table, NAMES, metadata)
         yield (
-            f"{target}: {len(table):,} of {facts['events']:,} events, cross-section "
-            f"{facts['cross_section_pb']:.4g} +- {facts['cross_section_error_pb']:.2g} "
-            f"pb ({facts['cross_section_of']})\n"
+            f"{target}: {len(table):,} of {metadata['events']:,} events, cross-section "
+            f"{metadata['cross_section_pb']:.4g} +- "
+            f"{metadata['cross_section_error_pb']:.2g} pb "
+            f"({metadata['cross_section_of']})\n"
         )
 
 
 def provenance(tasks: list[Task]) -> dict[str, Any]:
-    """What the file of these shards says about itself; JSON-able."""
-    found = [files.facts(path, DATA)[0] for path, _ in tasks]
-    events = np.array([facts["events"] for facts in found], np.float64)
-    sigma = np.array([facts["cross_section_pb"] for facts in found])
-    errors = np.array([facts["cross_section_error_pb"] for facts in found])
-    dropped = [json.loads(facts["dropped"]) for facts in found]
+    """Metadata of a file of these shards; JSON-able."""
+    found = [files.metadata(path, DATA)[0] for path, _ in tasks]
+    events = np.array([attrs["events"] for attrs in found], np.float64)
+    sigma = np.array([attrs["cross_section_pb"] for attrs in found])
+    errors = np.array([attrs["cross_section_error_pb"] for attrs in found])
+    dropped = [json.loads(attrs["dropped"]) for attrs in found]
     first, versions = tasks[0][1], pythia.versions()
     return {
         "generator": "pythia8mc {pythia8mc} + fastjet {fastjet}".format(**versions)

@@ -1,4 +1,4 @@
-"""From simulated to selected events: leptons, photon, jets, missing momentum.
+"""Selection of simulated events: leptons, photon, jets, missing momentum.
 
 The selection is that of a usual search for Z gamma resonances; its thresholds are round
 numbers chosen here, that of the photon so low that the mass range begins at 100 GeV.
@@ -13,12 +13,12 @@ from jetvae_jax.making.cluster import pt_eta_phi
 from jetvae_jax.making.zgamma import columns, detector, objects
 
 Z_MASS = 91.1876
-# Why an event is not selected; each is counted for the first reason.
+# Reasons why an event is not selected; each counts for the first that holds.
 REASONS = ("leptons", "z_mass", "photon")
 LEPTONS, PHOTONS, JETS = 4, 8, 16
 # Statuses from 91 on are those of decayed hadrons.
 _PROMPT_END = 90
-# Photons this near are measured as part of an electron.
+# Photons within this distance are measured as part of an electron.
 _ELECTRON_CONE = 0.1
 # Softest jets that enter the missing momentum by themselves.
 _CLUSTERED, _MET_JET = 10.0, 20.0
@@ -27,7 +27,7 @@ _PAIRS = np.array([(i, k) for i in range(LEPTONS) for k in range(i + 1, LEPTONS)
 
 
 class Cuts(NamedTuple):
-    """Which events are selected and which jets are counted, in GeV.
+    """Selection of events and of the jets that are counted, in GeV.
 
     Attributes:
         lepton_pt_min: of both leptons.
@@ -58,7 +58,7 @@ def select(
         events: awkward array as from ``Generator.batch``.
         cuts: of the selection.
         visible: ``ids [n] -> bool [n]``.
-        rng: of efficiencies and resolutions.
+        rng: random numbers for efficiencies and resolutions.
 
     Returns:
         ``(table [S, 18], dropped)``: see :mod:`~jetvae_jax.making.zgamma.columns`;
@@ -73,15 +73,15 @@ def select(
     is_photon = prompt & (particles.ids == detector.PHOTON)
     photons = objects.hardest(particles, is_photon, PHOTONS)
 
-    ids = np.where(leptons.exists, particles.ids[leptons.index], 0)
+    ids = np.where(leptons.mask, particles.ids[leptons.index], 0)
     near = objects.distance(leptons.p4, photons.p4)
     near = np.where((np.abs(ids) == detector.ELECTRON)[..., None], near, np.inf)
     absorbed = (near < _ELECTRON_CONE) & (near == near.min(axis=1, keepdims=True))
-    absorbed &= photons.exists[:, None]
+    absorbed &= photons.mask[:, None]
     dressed = leptons.p4 + np.einsum("elp,epk->elk", absorbed, photons.p4)
     lepton_p4, found = _measure(dressed, np.abs(ids), rng)
     photon_p4, seen = _measure(
-        photons.p4, np.where(photons.exists, detector.PHOTON, 0), rng
+        photons.p4, np.where(photons.mask, detector.PHOTON, 0), rng
     )
     seen &= ~absorbed.any(axis=1)
 
@@ -102,7 +102,7 @@ def select(
         dropped[name] = int(np.sum(good & bad[name]))
         good &= ~bad[name]
 
-    # What is neither a chosen lepton or photon nor lost: what jets are made of.
+    # Jets are made of visible particles other than the chosen leptons and photon.
     used = np.zeros(len(particles.ids), bool)
     used[leptons.index[each, pair][good]] = True
     used[photons.index[each[:, 0], best][good]] = True

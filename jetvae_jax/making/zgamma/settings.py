@@ -1,4 +1,4 @@
-"""What to make: background and signals of Z gamma, and the shards of a production."""
+"""Settings of a production of Z gamma background and signals, and its shards."""
 
 import dataclasses
 from typing import Any, cast
@@ -26,12 +26,12 @@ class Config:
         num_signal: selected events of each signal, H to Z gamma.
         masses: of the signals in GeV.
         width: of the signals in GeV.
-        shard_events: events of a shard, the unit that a worker makes and a kill can
-            cost.
+        shard_events: events of a shard, the unit of work, which an interruption can
+            lose.
         formats: of the files: hdf5, parquet.
         mantissa_bits: bits kept of each number, 23 for all; fewer compress better, 13
             leave four digits.
-        settings: further Pythia settings, the last word on everything but the seed.
+        settings: further Pythia settings, which override all others but the seed.
         parton_pt_min: lowest pT of the background's hard process in GeV.
         lepton_pt_min: lowest pT of both leptons in GeV.
         lead_pt_min: lowest pT of the harder lepton in GeV.
@@ -39,9 +39,9 @@ class Config:
         z_window: largest difference of mll and the mass of the Z in GeV.
         jet_pt_min: lowest pT of the jets that are counted, in GeV.
         jet_eta_max: their largest absolute pseudorapidity.
-        seed: picks the seeds of all shards; another seed, other events.
+        seed: determines the seeds of all shards; another seed gives other events.
         dask_scheduler: address of a running Dask scheduler; empty starts workers here.
-        num_workers: processes to start here; 0 for one a core.
+        num_workers: processes to start here; 0 for one per core.
     """
 
     num_background: int = 20_000
@@ -132,7 +132,7 @@ def plan(config: Config, process: str) -> list[Shard]:
     number, size = config.processes[process], config.shard_events
     sizes = [size] * (number // size) + ([number % size] if number % size else [])
     settings = pythia_settings(config, mass)
-    # A shard's cuts are whatever decides its content.
+    # A shard stores the cuts that determine its content.
     return [
         Shard(process, index, first + index, n, settings, cast(Any, cuts))
         for index, n in enumerate(sizes)
@@ -146,7 +146,7 @@ def pythia_settings(config: Config, mass: float | None) -> tuple[str, ...]:
             "WeakBosonAndParton:ffbar2gmZgm = on",
             "WeakZ0:gmZmode = 2",
             f"PhaseSpace:pTHatMin = {config.parton_pt_min}",
-            # The photon would make Pythia start its shower too low.
+            # Else the photon makes Pythia start its shower at too low a scale.
             "SpaceShower:pTmaxMatch = 2",
         )
     else:

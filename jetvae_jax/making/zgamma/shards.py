@@ -1,4 +1,4 @@
-"""One shard of Z gamma events: what a worker makes, alone."""
+"""One shard of Z gamma events, which a worker makes from its settings and its seed."""
 
 import io
 import time
@@ -14,7 +14,7 @@ from jetvae_jax.making.zgamma import columns
 from jetvae_jax.making.zgamma.selection import REASONS, select
 
 BATCH = 100
-# Events without a selected one after which the settings are taken to be wrong.
+# Number of events without a selected one after which the settings are assumed wrong.
 MAX_BARREN = 5_000
 DATA = "events"
 COLUMNS = {DATA: columns.NAMES}

@@ -1,1 +1,1 @@
-"""Losses of sparse images compared."""
+"""Comparison of losses of sparse images."""

@@ -1,4 +1,4 @@
-"""Which loss makes the better digits: the same VAE with each, and several seeds."""
+"""Which loss gives the better digits: the same VAE with each loss, several seeds."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ from jetvae_jax.runs.generate import samples_of
 from jetvae_jax.runs.train import METRICS, TrainedVAE, load_vae, train
 from jetvae_jax.studies.digit_losses import report, verdict
 
-FIGURES = "figures.json"
+RESULTS = "figures.json"
 
 
 def compare(
@@ -32,14 +32,14 @@ def compare(
     *,
     seeds: Sequence[int],
 ) -> int:
-    """Train, fit the flow and judge every run with every seed; table and pictures.
+    """Train, fit the flow and evaluate every run with every seed; table and pictures.
 
-    Leaves a workdir each, ``compare.json``, ``compare.txt`` (Markdown) and
-    ``compare.html``. All runs are judged by their positions, and those that have
+    Writes a workdir for each, ``compare.json``, ``compare.txt`` (Markdown) and
+    ``compare.html``. All runs are evaluated by their positions, and those that have
     intensities by both. What is done is not done again.
 
     Args:
-        workdir: where they go.
+        workdir: folder of all of them.
         runs: name to run; all of the same data.
         flow: fitted to each.
         seeds: of training and flow.
@@ -66,13 +66,13 @@ def compare(
             if fitted.signal_number:
                 return fitted.signal_number
             trained = load_vae(own.path)
-            judged = _is_judged(own)
-            if not judged or name not in shown:
-                made = _made(own, trained, parts)
-                shown.setdefault(name, made | _few(trained, parts))
-                if not judged:
-                    own.write_json(FIGURES, _judge(folder, trained, parts, made))
-            found[name].append(json.loads((own / FIGURES).read_text()))
+            evaluated = _is_evaluated(own)
+            if not evaluated or name not in shown:
+                samples = _generated(own, trained, parts)
+                shown.setdefault(name, samples | _few(trained, parts))
+                if not evaluated:
+                    own.write_json(RESULTS, _evaluate(folder, trained, parts, samples))
+            found[name].append(json.loads((own / RESULTS).read_text()))
     result = {
         "seeds": list(seeds),
         "runs": {name: run.to_json() for name, run in runs.items()},
@@ -87,26 +87,28 @@ def compare(
     return 0
 
 
-def _is_judged(own: Workdir) -> bool:
-    """Whether the figures are there, and younger than what they are of."""
-    figures, flow = own / FIGURES, own / FLOW
-    return figures.exists() and figures.stat().st_mtime >= flow.stat().st_mtime
+def _is_evaluated(own: Workdir) -> bool:
+    """Whether the results are there, and younger than the flow."""
+    results, flow = own / RESULTS, own / FLOW
+    return results.exists() and results.stat().st_mtime >= flow.stat().st_mtime
 
 
-def _made(own: Workdir, trained: TrainedVAE, parts) -> dict[str, PixelSets]:
+def _generated(own: Workdir, trained: TrainedVAE, parts) -> dict[str, PixelSets]:
     """Reconstructions of the test part, and as many generated sets."""
-    made = {}
-    for kind in verdict.MADE:
+    samples = {}
+    for kind in verdict.SAMPLES:
         _, chunks = samples_of(trained, own.path, GenerateConfig(latents=kind))
         chunks = list(chunks)
-        made[kind] = PixelSets(*map(np.concatenate, zip(*chunks, strict=True)))
-    made["reconstruction"] = made["reconstruction"]._replace(labels=parts.test.labels)
-    return made
+        samples[kind] = PixelSets(*map(np.concatenate, zip(*chunks, strict=True)))
+    samples["reconstruction"] = samples["reconstruction"]._replace(
+        labels=parts.test.labels
+    )
+    return samples
 
 
-def _judge(folder: Workdir, trained: TrainedVAE, parts, made) -> dict[str, dict]:
-    """Figures of a trained run in each view."""
-    figures = {}
+def _evaluate(folder: Workdir, trained: TrainedVAE, parts, samples) -> dict[str, dict]:
+    """Metrics of a trained run in each view."""
+    found = {}
     for view, intensity in verdict.VIEWS.items():
         if intensity and not trained.run.scaling.intensity:
             continue
@@ -117,13 +119,13 @@ def _judge(folder: Workdir, trained: TrainedVAE, parts, made) -> dict[str, dict]
         result = metrics.digit_table(
             jax.random.key(42),
             plain(parts.test),
-            {kind: plain(sets) for kind, sets in made.items()},
+            {kind: plain(sets) for kind, sets in samples.items()},
             classifier=classifier,
             truth=plain(parts.train),
             paired=("reconstruction",),
         )
-        figures[view] = result["candidates"] | {"floor": result["floor"]}
-    return figures
+        found[view] = result["candidates"] | {"floor": result["floor"]}
+    return found
 
 
 def _few(trained: TrainedVAE, parts) -> dict[str, PixelSets]:
@@ -152,16 +154,16 @@ def _report(
         reconstructed={
             part: whole.get(part, {})
             | {"input": evaluation.first(sets)}
-            | {labels[name]: made[part] for name, made in shown.items()}
+            | {labels[name]: samples[part] for name, samples in shown.items()}
             for part, sets in given.items()
         },
         generated={
             kind: {"real": parts.test}
-            | {labels[name]: made[kind] for name, made in shown.items()}
-            for kind in verdict.MADE[1:]
+            | {labels[name]: samples[kind] for name, samples in shown.items()}
+            for kind in verdict.SAMPLES[1:]
         },
         again={"input": parts.test}
-        | {labels[name]: made["reconstruction"] for name, made in shown.items()},
+        | {labels[name]: samples["reconstruction"] for name, samples in shown.items()},
         history={
             name: Workdir(folder / f"{name}_{seed}").read_lines(METRICS)
             for name in shown

@@ -7,7 +7,7 @@ import numpy as np
 
 from jetvae_jax.images.report import LOSS_LABELS
 
-MADE = ("reconstruction", "prior", "flow")
+SAMPLES = ("reconstruction", "prior", "flow")
 COLUMNS = (
     ("reconstruction", "distance", "distance [pixels]", ".3f", 1),
     ("reconstruction", "intensity", "intensity gap", ".3f", 1),
@@ -16,9 +16,9 @@ COLUMNS = (
     ("prior", "frechet", "Fréchet, prior", ".1f", 1),
     ("flow", "frechet", "Fréchet, flow", ".1f", 1),
 )
-"""Sample, figure, heading, format, unit. All but the accuracy are best when small."""
+"""Sample, metric, heading, format, factor. All but the accuracy are best when small."""
 SURE = 2
-"""Deviations of a difference, from the spread over seeds, that decide."""
+"""Standard deviations of a difference over the seeds that decide."""
 VIEWS = {"positions": False, "positions and intensities": True}
 
 
@@ -30,7 +30,7 @@ def text(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         lines = [_line(["", *columns]), _line(["---"] * (len(columns) + 1))]
         lines += [_line([name, *cells]) for name, cells in rows]
         said = "\n".join(f"- {line}" for line in verdict(found, view))
-        blocks.append("\n".join([f"Judged by {view}:\n", *lines, "", said]).rstrip())
+        blocks.append("\n".join([f"Compared by {view}:\n", *lines, "", said]).rstrip())
     return "\n\n".join(blocks) + "\n"
 
 
@@ -38,25 +38,25 @@ def table(
     found: Mapping[str, Sequence[Mapping[str, Any]]], view: str
 ) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Headings, and name and cells of each row, the floor last."""
-    columns, given = _columns(view), _judged(found, view)
+    columns, given = _columns(view), _in_view(found, view)
     rows = [
-        (LOSS_LABELS.get(name, name), [_cell(figures, *c) for c in columns])
-        for name, figures in given.items()
+        (LOSS_LABELS.get(name, name), [_cell(results, *c) for c in columns])
+        for name, results in given.items()
     ]
-    judged = next(iter(given.values()), [])
-    floor = [dict.fromkeys(MADE, figures["floor"]) for figures in judged]
+    evaluated = next(iter(given.values()), [])
+    floor = [dict.fromkeys(SAMPLES, results["floor"]) for results in evaluated]
     rows.append(("real", [_cell(floor, *c) for c in columns]))
     return [label for _, _, label, *_ in columns], rows
 
 
 def verdict(found: Mapping[str, Sequence[Mapping[str, Any]]], view: str) -> list[str]:
-    """Which loss is best in each figure, if the seeds decide it, and the others."""
+    """Which loss is best by each metric, if the seeds decide it, and by which not."""
     sure, open_ = [], []
     for kind, name, label, form, unit in _columns(view):
         sign = -1 if name == "accuracy" else 1
         means = []
-        for loss, figures in _judged(found, view).items():
-            if values := _values(figures, kind, name, unit):
+        for loss, results in _in_view(found, view).items():
+            if values := _values(results, kind, name, unit):
                 mean, spread = sign * float(np.mean(values)), _spread(values)
                 means.append((mean, spread, LOSS_LABELS.get(loss, loss)))
         if len(means) < 2:
@@ -66,7 +66,7 @@ def verdict(found: Mapping[str, Sequence[Mapping[str, Any]]], view: str) -> list
         if error and gap > SURE * error:
             sure.append(
                 f"{label}: {winner} is best, by {format(gap, form)} or "
-                f"{gap / error:.1f} deviations before {other}"
+                f"{gap / error:.1f} deviations ahead of {other}"
             )
         else:
             open_.append(f"{label} ({winner})")
@@ -79,30 +79,30 @@ def verdict(found: Mapping[str, Sequence[Mapping[str, Any]]], view: str) -> list
 
 
 def _columns(view: str) -> list[tuple]:
-    # All pixels are white where positions alone are judged.
+    # All pixels are white where positions alone are compared.
     return [c for c in COLUMNS if VIEWS[view] or c[1] != "intensity"]
 
 
-def _judged(found, view: str) -> dict[str, list]:
+def _in_view(found, view: str) -> dict[str, list]:
     given = {n: [f[view] for f in runs if view in f] for n, runs in found.items()}
-    return {name: figures for name, figures in given.items() if figures}
+    return {name: results for name, results in given.items() if results}
 
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(figures, kind, name, label, form, unit) -> str:
+def _cell(results, kind, name, label, form, unit) -> str:
     del label
-    values = _values(figures, kind, name, unit)
+    values = _values(results, kind, name, unit)
     if not values:
         return "\N{EN DASH}"
     text, error = format(np.mean(values), form), format(_spread(values), form)
     return f"{text} ± {error}" if float(error) else text
 
 
-def _values(figures, kind: str, name: str, unit: float) -> list[float]:
-    return [unit * f[kind][name] for f in figures if name in f.get(kind, {})]
+def _values(results, kind: str, name: str, unit: float) -> list[float]:
+    return [unit * f[kind][name] for f in results if name in f.get(kind, {})]
 
 
 def _spread(values: Sequence[float]) -> float:

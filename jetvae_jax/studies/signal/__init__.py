@@ -1,1 +1,1 @@
-"""Does a model that generates well find signal?"""
+"""Search for signal with models trained on background (Stevenson, Kruger 2022)."""

@@ -1,10 +1,10 @@
-"""Whether one figure of some models goes with another: rank correlation.
-Whether models that generate better also find signal better (Stevenson, Kruger 2022).
+"""Whether models that generate better also find signal better (Stevenson, Kruger 2022).
 
 Quality is minus the mean Kolmogorov-Smirnov distance of the generated columns. How well
 a score finds signal is its AUC, and its significance improvement at a signal
-efficiency. Seeds of one model are no independent models: the answer is that over the
-models, with the mean of their runs, and stands beside that over all runs.
+efficiency. Spearman's rank correlation of the two says whether they go together. Seeds
+of one model are not independent models: the answer is that over the models, with the
+mean of their runs, and is given beside that over all runs.
 """
 
 import itertools
@@ -17,17 +17,32 @@ import numpy as np
 
 from jetvae_jax.core.types import Array, Key
 
+COMBINED = "combined"
+"""The score that decides, if there is one."""
+ALL = "mean"
+"""In place of a signal: the mean over all of them."""
+FIGURES = {
+    "auc": "AUC",
+    "improvement": "significance improvement",
+    "window": "AUC in window",
+}
+"""How well a score finds signal. The improvement is that at a fixed signal efficiency:
+the best one is 1, no cut at all, of every score that finds little. In the window, among
+events of the signal's masses, an unusual mass does not help."""
+FEWEST = 5
+"""Models that are needed for a p-value below 0.05."""
 EXACT = 7
-"""Up to so many models all their orders are gone through."""
+"""Up to this many models the p-value is computed from all their orders."""
+Runs = Mapping[str, Mapping[str, Any]]
 
 
 class Association(NamedTuple):
     """Spearman's rank correlation of n pairs.
 
     Attributes:
-        value: in [-1, 1]; nan if a figure is the same for all.
-        error: ``(1 - value^2) / sqrt(n - 1)``, a rough one for few pairs.
-        p: share of all orders of one figure with a correlation as far from zero.
+        value: in [-1, 1]; NaN if x or y is constant.
+        error: ``(1 - value^2) / sqrt(n - 1)``, an approximation for many pairs.
+        p: share of all orders of y with a correlation as far from zero.
         num: n.
     """
 
@@ -74,59 +89,11 @@ def rank_correlation(
     return Association(value, error, float(p), len(x))
 
 
-def _centred_ranks(x: np.ndarray) -> np.ndarray:
-    """Ranks, equal numbers sharing the mean of theirs, minus their mean."""
-    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2)[inverse]
-    return ranks - ranks.mean()
-
-
-COMBINED = "combined"
-"""The score that decides, if there is one."""
-FEWEST = 5
-"""Models whose orders are so many that p can be below 0.05."""
-ALL = "mean"
-"""In place of a signal: the mean over all of them."""
-FIGURES = {
-    "auc": "AUC",
-    "improvement": "significance improvement",
-    "window": "AUC in window",
-}
-"""The improvement is that at a fixed signal efficiency: the best one is 1, no cut at
-all, of every score that finds little. In the window, among events of the signal's
-masses, an unusual mass does not help."""
-Runs = Mapping[str, Mapping[str, Any]]
-
-
-def found(run: Mapping[str, Any], score: str, figure: str, signal: str = ALL) -> float:
-    """A figure of a score, of one signal or the mean over them; nan if one lacks it."""
-    of = run["scores"][score]
-    chosen = of.values() if signal == ALL else [of[signal]]
-    values = [(figures.get(figure) or {"value": np.nan})["value"] for figures in chosen]
-    return float(np.mean(values))
-
-
-def spread(
-    runs: Runs, model: str, score: str, figure: str, signal: str = ALL
-) -> tuple[float, float | None]:
-    """Mean of a figure over the runs of a model, and the deviation of these.
-
-    Of a single run its own error, of the mean over the signals none.
-    """
-    of = [r for r in runs.values() if r["model"] == model and score in r["scores"]]
-    values = [found(run, score, figure, signal) for run in of]
-    if len(values) > 1:
-        return float(np.mean(values)), float(np.std(values, ddof=1))
-    error = None if signal == ALL else of[0]["scores"][score][signal][figure]["error"]
-    return values[0], error
-
-
 def links(runs: Runs, seed: int) -> list[dict[str, Any]]:
-    """Rank correlation of quality and figure, for all scores, figures and signals.
+    """Rank correlation of quality and each of FIGURES, for all scores and signals.
 
-    Over the models, the mean of whose runs counts, and over the runs; a row each. Of
-    fewer than three, or where nothing differs, there is none.
+    A row over the models, with the mean of their runs, and a row over the runs. No row
+    for fewer than three, or where all values are equal.
     """
     key, rows = jax.random.key(seed), []
     for score in sorted({name for run in runs.values() for name in run["scores"]}):
@@ -152,14 +119,8 @@ def links(runs: Runs, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _means(labels: list[str], points: np.ndarray) -> np.ndarray:
-    """The mean point of every label, in the order of their first one."""
-    where = np.array(labels)
-    return np.stack([points[where == name].mean(0) for name in dict.fromkeys(labels)])
-
-
 def answer(runs: Runs, rows: list[dict[str, Any]]) -> str:
-    """The hypothesis in a sentence: the combined score (or the first) decides."""
+    """The answer in a sentence: the combined score (or the first) decides."""
     num = len({run["model"] for run in runs.values()})
     names = {row["score"] for row in rows}
     score = COMBINED if COMBINED in names or not names else min(names)
@@ -198,8 +159,45 @@ def answer(runs: Runs, rows: list[dict[str, Any]]) -> str:
     return text
 
 
+def found(run: Mapping[str, Any], score: str, figure: str, signal: str = ALL) -> float:
+    """A result of a score, of one signal or the mean over all; NaN if one lacks it."""
+    of = run["scores"][score]
+    chosen = of.values() if signal == ALL else [of[signal]]
+    values = [(results.get(figure) or {"value": np.nan})["value"] for results in chosen]
+    return float(np.mean(values))
+
+
+def spread(
+    runs: Runs, model: str, score: str, figure: str, signal: str = ALL
+) -> tuple[float, float | None]:
+    """Mean of a result over the runs of a model, and its standard deviation.
+
+    A single run gives its own error, or none for the mean over the signals.
+    """
+    of = [r for r in runs.values() if r["model"] == model and score in r["scores"]]
+    values = [found(run, score, figure, signal) for run in of]
+    if len(values) > 1:
+        return float(np.mean(values)), float(np.std(values, ddof=1))
+    error = None if signal == ALL else of[0]["scores"][score][signal][figure]["error"]
+    return values[0], error
+
+
+def _centred_ranks(x: np.ndarray) -> np.ndarray:
+    """Ranks minus their mean; equal values share the mean of their ranks."""
+    _, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks = (last - (counts - 1) / 2)[inverse]
+    return ranks - ranks.mean()
+
+
+def _means(labels: list[str], points: np.ndarray) -> np.ndarray:
+    """The mean point of every label, in the order of their first one."""
+    where = np.array(labels)
+    return np.stack([points[where == name].mean(0) for name in dict.fromkeys(labels)])
+
+
 def _others(rows: list[dict[str, Any]], signal: str) -> str:
-    """How many scores say what, for many are looked at."""
+    """How many of all scores agree, for many are tested."""
     about = ("auc", "models", signal)
     same = [r for r in rows if (r["figure"], r["over"], r["signal"]) == about]
     enough = [row for row in same if row["num"] >= FEWEST]

@@ -1,4 +1,4 @@
-"""How well a score finds signal in background: ROC curve and figures of it.
+"""How well a score separates signal from background: the ROC curve and its summary.
 
 Shapes: ``J`` background and ``M`` signal events, ``T`` thresholds. A higher score is
 more signal-like, and an event is kept if its score is at or above the threshold. All
@@ -30,12 +30,12 @@ class Curve(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A figure and its bootstrap standard deviation.
+    """A result and its bootstrap standard deviation.
 
     Attributes:
-        value: the figure.
-        error: its spread over resampled events; nan where it is a limit.
-        limit: the true figure is at least this one: too little background is left.
+        value: the result.
+        error: its standard deviation over resampled events; NaN for a limit.
+        limit: the true value is at least this one: too little background is left.
     """
 
     value: float
@@ -47,8 +47,8 @@ class Best(NamedTuple):
     """The largest significance improvement.
 
     Attributes:
-        value: with its error; it was sought on the events that give it, which makes it
-            a little too large (the floor bounds by how much).
+        value: with its error; the cut is chosen on the same events, which makes it a
+            little too large (the floor bounds by how much).
         signal: efficiency there.
         background: efficiency there.
     """
@@ -58,11 +58,11 @@ class Best(NamedTuple):
     background: float
 
 
-class Figures(NamedTuple):
-    """What a curve is summed up in.
+class Summary(NamedTuple):
+    """The summary of a ROC curve.
 
     Attributes:
-        rejection: of each asked signal efficiency, ``1 / background efficiency``.
+        rejection: of each given signal efficiency, ``1 / background efficiency``.
         best: the largest ``signal / sqrt(background)``.
     """
 
@@ -96,14 +96,14 @@ def improvement(
     Args:
         signal: efficiencies, any shape.
         background: efficiencies, the same shape.
-        smallest: background efficiency below which there is none (nan).
+        smallest: background efficiency below which the result is NaN.
     """
     enough = background >= max(smallest, np.finfo(float).tiny)
     root = np.sqrt(np.where(enough, background, 1.0))
     return np.where(enough, signal / root, np.nan)
 
 
-def figures(
+def summary(
     key: Key,
     background: Array,
     signal: Array,
@@ -111,7 +111,7 @@ def figures(
     efficiencies: Sequence[float],
     floor: int = 10,
     replicas: int = 200,
-) -> Figures:
+) -> Summary:
     """Background rejection at fixed signal efficiencies, and the best improvement.
 
     Errors are standard deviations over bootstrap replicas, in which each event counts a
@@ -151,11 +151,17 @@ def figures(
         for e, v, s in zip(efficiencies, values, errors, strict=False)
     }
     best = Value(float(values[-1]), float(errors[-1]))
-    return Figures(rejection, Best(best, *place))
+    return Summary(rejection, Best(best, *place))
 
 
 class _Merged(NamedTuple):
-    """Both samples by falling score: weights ``[2][J + M]``, ends of equal scores."""
+    """Both samples by falling score.
+
+    Attributes:
+        thresholds: ``[T]`` different scores.
+        ends: ``[T]`` index of the last event of each.
+        weights: of background and signal, ``[J + M]`` each.
+    """
 
     thresholds: np.ndarray
     ends: np.ndarray
@@ -170,7 +176,7 @@ def _merged(background: Array, signal: Array) -> _Merged:
         )
     scores = np.concatenate([low, high])
     if np.isnan(scores).any():
-        raise ValueError("a ROC needs scores that are numbers, got NaN")
+        raise ValueError("a ROC needs finite or infinite scores, got NaN")
     order = np.argsort(-scores, kind="stable")
     scores = scores[order]
     ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
@@ -181,7 +187,7 @@ def _merged(background: Array, signal: Array) -> _Merged:
 def _measure(
     merged: _Merged, weights: Sequence[np.ndarray], efficiencies, smallest: float
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Rejections, then the best improvement; and the efficiencies of the latter."""
+    """Rejections and the best improvement, and the efficiencies at the latter."""
     low, high = (
         np.cumsum(w)[merged.ends] / max(w.sum(), np.finfo(float).tiny) for w in weights
     )

@@ -1,7 +1,7 @@
 """Scores that a trained run gives to events: higher is less like its training events.
 
-Each is a pure function of trained parts and a batch ``[..., N, F]``, ``-> [...]``; none
-has ever seen signal (the classification that Stevenson, Kruger 2022, plans):
+Each is a pure function of a trained model and a batch ``[..., N, F]``, ``-> [...]``.
+None has seen signal:
 
 ==================  ===============================================================
 reconstruction      mean squared error of the decoded posterior mean, scaled features
@@ -19,7 +19,7 @@ combined            mean of the others' normal scores among background
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,16 +38,33 @@ from jetvae_jax.runs.fit_copula import load_copula
 from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW_FILE
 from jetvae_jax.runs.fit_flow import load_flow
 from jetvae_jax.runs.train import TrainedVAE
-from jetvae_jax.studies.signal.principal import Components, components, project
+from jetvae_jax.studies.signal.hypothesis import COMBINED
 from jetvae_jax.training import checkpoint
 
 NAMES = (
     "reconstruction", "reconstruction_rest", "latent", "pca", "pca_rest",
-    "discriminator", "flow", "copula", "copula_tail", "combined",
+    "discriminator", "flow", "copula", "copula_tail", COMBINED,
 )  # fmt: skip
-__all__ = ["NAMES", "chosen", "combine", "components", "evaluate", "offered", "project"]
+LEADING = 0.9
+"""Share of the variance that the leading principal components hold."""
 Score = Callable[[Batch], Array]
 LogProb = Callable[..., Array]
+
+
+class Components(NamedTuple):
+    """Principal components of latents.
+
+    Attributes:
+        mean: ``[L]``.
+        axes: ``[L, L]``, a component a column, the widest first.
+        std: ``[L]`` of the sample along them.
+        leading: number of components that hold nine tenths of the variance.
+    """
+
+    mean: np.ndarray
+    axes: np.ndarray
+    std: np.ndarray
+    leading: int
 
 
 def means(composed: Composed, params: Params, batch: Batch) -> Array:
@@ -62,8 +79,8 @@ def reconstruction(
     """Mean squared error of what the posterior mean is decoded to.
 
     Args:
-        composed: the parts.
-        params: of all of them.
+        composed: the model.
+        params: of all its components.
         batch: of sets of points.
         weights: ``[F]`` of the features; 0 leaves one out.
     """
@@ -82,7 +99,7 @@ def latent(composed: Composed, params: Params, batch: Batch) -> Array:
 
 
 def discriminator(composed: Composed, params: Params, batch: Batch) -> Array:
-    """How sure the discriminator is that an event is not a true one: ``-logit``."""
+    """``-logit`` of the discriminator: large for events that it takes for generated."""
     if composed.discriminator is None:
         raise ValueError("there is no discriminator")
     given = params["discriminator"], batch.x, batch.mask, *conditions(batch)
@@ -106,14 +123,41 @@ def tail(
 
     Args:
         to_scores: latents to normal scores y, ``u = Phi(y)``.
-        composed: the parts.
-        params: of all of them.
+        composed: the model.
+        params: of all its components.
         batch: of sets of points.
     """
     y = to_scores(means(composed, params, batch))
     # log Phi(-|y|) keeps its digits where u rounds to 0 or 1.
     log_tail = jax.scipy.stats.norm.logcdf(-jnp.abs(y))
     return -2 * jnp.sum(jnp.log(2.0) + log_tail, axis=-1)
+
+
+def components(z: Array) -> Components:
+    """Principal components of a sample ``[J, L]``, J > 1."""
+    z = np.asarray(z, float)
+    centre = z.mean(0)
+    covariance = np.atleast_2d(np.cov(z, rowvar=False))
+    values, axes = np.linalg.eigh(covariance)
+    values, axes = np.maximum(values[::-1], 0.0), axes[:, ::-1]
+    share = np.cumsum(values) / max(values.sum(), 1e-30)
+    leading = int(np.searchsorted(share, LEADING) + 1)
+    # A latent that the encoder does not use has no width to measure distances by.
+    smallest = 1e-3 * np.sqrt(values[0]) + 1e-12
+    std = np.maximum(np.sqrt(values), smallest)
+    return Components(centre, axes, std, min(leading, len(values)))
+
+
+def project(fitted: Components, z: Array) -> Array:
+    """Coordinates ``[..., L]`` of ``z [..., L]`` along the principal components."""
+    return (z - fitted.mean.astype(np.float32)) @ fitted.axes.astype(np.float32)
+
+
+def fitted_latents(workdir: str | os.PathLike) -> Literal["prior", "flow", "copula"]:
+    """What a run is generated from: a fitted copula, else a flow, else the prior."""
+    if os.path.exists(os.path.join(workdir, COPULA_FILE)):
+        return "copula"
+    return "flow" if os.path.exists(os.path.join(workdir, FLOW_FILE)) else "prior"
 
 
 def offered(
@@ -126,8 +170,8 @@ def offered(
 
     Args:
         trained: the run.
-        workdir: its folder, where a flow or a copula may lie.
-        fitted: components of its background.
+        workdir: its folder, which may hold a fitted flow or copula.
+        fitted: principal components of its background.
         excluded: columns that ``reconstruction_rest`` leaves out.
 
     Raises:
@@ -164,7 +208,7 @@ def offered(
 def chosen(
     found: dict[str, Score], names: Sequence[str], workdir: Any
 ) -> dict[str, Score]:
-    """Those scores that were asked for; all if none was.
+    """The requested scores; all if none is named.
 
     Raises:
         InputError: the run does not offer one.
@@ -176,12 +220,12 @@ def chosen(
              "reconstruction_rest": "columns to leave out (--classify.exclude)",
              "pca_rest": "latents beyond nine tenths of the variance"}  # fmt: skip
     for name in names:
-        if name not in found and name != "combined":
+        if name not in found and name != COMBINED:
             raise InputError(
                 f"{workdir}: cannot score by {name}: the run lacks {needs[name]}; it "
                 f"offers {', '.join(found)}"
             )
-    wanted = [name for name in names if name != "combined"]
+    wanted = [name for name in names if name != COMBINED]
     return {name: found[name] for name in wanted} if wanted else found
 
 
@@ -189,7 +233,7 @@ def evaluate(trained: TrainedVAE, scores: dict[str, Score], sample: Any) -> dict
     """All scores of events, name to ``[J]``.
 
     Raises:
-        InputError: a score is not a number.
+        InputError: a score is NaN.
     """
 
     @jax.jit
@@ -213,7 +257,7 @@ def evaluate(trained: TrainedVAE, scores: dict[str, Score], sample: Any) -> dict
 
 
 def normal_scores(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Where values stand among those of background, as a standard normal number.
+    """Quantiles of values among those of background, as standard normal numbers.
 
     Args:
         reference: ``[J]`` of background.
@@ -226,16 +270,24 @@ def normal_scores(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def combine(reference: dict, values: dict) -> np.ndarray:
-    """The mean of all scores' normal scores; fitted to background alone."""
-    parts = [normal_scores(reference[name], values[name]) for name in values]
-    return np.mean(parts, axis=0)
+    """The mean of all scores' normal scores, which background alone defines.
+
+    Args:
+        reference: score to ``[J]`` of background.
+        values: score to ``[M]``, the same scores.
+
+    Returns:
+        ``[M]``.
+    """
+    each = [normal_scores(reference[name], values[name]) for name in values]
+    return np.mean(each, axis=0)
 
 
 def _without(meta: dict, excluded: Sequence[str]) -> np.ndarray:
     for name in excluded:
         if name not in meta["columns"]:
             raise InputError(
-                f"--classify.exclude: {name!r} is no column of the run; it has "
+                f"--classify.exclude: {name!r} is not a column of the run; it has "
                 f"{', '.join(meta['columns'])}"
             )
     columns = [f.removeprefix("cos ").removeprefix("sin ") for f in meta["features"]]
@@ -243,23 +295,23 @@ def _without(meta: dict, excluded: Sequence[str]) -> np.ndarray:
 
 
 def _densities(trained: TrainedVAE, workdir) -> dict[str, LogProb]:
-    """Log-densities of latents; one fitted after the VAE comes before a learned one."""
+    """Log-densities of latents; a fitted one replaces one learned with the VAE."""
     found: dict[str, LogProb] = {}
     prior, name = trained.composed.prior, trained.run.parts.prior
     if prior is not None and name != NONE:
         kind = "copula" if name == COPULA else "flow"
         own = trained.params["prior"]
-        found[kind] = lambda z, *told: prior.log_prob(own, z, *told)
+        found[kind] = lambda z, *condition: prior.log_prob(own, z, *condition)
     if os.path.exists(os.path.join(workdir, FLOW_FILE)):
         found["flow"] = load_flow(workdir, trained).log_prob
     if os.path.exists(os.path.join(workdir, COPULA_FILE)):
         density = load_copula(workdir, trained).log_prob
-        found["copula"] = lambda z, *told: density(z)
+        found["copula"] = lambda z, *condition: density(z)
     return found
 
 
 def _to_scores(trained: TrainedVAE, workdir) -> Callable[[Array], Array] | None:
-    """Latents to the normal scores of their uniforms, if the run has uniforms."""
+    """Latents to the normal scores of their uniforms, if the run has a copula."""
     path = os.path.join(workdir, COPULA_FILE)
     if os.path.exists(path):
         copula = load_copula(workdir, trained)

@@ -1,4 +1,4 @@
-"""What a cut makes of the significance of a signal in counted events.
+"""How a cut changes the significance of a signal in counted events.
 
 A data set of N events holds ``f N`` signal and ``(1 - f) N`` background; a cut keeps
 shares ``eps_s`` and ``eps_b`` of them. The background left is taken as known.
@@ -77,7 +77,7 @@ def gain(
     signal: tuple[float, int],
     background: tuple[float, int],
 ) -> Gain:
-    """What a cut of known efficiencies gives for an injected fraction.
+    """The significance before and after a cut of known efficiencies.
 
     Args:
         num_events: N of the data set.

@@ -1,1 +1,1 @@
-"""Local to global significance by pseudo-experiments."""
+"""Local and global significance by pseudo-experiments."""

@@ -1,1 +1,1 @@
-"""Six models of Z gamma events compared."""
+"""Comparison of six models of Z gamma events (Stevenson, Kruger 2022)."""

@@ -1,7 +1,8 @@
-"""Several models of events, several seeds each, under one measure.
+"""Six models of Z gamma events, several trainings each, compared by the same metrics.
 
-Every pair of model and seed has a folder of its own in the workdir: the same call goes
-on after any stop and passes over what is done.
+The comparison of Stevenson, Kruger 2022. Every pair of model and seed has a folder of
+its own in the workdir: after an interruption the same call continues and skips what is
+done.
 """
 
 import dataclasses
@@ -31,15 +32,16 @@ from jetvae_jax.studies.zgamma import report, verdict
 from jetvae_jax.training.progress import clock
 
 DONE = "figures.json"
+"""Results of a model and seed; there once it is evaluated."""
 
 
-class Contender(NamedTuple):
+class Candidate(NamedTuple):
     """A model, and how events are made with it.
 
     Attributes:
         name: for the table.
         vae: the training.
-        latents: as of a ``GenerateConfig``; a flow or copula is fitted after the
+        latents: as in ``GenerateConfig``; a flow or copula is fitted after the
             training.
         flow: the fit of the flow.
         copula: the fit of the copula.
@@ -51,7 +53,7 @@ class Contender(NamedTuple):
     flow: FlowRun
     copula: CopulaRun
 
-    def seeded(self, seed: int) -> "Contender":
+    def seeded(self, seed: int) -> "Candidate":
         """The same with another seed of networks, shuffles and noise."""
         vae = dataclasses.replace(self.vae, seed=seed)
         flow = dataclasses.replace(self.flow, seed=seed)
@@ -59,7 +61,7 @@ class Contender(NamedTuple):
         return self._replace(vae=vae, flow=flow, copula=copula)
 
     def to_json(self) -> dict:
-        """What decides the events that it makes."""
+        """The settings that determine the generated events."""
         fits = {"flow": self.flow, "copula": self.copula}
         after = fits[self.latents].to_json() if self.latents in fits else None
         return {"vae": self.vae.to_json(), "latents": self.latents, "after": after}
@@ -70,9 +72,9 @@ class CompareConfig:
     """How models are compared.
 
     Attributes:
-        seeds: trainings of each model; the spread of its figures is theirs.
+        seeds: trainings of each model, whose spread is the error of its results.
         models: which of the models; empty for all.
-        classify: train classifiers to tell made events from real ones.
+        classify: train classifiers to distinguish generated events from real ones.
     """
 
     seeds: int = 3
@@ -85,13 +87,13 @@ class CompareConfig:
 
 
 def compare(
-    workdir: str | pathlib.Path, contenders: Sequence[Contender], config: CompareConfig
+    workdir: str | pathlib.Path, candidates: Sequence[Candidate], config: CompareConfig
 ) -> int:
-    """Train, generate and judge; write ``comparison.{json,csv,txt,html}``.
+    """Train, generate and evaluate; write ``comparison.{json,csv,txt,html}``.
 
     Args:
-        workdir: holds a folder a model, and in it one a seed.
-        contenders: models of the same events.
+        workdir: holds a folder for each model, and in it one for each seed.
+        candidates: models of the same events.
         config: how many of which.
 
     Returns:
@@ -102,77 +104,77 @@ def compare(
             whatever a training raises.
     """
     folder = Workdir(workdir)
-    first = contenders[0].vae
-    for one in contenders:
-        if (one.vae.domain, one.vae.data) != ("events", first.data):
+    first = candidates[0].vae
+    for model in candidates:
+        if (model.vae.domain, model.vae.data) != ("events", first.data):
             raise InputError(
-                f"{one.name}: is trained on other data than {contenders[0].name}: "
+                f"{model.name}: is trained on other data than {candidates[0].name}: "
                 "models are compared on the same events"
             )
-    jobs = [(one.seeded(s), s) for s in range(config.seeds) for one in contenders]
-    paths = [where(folder, one, seed) for one, seed in jobs]
+    jobs = [(model.seeded(s), s) for s in range(config.seeds) for model in candidates]
+    paths = [where(folder, model, seed) for model, seed in jobs]
     left = sum(not (path / DONE).exists() for path in paths)
     logging.info("%d trainings, %d to do", len(jobs), left)
     start, done = time.monotonic(), 0
-    figures: dict[str, list[dict]] = {one.name: [] for one in contenders}
-    for (one, seed), path in zip(jobs, paths, strict=True):
+    results: dict[str, list[dict]] = {model.name: [] for model in candidates}
+    for (model, seed), path in zip(jobs, paths, strict=True):
         if not (path / DONE).exists():
-            if signal := _make(path, one):
+            if signal := _train_and_generate(path, model):
                 return signal
-            _judge(path, one, config)
+            _evaluate(path, model, config)
             done += 1
             rest = (time.monotonic() - start) / done * (left - done)
             logging.info(
                 "%s, seed %d: done; %d of %d left, about %s",
-                one.name, seed, left - done, left, clock(rest),
+                model.name, seed, left - done, left, clock(rest),
             )  # fmt: skip
-        figures[one.name].append(_done(path, one, config))
-    _write(folder, contenders, figures, config)
+        results[model.name].append(_done(path, model, config))
+    _write(folder, candidates, results, config)
     return 0
 
 
-def where(folder: Workdir, one: Contender, seed: int) -> pathlib.Path:
+def where(folder: Workdir, model: Candidate, seed: int) -> pathlib.Path:
     """The folder of a model's training."""
-    return folder / one.name.replace("+", "_") / f"seed{seed}"
+    return folder / model.name.replace("+", "_") / f"seed{seed}"
 
 
-def _make(path: pathlib.Path, one: Contender) -> int:
-    if signal := train(path, one.vae).signal_number:
+def _train_and_generate(path: pathlib.Path, model: Candidate) -> int:
+    if signal := train(path, model.vae).signal_number:
         return signal
-    if one.latents == "flow" and (signal := fit_flow(path, one.flow).signal_number):
+    if model.latents == "flow" and (signal := fit_flow(path, model.flow).signal_number):
         return signal
-    if one.latents == "copula" and (signal := fit_copula(path, one.copula)):
+    if model.latents == "copula" and (signal := fit_copula(path, model.copula)):
         return signal
-    generate(path, GenerateConfig(latents=one.latents, seed=one.vae.seed))
+    generate(path, GenerateConfig(latents=model.latents, seed=model.vae.seed))
     return 0
 
 
-def _made(path: pathlib.Path, one: Contender) -> np.ndarray:
+def _generated(path: pathlib.Path, model: Candidate) -> np.ndarray:
     """The generated events ``[M, C]``."""
-    table = read(str(path / f"generated_{one.latents}.hdf5"), constant=True)
+    table = read(str(path / f"generated_{model.latents}.hdf5"), constant=True)
     return table.values
 
 
-def _judge(path: pathlib.Path, one: Contender, config: CompareConfig) -> None:
-    parts, names = dataset.load("events", one.vae.data), one.vae.data.columns
-    made, folder = _made(path, one), Workdir(path)
-    figures = metrics.compare(parts.test, made, names)
+def _evaluate(path: pathlib.Path, model: Candidate, config: CompareConfig) -> None:
+    parts, names = dataset.load("events", model.vae.data), model.vae.data.columns
+    generated, folder = _generated(path, model), Workdir(path)
+    found = metrics.compare(parts.test, generated, names)
     if config.classify:
-        figures["c2st"] = classify(parts.test, made, names, seed=one.vae.seed)
+        found["c2st"] = classify(parts.test, generated, names, seed=model.vae.seed)
     trained = load_vae(path)
     sizes = {
         name: sum(leaf.size for leaf in jax.tree.leaves(part))
         for name, part in trained.params.items()
     }
     files = {"training": METRICS}
-    files |= {"flow": FLOW_METRICS} if one.latents == "flow" else {}
+    files |= {"flow": FLOW_METRICS} if model.latents == "flow" else {}
     history = {name: folder.read_lines(file) for name, file in files.items()}
     seconds = sum(row["seconds"] for rows in history.values() for row in rows)
     folder.write_json(
         DONE,
         {
-            "settings": one.to_json(),
-            "figures": figures,
+            "settings": model.to_json(),
+            "figures": found,
             "parameters": sizes,
             "seconds": round(seconds, 1),
             "best_epoch": trained.meta["best_epoch"],
@@ -180,26 +182,26 @@ def _judge(path: pathlib.Path, one: Contender, config: CompareConfig) -> None:
     )
 
 
-def _done(path: pathlib.Path, one: Contender, config: CompareConfig) -> dict:
+def _done(path: pathlib.Path, model: Candidate, config: CompareConfig) -> dict:
     found = json.loads((path / DONE).read_text())
-    if found["settings"] != one.to_json():
+    if found["settings"] != model.to_json():
         raise InputError(
             f"{path}: holds a run with other settings: give another --workdir, or "
-            "delete that folder to train it anew"
+            "delete that folder to train it again"
         )
     if config.classify and "c2st" not in found["figures"]:
-        _judge(path, one, config)
-        return _done(path, one, config)
+        _evaluate(path, model, config)
+        return _done(path, model, config)
     return found
 
 
 def _write(
     folder: Workdir,
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     found: dict[str, list[dict]],
     config: CompareConfig,
 ) -> None:
-    first = contenders[0].vae
+    first = candidates[0].vae
     parts, names = dataset.load("events", first.data), first.data.columns
     size = len(parts.test)
     floor = metrics.floor(parts.test, parts.train, names, size=size)
@@ -215,30 +217,30 @@ def _write(
         }
         for name, rows in found.items()
     }
-    judged: dict[str, Any] = {
+    result: dict[str, Any] = {
         "names": list(names),
         "events": size,
         "seeds": config.seeds,
         "floor": floor,
         "models": models,
         "verdict": verdict.of(models, floor),
-        "settings": {one.name: one.to_json() for one in contenders},
+        "settings": {model.name: model.to_json() for model in candidates},
         "versions": versions(),
         "source": parts.source,
         "notes": list(parts.notes),
     }
-    folder.write_json("comparison.json", judged)
-    folder.write_text("comparison.csv", report.csv(judged))
-    text = report.text(judged)
+    folder.write_json("comparison.json", result)
+    folder.write_text("comparison.csv", report.csv(result))
+    text = report.text(result)
     folder.write_text("comparison.txt", text)
     for line in text.splitlines():
         logging.info("%s", line)
     logging.info("drawing the report")
     samples, history = {"input": parts.test}, {}
-    for one in contenders:
-        path = where(folder, one, 0)
-        samples[one.name] = _made(path, one)
-        history[one.name] = Workdir(path).read_lines(METRICS)
-        if one.latents == "flow":
-            history[f"{one.name}, flow"] = Workdir(path).read_lines(FLOW_METRICS)
-    report.write(folder / "comparison.html", judged, samples, history)
+    for model in candidates:
+        path = where(folder, model, 0)
+        samples[model.name] = _generated(path, model)
+        history[model.name] = Workdir(path).read_lines(METRICS)
+        if model.latents == "flow":
+            history[f"{model.name}, flow"] = Workdir(path).read_lines(FLOW_METRICS)
+    report.write(folder / "comparison.html", result, samples, history)
