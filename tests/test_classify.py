@@ -413,11 +413,11 @@ def test_run_without_discriminator_or_flow(workdir, tmp_path):
 
 def test_settings_that_cannot_be(tmp_path):
     for changes, says in (
-        ({"signal": ()}, "signal"),
-        ({"scores": ("magic",)}, "'magic' is unknown"),
-        ({"efficiencies": (1.5,)}, "efficiencies: 1.5"),
-        ({"efficiencies": ()}, "efficiencies: name"),
-        ({"replicas": 1}, "replicas = 1"),
+        ({"signal": ()}, "^signal: must not be empty"),
+        ({"scores": ("magic",)}, "^scores: must be one of .*, got 'magic'"),
+        ({"efficiencies": (1.5,)}, r"^efficiencies: must be below 1, got 1\.5"),
+        ({"efficiencies": ()}, "^efficiencies: must not be empty"),
+        ({"replicas": 1}, "^replicas: must be at least 2, got 1"),
     ):
         with pytest.raises(InputError, match=says):
             ClassifyConfig(**changes)

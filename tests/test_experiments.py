@@ -189,12 +189,20 @@ def test_kill_9_in_writing_then_again(workdir, tmp_path):
         ("train", ["--conv_vae.latent_dm=3"], "conv_vae.latent_dim"),
         ("train", ["--data.path=/no/such/file.hdf5"], "/no/such/file.hdf5"),
         ("train", ["--model=conv_va"], "conv_vae"),
-        ("train", ["--train.batch_size=0"], "--train.batch_size = 0"),
+        (
+            "train",
+            ["--train.batch_size=0"],
+            "--train.batch_size: must be positive, got 0",
+        ),
         ("train", ["--conv_vae.filters=a"], "--conv_vae.filters=a"),
         ("train", ["stray"], "stray"),
         ("train", ["--flagfile=/no/such.txt"], "/no/such.txt"),
         ("fit_flow", [], "vae.npz"),
-        ("generate", ["--generate.num_jets=-1"], "num_jets = -1"),
+        (
+            "generate",
+            ["--generate.num_jets=-1"],
+            "--generate.num_jets: must not be negative, got -1",
+        ),
         ("evaluate", [], "vae.npz"),
     ],
 )

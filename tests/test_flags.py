@@ -1,16 +1,20 @@
 """Every Config becomes flags and comes back; every flagfile parses."""
 
 import dataclasses
+import math
 import pathlib
 import subprocess
 import sys
-from typing import Literal
+import typing
+from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 from absl import flags as absl_flags
 
 from jetvae_jax import densities, models, runs, training
 from jetvae_jax.core import configs
+from jetvae_jax.core.configs import PositiveFloat, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.losses import distances
 from jetvae_jax.runs import domains
@@ -77,6 +81,93 @@ def test_mistakes_are_named():
         parse(Example, "--x.kind=green")
     with pytest.raises(absl_flags.UnrecognizedFlagError, match=r"mean: x\.filters"):
         parse(Example, "--x.filter=1")
+
+
+@configs.config
+class Limited:
+    """Fields of every kind that is checked."""
+
+    size: PositiveInt = 1
+    rate: Annotated[float, configs.not_negative, configs.finite] = 0.5
+    part: Annotated[float, configs.between(0, 1)] = 0.5
+    hidden: Annotated[tuple[PositiveInt, ...], configs.not_empty] = (8, 8)
+    three: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
+    kind: Literal["blue", "grey"] = "blue"
+    best: Annotated[int, configs.at_least(2), configs.at_most(4)] | None = None
+    names: tuple[Annotated[str, configs.one_of({"beam": 0, "axis": 1})], ...] = ()
+    plain: float = 0.0
+
+    def __post_init__(self):
+        if self.size > 5 > self.rate:
+            raise InputError("size: rate is too low for it")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("size", 0, "size: must be positive, got 0"),
+        ("size", "2", "size: has the wrong type, got '2'"),
+        ("rate", -0.5, "rate: must not be negative, got -0.5"),
+        ("rate", math.inf, "rate: must be finite, got inf"),
+        ("rate", math.nan, "rate: must be a number, got nan"),
+        ("part", 1.01, "part: must be between 0 and 1, got 1.01"),
+        ("part", math.nan, "part: must be a number, got nan"),
+        ("plain", math.nan, "plain: must be a number, got nan"),
+        ("hidden", (), "hidden: must not be empty, got ()"),
+        ("hidden", (8, 0), "hidden: must be positive, got 0"),
+        ("three", (1.0, 1.0), "three: must have 3 values, got (1.0, 1.0)"),
+        ("three", (1.0, 1.0, math.nan), "three: must be a number, got nan"),
+        ("kind", "red", "kind: must be one of blue, grey, got 'red'"),
+        ("best", 1, "best: must be at least 2, got 1"),
+        ("best", 5, "best: must be at most 4, got 5"),
+        (
+            "names",
+            ("axis", "beem"),
+            "names: must be one of beam, axis (did you mean 'beam'?), got 'beem'",
+        ),
+        ("size", 6, "size: rate is too low for it"),
+    ],
+)
+def test_fields_keep_to_their_type_hints(field, value, message):
+    with pytest.raises(InputError) as error:
+        Limited(**{field: value})
+    assert str(error.value) == message
+    with pytest.raises(InputError):
+        dataclasses.replace(Limited(), **{field: value})
+
+
+def test_numpy_scalars_pass_and_nan_of_numpy_does_not():
+    Limited(size=np.int64(3), rate=np.float32(0), best=np.int32(4), plain=np.inf)
+    with pytest.raises(InputError, match=r"^part: must be between 0 and 1, got"):
+        Limited(part=np.float32("nan"))
+
+
+def test_a_subclass_checks_its_own_fields_and_those_it_inherits():
+    @configs.config
+    class More(Limited):
+        depth: PositiveInt = 1
+
+    for field in ("depth", "size"):
+        with pytest.raises(InputError, match=f"^{field}: must be positive, got 0"):
+            More(**{field: 0})
+    with pytest.raises(InputError, match="rate is too low"):
+        More(size=6)
+
+
+def test_limits_hold_for_flags_and_files():
+    with pytest.raises(InputError, match=r"^--x\.hidden: must be positive, got 0$"):
+        parse(Limited, "--x.hidden=3,0")
+    assert parse(Limited, "--x.best=3", "--x.names=axis").best == 3
+    with pytest.raises(InputError, match=r"^size: must be positive, got -1"):
+        configs.from_json(Limited, {"size": -1})
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_no_config_takes_nan(name):
+    hints = typing.get_type_hints(CONFIGS[name])
+    for field in (field for field, kind in hints.items() if kind is float):
+        with pytest.raises(InputError, match=f"^{field}: "):
+            CONFIGS[name](**{field: math.nan})
 
 
 @pytest.mark.parametrize("name", CONFIGS)

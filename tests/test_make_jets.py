@@ -671,5 +671,5 @@ def test_a_mistake_on_the_command_line_is_one_line(tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 2, result.stderr
-    assert result.stderr.startswith("error: --make.jet_types = x: choose from g, q")
+    assert result.stderr.startswith("error: --make.jet_types: choose from g, q")
     assert len(result.stderr.splitlines()) == 1

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from jetvae_jax.core.types import Array
 from jetvae_jax.events import metrics, scaling, transform
 from jetvae_jax.events.load import load as read
@@ -29,7 +30,7 @@ JUDGES = ("ks", "spearman", "overall")
 BOUNDED = ""  # logarithms and normal numbers have no limits
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Data:
     """Which events.
 
@@ -47,20 +48,10 @@ class Data:
     path: str = "embedded"
     columns: tuple[str, ...] = ()
     key: str = ""
-    max_events: int = 0
+    max_events: NonNegativeInt = 0
     repair: bool = False
-    split_seed: int = 0
-    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        if len(self.fractions) != 3:
-            raise InputError(
-                f"fractions = {self.fractions}: give three, of training, validation, "
-                "test"
-            )
-        if self.max_events < 0:
-            raise InputError(f"max_events = {self.max_events}: must not be negative")
+    split_seed: NonNegativeInt = 0
+    fractions: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.7, 0.15, 0.15)
 
     def read(self, path: str = "", **changes: Any):
         """The table, whole, or another one read in the same way."""
@@ -80,7 +71,7 @@ columns_of = scaling.columns_of
 judge = metrics.means
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Objective:
     """The loss of Algorithm 1 of Stevenson, Kruger 2022: alpha D(x, x') + beta KL.
 
@@ -89,16 +80,8 @@ class Objective:
         beta: weight of the KL divergence, the talk's variational beta.
     """
 
-    alpha: float = 1.0
-    beta: float = 0.1
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        for name in ("alpha", "beta"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"{name} = {getattr(self, name)}: must not be negative"
-                )
+    alpha: NonNegativeFloat = 1.0
+    beta: NonNegativeFloat = 0.1
 
 
 def resolved(data: Data, config: Scaling) -> tuple[Data, Scaling]:

@@ -19,14 +19,14 @@ The encoder is not told to fool the discriminator, the discriminator not to
 reconstruct. To both Err, ``reconstruction`` times the plain distance can be added.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat, PositiveFloat
 from jetvae_jax.core.types import (
     VAE,
     Array,
@@ -43,7 +43,7 @@ Errors = Callable[[Params, Key, Batch], tuple[dict[str, Array], Terms]]
 """``(params, key, batch) -> ({"encoder": [J], "decoder": [J], ...}, terms)``."""
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """How discriminator and VAE are played against each other.
 
@@ -57,21 +57,10 @@ class Config:
     """
 
     form: Literal["algorithm2", "feature"] = "algorithm2"
-    alpha: float = 0.1
-    gamma: float = 15.0
-    beta: float = 1.0
-    reconstruction: float = 0.0
-
-    def __post_init__(self):
-        if self.form not in ("algorithm2", "feature"):
-            raise InputError(f"form = {self.form!r}: choose algorithm2 or feature")
-        if not self.alpha > 0:
-            raise InputError(f"alpha = {self.alpha}: must be positive")
-        for name in ("gamma", "beta", "reconstruction"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"{name} = {getattr(self, name)}: must not be negative"
-                )
+    alpha: PositiveFloat = 0.1
+    gamma: NonNegativeFloat = 15.0
+    beta: NonNegativeFloat = 1.0
+    reconstruction: NonNegativeFloat = 0.0
 
 
 def bce(logits: Array, *, true: bool) -> Array:

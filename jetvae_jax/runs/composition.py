@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from jetvae_jax import densities, discriminators
 from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import VAE, Discriminator, Params, Prior
 from jetvae_jax.densities import gaussian_copula, normal
@@ -23,7 +24,7 @@ from jetvae_jax.training.adversarial import adversarial_step, joint_init
 NONE, COPULA = "none", "gaussian_copula"
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """The parts beside encoder and decoder.
 
@@ -40,20 +41,12 @@ class Config:
     """
 
     latent: Literal["gaussian", "uniform", "cdf"] = "gaussian"
-    uniform: float = 0.0
+    uniform: NonNegativeFloat = 0.0
     prior: str = NONE
     prior_config: Any = None
     discriminator: str = NONE
     discriminator_config: Any = None
     adversarial: Adversarial = dataclasses.field(default_factory=Adversarial)
-
-    def __post_init__(self):
-        if self.latent not in ("gaussian", "uniform", "cdf"):
-            raise InputError(
-                f"latent = {self.latent!r}: choose gaussian, uniform or cdf"
-            )
-        if not self.uniform >= 0:
-            raise InputError(f"uniform = {self.uniform}: must not be negative")
 
     @classmethod
     def from_json(cls, values: dict) -> "Config":

@@ -1,15 +1,15 @@
 """What a run is: frozen configs, to and from JSON."""
 
 import dataclasses
-import difflib
 import importlib.metadata
 import json
 import platform
 from types import ModuleType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from jetvae_jax import densities, models, training
 from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
@@ -143,7 +143,7 @@ class VAERun:
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class FlowRun:
     """A fit of a flow to the latents of a trained VAE.
 
@@ -160,10 +160,6 @@ class FlowRun:
     latents: Literal["samples", "means"]
     training: training.Config
     seed: int = 0
-
-    def __post_init__(self):
-        if self.latents not in ("samples", "means"):
-            raise InputError(f"latents = {self.latents!r}: choose 'samples' or 'means'")
 
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
@@ -220,7 +216,7 @@ class CopulaRun:
         return cls(config, flow, flow_config, train, values["seed"])
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class GenerateConfig:
     """Which jets to make.
 
@@ -234,16 +230,15 @@ class GenerateConfig:
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
-    num_jets: int = 0
+    num_jets: NonNegativeInt = 0
     seed: int = 0
     output: str = ""
 
-    def __post_init__(self):
-        if self.num_jets < 0:
-            raise InputError(f"num_jets = {self.num_jets}: must not be negative")
+
+_Protocol = Annotated[str, configs.one_of(KNOWN)]
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class EvaluateConfig:
     """Which jets are judged against which, and how.
 
@@ -263,22 +258,10 @@ class EvaluateConfig:
     real: str = ""
     generated: tuple[str, ...] = ()
     truth: str = ""
-    protocols: tuple[str, ...] = ("mpgan_10k", "jetnet_50k")
+    protocols: tuple[_Protocol, ...] = ("mpgan_10k", "jetnet_50k")
     classify: bool = False
     fpnd: str = "installed"
-    seed: int = 42
-
-    def __post_init__(self):
-        for name in self.protocols:
-            if name not in KNOWN:
-                near = difflib.get_close_matches(name, KNOWN, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else ""
-                raise InputError(
-                    f"protocols: {name!r} is unknown{hint}; choose of "
-                    f"{', '.join(KNOWN)}"
-                )
-        if self.seed < 0:
-            raise InputError(f"seed = {self.seed}: must not be negative")
+    seed: NonNegativeInt = 42
 
 
 def versions() -> dict[str, str]:

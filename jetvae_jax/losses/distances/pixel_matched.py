@@ -1,10 +1,11 @@
 """Eq. 2 of the ConVAE study of sparse MNIST: positions, and intensity where matched."""
 
-import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
 import jax.numpy as jnp
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 from jetvae_jax.losses.nearest import nearest_neighbours
@@ -70,7 +71,7 @@ def _gap(points, others, index, mask, others_mask):
     return jnp.square(jnp.where(counts, gap, 0.0))
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config(_pixels.Config):
     """Convention of the distance with matched intensities.
 
@@ -86,7 +87,7 @@ class Config(_pixels.Config):
             scaled units of both.
     """
 
-    intensity_weight: float = 1.0
+    intensity_weight: Annotated[float, configs.not_negative, configs.finite] = 1.0
 
 
 def build(config: Config) -> Callable[..., Array]:

@@ -1,10 +1,10 @@
 """Eq. 1 of the ConVAE study of sparse MNIST: positions only."""
 
-import dataclasses
 from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 from jetvae_jax.losses.nearest import nearest_neighbours
@@ -43,7 +43,7 @@ def pixel_position_distance(
     return _pixels.both_ways(*_pixels.distances(near, squared), direction)
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config(_pixels.Config):
     """Convention of the distance between positions.
 

@@ -1,10 +1,11 @@
 """Eq. 3 of the ConVAE study of sparse MNIST: the intensity as a third axis."""
 
-import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
 import jax.numpy as jnp
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 from jetvae_jax.losses.nearest import nearest_neighbours
@@ -55,7 +56,7 @@ def _stretched(points, weight):
     return jnp.asarray(points) * axes
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config(_pixels.Config):
     """Convention of the distance in space.
 
@@ -71,7 +72,7 @@ class Config(_pixels.Config):
             positions, in the scaled units of both.
     """
 
-    intensity_weight: float = 1.0
+    intensity_weight: Annotated[float, configs.not_negative, configs.finite] = 1.0
 
 
 def build(config: Config) -> Callable[..., Array]:

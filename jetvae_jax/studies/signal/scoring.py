@@ -1,14 +1,15 @@
 """What one run says about events and signal, and how well it generates."""
 
-import dataclasses
 import os
 import pathlib
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeInt, PositiveInt
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.events.load import Events
 from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.runs import dataset
@@ -25,7 +26,11 @@ SHOWN = 3000
 """Events in the figure of the latent space."""
 
 
-@dataclasses.dataclass(frozen=True)
+_Fraction = Annotated[float, configs.positive, configs.below(1)]
+_Score = Annotated[str, configs.one_of(scores.NAMES)]
+
+
+@configs.config
 class ClassifyConfig:
     """How trained runs are tried as finders of signal.
 
@@ -48,34 +53,19 @@ class ClassifyConfig:
         seed: of the bootstrap and of these events.
     """
 
-    signal: tuple[str, ...] = ("embedded:signal",)
-    scores: tuple[str, ...] = ()
+    signal: Annotated[tuple[str, ...], configs.not_empty] = ("embedded:signal",)
+    scores: tuple[_Score, ...] = ()
     exclude: tuple[str, ...] = ("mlly", "llpt_mlly")
     mass: str = "mlly"
-    efficiencies: tuple[float, ...] = (0.3, 0.5, 0.8)
-    keep: tuple[float, ...] = (0.1, 0.01)
-    fractions: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
+    efficiencies: Annotated[tuple[_Fraction, ...], configs.not_empty] = (0.3, 0.5, 0.8)
+    keep: tuple[_Fraction, ...] = (0.1, 0.01)
+    fractions: tuple[_Fraction, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
     repair: bool = False
-    num_events: int = 10_000
-    floor: int = 10
-    replicas: int = 200
-    num_generated: int = 20_000
-    seed: int = 0
-
-    def __post_init__(self):
-        if not self.signal:
-            raise InputError("signal: name one table of signal events or more")
-        for name in self.scores:
-            if name not in scores.NAMES:
-                known = ", ".join(scores.NAMES)
-                raise InputError(f"scores: {name!r} is unknown; choose of {known}")
-        if not self.efficiencies:
-            raise InputError("efficiencies: name one signal efficiency or more")
-        for name in ("efficiencies", "keep", "fractions"):
-            for value in getattr(self, name):
-                if not 0 < value < 1:
-                    raise InputError(f"{name}: {value} is not between 0 and 1")
-        at_least(self, num_events=1, floor=1, replicas=2, num_generated=2, seed=0)
+    num_events: PositiveInt = 10_000
+    floor: PositiveInt = 10
+    replicas: Annotated[int, configs.at_least(2)] = 200
+    num_generated: Annotated[int, configs.at_least(2)] = 20_000
+    seed: NonNegativeInt = 0
 
 
 class Scored(NamedTuple):

@@ -1,19 +1,23 @@
 """Toys of one kind: pseudo-experiments of a mass spectrum, and what they say."""
 
-import dataclasses
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
 from jetvae_jax.studies.toys import excess, trials
 
 LEVELS = tuple(np.round(np.arange(1.0, 5.01, 0.1), 1).tolist())
 
 
-@dataclasses.dataclass(frozen=True)
+_Width = Annotated[float, configs.positive, configs.finite]
+
+
+@configs.config
 class ToysConfig:
     """Which pseudo-experiments.
 
@@ -33,38 +37,28 @@ class ToysConfig:
     """
 
     mass: str = "mlly"
-    low: float = 0.0
-    high: float = 0.0
-    bin_width: float = 2.0
-    widths: tuple[float, ...] = (6.0, 10.0)
-    sideband: float = 20.0
-    num_events: float = 2000.0
-    num_toys: int = 10_000
-    num_generated: int = 0
+    low: NonNegativeFloat = 0.0
+    high: NonNegativeFloat = 0.0
+    bin_width: _Width = 2.0
+    widths: Annotated[tuple[_Width, ...], configs.not_empty] = (6.0, 10.0)
+    sideband: Annotated[float, configs.not_negative, configs.finite] = 20.0
+    num_events: Annotated[float, configs.positive, configs.at_most(1e7)] = 2000.0
+    num_toys: Annotated[int, configs.at_least(100)] = 10_000
+    num_generated: NonNegativeInt = 0
     level: float = 1.0
-    seed: int = 0
+    seed: NonNegativeInt = 0
 
     def __post_init__(self):
-        for name in ("bin_width", "num_events"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise InputError(f"{name} = {getattr(self, name)}: must be positive")
-        if self.num_events > 1e7:
-            raise InputError(f"num_events = {self.num_events:g}: at most 1e7")
-        if not self.widths:
-            raise InputError("widths: name the width of a window or more")
         for name, values in (("widths", self.widths), ("sideband", [self.sideband])):
             for value in values:
                 bins = value / self.bin_width
-                if value < 0 or abs(bins - round(bins)) > 1e-6:
+                if abs(bins - round(bins)) > 1e-6:
                     raise InputError(
                         f"{name}: {value:g} GeV is no whole number of bins of "
                         f"{self.bin_width:g} GeV"
                     )
-        if min(self.widths) <= 0:
-            raise InputError(f"widths: {min(self.widths):g}: must be positive")
-        if not 0 <= self.low < (self.high or np.inf):
-            raise InputError(f"low = {self.low}, high = {self.high}: not a range")
-        at_least(self, num_toys=100, num_generated=0, seed=0)
+        if self.low >= (self.high or np.inf):
+            raise InputError(f"low: must be below high = {self.high}, got {self.low}")
 
 
 class Study(NamedTuple):

@@ -15,7 +15,9 @@ import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import PositiveInt
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import metrics
 from jetvae_jax.events.evaluation import classify
@@ -65,7 +67,7 @@ class Contender(NamedTuple):
         return {"vae": self.vae.to_json(), "latents": self.latents, "after": after}
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class CompareConfig:
     """How models are compared.
 
@@ -75,13 +77,9 @@ class CompareConfig:
         classify: train classifiers to tell made events from real ones.
     """
 
-    seeds: int = 3
+    seeds: PositiveInt = 3
     models: tuple[str, ...] = ()
     classify: bool = True
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        at_least(self, seeds=1)
 
 
 def compare(
