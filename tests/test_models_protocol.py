@@ -19,8 +19,6 @@ every parameter, and, with ``USES_MASK``, padding without any influence.
 
 import dataclasses
 import functools
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -219,13 +217,3 @@ def test_unknown_names_get_a_suggestion():
         models.get("convvae")
     with pytest.raises(InputError, match=r"one of .*conv_vae, .*deepsets_vae"):
         models.get("zzz")
-
-
-def test_models_import_neither_distrax_nor_each_other_until_asked():
-    code = (
-        "import sys, jetvae_jax.models as m; m.names();"
-        "assert not any(k.startswith('jetvae_jax.models.') for k in sys.modules);"
-        "[m.get(n) for n in m.names()];"
-        "assert not {'distrax', 'ott', 'h5py'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
