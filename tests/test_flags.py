@@ -3,14 +3,13 @@
 import dataclasses
 import math
 import pathlib
-import subprocess
-import sys
 import typing
 from typing import Annotated, Literal
 
 import numpy as np
 import pytest
 from absl import flags as absl_flags
+from absl.testing import flagsaver
 
 from jetvae_jax import densities, models, runs, training
 from jetvae_jax.core import configs
@@ -187,25 +186,19 @@ def test_every_config_round_trips_and_is_documented(name):
 FLAGFILES = sorted((ROOT / "experiments/flagfiles").glob("*.txt"))
 # Flagfiles of a script that makes data name its flags, --make.num_jets say.
 MADE = [path for path in FLAGFILES if "\n--make." in path.read_text()]
-PARSE = """
-import sys
-sys.path.insert(0, "experiments")
-from absl.testing import flagsaver
-import _cli
-_cli.define_flags()
-for path in sys.argv[1:]:
+
+
+@pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
+def test_every_flagfile_describes_a_run(path, monkeypatch, run_script):
+    if path in MADE:
+        flags = ["--only_check_args", f"--flagfile={path}", "--workdir=x"]
+        assert run_script("make_jets", *flags).returncode == 0
+        return
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    monkeypatch.chdir(ROOT)
+    import _cli
+
     with flagsaver.flagsaver():
+        _cli.define_flags()
         _cli.FLAGS(["pipeline.py", f"--flagfile={path}", "--workdir=x"])
         _cli.vae_run(), _cli.flow_run(), _cli.generate_config(), _cli.evaluate_config()
-"""
-
-
-def test_every_flagfile_describes_a_run():
-    made = [sys.executable, "experiments/make_jets.py", "--only_check_args"]
-    commands = [[sys.executable, "-c", PARSE, *set(FLAGFILES) - set(MADE)]]
-    commands += [[*made, f"--flagfile={path}", "--workdir=x"] for path in MADE]
-    for command in commands:
-        result = subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, check=False
-        )
-        assert result.returncode == 0, result.stderr

@@ -1,8 +1,8 @@
-"""The architecture: imports point down, libraries stay in their rooms, imports are free.
+"""The architecture: imports point down, libraries are fenced, importing is free.
 
 A room is a folder of the package (or a module beside them). Seen are imports at the top
 of a file and inside functions, modules named by a string (``import_module``, the table
-of the domains), the public names that a package attaches lazily, and plug-ins.
+of the domains), public names that are attached lazily, and plug-ins.
 """
 
 import ast
