@@ -1,13 +1,21 @@
-"""Small valid data files in both layouts, how to spoil them, and what is compiled."""
+"""Small valid data files in both layouts, scripts run in this process, compilation."""
 
+import contextlib
+import io
 import os
+import pathlib
+import runpy
 import shutil
+import sys
 import tempfile
+from typing import NamedTuple
 
 import h5py
 import jax
 import numpy as np
 import pytest
+from absl import app, logging
+from absl.testing import flagsaver
 
 from jetvae_jax.core.types import Jets
 
@@ -40,6 +48,46 @@ def compiled_for_this_file(request):
     jax.config.update("jax_disable_most_optimizations", plain)
     yield
     jax.clear_caches()
+
+
+# The flags of absl itself are there before those of a script, and stay.
+app.define_help_flags()
+EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
+
+
+class Finished(NamedTuple):
+    """What a script leaves, named as in ``subprocess.CompletedProcess``."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run_script(monkeypatch):
+    """``(name, *arguments, cwd=root) -> Finished``: a script of experiments/, run here.
+
+    It saves the seconds that a process of its own needs to import the package. Its
+    flags are gone afterwards; an exception that would be a traceback is raised.
+    """
+
+    def run(name, *arguments, cwd=EXPERIMENTS.parent):
+        path = EXPERIMENTS / f"{name}.py"
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        handler = logging.get_absl_handler().python_handler
+        with monkeypatch.context() as patch, flagsaver.flagsaver():
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+            patch.syspath_prepend(EXPERIMENTS)
+            patch.setattr(handler, "stream", err)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    runpy.run_path(str(path), run_name="__main__")
+                except SystemExit as stop:
+                    code = stop.code or 0
+        return Finished(code, out.getvalue(), err.getvalue())
+
+    return run
 
 
 PARTICLE_NAMES = [

@@ -305,11 +305,13 @@ def test_it_runs_on_jets_with_padding():
 
 
 def test_bad_settings_get_a_clear_line():
-    with pytest.raises(InputError, match=r"^alpha = 0: must be positive"):
+    with pytest.raises(InputError, match=r"^alpha: must be positive, got 0"):
         adversarial.Config(alpha=0)
-    with pytest.raises(InputError, match=r"^gamma = -1: must not be negative"):
+    with pytest.raises(InputError, match=r"^gamma: must not be negative, got -1"):
         adversarial.Config(gamma=-1)
-    with pytest.raises(InputError, match=r"^form = 'wgan': choose"):
+    with pytest.raises(
+        InputError, match=r"^form: must be one of algorithm2, feature, got 'wgan'"
+    ):
         adversarial.Config(form="wgan")
 
 

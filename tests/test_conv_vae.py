@@ -245,10 +245,10 @@ def test_a_fresh_decoder_starts_in_the_middle():
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({"filters": ()}, "^filters: needs at least one"),
-        ({"filters": (8, -1)}, r"^filters: must be positive, got \(8, -1\)"),
+        ({"filters": ()}, "^filters: must not be empty"),
+        ({"filters": (8, -1)}, "^filters: must be positive, got -1"),
         ({"kernel": 0}, "^kernel: must be positive"),
-        ({"output": "tanh"}, "^output: 'tanh' is not sigmoid or linear"),
+        ({"output": "tanh"}, "^output: must be one of sigmoid, linear, got 'tanh'"),
         ({"kernel": 11}, "^kernel, filters: 3 .* kernel 11 need num_particles > 30"),
     ],
 )

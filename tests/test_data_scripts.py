@@ -1,6 +1,5 @@
 """The command lines of download and of the look at files."""
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -10,10 +9,11 @@ import pytest
 EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
 
 
-def run(script, *flags, cwd, **env):
+def run(script, *flags, cwd):
+    """A process as a user starts it; mistakes are tested without one."""
     return subprocess.run(
         [sys.executable, EXPERIMENTS / script, *flags],
-        capture_output=True, text=True, cwd=cwd, env=os.environ | env, check=False,
+        capture_output=True, text=True, cwd=cwd, check=False,
     )  # fmt: skip
 
 
@@ -36,18 +36,18 @@ def test_inspect_ends_with_the_verdict(tmp_path):
     assert (tmp_path / "look.png").stat().st_size > 10_000
 
 
-def test_inspect_of_files_that_are_not_fit(tmp_path, make_jetnet):
+def test_inspect_of_files_that_are_not_fit(tmp_path, make_jetnet, run_script):
     make_jetnet("g.hdf5")
     (tmp_path / "q.hdf5").write_bytes(b"no HDF5")
-    done = run("inspect_jets.py", "--inspect.path=.", cwd=tmp_path)
+    done = run_script("inspect_jets", "--inspect.path=.", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.count("not fit to train as it is:") == 2
     assert "8 good jets are too few" in done.stdout
     assert "not an HDF5 file" in done.stdout
 
 
-def test_inspect_of_nothing(tmp_path):
-    done = run("inspect_jets.py", "--inspect.path=nowhere", cwd=tmp_path)
+def test_inspect_of_nothing(tmp_path, run_script):
+    done = run_script("inspect_jets", "--inspect.path=nowhere", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: nowhere: no such file")
 
@@ -65,13 +65,15 @@ def test_download_by_hand(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_download_without_a_network_says_what_to_fetch(tmp_path):
-    done = run(
-        "download.py",
+def test_download_without_a_network_says_what_to_fetch(
+    tmp_path, run_script, monkeypatch
+):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    done = run_script(
+        "download",
         "--download.dataset=jetnet30",
         "--download.jet_types=t",
         cwd=tmp_path,
-        https_proxy="http://127.0.0.1:9",
     )
     assert done.returncode == 2
     assert "zenodo.org/records/6975118/files/t.hdf5?download=1" in done.stderr
@@ -79,7 +81,7 @@ def test_download_without_a_network_says_what_to_fetch(tmp_path):
     assert "\nerror: https://zenodo.org/api/records/6975118" in done.stderr
 
 
-def test_download_of_an_unknown_set(tmp_path):
-    done = run("download.py", "--download.dataset=jetnet31", cwd=tmp_path)
+def test_download_of_an_unknown_set(tmp_path, run_script):
+    done = run_script("download", "--download.dataset=jetnet31", cwd=tmp_path)
     assert done.returncode == 2
     assert "did you mean 'jetnet30'" in done.stderr

@@ -187,7 +187,9 @@ def test_mistakes_in_kinds(given, message):
 
 
 def test_mistakes_of_the_caller():
-    with pytest.raises(InputError, match="marginals: 'log'"):
+    with pytest.raises(
+        InputError, match=r"^marginals: must be one of standard, normal, got 'log'"
+    ):
         transform.Config(marginals="log")  # pyright: ignore
     columns = kinds.find(NAMES, table())
     with pytest.raises(ValueError, match="do not fit 6 columns"):

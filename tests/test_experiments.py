@@ -189,25 +189,36 @@ def test_kill_9_in_writing_then_again(workdir, tmp_path):
         ("train", ["--conv_vae.latent_dm=3"], "conv_vae.latent_dim"),
         ("train", ["--data.path=/no/such/file.hdf5"], "/no/such/file.hdf5"),
         ("train", ["--model=conv_va"], "conv_vae"),
-        ("train", ["--train.batch_size=0"], "--train.batch_size = 0"),
+        (
+            "train",
+            ["--train.batch_size=0"],
+            "--train.batch_size: must be positive, got 0",
+        ),
         ("train", ["--conv_vae.filters=a"], "--conv_vae.filters=a"),
         ("train", ["stray"], "stray"),
         ("train", ["--flagfile=/no/such.txt"], "/no/such.txt"),
         ("fit_flow", [], "vae.npz"),
-        ("generate", ["--generate.num_jets=-1"], "num_jets = -1"),
+        (
+            "generate",
+            ["--generate.num_jets=-1"],
+            "--generate.num_jets: must not be negative, got -1",
+        ),
         ("evaluate", [], "vae.npz"),
     ],
 )
-def test_mistakes_are_answered_in_one_line(tmp_path, name, arguments, message):
+def test_mistakes_are_answered_in_one_line(
+    tmp_path, run_script, name, arguments, message
+):
     code = {"--conv_vae.latent_dm=3": 1, "--model=conv_va": 1,
             "--flagfile=/no/such.txt": 1}.get("".join(arguments), 2)  # fmt: skip
-    result = run(name, *arguments, f"--workdir={tmp_path / 'w'}", code=code)
-    assert message in result.stderr and "Traceback" not in result.stderr
+    result = run_script(name, *arguments, f"--workdir={tmp_path / 'w'}")
+    assert result.returncode == code, result.stderr
+    assert message in result.stderr
     errors = [line for line in result.stderr.splitlines() if line.startswith("error")]
     assert code == 1 or len(errors) == 1
 
 
-def test_workdir_that_cannot_be(tmp_path):
+def test_workdir_that_cannot_be(tmp_path, run_script):
     (tmp_path / "file").write_text("")
-    result = run("train", SMOKE, f"--workdir={tmp_path / 'file' / 'sub'}", code=2)
-    assert "--workdir" in result.stderr and "Traceback" not in result.stderr
+    result = run_script("train", SMOKE, f"--workdir={tmp_path / 'file' / 'sub'}")
+    assert result.returncode == 2 and "--workdir" in result.stderr

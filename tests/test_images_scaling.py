@@ -101,9 +101,11 @@ def test_digits_as_conditions():
 
 
 def test_bad_input(digits):
-    with pytest.raises(InputError, match="method: 'log' is not one of unit"):
+    with pytest.raises(
+        InputError, match=r"^method: must be one of unit, .*, got 'log'"
+    ):
         scaling.Config("log")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"min_intensity: 1\.0"):
+    with pytest.raises(InputError, match=r"^min_intensity: must be below 1, got 1\.0"):
         scaling.Config(min_intensity=1.0)
     nothing = digits._replace(mask=np.zeros_like(digits.mask))
     with pytest.raises(InputError, match="hold no point"):

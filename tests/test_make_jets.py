@@ -82,27 +82,27 @@ def test_window_of_each_class():
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("field", "changes"),
     [
-        {"num_jets": 0},
-        {"radius": 0.0},
-        {"seed": 1500},
-        {"seed": -1},
-        {"jet_types": ()},
-        {"jet_types": ("g", "g")},
-        {"jet_types": ("x",)},
-        {"jet_types": ("../x",), "card": "card"},
-        {"jet_types": ("g", "q"), "card": "card"},
-        {"layouts": ("jetnet",)},
-        {"layouts": ("jetnet151",)},
-        {"layouts": ("jetnet0",)},
-        {"jet_pt_min": 500.0, "jet_pt_max": 400.0},
-        {"parton_pt_min": 500.0, "parton_pt_max": 400.0},
-        {"num_jets": 10**9, "shard_jets": 10},
+        ("num_jets", {"num_jets": 0}),
+        ("radius", {"radius": 0.0}),
+        ("seed", {"seed": 1500}),
+        ("seed", {"seed": -1}),
+        ("jet_types", {"jet_types": ()}),
+        ("jet_types", {"jet_types": ("g", "g")}),
+        ("jet_types", {"jet_types": ("x",)}),
+        ("jet_types", {"jet_types": ("../x",), "card": "card"}),
+        ("jet_types", {"jet_types": ("g", "q"), "card": "card"}),
+        ("layouts", {"layouts": ("jetnet",)}),
+        ("layouts", {"layouts": ("jetnet151",)}),
+        ("layouts", {"layouts": ("jetnet0",)}),
+        ("jet_pt_max", {"jet_pt_min": 500.0, "jet_pt_max": 400.0}),
+        ("parton_pt_max", {"parton_pt_min": 500.0, "parton_pt_max": 400.0}),
+        ("shard_jets", {"num_jets": 10**9, "shard_jets": 10}),
     ],
 )
-def test_mistakes_in_the_settings(changes):
-    with pytest.raises(InputError, match=" = "):
+def test_mistakes_in_the_settings(field, changes):
+    with pytest.raises(InputError, match=f"^{field}: .*, got "):
         Config(**changes)
 
 
@@ -671,5 +671,5 @@ def test_a_mistake_on_the_command_line_is_one_line(tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 2, result.stderr
-    assert result.stderr.startswith("error: --make.jet_types = x: choose from g, q")
+    assert result.stderr.startswith("error: --make.jet_types: choose from g, q")
     assert len(result.stderr.splitlines()) == 1

@@ -75,8 +75,8 @@ def test_conditions_missing_or_too_many_are_told():
     [
         ("num_layers", 0, "^num_layers: must be positive"),
         ("nodes", -1, "^nodes: must be positive"),
-        ("output", "tanh", "^output: 'tanh' is not"),
-        ("num_conditions", -1, "^num_conditions: negative"),
+        ("output", "tanh", "^output: must be one of sigmoid, linear, got 'tanh'"),
+        ("num_conditions", -1, "^num_conditions: must not be negative, got -1"),
     ],
 )
 def test_bad_fields(field, value, message):

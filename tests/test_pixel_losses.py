@@ -210,10 +210,12 @@ def test_bad_settings_name_the_field(name):
         ("repulsion", -1.0),
         ("repulsion_length", 0.0),
     ):
-        with pytest.raises(InputError, match=f"^{field} = "):
+        with pytest.raises(InputError, match=f"^{field}: must "):
             config(**{field: value})
     if name != "pixel_positions":
-        with pytest.raises(InputError, match=r"^intensity_weight = "):
+        with pytest.raises(
+            InputError, match=r"^intensity_weight: must be a number, got nan"
+        ):
             config(intensity_weight=float("nan"))
 
 

@@ -48,7 +48,11 @@ def spoilt(folder, what):
         ("truncated", {}, r"train-images.*truncated"),
         ("no labels", {}, r"labels missing"),
         ("empty", {}, r"is empty: fetch it again"),
-        ("nothing wrong", {"digits": (8, 11)}, r"digits: 11"),
+        (
+            "nothing wrong",
+            {"digits": (8, 11)},
+            r"digits: must be between 0 and 9, got 11",
+        ),
     ],
 )
 def test_bad_files_are_one_line(tmp_path, what, settings, message):
@@ -67,18 +71,39 @@ def test_short_images_are_padded_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda: domain.Data(form="hexagons"), "form = 'hexagons'"),
-        (lambda: domain.Data(order="random"), "order = 'random'"),
-        (lambda: domain.Data(num_pixels=785), "num_pixels: 785"),
-        (lambda: domain.Data(max_images=-1), "max_images = -1"),
+        (
+            lambda: domain.Data(form="hexagons"),
+            "^form: must be one of .*, got 'hexagons'",
+        ),
+        (
+            lambda: domain.Data(order="random"),
+            "^order: must be one of .*, got 'random'",
+        ),
+        (
+            lambda: domain.Data(num_pixels=785),
+            "^num_pixels: must be between 1 and 784, got 785",
+        ),
+        (
+            lambda: domain.Data(max_images=-1),
+            "^max_images: must not be negative, got -1",
+        ),
         (lambda: domain.Data(""), "path: is empty"),
-        (lambda: domain.Data(split_seed=-1), "split_seed = -1"),
-        (lambda: domain.Data(fractions=(1, 0, 0)), "fractions.*positive"),
-        (lambda: domain.Data(augment=("turn", "spin")), "augment = spin: choose of"),
-        (lambda: domain.Data(fractions=(0.5, 0.5)), "fractions"),
-        (lambda: domain.Objective(beta=-1), "beta = -1"),
-        (lambda: domain.Objective("published", beta=2), "1 - beta"),
-        (lambda: domain.Objective("other"), "form = 'other'"),
+        (
+            lambda: domain.Data(split_seed=-1),
+            "^split_seed: must not be negative, got -1",
+        ),
+        (
+            lambda: domain.Data(fractions=(1, 0, 0)),
+            "^fractions: must be positive, got 0",
+        ),
+        (
+            lambda: domain.Data(augment=("turn", "spin")),
+            "^augment: must be one of shift, turn, stretch, got 'spin'",
+        ),
+        (lambda: domain.Data(fractions=(0.5, 0.5)), "^fractions: must have 3 values"),
+        (lambda: domain.Objective(beta=-1), "^beta: must not be negative, got -1"),
+        (lambda: domain.Objective("published", beta=2), "^beta: .*1 - beta"),
+        (lambda: domain.Objective("other"), "^form: must be one of .*, got 'other'"),
         (lambda: domain.load(domain.Data("nowhere.npz")), "nowhere.npz: no such file"),
         (
             lambda: domain.load(domain.Data(fractions=(1, 1, 1))),

@@ -258,9 +258,9 @@ def test_learns_a_crescent():
     "fields, message",
     [
         ({"num_couplings": 0}, r"^num_couplings: must be positive, got 0"),
-        ({"hidden": (8, 0)}, r"^hidden: must be positive, got \(8, 0\)"),
+        ({"hidden": (8, 0)}, "^hidden: must be positive, got 0"),
         ({"log_scale_bound": 0.0}, r"^log_scale_bound: must be positive"),
-        ({"activation": "swish"}, r"^activation: 'swish' is unknown"),
+        ({"activation": "swish"}, "^activation: must be one of relu, .*, got 'swish'"),
     ],
 )
 def test_impossible_configurations_name_the_field(fields, message):

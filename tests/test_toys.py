@@ -158,12 +158,12 @@ def test_mistakes(workdir, tmp_path, changes, says):
     ("changes", "says"),
     [
         ({"widths": (5.0,)}, "widths: 5 GeV is not a whole number"),
-        ({"widths": ()}, "widths: name"),
-        ({"widths": (0.0,)}, "must be positive"),
-        ({"num_events": float("nan")}, "num_events = nan"),
-        ({"num_events": 1e9}, "at most"),
-        ({"num_toys": 3}, "num_toys = 3"),
-        ({"low": 200.0, "high": 100.0}, "not a range"),
+        ({"widths": ()}, "^widths: must not be empty"),
+        ({"widths": (0.0,)}, "^widths: must be positive"),
+        ({"num_events": float("nan")}, "^num_events: must be a number, got nan"),
+        ({"num_events": 1e9}, "^num_events: must be at most 1e.07"),
+        ({"num_toys": 3}, "^num_toys: must be at least 100, got 3"),
+        ({"low": 200.0, "high": 100.0}, "^low: must be below high = 100"),
     ],
 )
 def test_settings_that_cannot_be(changes, says):

@@ -175,7 +175,7 @@ def test_wrong_settings_give_one_line():
         run(batch_size=500)
     with pytest.raises(InputError, match=r"monitor = 'los'.*choose one of error, loss"):
         run(monitor="los")
-    with pytest.raises(InputError, match="batch_size = 0: must be positive"):
+    with pytest.raises(InputError, match=r"^batch_size: must be positive, got 0"):
         Config(batch_size=0)
 
 

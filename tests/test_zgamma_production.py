@@ -228,9 +228,12 @@ def test_wrong_settings_are_found_before_events(tmp_path):
 @pytest.mark.parametrize(
     ("flag", "line"),
     [
-        ("--make.masses=50", "--make.masses = 50: give 100 to 3000 GeV"),
+        ("--make.masses=50", "--make.masses: must be between 100 and 3000 GeV, got 50"),
         ("--make.masses=x", "expected numbers"),
-        ("--make.formats=csv", "--make.formats = csv: choose from hdf5, parquet"),
+        (
+            "--make.formats=csv",
+            "--make.formats: must be one of hdf5, parquet, got 'csv'",
+        ),
     ],
 )
 @pytest.mark.slow

@@ -1,22 +1,170 @@
-"""absl flags made from frozen dataclasses, so that no setting is written twice.
+"""Frozen dataclasses that check their fields, and the absl flags made from them.
+
+A Config states the limits of a field in its type, so that no setting and no check is
+written twice::
+
+    @configs.config
+    class Config:
+        latent_dim: PositiveInt = 30
+        dropout: Annotated[float, between(0, 1)] = 0.0
+        hidden: Annotated[tuple[PositiveInt, ...], not_empty] = (256,)
+        output: Literal["sigmoid", "linear"] = "linear"
 
 ``define("conv_vae", conv_vae.Config)`` gives one flag a field, named
 ``--conv_vae.latent_dim``; its help is the field's line in the docstring.
 """
 
 import dataclasses
+import difflib
+import functools
 import importlib.metadata
 import json
+import math
 import platform
 import re
 import types
 import typing
+from collections.abc import Callable, Iterable, Sized
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from absl import flags
 
 from jetvae_jax.core.errors import InputError
+
+if TYPE_CHECKING:
+    from absl import flags
+
+# Limits: functions from a value to what is wrong with it, or None. They are written
+# such that NaN, for which every comparison is false, is refused.
+
+
+def positive(value: float) -> str | None:
+    """Above 0."""
+    return None if value > 0 else "must be positive"
+
+
+def not_negative(value: float) -> str | None:
+    """0 or more."""
+    return None if value >= 0 else "must not be negative"
+
+
+def finite(value: float) -> str | None:
+    """Neither infinite nor NaN."""
+    return None if math.isfinite(value) else "must be finite"
+
+
+def not_empty(value: Sized) -> str | None:
+    """At least one entry."""
+    return None if len(value) else "must not be empty"
+
+
+def at_least(low: float) -> Callable[[float], str | None]:
+    """``low`` or more."""
+    return lambda value: None if value >= low else f"must be at least {low:g}"
+
+
+def at_most(high: float) -> Callable[[float], str | None]:
+    """``high`` or less."""
+    return lambda value: None if value <= high else f"must be at most {high:g}"
+
+
+def below(end: float) -> Callable[[float], str | None]:
+    """Less than ``end``."""
+    return lambda value: None if value < end else f"must be below {end:g}"
+
+
+def between(low: float, high: float, unit: str = "") -> Callable[[float], str | None]:
+    """From ``low`` to ``high``, both allowed; the unit is for the message."""
+    text = f"must be between {low:g} and {high:g} {unit}".rstrip()
+    return lambda value: None if low <= value <= high else text
+
+
+def one_of(choices: Iterable[Any]) -> Callable[[Any], str | None]:
+    """One of the choices; for those that are only known when the program runs."""
+    known = tuple(choices)
+
+    def check(value: Any) -> str | None:
+        if value in known:
+            return None
+        names = [str(choice) for choice in known]
+        near = difflib.get_close_matches(str(value), names, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        return f"must be one of {', '.join(names)}{hint}"
+
+    return check
+
+
+PositiveInt = Annotated[int, positive]
+NonNegativeInt = Annotated[int, not_negative]
+PositiveFloat = Annotated[float, positive]
+NonNegativeFloat = Annotated[float, not_negative]
+
+
+_T = typing.TypeVar("_T")
+
+
+@typing.dataclass_transform(frozen_default=True)
+def config(config_class: type[_T]) -> type[_T]:
+    """Make a class a frozen dataclass whose fields keep to their type hints.
+
+    Checked are the limits in ``Annotated``, the choices of a ``Literal``, the entries
+    of a tuple and its length if that is fixed; a float is never NaN. What holds between
+    fields is checked by the ``__post_init__`` of the class, which runs afterwards.
+
+    Raises:
+        InputError: on making an instance; the message begins with the field's name.
+    """
+    rules = getattr(config_class, "__post_init__", None)
+
+    def __post_init__(self: Any) -> None:
+        for name, kind in _hints(type(self)).items():
+            if found := _mistake(kind, getattr(self, name)):
+                complaint, value = found
+                raise InputError(f"{name}: {complaint}, got {value!r}")
+        if rules is not None:
+            rules(self)
+
+    setattr(config_class, "__post_init__", __post_init__)  # noqa: B010
+    return dataclasses.dataclass(frozen=True)(config_class)
+
+
+@functools.cache
+def _hints(config_class: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(config_class, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config_class)}
+
+
+def _mistake(kind: Any, value: Any) -> tuple[str, Any] | None:
+    """What is wrong with a value, and with which entry of it; None if nothing is."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        kind, *limits = arguments
+        if found := _mistake(kind, value):
+            return found
+    elif origin is typing.Literal:
+        limits = [one_of(arguments)]
+    elif _is_optional(kind):
+        kinds = [] if value is None else [k for k in arguments if k is not type(None)]
+        return _mistake(kinds[0], value) if len(kinds) == 1 else None
+    elif origin is tuple:
+        if arguments[-1] is Ellipsis:
+            arguments = arguments[:1] * len(value)
+        elif len(value) != len(arguments):
+            return f"must have {len(arguments)} values", value
+        found = map(_mistake, arguments, value)
+        return next(filter(None, found), None)
+    else:
+        unordered = isinstance(value, float) and math.isnan(value)
+        return ("must be a number", value) if unordered else None
+    for limit in limits:
+        try:
+            complaint = limit(value)
+        except TypeError:  # text from a file where a number belongs
+            complaint = "has the wrong type"
+        if complaint:
+            return complaint, value
+    return None
 
 
 def field_help(config_class: type) -> dict[str, str]:
@@ -40,7 +188,7 @@ def define(
     *,
     defaults: dict[str, Any] | None = None,
     skip: tuple[str, ...] = (),
-    flag_values: flags.FlagValues = flags.FLAGS,
+    flag_values: "flags.FlagValues | None" = None,
 ) -> None:
     """Define ``--prefix.field`` for every field, with the field's default.
 
@@ -49,11 +197,13 @@ def define(
         config_class: a frozen dataclass.
         defaults: replace the fields' own.
         skip: fields that follow from others; :func:`read` leaves them alone.
-        flag_values: where to define.
+        flag_values: where to define; absl's own if not given.
 
     Tuples become comma-separated lists (a later value replaces an earlier one),
     ``Literal`` becomes an enum, booleans take ``--name`` and ``--noname``.
     """
+    from absl import flags
+
     texts = field_help(config_class)
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
@@ -64,7 +214,10 @@ def define(
         default = (defaults or {}).get(field.name, field.default)
         if _is_optional(kind):
             kind = next(k for k in typing.get_args(kind) if k is not type(None))
-        options = {"flag_values": flag_values, "module_name": prefix}
+        options: dict[str, Any] = {
+            "flag_values": flags.FLAGS if flag_values is None else flag_values,
+            "module_name": prefix,
+        }
         if typing.get_origin(kind) is typing.Literal:
             flags.DEFINE_enum(name, default, typing.get_args(kind), text, **options)
         elif typing.get_origin(kind) is tuple:
@@ -81,13 +234,17 @@ def define(
 
 
 def read(
-    prefix: str, config_class: type, flag_values: flags.FlagValues = flags.FLAGS
+    prefix: str, config_class: type, flag_values: "flags.FlagValues | None" = None
 ) -> Any:
     """The config that the parsed flags of ``prefix`` describe.
 
     Raises:
-        InputError: a list holds something that is not of its type.
+        InputError: a list holds something that is not of its type, or a value is
+            beyond the limits of its field.
     """
+    from absl import flags
+
+    flag_values = flags.FLAGS if flag_values is None else flag_values
     hints = typing.get_type_hints(config_class)
     values = {}
     for field in dataclasses.fields(config_class):

@@ -44,18 +44,6 @@ def activation(name: str) -> Callable[[Array], Array]:
     return ACTIVATIONS[name]
 
 
-def check_positive(config: object, *fields: str) -> None:
-    """Every named field, or every entry of a tuple, is a positive number.
-
-    Raises:
-        InputError: one is not; the message begins with the field's name.
-    """
-    for field in fields:
-        value = getattr(config, field)
-        if any(v <= 0 for v in (value if isinstance(value, tuple) else (value,))):
-            raise InputError(f"{field}: must be positive, got {value}")
-
-
 def within(bound: float) -> Callable[..., Array]:
     """Initialiser of a linen parameter that starts uniform in ``(-bound, bound)``.
 

@@ -31,14 +31,13 @@ together
     the penalty ``losses.uniform`` on the marginals only and a copula fitted after.
 """
 
-import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array, Density, Key, Params
 from jetvae_jax.densities import gaussian_copula, marginals
 from jetvae_jax.densities.marginals import Marginals, fit_empirical
@@ -139,7 +138,7 @@ def fit_own(
     return {"own": own, "flow": params}
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """What a copula of latents is made of.
 
@@ -154,23 +153,8 @@ class Config:
     dependence: Literal["gaussian", "flow"] = "gaussian"
     correlation: Literal["scores", "spearman"] = "scores"
     marginals: Literal["empirical", "spline"] = "empirical"
-    num_knots: int = 256
-    num_bins: int = 16
-
-    def __post_init__(self):
-        for name, known in (
-            ("dependence", ("gaussian", "flow")),
-            ("correlation", ("scores", "spearman")),
-            ("marginals", ("empirical", "spline")),
-        ):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    f"{name} = {getattr(self, name)!r}: choose {' or '.join(known)}"
-                )
-        if self.num_knots < 17:
-            raise InputError(f"num_knots = {self.num_knots}: give at least 17")
-        if not 2 <= self.num_bins <= 100:
-            raise InputError(f"num_bins = {self.num_bins}: give 2 to 100")
+    num_knots: Annotated[int, configs.at_least(17)] = 256
+    num_bins: Annotated[int, configs.between(2, 100)] = 16
 
 
 def columns(config: Config, dim: int) -> Marginals:

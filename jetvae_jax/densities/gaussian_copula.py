@@ -8,13 +8,13 @@ below the diagonal are a correlation matrix: it can be fitted to a sample in one
 or learned by gradients as the prior of a VAE.
 """
 
-import dataclasses
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array, Density, Key, Params
 from jetvae_jax.densities.marginals import checked
 
@@ -34,7 +34,7 @@ def correlation(params: Params) -> Array:
     return factor @ factor.T
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """A Gaussian copula has no settings."""
 

@@ -10,7 +10,6 @@ The parameters of the K couplings are stacked along a leading axis and the flow 
 one ``lax.scan`` over it: program size and compile time do not depend on K.
 """
 
-import dataclasses
 from typing import Literal
 
 import distrax
@@ -19,14 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jetvae_jax.core import layers
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import PositiveFloat, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Density, Key, Params
 from jetvae_jax.densities import coupling
 from jetvae_jax.densities.coupling import orders
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Sizes of the flow.
 
@@ -37,15 +37,10 @@ class Config:
         activation: function between the layers of a coupling's network.
     """
 
-    num_couplings: int = 8
-    hidden: tuple[int, ...] = (128, 128)
-    log_scale_bound: float = 2.0
+    num_couplings: PositiveInt = 8
+    hidden: tuple[PositiveInt, ...] = (128, 128)
+    log_scale_bound: PositiveFloat = 2.0
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        layers.check_positive(self, "num_couplings", "hidden", "log_scale_bound")
-        layers.activation(self.activation)
 
 
 def _conditioner(config: Config, dim: int) -> layers.MLP:

@@ -6,18 +6,17 @@ Unlike an affine map it can split or join peaks. Beyond ``bound`` the splines ar
 identity: standardise the latents first.
 """
 
-import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 
-from jetvae_jax.core import layers
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import PositiveFloat, PositiveInt
 from jetvae_jax.core.types import Array, Density
 from jetvae_jax.densities import coupling, splines
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Sizes of the flow.
 
@@ -29,18 +28,11 @@ class Config:
         activation: function between the layers of a coupling's network.
     """
 
-    num_couplings: int = 6
-    num_bins: int = 8
-    bound: float = 5.0
-    hidden: tuple[int, ...] = (64, 64)
+    num_couplings: PositiveInt = 6
+    num_bins: Annotated[int, configs.between(1, 100)] = 8
+    bound: PositiveFloat = 5.0
+    hidden: tuple[PositiveInt, ...] = (64, 64)
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        layers.check_positive(self, "num_couplings", "num_bins", "bound", "hidden")
-        layers.activation(self.activation)
-        if self.num_bins > 100:
-            raise InputError(f"num_bins: at most 100, got {self.num_bins}")
 
 
 def build(config: Config, *, dim: int, num_conditions: int = 0) -> Density:

@@ -5,21 +5,20 @@ of all, then the same summary and dense layers (the critic of arXiv:2301.08128 w
 likewise). A point beyond the mask has no influence, whatever it holds.
 """
 
-import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax.core import layers
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import NonNegativeInt, PositiveInt
 from jetvae_jax.core.types import Array, Discriminator
 from jetvae_jax.discriminators import _discriminator
 
 USES_MASK = True
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Sizes of the network.
 
@@ -35,25 +34,14 @@ class Config:
         num_conditions: numbers that it is told beside the features.
     """
 
-    num_particles: int = 30
-    num_features: int = 3
-    width: int = 64
-    layers: int = 2
-    hidden: tuple[int, ...] = (128, 64)
+    num_particles: PositiveInt = 30
+    num_features: PositiveInt = 3
+    width: PositiveInt = 64
+    layers: PositiveInt = 2
+    hidden: Annotated[tuple[PositiveInt, ...], configs.not_empty] = (128, 64)
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
-    jet_rows: int = 0
-    num_conditions: int = 0
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        layers.check_positive(
-            self, "num_particles", "num_features", "width", "layers", "hidden"
-        )
-        layers.activation(self.activation)
-        if not self.hidden:
-            raise InputError("hidden: needs at least one layer")
-        if self.num_conditions < 0:
-            raise InputError(f"num_conditions: negative, {self.num_conditions}")
+    jet_rows: NonNegativeInt = 0
+    num_conditions: NonNegativeInt = 0
 
 
 class Network(nn.Module):

@@ -4,21 +4,20 @@ The points must come in a fixed order and number. The mask is not read: padding 
 part of the input.
 """
 
-import dataclasses
 from typing import Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax.core import layers
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import NonNegativeInt, PositiveInt
 from jetvae_jax.core.types import Array, Discriminator
 from jetvae_jax.discriminators import _discriminator
 
 USES_MASK = False
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Sizes of the network.
 
@@ -32,22 +31,13 @@ class Config:
         num_conditions: numbers that it is told beside the features.
     """
 
-    num_particles: int = 1
-    num_features: int = 18
-    num_layers: int = 3
-    nodes: int = 128
+    num_particles: PositiveInt = 1
+    num_features: PositiveInt = 18
+    num_layers: PositiveInt = 3
+    nodes: PositiveInt = 128
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
-    jet_rows: int = 0
-    num_conditions: int = 0
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        layers.check_positive(
-            self, "num_particles", "num_features", "num_layers", "nodes"
-        )
-        layers.activation(self.activation)
-        if self.num_conditions < 0:
-            raise InputError(f"num_conditions: negative, {self.num_conditions}")
+    jet_rows: NonNegativeInt = 0
+    num_conditions: NonNegativeInt = 0
 
 
 class Network(nn.Module):

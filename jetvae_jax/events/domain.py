@@ -13,7 +13,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from jetvae_jax.core.types import Array, Batch, Context, Key, Points, Terms
 from jetvae_jax.core.types import Objective as VAEObjective
 from jetvae_jax.data.dataset import Dataset, split
@@ -35,7 +36,7 @@ MONITORS = ("ks", "spearman", "overall")
 BOUNDED = ""  # logarithms and normal numbers have no limits
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Data:
     """Which events.
 
@@ -53,20 +54,10 @@ class Data:
     path: str = "embedded"
     columns: tuple[str, ...] = ()
     key: str = ""
-    max_events: int = 0
+    max_events: NonNegativeInt = 0
     repair: bool = False
-    split_seed: int = 0
-    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        if len(self.fractions) != 3:
-            raise InputError(
-                f"fractions = {self.fractions}: give three, of training, validation, "
-                "test"
-            )
-        if self.max_events < 0:
-            raise InputError(f"max_events = {self.max_events}: must not be negative")
+    split_seed: NonNegativeInt = 0
+    fractions: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.7, 0.15, 0.15)
 
     def read(self, path: str = "", **changes: Any):
         """The table, whole, or another one read in the same way."""
@@ -86,7 +77,7 @@ columns_of = scaling.columns_of
 monitor = metrics.means
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Objective:
     """The loss of Algorithm 1 of Stevenson, Kruger 2022: alpha D(x, x') + beta KL.
 
@@ -95,16 +86,8 @@ class Objective:
         beta: weight of the KL divergence, the talk's variational beta.
     """
 
-    alpha: float = 1.0
-    beta: float = 0.1
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        for name in ("alpha", "beta"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"{name} = {getattr(self, name)}: must not be negative"
-                )
+    alpha: NonNegativeFloat = 1.0
+    beta: NonNegativeFloat = 0.1
 
 
 def resolved(data: Data, config: Scaling) -> tuple[Data, Scaling]:

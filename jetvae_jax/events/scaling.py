@@ -6,13 +6,14 @@ checkpoint, and the features of some columns can be a model's condition.
 """
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Batch, Context
 from jetvae_jax.events import kinds, transform
@@ -21,7 +22,7 @@ from jetvae_jax.events.kinds import Columns, Kind
 from jetvae_jax.events.marginals import Marginals
 
 
-@dataclass(frozen=True)
+@configs.config
 class Config(transform.Config):
     """How the columns are presented to the network.
 

@@ -13,13 +13,12 @@ Every kind of column has its own map (see :mod:`~jetvae_jax.events.kinds`):
 any decoder output.
 """
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
 from jetvae_jax.core.numerics import wrap_phi
 from jetvae_jax.core.types import Array, Batch, Context, Key
 from jetvae_jax.events import integers, marginals
@@ -31,7 +30,7 @@ _SINGLE = ("positive", "bounded", "plain")
 _ROOT2 = float(np.sqrt(np.float32(2)))
 
 
-@dataclass(frozen=True)
+@configs.config
 class Config:
     """How the columns of a table are presented to the network.
 
@@ -44,12 +43,6 @@ class Config:
 
     kinds: tuple[str, ...] = ()
     marginals: Literal["standard", "normal"] = "standard"
-
-    def __post_init__(self):
-        if self.marginals not in ("standard", "normal"):
-            raise InputError(
-                f"marginals: {self.marginals!r} is not one of standard, normal"
-            )
 
 
 class Scaler(NamedTuple):

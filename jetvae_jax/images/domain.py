@@ -1,12 +1,14 @@
 """Sparse images: sets of pixels (x, y, I), scaled to the coordinates of the network."""
 
-import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeInt, PositiveFloat
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Key, PixelSets, Points
 from jetvae_jax.core.types import Objective as VAEObjective
 from jetvae_jax.data.dataset import Dataset
@@ -25,7 +27,7 @@ BOUNDED = "unit"
 READS_INTENSITY = ("pixel_matched", "pixel_third_axis")
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Data(Request):
     """Which images, as which sets.
 
@@ -51,24 +53,9 @@ class Data(Request):
     """
 
     path: str = mnist.EMBEDDED
-    split_seed: int = 0
-    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
-    augment: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        if len(self.fractions) != 3:
-            raise InputError(
-                f"fractions = {self.fractions}: give three, of training, validation, "
-                "test"
-            )
-        if not all(0 < part < np.inf for part in self.fractions):
-            raise InputError(f"fractions = {self.fractions}: must be positive")
-        at_least(self, split_seed=0)
-        if unknown := sorted(set(self.augment) - set(augmentation.MOST)):
-            known = ", ".join(augmentation.MOST)
-            raise InputError(f"augment = {','.join(unknown)}: choose of {known}")
-        super().__post_init__()
+    split_seed: NonNegativeInt = 0
+    fractions: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.7, 0.1, 0.2)
+    augment: tuple[Annotated[str, configs.one_of(augmentation.MOST)], ...] = ()
 
 
 Scaling, Scaler = scaling.Config, scaling.Scaler

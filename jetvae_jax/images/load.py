@@ -1,14 +1,15 @@
 """Sets of pixels from whatever holds them: MNIST in any form, or sets made before."""
 
-import dataclasses
 import hashlib
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.data import splits
@@ -20,7 +21,7 @@ Form = Literal["sparse", "superpixels"]
 Order = Literal["intensity", "raster"]
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Request:
     """Which sets.
 
@@ -40,22 +41,14 @@ class Request:
     num_pixels: int = 100
     digits: tuple[int, ...] = ()
     min_pixels: int = 1
-    max_images: int = 0
+    max_images: NonNegativeInt = 0
     order: Order = "intensity"
     columns: files.Columns = "xy"
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        for name, kind in (("form", Form), ("order", Order)):
-            if getattr(self, name) not in get_args(kind):
-                raise InputError(
-                    f"{name} = {getattr(self, name)!r}: choose "
-                    f"{' or '.join(get_args(kind))}"
-                )
         if not os.fspath(self.path):
             raise InputError(f"path: is empty: give a file, a folder, or {EMBEDDED!r}")
-        if self.max_images < 0:
-            raise InputError(f"max_images = {self.max_images}: must not be negative")
         sets.Config(self.num_pixels, self.digits, min_pixels=self.min_pixels)
 
 

@@ -4,17 +4,17 @@ Reconstruction is one of the losses of the ConVAE study of sparse MNIST, between
 points: ``losses/reconstruction/pixel_*.py``.
 """
 
-import dataclasses
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Batch, Objective, Terms
 
 Form = Literal["published", "classic"]
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Weights of the terms.
 
@@ -28,25 +28,16 @@ class Config:
     """
 
     form: Form = "classic"
-    alpha: float = 1.0
-    beta: float = 0.05
+    alpha: Annotated[float, configs.not_negative, configs.finite] = 1.0
+    beta: Annotated[float, configs.not_negative, configs.finite] = 0.05
     mask_ghosts: bool = True
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        if self.form not in get_args(Form):
-            raise InputError(
-                f"form = {self.form!r}: choose {' or '.join(get_args(Form))}"
-            )
-        for name in ("alpha", "beta"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(
-                    f"{name} = {getattr(self, name)}: give a number, 0 or more"
-                )
         if self.form == "published" and self.beta > 1:
             raise InputError(
-                f"beta = {self.beta}: the published form weighs by 1 - beta, so give "
-                "at most 1, or form = classic"
+                "beta: the published form weighs by 1 - beta, so give at most 1, or "
+                f"form = classic, got {self.beta}"
             )
 
 

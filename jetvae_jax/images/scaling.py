@@ -5,12 +5,12 @@ all points. :func:`scale` and :func:`unscale` are pure jnp functions; :func:`fit
 on the host.
 """
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Batch, Context, PixelSets
 from jetvae_jax.images.mnist import SIZE
@@ -27,7 +27,7 @@ CORNER = 1.0  # pixels
 DIGITS = 10
 
 
-@dataclass(frozen=True)
+@configs.config
 class Config:
     """How pixels are presented to the network.
 
@@ -47,19 +47,8 @@ class Config:
 
     method: Method = "unit"
     intensity: bool = True
-    min_intensity: float = 0.05
+    min_intensity: Annotated[float, configs.not_negative, configs.below(1)] = 0.05
     tell_digit: bool = False
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        if self.method not in get_args(Method):
-            raise InputError(
-                f"method: {self.method!r} is not one of {', '.join(get_args(Method))}"
-            )
-        if not 0 <= self.min_intensity < 1:
-            raise InputError(
-                f"min_intensity: {self.min_intensity} is not from 0 to below 1"
-            )
 
     @property
     def num_features(self) -> int:

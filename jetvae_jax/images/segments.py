@@ -8,14 +8,15 @@ published: intensity 0.66 +- 0.16 and 0.66 +- 0.18, standard deviations in x and
 5.67 and 3.90, 5.73 pixels).
 """
 
-import dataclasses
 import functools
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import PositiveFloat, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.images.mnist import SIZE, Images
@@ -27,7 +28,7 @@ _ROWS = 500
 _PLASTIC = 1.32471795724474602596
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """How an image becomes superpixels.
 
@@ -43,30 +44,19 @@ class Config:
         digits: classes wanted; empty for all.
     """
 
-    num_segments: int = 25
-    num_pixels: int = 25
+    num_segments: Annotated[int, configs.between(1, MAX_PIXELS)] = 25
+    num_pixels: PositiveInt = 25
     region: Literal["lit", "image"] = "lit"
-    contrast: float = 0.3
-    iterations: int = 10
-    digits: tuple[int, ...] = ()
+    contrast: PositiveFloat = 0.3
+    iterations: PositiveInt = 10
+    digits: tuple[Annotated[int, configs.between(0, 9)], ...] = ()
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        if self.region not in ("image", "lit"):
-            raise InputError(f"region: {self.region!r} is not image or lit")
-        if not 1 <= self.num_segments <= MAX_PIXELS:
+        if self.num_pixels > self.num_segments:
             raise InputError(
-                f"num_segments: {self.num_segments} is not from 1 to {MAX_PIXELS}"
-            )
-        if not 1 <= self.num_pixels <= self.num_segments:
-            raise InputError(
-                f"num_pixels: {self.num_pixels} is not from 1 to num_segments, "
-                f"{self.num_segments}"
-            )
-        if not self.contrast > 0 or self.iterations < 1:
-            raise InputError(
-                f"contrast, iterations: {self.contrast}, {self.iterations}: both "
-                "must be positive"
+                f"num_pixels: must not be above num_segments = {self.num_segments}, "
+                f"got {self.num_pixels}"
             )
 
 

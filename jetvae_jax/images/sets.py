@@ -1,9 +1,11 @@
 """Images to sets of their most intense pixels (sparse MNIST, arXiv:2012.00173)."""
 
-import dataclasses
+from typing import Annotated
 
 import numpy as np
 
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.images.mnist import SIZE, Images
@@ -12,7 +14,7 @@ MAX_PIXELS = SIZE * SIZE
 _ROWS = 4096
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Which pixels of which images make the sets.
 
@@ -25,25 +27,18 @@ class Config:
             images, num_pixels all that would need padding.
     """
 
-    num_pixels: int = 100
-    digits: tuple[int, ...] = ()
+    num_pixels: Annotated[int, configs.between(1, MAX_PIXELS)] = 100
+    digits: tuple[Annotated[int, configs.between(0, 9)], ...] = ()
     intensity: bool = True
-    min_pixels: int = 1
+    min_pixels: PositiveInt = 1
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
-        if not 1 <= self.num_pixels <= MAX_PIXELS:
+        if self.min_pixels > self.num_pixels:
             raise InputError(
-                f"num_pixels: {self.num_pixels} is not from 1 to {MAX_PIXELS}"
+                f"min_pixels: must not be above num_pixels = {self.num_pixels}, got "
+                f"{self.min_pixels}"
             )
-        if not 1 <= self.min_pixels <= self.num_pixels:
-            raise InputError(
-                f"min_pixels: {self.min_pixels} is not from 1 to num_pixels, "
-                f"{self.num_pixels}"
-            )
-        for digit in self.digits:
-            if digit not in range(10):
-                raise InputError(f"digits: {digit} is not from 0 to 9")
 
 
 def of_images(config: Config, images: Images) -> PixelSets:

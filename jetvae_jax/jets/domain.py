@@ -4,13 +4,15 @@ import dataclasses
 import functools
 import os
 import pathlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 from absl import logging
 
 from jetvae_jax import data, models
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeInt, PositiveFloat, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Jets, Key, Points
 from jetvae_jax.core.types import Objective as VAEObjective
@@ -34,7 +36,7 @@ SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Confi
 MASS_JETS = 1_000_000  # enough for a mean
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Data:
     """Which jets.
 
@@ -61,25 +63,14 @@ class Data:
     path: str = "embedded"
     columns: tuple[str, ...] = ()
     jet_type: Literal["g", "q", "t", "w", "z"] = "g"
-    num_particles: int = 30
-    max_jets: int = 0
+    num_particles: PositiveInt = 30
+    max_jets: NonNegativeInt = 0
     repair: bool = False
-    split_seed: int = 0
-    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    split_seed: NonNegativeInt = 0
+    fractions: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.7, 0.15, 0.15)
     stream: bool = False
     cache: str = ""
-    augment: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        if len(self.fractions) != 3:
-            raise InputError(
-                f"fractions = {self.fractions}: give three, of training, validation, "
-                "test"
-            )
-        if unknown := set(self.augment) - set(SYMMETRIES):
-            raise InputError(
-                f"augment = {','.join(unknown)}: choose of {', '.join(SYMMETRIES)}"
-            )
+    augment: tuple[Annotated[str, configs.one_of(SYMMETRIES)], ...] = ()
 
 
 Scaling, Scaler = scaling.Config, scaling.Scaler

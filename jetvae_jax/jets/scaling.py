@@ -13,14 +13,14 @@ hold the jet. This is the only conversion of units.
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, get_args, get_type_hints
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core import kinematics
+from jetvae_jax.core import configs, kinematics
+from jetvae_jax.core.configs import NonNegativeFloat
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_divide, safe_norm
 from jetvae_jax.core.types import Array, Batch, Context, Jets, Key
@@ -67,7 +67,7 @@ ROWS = 16_384  # jets at a time
 _GOLDEN = 0.6180339887498949
 
 
-@dataclass(frozen=True)
+@configs.config
 class Config:
     """How momenta are presented to the network.
 
@@ -99,19 +99,11 @@ class Config:
         "minmax", "standard", "slots", "log", "quantile", "factors", "none"
     ] = "minmax"
     ghosts: Literal["zero", "away"] = "zero"
-    min_pt: float = 0.25
-    max_angle: float = 0.0
+    min_pt: Annotated[float, configs.not_negative, configs.finite] = 0.25
+    max_angle: NonNegativeFloat = 0.0
     rotate: Literal["none", "principal"] = "none"
 
     def __post_init__(self):
-        for name, kind in get_type_hints(Config).items():
-            value, known = getattr(self, name), get_args(kind)
-            if known and value not in known:
-                raise InputError(f"{name}: {value!r} is not one of {', '.join(known)}")
-        if not 0 <= self.min_pt < float("inf"):
-            raise InputError(f"min_pt: {self.min_pt} is not a number of GeV, 0 or more")
-        if not self.max_angle >= 0:
-            raise InputError(f"max_angle: {self.max_angle} is negative; 0 is any angle")
         if self.method == "log" and self.momentum_features:
             raise InputError(
                 f"method: 'log' needs pt as a feature, {self.coordinates} coordinates "

@@ -4,13 +4,13 @@ Two published ways of weighting the same terms, each a pure function of momenta 
 posterior; :func:`objective` is either of them for training.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
 import jax.numpy as jnp
 
-from jetvae_jax.core import kinematics
+from jetvae_jax.core import configs, kinematics
+from jetvae_jax.core.configs import NonNegativeFloat
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_norm
 from jetvae_jax.core.types import Array, Batch, GaussianPosterior, Objective, Terms
@@ -73,7 +73,7 @@ def mass_weight(p: Array, mask: Array | None = None) -> Array:
 Reconstruction = Callable[..., Array]
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Weights of the terms, and where the distance is taken.
 
@@ -94,33 +94,21 @@ class Config:
     """
 
     form: Literal["published", "classic"] = "published"
-    alpha: float = 1.0
-    alpha_soft: float = 0.0
-    beta: float = 0.9998
-    gamma: float = 1.0
-    gamma_pt: float = 1.0
+    alpha: NonNegativeFloat = 1.0
+    alpha_soft: NonNegativeFloat = 0.0
+    beta: NonNegativeFloat = 0.9998
+    gamma: NonNegativeFloat = 1.0
+    gamma_pt: NonNegativeFloat = 1.0
     gamma_mass: float = 10.0
     space: Literal["momenta", "scaled"] = "momenta"
     mask_ghosts: bool = False
 
     def __post_init__(self):
-        for name, known in (
-            ("form", ("published", "classic")),
-            ("space", ("momenta", "scaled")),
-        ):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    f"{name} = {getattr(self, name)!r}: choose {' or '.join(known)}"
-                )
-        for name in ("alpha", "alpha_soft", "beta", "gamma", "gamma_pt"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"{name} = {getattr(self, name)}: must not be negative"
-                )
-        if self.form == "published" and not self.beta <= 1:
+        """Raise InputError for a field that cannot be."""
+        if self.form == "published" and self.beta > 1:
             raise InputError(
-                f"beta = {self.beta}: the published form weighs by 1 - beta, so give "
-                "at most 1, or form = classic"
+                "beta: the published form weighs by 1 - beta, so give at most 1, or "
+                f"form = classic, got {self.beta}"
             )
 
 

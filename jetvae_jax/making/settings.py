@@ -5,11 +5,17 @@ The recipe follows JetNet (Kansal et al., arXiv:2106.11535): pp at 13 TeV, parto
 Pythia's own at leading order, where JetNet has MadGraph's, and reproduce its moments.
 """
 
-import dataclasses
 import pathlib
 import re
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from jetvae_jax.core.errors import InputError
 
 # The order of the hls4ml labels, where the class of a card is 'undef'.
@@ -98,7 +104,7 @@ class Shard(NamedTuple):
     cuts: Cuts
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """A production of jets.
 
@@ -125,42 +131,37 @@ class Config:
     """
 
     jet_types: tuple[str, ...] = ("g",)
-    num_jets: int = 20_000
-    shard_jets: int = 5_000
+    num_jets: PositiveInt = 20_000
+    shard_jets: PositiveInt = 5_000
     layouts: tuple[str, ...] = ("jetnet30", "jetnet150", "hls4ml150")
     card: str = ""
     settings: tuple[str, ...] = ()
-    parton_pt_min: float = 990.0
-    parton_pt_max: float = 0.0
-    radius: float = 0.4
-    particle_pt_min: float = 0.1
-    particle_eta_max: float = 5.0
-    jet_pt_min: float = 0.0
-    jet_pt_max: float = 0.0
-    min_particles: int = 5
-    num_particles: int = 150
-    seed: int = 0
+    parton_pt_min: NonNegativeFloat = 990.0
+    parton_pt_max: NonNegativeFloat = 0.0
+    radius: PositiveFloat = 0.4
+    particle_pt_min: NonNegativeFloat = 0.1
+    particle_eta_max: PositiveFloat = 5.0
+    jet_pt_min: NonNegativeFloat = 0.0
+    jet_pt_max: NonNegativeFloat = 0.0
+    min_particles: PositiveInt = 5
+    num_particles: PositiveInt = 150
+    seed: Annotated[int, configs.between(0, MAX_SEED - 1)] = 0
     note: str = ""
     dask_scheduler: str = ""
-    num_workers: int = 0
+    num_workers: NonNegativeInt = 0
 
     def __post_init__(self):
-        for name in ("num_jets", "shard_jets", "radius", "min_particles"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} = {getattr(self, name)}: must be positive")
-        if not 0 <= self.seed < MAX_SEED:
-            raise InputError(f"seed = {self.seed}: give 0 to {MAX_SEED - 1}")
         if self.num_jets > MAX_SHARDS * self.shard_jets:
             raise InputError(
-                f"shard_jets = {self.shard_jets}: gives more than {MAX_SHARDS} shards "
-                f"for {self.num_jets} jets; give larger shards"
+                f"shard_jets: gives more than {MAX_SHARDS} shards for {self.num_jets} "
+                f"jets; give larger shards, got {self.shard_jets}"
             )
         for name in ("parton_pt", "jet_pt"):
             end, start = f"{name}_max", f"{name}_min"
             if 0 < getattr(self, end) <= getattr(self, start):
                 raise InputError(
-                    f"{end} = {getattr(self, end)}: must be above {start} = "
-                    f"{getattr(self, start)}"
+                    f"{end}: must be above {start} = {getattr(self, start)}, got "
+                    f"{getattr(self, end)}"
                 )
         self._check_names()
 
@@ -169,27 +170,25 @@ class Config:
             found = _LAYOUT.fullmatch(layout)
             if not found or int(found[2]) > self.num_particles:
                 raise InputError(
-                    f"layouts = {layout}: give jetnetN or hls4mlN with N from 1 to "
-                    f"num_particles = {self.num_particles}"
+                    "layouts: give jetnetN or hls4mlN with N from 1 to num_particles = "
+                    f"{self.num_particles}, got {layout!r}"
                 )
         if not self.jet_types or len(set(self.jet_types)) < len(self.jet_types):
-            raise InputError(
-                f"jet_types = {','.join(self.jet_types)}: give different classes"
-            )
+            raise InputError(f"jet_types: give different classes, got {self.jet_types}")
         if self.card and len(self.jet_types) != 1:
             raise InputError(
-                f"jet_types = {','.join(self.jet_types)}: a card makes one class, give "
-                "one name"
+                "jet_types: a card makes one class, give one name, got "
+                f"{self.jet_types}"
             )
         for name in self.jet_types:
             if not self.card and name not in JET_TYPES:
                 raise InputError(
-                    f"jet_types = {name}: choose from {', '.join(JET_TYPES)}, or give "
-                    "--make.card for another class"
+                    f"jet_types: choose from {', '.join(JET_TYPES)}, or give "
+                    f"--make.card for a class of your own, got {name!r}"
                 )
             if not re.fullmatch(r"\w+", name):
                 raise InputError(
-                    f"jet_types = {name!r}: give a name of letters and digits"
+                    f"jet_types: give a name of letters and digits, got {name!r}"
                 )
 
 

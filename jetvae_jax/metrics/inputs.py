@@ -1,12 +1,12 @@
 """Inputs of an evaluation: its settings, the files that are compared, their names."""
 
-import dataclasses
-import difflib
 import pathlib
-from typing import Any
+from typing import Annotated, Any
 
 from absl import logging
 
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.metrics.suite.protocols import KNOWN
@@ -14,7 +14,10 @@ from jetvae_jax.metrics.suite.protocols import KNOWN
 CANDIDATES = ("reconstruction", "prior", "flow", "copula")
 
 
-@dataclasses.dataclass(frozen=True)
+_Protocol = Annotated[str, configs.one_of(KNOWN)]
+
+
+@configs.config
 class EvaluateConfig:
     """Which jets are compared with which, and how.
 
@@ -34,22 +37,10 @@ class EvaluateConfig:
     real: str = ""
     generated: tuple[str, ...] = ()
     truth: str = ""
-    protocols: tuple[str, ...] = ("mpgan_10k", "jetnet_50k")
+    protocols: tuple[_Protocol, ...] = ("mpgan_10k", "jetnet_50k")
     classify: bool = False
     fpnd: str = "installed"
-    seed: int = 42
-
-    def __post_init__(self):
-        for name in self.protocols:
-            if name not in KNOWN:
-                near = difflib.get_close_matches(name, KNOWN, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else ""
-                raise InputError(
-                    f"protocols: {name!r} is unknown{hint}; choose of "
-                    f"{', '.join(KNOWN)}"
-                )
-        if self.seed < 0:
-            raise InputError(f"seed = {self.seed}: must not be negative")
+    seed: NonNegativeInt = 42
 
 
 def check(folder: Workdir, trained: Any, config: EvaluateConfig) -> None:

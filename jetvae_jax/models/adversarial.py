@@ -20,14 +20,14 @@ trained to reconstruct. To the losses of encoder and decoder, ``reconstruction``
 the plain distance can be added.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat, PositiveFloat
 from jetvae_jax.core.types import (
     VAE,
     Array,
@@ -44,7 +44,7 @@ from jetvae_jax.core.types import (
 from jetvae_jax.losses.latent_terms import forward
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """How discriminator and VAE are played against each other.
 
@@ -59,21 +59,10 @@ class Config:
     """
 
     form: Literal["algorithm2", "feature"] = "algorithm2"
-    alpha: float = 0.1
-    gamma: float = 15.0
+    alpha: PositiveFloat = 0.1
+    gamma: NonNegativeFloat = 15.0
     beta: float = -1.0
-    reconstruction: float = 0.0
-
-    def __post_init__(self):
-        if self.form not in ("algorithm2", "feature"):
-            raise InputError(f"form = {self.form!r}: choose algorithm2 or feature")
-        if not self.alpha > 0:
-            raise InputError(f"alpha = {self.alpha}: must be positive")
-        for name in ("gamma", "reconstruction"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"{name} = {getattr(self, name)}: must not be negative"
-                )
+    reconstruction: NonNegativeFloat = 0.0
 
 
 def bce(logits: Array, *, true: bool) -> Array:

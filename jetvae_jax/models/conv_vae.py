@@ -11,15 +11,15 @@ Particles must come in a fixed order (descending pt). The mask is not read: padd
 is part of the image, at the value that the scaling gave it.
 """
 
-import dataclasses
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax.core import layers
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import NonNegativeInt, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import VAE, Array, GaussianPosterior, Model, Task
 from jetvae_jax.models import vae
@@ -27,7 +27,7 @@ from jetvae_jax.models import vae
 USES_MASK = False
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Sizes of the network; the defaults are the published ones.
 
@@ -44,30 +44,16 @@ class Config:
         num_conditions: numbers given to encoder and decoder beside the particles.
     """
 
-    num_particles: int = 30
-    num_features: int = 3
-    latent_dim: int = 30
-    filters: tuple[int, ...] = (50, 100, 200)
-    kernel: int = 5
-    hidden: tuple[int, ...] = (1500,)
+    num_particles: PositiveInt = 30
+    num_features: PositiveInt = 3
+    latent_dim: PositiveInt = 30
+    filters: Annotated[tuple[PositiveInt, ...], configs.not_empty] = (50, 100, 200)
+    kernel: PositiveInt = 5
+    hidden: tuple[PositiveInt, ...] = (1500,)
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
     output: Literal["sigmoid", "linear"] = "sigmoid"
-    jet_rows: int = 0
-    num_conditions: int = 0
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        layers.check_positive(
-            self, "num_particles", "num_features", "latent_dim", "kernel"
-        )
-        layers.check_positive(self, "filters", "hidden")
-        layers.activation(self.activation)
-        if not self.filters:
-            raise InputError("filters: needs at least one convolution")
-        if self.output not in ("sigmoid", "linear"):
-            raise InputError(f"output: {self.output!r} is not sigmoid or linear")
-        if self.num_conditions < 0:
-            raise InputError(f"num_conditions: negative, {self.num_conditions}")
+    jet_rows: NonNegativeInt = 0
+    num_conditions: NonNegativeInt = 0
 
 
 def width(config: Config) -> int:

@@ -8,21 +8,20 @@ writes every slot: the scaling's rule decides which particles exist. Train it wi
 a loss that does not see the order (Chamfer, Sinkhorn).
 """
 
-import dataclasses
 from typing import Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax.core import layers
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import NonNegativeInt, PositiveInt
 from jetvae_jax.core.types import VAE, Array, GaussianPosterior, Model, Task
 from jetvae_jax.models import vae
 
 USES_MASK = True
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Sizes of the network.
 
@@ -40,29 +39,17 @@ class Config:
         num_conditions: numbers given to encoder and decoder beside the particles.
     """
 
-    num_particles: int = 30
-    num_features: int = 3
-    latent_dim: int = 30
-    width: int = 128
-    context: int = 32
-    encoder_layers: int = 2
-    decoder_layers: int = 4
-    hidden: tuple[int, ...] = (256,)
+    num_particles: PositiveInt = 30
+    num_features: PositiveInt = 3
+    latent_dim: PositiveInt = 30
+    width: PositiveInt = 128
+    context: PositiveInt = 32
+    encoder_layers: NonNegativeInt = 2
+    decoder_layers: PositiveInt = 4
+    hidden: tuple[PositiveInt, ...] = (256,)
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
-    jet_rows: int = 0
-    num_conditions: int = 0
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        layers.check_positive(
-            self, "num_particles", "num_features", "latent_dim", "width", "context"
-        )
-        layers.check_positive(self, "hidden", "decoder_layers")
-        layers.activation(self.activation)
-        if self.encoder_layers < 0:
-            raise InputError(f"encoder_layers: negative, {self.encoder_layers}")
-        if self.num_conditions < 0:
-            raise InputError(f"num_conditions: negative, {self.num_conditions}")
+    jet_rows: NonNegativeInt = 0
+    num_conditions: NonNegativeInt = 0
 
 
 def _layer(config: Config, i: int) -> layers.EpicLayer:

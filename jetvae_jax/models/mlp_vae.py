@@ -6,22 +6,21 @@ points are flattened; they must come in a fixed order and number. The mask is no
 read: padding is part of the input, at the value that the scaling gave it.
 """
 
-import dataclasses
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax.core import layers
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import NonNegativeInt, PositiveInt
 from jetvae_jax.core.types import VAE, Array, GaussianPosterior, Model, Task
 from jetvae_jax.models import vae
 
 USES_MASK = False
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Sizes of the network.
 
@@ -37,26 +36,15 @@ class Config:
         num_conditions: numbers given to encoder and decoder beside the features.
     """
 
-    num_particles: int = 1
-    num_features: int = 18
-    latent_dim: int = 10
-    num_layers: int = 3
-    nodes: int = 128
+    num_particles: PositiveInt = 1
+    num_features: PositiveInt = 18
+    latent_dim: PositiveInt = 10
+    num_layers: PositiveInt = 3
+    nodes: PositiveInt = 128
     activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
     output: Literal["sigmoid", "linear"] = "linear"
-    jet_rows: int = 0
-    num_conditions: int = 0
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        layers.check_positive(
-            self, "num_particles", "num_features", "latent_dim", "num_layers", "nodes"
-        )
-        layers.activation(self.activation)
-        if self.output not in ("sigmoid", "linear"):
-            raise InputError(f"output: {self.output!r} is not sigmoid or linear")
-        if self.num_conditions < 0:
-            raise InputError(f"num_conditions: negative, {self.num_conditions}")
+    jet_rows: NonNegativeInt = 0
+    num_conditions: NonNegativeInt = 0
 
 
 def _hidden(config: Config, x: Array) -> Array:

@@ -31,6 +31,7 @@ from flax import linen as nn
 
 from jetvae_jax import densities, discriminators
 from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import NonNegativeFloat
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import (
     VAE,
@@ -345,7 +346,7 @@ def _with_prior(
 # A VAE and what it is trained together with -----------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Components:
     """Settings of the networks beside encoder and decoder.
 
@@ -362,20 +363,12 @@ class Components:
     """
 
     latent: Literal["gaussian", "uniform", "cdf"] = "gaussian"
-    uniform: float = 0.0
+    uniform: NonNegativeFloat = 0.0
     prior: str = NONE
     prior_config: Any = None
     discriminator: str = NONE
     discriminator_config: Any = None
     adversarial: Adversarial = dataclasses.field(default_factory=Adversarial)
-
-    def __post_init__(self):
-        if self.latent not in ("gaussian", "uniform", "cdf"):
-            raise InputError(
-                f"latent = {self.latent!r}: choose gaussian, uniform or cdf"
-            )
-        if not self.uniform >= 0:
-            raise InputError(f"uniform = {self.uniform}: must not be negative")
 
     @classmethod
     def from_json(cls, values: dict) -> "Components":

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from jetvae_jax import densities, models, training
 from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
@@ -118,7 +119,7 @@ class ModelRun:
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class FlowRun:
     """A fit of a flow to the latents of a trained VAE.
 
@@ -135,10 +136,6 @@ class FlowRun:
     latents: Literal["samples", "means"]
     training: training.Config
     seed: int = 0
-
-    def __post_init__(self):
-        if self.latents not in ("samples", "means"):
-            raise InputError(f"latents = {self.latents!r}: choose 'samples' or 'means'")
 
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
@@ -195,7 +192,7 @@ class CopulaRun:
         return cls(config, flow, flow_config, train, values["seed"])
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class GenerateConfig:
     """Which jets to make.
 
@@ -213,12 +210,8 @@ class GenerateConfig:
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
-    num_jets: int = 0
+    num_jets: NonNegativeInt = 0
     seed: int = 0
     output: str = ""
     context: Literal["data", "density"] = "data"
     condition: tuple[str, ...] = ()
-
-    def __post_init__(self):
-        if self.num_jets < 0:
-            raise InputError(f"num_jets = {self.num_jets}: must not be negative")

@@ -7,7 +7,6 @@ machines, share one study through its storage.
 """
 
 import contextlib
-import dataclasses
 import multiprocessing
 import os
 import pathlib
@@ -23,7 +22,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveInt
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.report import search as page
 from jetvae_jax.runs import training
@@ -49,7 +50,7 @@ class Outcome(NamedTuple):
     value: float = float("nan")
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class TuneConfig:
     """What is searched, and where the study is kept.
 
@@ -69,18 +70,15 @@ class TuneConfig:
     """
 
     space: str = ""
-    trials: int = 20
+    trials: PositiveInt = 20
     storage: str = ""
     study: str = "jetvae_jax"
     sampler: Literal["tpe", "random"] = "tpe"
     pruner: Literal["median", "none"] = "median"
-    warmup_epochs: int = 5
-    timeout_minutes: float = 0.0
+    warmup_epochs: NonNegativeInt = 5
+    timeout_minutes: NonNegativeFloat = 0.0
     keep: bool = False
     seed: int = 0
-
-    def __post_init__(self):
-        at_least(self, trials=1, warmup_epochs=0, timeout_minutes=0)
 
 
 def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:

@@ -1,14 +1,19 @@
 """Settings of a training run and the optimiser they describe."""
 
-import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import optax
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """How a network is trained.
 
@@ -28,29 +33,17 @@ class Config:
         save_seconds: seconds between saves of the resumable state.
     """
 
-    num_epochs: int = 300
-    batch_size: int = 100
-    learning_rate: float = 1e-3
+    num_epochs: PositiveInt = 300
+    batch_size: PositiveInt = 100
+    learning_rate: PositiveFloat = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
-    warmup_steps: int = 0
-    clip_norm: float = 0.0
-    weight_decay: float = 0.0
-    averaging: float = 0.0
-    patience: int = 80
+    warmup_steps: NonNegativeInt = 0
+    clip_norm: NonNegativeFloat = 0.0
+    weight_decay: NonNegativeFloat = 0.0
+    averaging: Annotated[float, configs.not_negative, configs.below(1)] = 0.0
+    patience: PositiveInt = 80
     monitor: str = "loss"
-    save_seconds: float = 60.0
-
-    def __post_init__(self):
-        for name in ("num_epochs", "batch_size", "learning_rate", "patience"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} = {getattr(self, name)}: must be positive")
-        if not 0 <= self.averaging < 1:
-            raise InputError(f"averaging = {self.averaging}: must be in [0, 1)")
-        for name in ("warmup_steps", "clip_norm", "weight_decay", "save_seconds"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"{name} = {getattr(self, name)}: must not be negative"
-                )
+    save_seconds: NonNegativeFloat = 60.0
 
 
 def total_steps(config: Config, num_jets: int) -> int:

@@ -5,11 +5,11 @@ The losses are Eq. 1 to 3 of B. Orzari, "ConVAE results" (sparse MNIST).
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
 from jetvae_jax.core.numerics import safe_sqrt
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.nearest import Neighbours, nearest_neighbours
@@ -83,7 +83,7 @@ def check_features(x: Array, y: Array, least: int) -> None:
         )
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Settings that all losses between sets of pixels have.
 
@@ -99,25 +99,8 @@ class Config:
 
     squared: bool = True
     direction: Direction = "both"
-    repulsion: float = 0.0
-    repulsion_length: float = 0.5
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        if self.direction not in get_args(Direction):
-            raise InputError(
-                f"direction = {self.direction!r}: choose one of "
-                f"{', '.join(get_args(Direction))}"
-            )
-        for field in ("repulsion", "intensity_weight"):
-            if not 0 <= getattr(self, field, 0.0) < float("inf"):
-                raise InputError(
-                    f"{field} = {getattr(self, field)}: give a number, 0 or more"
-                )
-        if not 0 < self.repulsion_length < float("inf"):
-            raise InputError(
-                f"repulsion_length = {self.repulsion_length}: must be positive"
-            )
+    repulsion: Annotated[float, configs.not_negative, configs.finite] = 0.0
+    repulsion_length: Annotated[float, configs.positive, configs.finite] = 0.5
 
 
 def as_loss(distance: Callable[..., Array], config: Config) -> Callable[..., Array]:

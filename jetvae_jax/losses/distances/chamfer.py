@@ -1,12 +1,11 @@
 """Nearest-neighbour (Chamfer) distance between two sets of points."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
 import jax.numpy as jnp
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
 from jetvae_jax.core.numerics import masked_mean, safe_sqrt
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.nearest import nearest_neighbours
@@ -78,7 +77,7 @@ def chamfer_distance(
     return total
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Convention of the distance.
 
@@ -89,12 +88,6 @@ class Config:
 
     squared: bool = True
     reduction: Reduction = "sum"
-
-    def __post_init__(self):
-        if self.reduction not in ("sum", "mean"):
-            raise InputError(
-                f"chamfer.reduction = {self.reduction!r}: choose sum or mean"
-            )
 
 
 def build(config: Config) -> Callable[..., Array]:

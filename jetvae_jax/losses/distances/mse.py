@@ -1,12 +1,11 @@
 """Squared error between points of the same rank: the order of the set matters."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
 import jax.numpy as jnp
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array
 
 Reduction = Literal["sum", "mean"]
@@ -53,7 +52,7 @@ def squared_error(
     return total / (x.shape[-1] * jnp.maximum(jnp.sum(exists, axis=-1), 1))
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """Convention of the squared error.
 
@@ -62,10 +61,6 @@ class Config:
     """
 
     reduction: Reduction = "sum"
-
-    def __post_init__(self):
-        if self.reduction not in ("sum", "mean"):
-            raise InputError(f"mse.reduction = {self.reduction!r}: choose sum or mean")
 
 
 def build(config: Config) -> Callable[..., Array]:

@@ -1,10 +1,11 @@
 """Distance by positions, with the intensity gap of matched pixels (Orzari, Eq. 2)."""
 
-import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
 import jax.numpy as jnp
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 from jetvae_jax.losses.nearest import nearest_neighbours
@@ -54,7 +55,7 @@ def pixel_matched_distance(
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config(_pixels.Config):
     """Settings of the distance with matched intensities.
 
@@ -63,7 +64,7 @@ class Config(_pixels.Config):
             scaled units of both.
     """
 
-    intensity_weight: float = 1.0
+    intensity_weight: Annotated[float, configs.not_negative, configs.finite] = 1.0
 
 
 def build(config: Config) -> Callable[..., Array]:

@@ -1,10 +1,10 @@
 """Distance between sets of pixels by their positions alone (Orzari, Eq. 1)."""
 
-import dataclasses
 from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 
@@ -43,7 +43,7 @@ def pixel_position_distance(
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config(_pixels.Config):
     """Settings of the distance between positions."""
 

@@ -1,10 +1,11 @@
 """Distance between sets of pixels, the intensity a third axis (Orzari, Eq. 3)."""
 
-import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
 import jax.numpy as jnp
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 
@@ -50,7 +51,7 @@ def pixel_third_axis_distance(
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config(_pixels.Config):
     """Settings of the distance in space.
 
@@ -59,7 +60,7 @@ class Config(_pixels.Config):
             positions, in the scaled units of both.
     """
 
-    intensity_weight: float = 1.0
+    intensity_weight: Annotated[float, configs.not_negative, configs.finite] = 1.0
 
 
 def build(config: Config) -> Callable[..., Array]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import PositiveFloat, PositiveInt
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances.chamfer import pairwise_sq_distance
 
@@ -106,7 +107,7 @@ def _transport(cost, a, b, blur, *, threshold, max_iterations):
     return value + jnp.sum(coupling * (cost - fixed))
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """How the transport is smoothed and solved.
 
@@ -116,16 +117,9 @@ class Config:
         max_iterations: iterations at most.
     """
 
-    epsilon: float = 0.05
-    threshold: float = 1e-3
-    max_iterations: int = 2000
-
-    def __post_init__(self):
-        for name in ("epsilon", "threshold", "max_iterations"):
-            if not getattr(self, name) > 0:
-                raise InputError(
-                    f"sinkhorn.{name} = {getattr(self, name)}: must be positive"
-                )
+    epsilon: PositiveFloat = 0.05
+    threshold: PositiveFloat = 1e-3
+    max_iterations: PositiveInt = 2000
 
 
 def build(config: Config) -> Callable[..., Array]:

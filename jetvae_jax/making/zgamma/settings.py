@@ -1,9 +1,10 @@
 """Settings of a production of Z gamma background and signals, and its shards."""
 
-import dataclasses
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveInt
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.making.settings import COMMON, Shard
 from jetvae_jax.making.zgamma.selection import Cuts
 
@@ -14,10 +15,12 @@ MASS_MIN, MASS_MAX = 100.0, 3000.0
 CROSS_SECTION = "leading order, of the hard process, before the selection"
 # The branching ratio follows from Pythia's partial widths and the width that is set.
 NOT_NORMALISED = "no prediction of a model: the width is set by hand"
+_Mass = Annotated[float, configs.between(MASS_MIN, MASS_MAX, "GeV")]
+_PositiveFinite = Annotated[float, configs.positive, configs.finite]
 _LEPTONIC = ("23:onMode = off", "23:onIfAny = 11 13")
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """A production of Z gamma events.
 
@@ -44,70 +47,55 @@ class Config:
         num_workers: processes to start here; 0 for one per core.
     """
 
-    num_background: int = 20_000
-    num_signal: int = 2_000
-    masses: tuple[float, ...] = (200.0,)
-    width: float = 0.004
-    shard_events: int = 1_000
-    formats: tuple[str, ...] = FORMATS
-    mantissa_bits: int = 23
+    num_background: NonNegativeInt = 20_000
+    num_signal: NonNegativeInt = 2_000
+    masses: tuple[_Mass, ...] = (200.0,)
+    width: _PositiveFinite = 0.004
+    shard_events: PositiveInt = 1_000
+    formats: tuple[Annotated[str, configs.one_of(FORMATS)], ...] = FORMATS
+    mantissa_bits: Annotated[int, configs.between(4, 23)] = 23
     settings: tuple[str, ...] = ()
-    parton_pt_min: float = 15.0
-    lepton_pt_min: float = 10.0
-    lead_pt_min: float = 25.0
-    photon_pt_min: float = 15.0
-    z_window: float = 15.0
-    jet_pt_min: float = 30.0
-    jet_eta_max: float = 4.4
-    seed: int = 0
+    parton_pt_min: NonNegativeFloat = 15.0
+    lepton_pt_min: _PositiveFinite = 10.0
+    lead_pt_min: _PositiveFinite = 25.0
+    photon_pt_min: _PositiveFinite = 15.0
+    z_window: _PositiveFinite = 15.0
+    jet_pt_min: _PositiveFinite = 30.0
+    jet_eta_max: _PositiveFinite = 4.4
+    seed: Annotated[int, configs.between(0, MAX_SEED - 1)] = 0
     dask_scheduler: str = ""
-    num_workers: int = 0
+    num_workers: NonNegativeInt = 0
 
     def __post_init__(self):
-        at_least(self, num_background=0, num_signal=0, num_workers=0, parton_pt_min=0)
-        for name in ("shard_events", "width", *Cuts._fields):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name} = {getattr(self, name)}: must be positive")
-        if not 0 <= self.seed < MAX_SEED:
-            raise InputError(f"seed = {self.seed}: give 0 to {MAX_SEED - 1}")
-        if not 4 <= self.mantissa_bits <= 23:
-            raise InputError(f"mantissa_bits = {self.mantissa_bits}: give 4 to 23")
         largest = max(self.num_background, self.num_signal)
         if largest > MAX_SHARDS * self.shard_events:
             raise InputError(
-                f"shard_events = {self.shard_events}: gives more than {MAX_SHARDS} "
-                f"shards for {largest} events; give larger shards"
+                f"shard_events: gives more than {MAX_SHARDS} shards for {largest} "
+                f"events; give larger shards, got {self.shard_events}"
             )
         if self.lead_pt_min < self.lepton_pt_min:
             raise InputError(
-                f"lead_pt_min = {self.lead_pt_min}: must not be below lepton_pt_min = "
-                f"{self.lepton_pt_min}"
+                f"lead_pt_min: must not be below lepton_pt_min = {self.lepton_pt_min}, "
+                f"got {self.lead_pt_min}"
             )
         self._check_lists()
 
     def _check_lists(self):
         for mass in self.masses:
-            if not MASS_MIN <= mass <= MASS_MAX:
-                raise InputError(
-                    f"masses = {mass:g}: give {MASS_MIN:g} to {MASS_MAX:g} GeV"
-                )
             if self.width > mass / 4:
                 raise InputError(
-                    f"width = {self.width:g}: too wide for a resonance of {mass:g} "
-                    "GeV; give at most a quarter of the mass"
+                    f"width: too wide for a resonance of {mass:g} GeV; give at most a "
+                    f"quarter of the mass, got {self.width:g}"
                 )
         if len({round(mass) for mass in self.masses}) < len(self.masses):
             raise InputError(
                 "masses: two differ by less than 1 GeV; make them apart, with seeds of "
                 "their own"
             )
-        for name in self.formats:
-            if name not in FORMATS:
-                raise InputError(f"formats = {name}: choose from {', '.join(FORMATS)}")
         if not self.formats or len(set(self.formats)) < len(self.formats):
             raise InputError("formats: give different ones, at least one")
         if not self.processes:
-            raise InputError("num_background = 0: nothing to make; give signals")
+            raise InputError("num_background: nothing to make; give signals, got 0")
 
     @property
     def processes(self) -> dict[str, int]:

@@ -15,11 +15,11 @@ from jetvae_jax.images import evaluation, metrics
 from jetvae_jax.images.domain import Data
 from jetvae_jax.images.report import LOSS_LABELS
 from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import FlowRun, GenerateConfig, VAERun
-from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW
-from jetvae_jax.runs.fit_flow import fit_flow
-from jetvae_jax.runs.generate import samples_of
-from jetvae_jax.runs.train import METRICS, TrainedVAE, load_vae, train
+from jetvae_jax.runs.config import FlowRun, GenerateConfig, ModelRun
+from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.latent_density import fit_density
+from jetvae_jax.runs.trained import METRICS, TrainedModel, load_model
+from jetvae_jax.runs.training import train
 from jetvae_jax.studies.digit_losses import report, verdict
 
 RESULTS = "figures.json"
@@ -27,7 +27,7 @@ RESULTS = "figures.json"
 
 def compare(
     workdir: str | os.PathLike,
-    runs: Mapping[str, VAERun],
+    runs: Mapping[str, ModelRun],
     flow: FlowRun,
     *,
     seeds: Sequence[int],
@@ -62,13 +62,13 @@ def compare(
             run = dataclasses.replace(run, seed=seed)
             if signal_number := train(own.path, run).signal_number:
                 return signal_number
-            fitted = fit_flow(own.path, dataclasses.replace(flow, seed=seed))
-            if fitted.signal_number:
+            fitted = fit_density(own.path, dataclasses.replace(flow, seed=seed))
+            if fitted and fitted.signal_number:
                 return fitted.signal_number
-            trained = load_vae(own.path)
+            trained = load_model(own.path)
             evaluated = _is_evaluated(own)
             if not evaluated or name not in shown:
-                samples = _generated(own, trained, parts)
+                samples = _generated(trained, parts)
                 shown.setdefault(name, samples | _few(trained, parts))
                 if not evaluated:
                     own.write_json(RESULTS, _evaluate(folder, trained, parts, samples))
@@ -89,15 +89,15 @@ def compare(
 
 def _is_evaluated(own: Workdir) -> bool:
     """Whether the results are there, and younger than the flow."""
-    results, flow = own / RESULTS, own / FLOW
+    results, flow = own / RESULTS, own / "flow.npz"
     return results.exists() and results.stat().st_mtime >= flow.stat().st_mtime
 
 
-def _generated(own: Workdir, trained: TrainedVAE, parts) -> dict[str, PixelSets]:
+def _generated(trained: TrainedModel, parts) -> dict[str, PixelSets]:
     """Reconstructions of the test part, and as many generated sets."""
     samples = {}
     for kind in verdict.SAMPLES:
-        _, chunks = samples_of(trained, own.path, GenerateConfig(latents=kind))
+        _, chunks = samples_of(trained, GenerateConfig(latents=kind))
         chunks = list(chunks)
         samples[kind] = PixelSets(*map(np.concatenate, zip(*chunks, strict=True)))
     samples["reconstruction"] = samples["reconstruction"]._replace(
@@ -106,7 +106,9 @@ def _generated(own: Workdir, trained: TrainedVAE, parts) -> dict[str, PixelSets]
     return samples
 
 
-def _evaluate(folder: Workdir, trained: TrainedVAE, parts, samples) -> dict[str, dict]:
+def _evaluate(
+    folder: Workdir, trained: TrainedModel, parts, samples
+) -> dict[str, dict]:
     """Metrics of a trained run in each view."""
     found = {}
     for view, intensity in verdict.VIEWS.items():
@@ -128,7 +130,7 @@ def _evaluate(folder: Workdir, trained: TrainedVAE, parts, samples) -> dict[str,
     return found
 
 
-def _few(trained: TrainedVAE, parts) -> dict[str, PixelSets]:
+def _few(trained: TrainedModel, parts) -> dict[str, PixelSets]:
     """The first reconstructions of both parts, for the pictures."""
     return {
         part: evaluation.reconstructed(trained, evaluation.first(given))

@@ -7,31 +7,30 @@ classification that Stevenson, Kruger 2022, plans.
 """
 
 import csv
-import dataclasses
 import io
 import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
 from absl import logging
 
 from jetvae_jax import events
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeInt, PositiveInt, versions
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import kinds
 from jetvae_jax.events.load import Events
 from jetvae_jax.events.load import find as find_table
 from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.metrics.classifier.two_sample import auc_with_error
-from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import GenerateConfig, VAERun, versions
-from jetvae_jax.runs.fit_flow import posteriors
-from jetvae_jax.runs.generate import samples_of
-from jetvae_jax.runs.train import CHECKPOINT, TrainedVAE, load_vae
+from jetvae_jax.runs.config import GenerateConfig, ModelRun
+from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.trained import CHECKPOINT, TrainedModel, load_model
 from jetvae_jax.studies.signal import hypothesis, report, roc, scores, significance
 from jetvae_jax.studies.signal.hypothesis import COMBINED
 
@@ -39,7 +38,11 @@ SHOWN = 3000
 """Events in the plot of the latent space."""
 
 
-@dataclasses.dataclass(frozen=True)
+_Fraction = Annotated[float, configs.positive, configs.below(1)]
+_Score = Annotated[str, configs.one_of(scores.NAMES)]
+
+
+@configs.config
 class ClassifyConfig:
     """How trained runs are tested as classifiers of signal against background.
 
@@ -63,34 +66,19 @@ class ClassifyConfig:
         seed: of the bootstrap and of these events.
     """
 
-    signal: tuple[str, ...] = ("embedded:signal",)
-    scores: tuple[str, ...] = ()
+    signal: Annotated[tuple[str, ...], configs.not_empty] = ("embedded:signal",)
+    scores: tuple[_Score, ...] = ()
     exclude: tuple[str, ...] = ("mlly", "llpt_mlly")
     mass: str = "mlly"
-    efficiencies: tuple[float, ...] = (0.3, 0.5, 0.8)
-    keep: tuple[float, ...] = (0.1, 0.01)
-    fractions: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
+    efficiencies: Annotated[tuple[_Fraction, ...], configs.not_empty] = (0.3, 0.5, 0.8)
+    keep: tuple[_Fraction, ...] = (0.1, 0.01)
+    fractions: tuple[_Fraction, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
     repair: bool = False
-    num_events: int = 10_000
-    floor: int = 10
-    replicas: int = 200
-    num_generated: int = 20_000
-    seed: int = 0
-
-    def __post_init__(self):
-        if not self.signal:
-            raise InputError("signal: name one table of signal events or more")
-        for name in self.scores:
-            if name not in scores.NAMES:
-                known = ", ".join(scores.NAMES)
-                raise InputError(f"scores: {name!r} is unknown; choose of {known}")
-        if not self.efficiencies:
-            raise InputError("efficiencies: name one signal efficiency or more")
-        for name in ("efficiencies", "keep", "fractions"):
-            for value in getattr(self, name):
-                if not 0 < value < 1:
-                    raise InputError(f"{name}: {value} is not between 0 and 1")
-        at_least(self, num_events=1, floor=1, replicas=2, num_generated=2, seed=0)
+    num_events: PositiveInt = 10_000
+    floor: PositiveInt = 10
+    replicas: Annotated[int, configs.at_least(2)] = 200
+    num_generated: Annotated[int, configs.at_least(2)] = 20_000
+    seed: NonNegativeInt = 0
 
 
 class Scored(NamedTuple):
@@ -106,7 +94,7 @@ class Scored(NamedTuple):
         test: events ``[J, C]`` of the test part.
     """
 
-    trained: TrainedVAE
+    trained: TrainedModel
     reference: dict[str, np.ndarray]
     background: dict[str, np.ndarray]
     signal: dict[str, dict[str, np.ndarray]]
@@ -203,7 +191,7 @@ def find_runs(workdirs: Sequence[str | os.PathLike]) -> dict[str, str]:
     }
 
 
-def label_models(folders: Mapping[str, str], settings: Mapping[str, VAERun]) -> dict:
+def label_models(folders: Mapping[str, str], settings: Mapping[str, ModelRun]) -> dict:
     """The model of every run: the same for settings that differ by the seed only.
 
     Args:
@@ -239,14 +227,14 @@ def score_run(workdir: str | os.PathLike, config: ClassifyConfig) -> Scored:
         InputError: no run of tables there, changed data, a score that it cannot give,
             or whatever is wrong with a table of signal.
     """
-    trained = load_vae(workdir)
+    trained = load_model(workdir)
     run = trained.run
     if run.domain != "events":
         raise InputError(
             f"{workdir}: is a run of {run.domain}: classify takes runs of --domain="
             "events"
         )
-    parts = dataset.load_same(run.domain, run.data, trained.meta["source"])
+    parts = trained.data()
     columns = tuple(trained.meta["columns"])
     if config.mass and config.mass not in columns:
         raise InputError(
@@ -259,9 +247,9 @@ def score_run(workdir: str | os.PathLike, config: ClassifyConfig) -> Scored:
     # All at once: compiled once.
     everything = np.concatenate([np.asarray(parts.valid), *samples.values()])
     ends = np.cumsum([len(parts.valid), *map(len, samples.values())])[:-1]
-    encoded = np.split(np.asarray(posteriors(trained, everything).mean), ends)
+    encoded = np.split(np.asarray(trained.encode(everything)[0].mean), ends)
     fitted = scores.components(encoded[0])
-    found = scores.offered(trained, workdir, fitted, config.exclude)
+    found = scores.offered(trained, fitted, config.exclude)
     wanted = scores.chosen(found, config.scores, workdir)
     rows = {
         name: np.split(values, ends)
@@ -380,9 +368,9 @@ def _evaluate_run(
     }
 
 
-def _components(run: VAERun) -> str:
+def _components(run: ModelRun) -> str:
     """The components of a run's model, in short."""
-    of = run.parts
+    of = run.components
     found = [run.model, *(() if of.latent == "gaussian" else (of.latent,))]
     return " + ".join(found + [p for p in (of.prior, of.discriminator) if p != "none"])
 
@@ -391,9 +379,9 @@ def _quality(
     workdir: str | os.PathLike, scored: Scored, config: ClassifyConfig
 ) -> dict[str, Any]:
     """How well the run generates: Kolmogorov-Smirnov distances from the test part."""
-    latents = scores.fitted_latents(workdir)
+    latents = scores.fitted_latents(scored.trained)
     request = GenerateConfig(latents, config.num_generated, config.seed)
-    chunks = samples_of(scored.trained, workdir, request)[1]
+    chunks = samples_of(scored.trained, request)[1]
     generated = np.concatenate(list(chunks))
     distances = {
         name: float(kolmogorov_smirnov(scored.test[:, i], generated[:, i]))

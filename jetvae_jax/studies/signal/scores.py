@@ -17,7 +17,6 @@ combined            mean of the others' normal scores among background
 ==================  ===============================================================
 """
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -25,21 +24,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax import sampling
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Batch, Params
+from jetvae_jax.core.types import Array, Batch, Params, given
 from jetvae_jax.densities import copula as copulas
 from jetvae_jax.densities import normal
-from jetvae_jax.losses.variational import conditions
-from jetvae_jax.runs.composition import COPULA, NONE, Composed
+from jetvae_jax.models.vae import NONE, Built, in_slices
 from jetvae_jax.runs.config import CopulaRun
-from jetvae_jax.runs.fit_copula import CHECKPOINT as COPULA_FILE
-from jetvae_jax.runs.fit_copula import load_copula
-from jetvae_jax.runs.fit_flow import CHECKPOINT as FLOW_FILE
-from jetvae_jax.runs.fit_flow import load_flow
-from jetvae_jax.runs.train import TrainedVAE
+from jetvae_jax.runs.trained import TrainedModel
 from jetvae_jax.studies.signal.hypothesis import COMBINED
-from jetvae_jax.training import checkpoint
 
 NAMES = (
     "reconstruction", "reconstruction_rest", "latent", "pca", "pca_rest",
@@ -67,55 +59,54 @@ class Components(NamedTuple):
     leading: int
 
 
-def means(composed: Composed, params: Params, batch: Batch) -> Array:
+def means(networks: Built, params: Params, batch: Batch) -> Array:
     """Posterior means ``[..., L]``."""
-    given = params, batch.x, batch.mask, *conditions(batch)
-    return composed.vae.encode(*given).mean
+    condition = given(batch.context.condition)
+    return networks.vae.encode(params, batch.x, batch.mask, *condition).mean
 
 
 def reconstruction(
-    composed: Composed, params: Params, batch: Batch, *, weights: Array | float = 1.0
+    networks: Built, params: Params, batch: Batch, *, weights: Array | float = 1.0
 ) -> Array:
     """Mean squared error of what the posterior mean is decoded to.
 
     Args:
-        composed: the model.
+        networks: of the model.
         params: of all its components.
         batch: of sets of points.
         weights: ``[F]`` of the features; 0 leaves one out.
     """
-    z = means(composed, params, batch)
-    again = composed.vae.decode(params, z, *conditions(batch))
+    z = means(networks, params, batch)
+    again = networks.vae.decode(params, z, *given(batch.context.condition))
     exists = jnp.broadcast_to(batch.mask[..., None] * weights, again.shape)
     error = jnp.where(exists > 0, exists * jnp.square(again - batch.x), 0.0)
     total = jnp.sum(exists, axis=(-2, -1))
     return jnp.sum(error, axis=(-2, -1)) / jnp.maximum(total, 1e-12)
 
 
-def latent(composed: Composed, params: Params, batch: Batch) -> Array:
+def latent(networks: Built, params: Params, batch: Batch) -> Array:
     """Distance from the standard normal, ``-log N(mu; 0, 1)``."""
-    z = means(composed, params, batch)
+    z = means(networks, params, batch)
     return -normal.normal(z.shape[-1]).log_prob({}, z)
 
 
-def discriminator(composed: Composed, params: Params, batch: Batch) -> Array:
+def discriminator(networks: Built, params: Params, batch: Batch) -> Array:
     """``-logit`` of the discriminator: large for events that it takes for generated."""
-    if composed.discriminator is None:
+    if networks.discriminator is None:
         raise ValueError("there is no discriminator")
-    given = params["discriminator"], batch.x, batch.mask, *conditions(batch)
-    return -composed.discriminator.apply(*given)
+    condition = given(batch.context.condition)
+    own = params["discriminator"]
+    return -networks.discriminator.apply(own, batch.x, batch.mask, *condition)
 
 
-def surprise(
-    log_prob: LogProb, composed: Composed, params: Params, batch: Batch
-) -> Array:
+def surprise(log_prob: LogProb, networks: Built, params: Params, batch: Batch) -> Array:
     """``-log p(mu)`` of a density ``(z [..., L], condition...) -> [...]``."""
-    return -log_prob(means(composed, params, batch), *conditions(batch))
+    return -log_prob(means(networks, params, batch), *given(batch.context.condition))
 
 
 def tail(
     to_scores: Callable[[Array], Array],
-    composed: Composed,
+    networks: Built,
     params: Params,
     batch: Batch,
 ) -> Array:
@@ -123,11 +114,11 @@ def tail(
 
     Args:
         to_scores: latents to normal scores y, ``u = Phi(y)``.
-        composed: the model.
+        networks: of the model.
         params: of all its components.
         batch: of sets of points.
     """
-    y = to_scores(means(composed, params, batch))
+    y = to_scores(means(networks, params, batch))
     # log Phi(-|y|) keeps its digits where u rounds to 0 or 1.
     log_tail = jax.scipy.stats.norm.logcdf(-jnp.abs(y))
     return -2 * jnp.sum(jnp.log(2.0) + log_tail, axis=-1)
@@ -153,16 +144,14 @@ def project(fitted: Components, z: Array) -> Array:
     return (z - fitted.mean.astype(np.float32)) @ fitted.axes.astype(np.float32)
 
 
-def fitted_latents(workdir: str | os.PathLike) -> Literal["prior", "flow", "copula"]:
+def fitted_latents(trained: TrainedModel) -> Literal["prior", "flow", "copula"]:
     """What a run is generated from: a fitted copula, else a flow, else the prior."""
-    if os.path.exists(os.path.join(workdir, COPULA_FILE)):
-        return "copula"
-    return "flow" if os.path.exists(os.path.join(workdir, FLOW_FILE)) else "prior"
+    fitted = trained.fitted()
+    return "copula" if "copula" in fitted else "flow" if "flow" in fitted else "prior"
 
 
 def offered(
-    trained: TrainedVAE,
-    workdir: str | os.PathLike,
+    trained: TrainedModel,
     fitted: Components,
     excluded: Sequence[str] = (),
 ) -> dict[str, Score]:
@@ -170,14 +159,13 @@ def offered(
 
     Args:
         trained: the run.
-        workdir: its folder, which may hold a fitted flow or copula.
         fitted: principal components of its background.
         excluded: columns that ``reconstruction_rest`` leaves out.
 
     Raises:
         InputError: an excluded column is unknown, or a checkpoint is damaged.
     """
-    of = (trained.composed, trained.params)
+    of = (trained.model.components, trained.params)
     found: dict[str, Score] = {"reconstruction": lambda b: reconstruction(*of, b)}
     if excluded:
         weights = _without(trained.meta, excluded)
@@ -194,12 +182,12 @@ def offered(
     found |= {"latent": lambda b: latent(*of, b), "pca": distance}
     if fitted.leading < len(fitted.std):
         found["pca_rest"] = beyond
-    if trained.composed.discriminator is not None:
+    if trained.model.components.discriminator is not None:
         found["discriminator"] = lambda b: discriminator(*of, b)
-    densities = _densities(trained, workdir)
+    densities = _densities(trained)
     for name, density in densities.items():
         found[name] = lambda b, density=density: surprise(density, *of, b)
-    to_scores = _to_scores(trained, workdir)
+    to_scores = _to_scores(trained)
     if to_scores:
         found["copula_tail"] = lambda b: tail(to_scores, *of, b)
     return found
@@ -229,7 +217,7 @@ def chosen(
     return {name: found[name] for name in wanted} if wanted else found
 
 
-def evaluate(trained: TrainedVAE, scores: dict[str, Score], sample: Any) -> dict:
+def evaluate(trained: TrainedModel, scores: dict[str, Score], sample: Any) -> dict:
     """All scores of events, name to ``[J]``.
 
     Raises:
@@ -239,10 +227,8 @@ def evaluate(trained: TrainedVAE, scores: dict[str, Score], sample: Any) -> dict
     @jax.jit
     def run(sample):
         batch = trained.scale(sample)
-        return jax.lax.map(
-            lambda event: {name: score(event) for name, score in scores.items()},
-            batch,
-            batch_size=sampling.SLICE,
+        return in_slices(
+            lambda event: {name: score(event) for name, score in scores.items()}, batch
         )
 
     found = run(sample)  # its names are sorted
@@ -294,31 +280,26 @@ def _without(meta: dict, excluded: Sequence[str]) -> np.ndarray:
     return np.array([name not in excluded for name in columns], np.float32)
 
 
-def _densities(trained: TrainedVAE, workdir) -> dict[str, LogProb]:
+def _densities(trained: TrainedModel) -> dict[str, LogProb]:
     """Log-densities of latents; a fitted one replaces one learned with the VAE."""
     found: dict[str, LogProb] = {}
-    prior, name = trained.composed.prior, trained.run.parts.prior
+    prior, name = trained.model.components.prior, trained.run.components.prior
     if prior is not None and name != NONE:
-        kind = "copula" if name == COPULA else "flow"
+        kind = "copula" if name == "gaussian_copula" else "flow"
         own = trained.params["prior"]
         found[kind] = lambda z, *condition: prior.log_prob(own, z, *condition)
-    if os.path.exists(os.path.join(workdir, FLOW_FILE)):
-        found["flow"] = load_flow(workdir, trained).log_prob
-    if os.path.exists(os.path.join(workdir, COPULA_FILE)):
-        density = load_copula(workdir, trained).log_prob
-        found["copula"] = lambda z, *condition: density(z)
-    return found
+    return found | {n: density.log_prob for n, density in trained.fitted().items()}
 
 
-def _to_scores(trained: TrainedVAE, workdir) -> Callable[[Array], Array] | None:
+def _to_scores(trained: TrainedModel) -> Callable[[Array], Array] | None:
     """Latents to the normal scores of their uniforms, if the run has a copula."""
-    path = os.path.join(workdir, COPULA_FILE)
-    if os.path.exists(path):
-        copula = load_copula(workdir, trained)
-        run = CopulaRun.from_json(checkpoint.read_meta(path)["run"])
-        marginals = copulas.columns(run.config, copula.prior.dim)
+    copula = trained.fitted().get("copula")
+    if copula is not None:
+        assert isinstance(copula.run, CopulaRun)
+        marginals = copulas.columns(copula.run.config, copula.density.dim)
         own = copula.params["marginals"]
         return lambda z: marginals.scores(own, z)[0]
-    if trained.run.parts.latent != "gaussian" or trained.run.parts.prior == COPULA:
+    components = trained.run.components
+    if components.latent != "gaussian" or components.prior == "gaussian_copula":
         return lambda z: z
     return None

@@ -20,19 +20,21 @@ whether its events look like background when compared with simulation.
 import dataclasses
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, versions
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
 from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import GenerateConfig, versions
-from jetvae_jax.runs.generate import samples_of
-from jetvae_jax.runs.train import load_vae
+from jetvae_jax.runs.config import GenerateConfig
+from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.trained import load_model
 from jetvae_jax.studies.signal.scores import fitted_latents
 from jetvae_jax.studies.toys import report
 from jetvae_jax.studies.toys.pseudo_experiments import (
@@ -52,7 +54,10 @@ NEEDED = 100
 local significance by a tenth of its standard deviation, sqrt(1 / 100)."""
 
 
-@dataclasses.dataclass(frozen=True)
+_Width = Annotated[float, configs.positive, configs.finite]
+
+
+@configs.config
 class ToysConfig:
     """The mass spectrum, the windows and the number of pseudo-experiments.
 
@@ -72,38 +77,28 @@ class ToysConfig:
     """
 
     mass: str = "mlly"
-    low: float = 0.0
-    high: float = 0.0
-    bin_width: float = 2.0
-    widths: tuple[float, ...] = (6.0, 10.0)
-    sideband: float = 20.0
-    num_events: float = 2000.0
-    num_toys: int = 10_000
-    num_generated: int = 0
+    low: NonNegativeFloat = 0.0
+    high: NonNegativeFloat = 0.0
+    bin_width: _Width = 2.0
+    widths: Annotated[tuple[_Width, ...], configs.not_empty] = (6.0, 10.0)
+    sideband: Annotated[float, configs.not_negative, configs.finite] = 20.0
+    num_events: Annotated[float, configs.positive, configs.at_most(1e7)] = 2000.0
+    num_toys: Annotated[int, configs.at_least(100)] = 10_000
+    num_generated: NonNegativeInt = 0
     level: float = 1.0
-    seed: int = 0
+    seed: NonNegativeInt = 0
 
     def __post_init__(self):
-        for name in ("bin_width", "num_events"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise InputError(f"{name} = {getattr(self, name)}: must be positive")
-        if self.num_events > 1e7:
-            raise InputError(f"num_events = {self.num_events:g}: at most 1e7")
-        if not self.widths:
-            raise InputError("widths: name the width of a window or more")
         for name, values in (("widths", self.widths), ("sideband", [self.sideband])):
             for value in values:
                 bins = value / self.bin_width
-                if value < 0 or abs(bins - round(bins)) > 1e-6:
+                if abs(bins - round(bins)) > 1e-6:
                     raise InputError(
                         f"{name}: {value:g} GeV is not a whole number of bins of "
                         f"{self.bin_width:g} GeV"
                     )
-        if min(self.widths) <= 0:
-            raise InputError(f"widths: {min(self.widths):g}: must be positive")
-        if not 0 <= self.low < (self.high or np.inf):
-            raise InputError(f"low = {self.low}, high = {self.high}: not a range")
-        at_least(self, num_toys=100, num_generated=0, seed=0)
+        if self.low >= (self.high or np.inf):
+            raise InputError(f"low: must be below high = {self.high}, got {self.low}")
 
 
 class Study(NamedTuple):
@@ -286,7 +281,7 @@ def _masses(
     Raises:
         InputError: no such run or column, or changed data.
     """
-    trained = load_vae(workdir)
+    trained = load_model(workdir)
     run = trained.run
     if run.domain != "events":
         raise InputError(
@@ -301,12 +296,12 @@ def _masses(
     place = columns.index(config.mass)
     parts = dataset.load_same(run.domain, run.data, trained.meta["source"])
     simulated = np.concatenate([np.asarray(part)[:, place] for part in parts[:3]])
-    latents = fitted_latents(workdir)
+    latents = fitted_latents(trained)
     # A fifth more: some lie outside of the range.
     wanted = config.num_generated or int(1.2 * NEEDED * config.num_events)
     logging.info("generating %s events from the %s", f"{wanted:,}", latents)
     request = GenerateConfig(latents, wanted, config.seed)
-    chunks = samples_of(trained, workdir, request)[1]
+    chunks = samples_of(trained, request)[1]
     generated = np.concatenate([chunk[:, place] for chunk in chunks])
     metadata = {
         "latents": latents,

@@ -16,18 +16,19 @@ import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core.errors import InputError, at_least
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import PositiveInt, versions
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import metrics
 from jetvae_jax.events.evaluation import classify
 from jetvae_jax.events.load import load as read
 from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import CopulaRun, FlowRun, GenerateConfig, VAERun, versions
-from jetvae_jax.runs.fit_copula import fit_copula
-from jetvae_jax.runs.fit_flow import METRICS as FLOW_METRICS
-from jetvae_jax.runs.fit_flow import fit_flow
-from jetvae_jax.runs.generate import generate
-from jetvae_jax.runs.train import METRICS, load_vae, train
+from jetvae_jax.runs.config import CopulaRun, FlowRun, GenerateConfig, ModelRun
+from jetvae_jax.runs.generation import generate
+from jetvae_jax.runs.latent_density import fit_density
+from jetvae_jax.runs.trained import METRICS, load_model
+from jetvae_jax.runs.training import train
 from jetvae_jax.studies.zgamma import report, verdict
 from jetvae_jax.training.progress import clock
 
@@ -48,7 +49,7 @@ class Candidate(NamedTuple):
     """
 
     name: str
-    vae: VAERun
+    vae: ModelRun
     latents: Literal["prior", "flow", "copula", "reconstruction"]
     flow: FlowRun
     copula: CopulaRun
@@ -67,7 +68,7 @@ class Candidate(NamedTuple):
         return {"vae": self.vae.to_json(), "latents": self.latents, "after": after}
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class CompareConfig:
     """How models are compared.
 
@@ -77,13 +78,9 @@ class CompareConfig:
         classify: train classifiers to distinguish generated events from real ones.
     """
 
-    seeds: int = 3
+    seeds: PositiveInt = 3
     models: tuple[str, ...] = ()
     classify: bool = True
-
-    def __post_init__(self):
-        """Raise InputError for a field that cannot be."""
-        at_least(self, seeds=1)
 
 
 def compare(
@@ -141,10 +138,12 @@ def where(folder: Workdir, model: Candidate, seed: int) -> pathlib.Path:
 def _train_and_generate(path: pathlib.Path, model: Candidate) -> int:
     if signal := train(path, model.vae).signal_number:
         return signal
-    if model.latents == "flow" and (signal := fit_flow(path, model.flow).signal_number):
-        return signal
-    if model.latents == "copula" and (signal := fit_copula(path, model.copula)):
-        return signal
+    if model.latents != "prior":
+        fitted = fit_density(
+            path, model.flow if model.latents == "flow" else model.copula
+        )
+        if fitted and fitted.signal_number:
+            return fitted.signal_number
     generate(path, GenerateConfig(latents=model.latents, seed=model.vae.seed))
     return 0
 
@@ -161,14 +160,12 @@ def _evaluate(path: pathlib.Path, model: Candidate, config: CompareConfig) -> No
     found = metrics.compare(parts.test, generated, names)
     if config.classify:
         found["c2st"] = classify(parts.test, generated, names, seed=model.vae.seed)
-    trained = load_vae(path)
+    trained = load_model(path)
     sizes = {
         name: sum(leaf.size for leaf in jax.tree.leaves(part))
         for name, part in trained.params.items()
     }
-    files = {"training": METRICS}
-    files |= {"flow": FLOW_METRICS} if model.latents == "flow" else {}
-    history = {name: folder.read_lines(file) for name, file in files.items()}
+    history = trained.history()
     seconds = sum(row["seconds"] for rows in history.values() for row in rows)
     folder.write_json(
         DONE,
@@ -242,5 +239,7 @@ def _write(
         samples[model.name] = _generated(path, model)
         history[model.name] = Workdir(path).read_lines(METRICS)
         if model.latents == "flow":
-            history[f"{model.name}, flow"] = Workdir(path).read_lines(FLOW_METRICS)
+            history[f"{model.name}, flow"] = Workdir(path).read_lines(
+                "flow.metrics.jsonl"
+            )
     report.write(folder / "comparison.html", result, samples, history)
