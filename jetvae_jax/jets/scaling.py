@@ -362,7 +362,7 @@ class Moments:
 
 
 class Thinned:
-    """An even sample of rows that come in chunks, at most ``capacity``, without chance.
+    """A deterministic, even sample of at most ``capacity`` rows that come in chunks.
 
     Args:
         capacity: when more rows are kept, half of them are dropped.
