@@ -39,7 +39,7 @@ EVALUATION = {
 
 def test_csv_holds_every_number_once():
     rows = list(csv.DictReader(io.StringIO(export.csv(EVALUATION))))
-    names = ("sample", "level", "name", "figure")
+    names = ("sample", "level", "name", "metric")
     keys = [tuple(row[name] for name in names) for row in rows]
     assert len(set(keys)) == len(keys) == 3 * 12
     found = dict(zip(keys, rows, strict=True))

@@ -8,7 +8,7 @@ import pytest
 from scipy import linalg, optimize
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 from jetvae_jax.metrics.frechet.physics import (
     distances,
     fit_line,

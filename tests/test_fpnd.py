@@ -17,8 +17,11 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import RelativeJets
-from jetvae_jax.metrics.frechet import particlenet
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet import (
+    frechet_distance,
+    mean_and_covariance,
+    particlenet,
+)
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     FOLDER,
     JET_TYPES,

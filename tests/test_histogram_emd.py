@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
-from jetvae_jax.metrics.distributions.histograms import (
+from jetvae_jax.metrics.distributions.distances import (
     bin_height_w1,
     histogram,
     histogram_emd,

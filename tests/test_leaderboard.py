@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite import published
 
 ENTRIES = published.PUBLISHED
@@ -23,7 +24,7 @@ def test_entry_is_complete(entry):
     assert entry.jet_class in "gqt"
     assert entry.num_particles in (30, 150)
     assert entry.values
-    assert set(entry.values) <= set(published.UNITS)
+    assert set(entry.values) <= set(known_metrics())
     assert entry.mark in ("read", "quoted")
     assert entry.protocol
     assert re.search(r"arXiv:\d{4}\.\d{5}|notebook", entry.source)
@@ -48,10 +49,10 @@ def test_known_figures_are_found():
     assert find("g", "iGAPT", "kpd", 150) == [(158.1, 37.9)]
 
 
-def test_limits_come_first_and_unknown_classes_have_none():
+def test_floors_come_first_and_unknown_classes_have_none():
     kinds = [entry.kind for entry in published.published("g")]
-    assert kinds == sorted(kinds, reverse=True)
-    assert kinds[0] == "limit"
+    assert kinds == sorted(kinds)
+    assert kinds[0] == "floor"
     assert published.published("w") == []
     assert published.published("g", 50) == []
 

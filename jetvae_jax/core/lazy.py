@@ -18,8 +18,9 @@ def attach(
     Args:
         package: its ``__name__``.
         members: public name to the module that defines it, relative to the package:
-            ``{"w1m": "suite.jetnet_w1"}``, or ``"suite.jetnet_w1:other_name"``. A
-            name that maps to an empty string is a submodule.
+            ``{"w1m": "measurements.w1m"}``, or ``"measurements.w1m:other_name"``. A
+            name that maps to an empty string is a submodule; a leading dot goes up
+            one package, as in relative imports.
     """
 
     def __getattr__(name: str) -> Any:
@@ -29,7 +30,7 @@ def attach(
         if not where:
             return importlib.import_module(f"{package}.{name}")
         value = getattr(
-            importlib.import_module(f"{package}.{where}"), attribute or name
+            importlib.import_module(f".{where}", package), attribute or name
         )
         setattr(sys.modules[package], name, value)
         return value

@@ -18,8 +18,8 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_log
 from jetvae_jax.core.types import Array, Jets, Key, RelativeJets
 from jetvae_jax.metrics.classifier import network
-from jetvae_jax.metrics.host.chunks import map_chunks
-from jetvae_jax.metrics.observables.jets import relative
+from jetvae_jax.metrics.host import map_chunks
+from jetvae_jax.metrics.observables import relative
 
 FOLDS = 3
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from jetvae_jax.core.types import Array, Key
 from jetvae_jax.metrics.frechet.physics import prepared
-from jetvae_jax.metrics.host.threads import over_cores
+from jetvae_jax.metrics.host import over_cores
 
 _JETS = 256  # whose products stay in a CPU's cache
 _REST = 1e-7  # of sum |u|^4, what |u|^2 |b|^2 may sum up to: 1e-13 of the kernel

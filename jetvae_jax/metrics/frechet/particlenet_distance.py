@@ -18,9 +18,9 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Params, RelativeJets
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 from jetvae_jax.metrics.frechet.torch_archive import read_state_dict
-from jetvae_jax.metrics.host.chunks import map_chunks
+from jetvae_jax.metrics.host import map_chunks
 
 JET_TYPES = ("g", "q", "t")
 NUM_PARTICLES = 30

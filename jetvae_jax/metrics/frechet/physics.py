@@ -19,8 +19,8 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Key
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
-from jetvae_jax.metrics.host.threads import over_cores
+from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.host import over_cores
 
 Draws = list[np.ndarray]
 """For each sample size n, indices ``[batches, n]``."""

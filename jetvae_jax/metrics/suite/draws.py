@@ -1,5 +1,6 @@
-"""Figures over batches of drawn jets."""
+"""How jets are drawn for a metric, and the metric's mean over the draws."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,43 @@ import jax
 import numpy as np
 
 from jetvae_jax.core.types import Key
-from jetvae_jax.metrics.suite.protocols import Draws
+from jetvae_jax.metrics.distributions.distances import wasserstein_1d
 
-Figure = dict[str, float | int | bool]
+Result = dict[str, float | int | bool]
+"""``value`` of a metric, ``error`` where it has one, and how it was drawn."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """How jets are drawn for a metric with an uncertainty.
+
+    Attributes:
+        num_jets: jets drawn per batch, from each of the two samples.
+        num_batches: batches; the value is their mean (KPD: median), its error their
+            deviation.
+        replace: within a batch, draw with replacement.
+    """
+
+    num_jets: int
+    num_batches: int
+    replace: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Extrapolation:
+    """Sample sizes between which a distance is extrapolated to infinitely many jets.
+
+    Attributes:
+        min_jets: smallest size.
+        max_jets: largest size.
+        num_batches: draws, with replacement, of each size.
+        num_sizes: sizes, at equal steps of their inverse.
+    """
+
+    min_jets: int = 20_000
+    max_jets: int = 50_000
+    num_batches: int = 20
+    num_sizes: int = 10
 
 
 def over_batches(
@@ -18,11 +53,11 @@ def over_batches(
     num_real: int,
     num_generated: int,
     draws: Draws,
-) -> Figure:
+) -> Result:
     """Mean and deviation of a distance between drawn jets.
 
     Args:
-        key: drives the draws; the same key gives the same number.
+        key: drives the draws; the same key gives the same value.
         distance: of the real jets with indices ``[n]`` and the generated ones ``[n]``.
         num_real: jets to draw from.
         num_generated: the same of the generated ones.
@@ -34,8 +69,8 @@ def over_batches(
         because the protocol says so or because a sample has fewer jets than it draws.
     """
     replace = draws.replace or min(num_real, num_generated) < draws.num_jets
-    # NumPy draws many times faster than JAX does on a CPU; the key is all that its
-    # generator is seeded with.
+    # NumPy draws many times faster than JAX does on a CPU; its generator is seeded
+    # with the key and nothing else.
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
     values = []
     for _ in range(draws.num_batches):
@@ -49,6 +84,27 @@ def over_batches(
         "num_batches": draws.num_batches,
         "replaced": replace,
     }
+
+
+def w1_over_batches(key: Key, x: np.ndarray, y: np.ndarray, draws: Draws) -> Result:
+    """Wasserstein-1 distance of values of jets, mean over their columns.
+
+    Args:
+        key: drives the draws; the same key gives the same value.
+        x: ``[J]`` or ``[J, G]`` of the real jets.
+        y: ``[M]`` or ``[M, G]`` of the generated ones.
+        draws: how many jets and batches.
+
+    Returns:
+        As :func:`over_batches`, in the unit of the values.
+    """
+    columns = [np.ascontiguousarray(v.reshape(len(v), -1).T) for v in (x, y)]
+
+    def distance(i, j):
+        pairs = zip(*columns, strict=True)
+        return np.mean([wasserstein_1d(a[i], b[j]) for a, b in pairs])
+
+    return over_batches(key, distance, len(x), len(y), draws)
 
 
 def _draw(

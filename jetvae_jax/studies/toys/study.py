@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jetvae_jax.core.errors import InputError, at_least
-from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
+from jetvae_jax.metrics.distributions.distances import kolmogorov_smirnov
 from jetvae_jax.studies.toys import excess, trials
 
 LEVELS = tuple(np.round(np.arange(1.0, 5.01, 0.1), 1).tolist())
