@@ -87,7 +87,7 @@ def over_cores(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[
 
 
 def over_device(function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
-    """The same of compiled programs: over the cores if they run on the CPU.
+    """As :func:`over_cores` for compiled programs, if they run on the CPU.
 
     XLA runs operations of a few hundred jets on one core: one thread for each. An
     accelerator takes one after the other.
@@ -99,7 +99,7 @@ def over_device(function: Callable[..., Any], *arguments: Iterable[Any]) -> list
 
 @functools.cache
 def _libraries():
-    """The libraries of matrix products: looking for them takes milliseconds."""
+    """The BLAS libraries; finding them takes milliseconds."""
     import threadpoolctl
 
     return threadpoolctl.ThreadpoolController()

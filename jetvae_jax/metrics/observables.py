@@ -69,7 +69,7 @@ def relative(jets: Jets, axis: Array | None = None) -> RelativeJets:
 
 
 class ParticleObservables(Mapping[str, np.ndarray]):
-    """Observables of the particles that exist, all jets in one array each.
+    """Observables of the particles that the mask holds, all jets in one array each.
 
     ``px``, ``py``, ``pz`` in GeV, ``ptrel``, ``etarel``, ``phirel``; each ``[P]`` with
     P the number of True entries of the mask, made when it is asked for: together they
@@ -174,8 +174,8 @@ def _sums_about_axis(jets: RelativeJets) -> np.ndarray:
     """The sums that :func:`_mass` takes ``[5, J]``, of the angles as they come.
 
     Few passes over few arrays, in the cache of one core: threads would mostly wait for
-    one another's interpreter. Angles without a particle stay what they are: where that
-    is no number, neither is the sum, and the jet is done again.
+    one another's interpreter. Angles in the padding stay what they are: where one is
+    NaN, so is the sum, and the jet is computed again.
     """
     particles, mask = jets
     count, length = mask.shape
@@ -346,7 +346,7 @@ def subjets(particles: Array) -> Array:
     particles = jax.lax.stop_gradient(particles)
     size = len(particles)
     slots = jnp.arange(size)
-    exists = particles[:, 0] > 0
+    present = particles[:, 0] > 0
     asked = jnp.arange(1, _AXES + 1)
 
     def merge(_, state):
@@ -371,10 +371,10 @@ def subjets(particles: Array) -> Array:
 
     pt, angles = particles[:, 0], particles[:, 1:]
     apart = _kt(pt[:, None], angles[:, None], pt, angles)
-    both = exists[:, None] & exists & (slots[:, None] != slots)
+    both = present[:, None] & present & (slots[:, None] != slots)
     apart = jnp.where(both, apart, jnp.inf)
     owners = jnp.broadcast_to(slots, (_AXES, size))
-    state = owners, _four_momenta(particles), pt, angles, apart, jnp.sum(exists)
+    state = owners, _four_momenta(particles), pt, angles, apart, jnp.sum(present)
     return jax.lax.fori_loop(0, size - 1, merge, state)[0]
 
 
@@ -394,7 +394,7 @@ def _four_momenta(particles):
 def _direction(momentum):
     """Rapidity and azimuth of a four-momentum ``[4]``; zeros if it has no pt."""
     px, py, pz, energy = momentum
-    exists = (jnp.abs(px) + jnp.abs(py) > 0) & (energy > jnp.abs(pz))
-    rapidity = jnp.arctanh(jnp.where(exists, pz / jnp.where(exists, energy, 1.0), 0.0))
-    phi = jnp.arctan2(jnp.where(exists, py, 0.0), jnp.where(exists, px, 1.0))
+    moves = (jnp.abs(px) + jnp.abs(py) > 0) & (energy > jnp.abs(pz))
+    rapidity = jnp.arctanh(jnp.where(moves, pz / jnp.where(moves, energy, 1.0), 0.0))
+    phi = jnp.arctan2(jnp.where(moves, py, 0.0), jnp.where(moves, px, 1.0))
     return jnp.stack([rapidity, phi])

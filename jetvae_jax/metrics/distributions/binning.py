@@ -76,11 +76,11 @@ radius 0.4."""
 
 
 def compare(x: np.ndarray, y: np.ndarray, bins: Binning) -> dict[str, float]:
-    """Figures of one observable.
+    """Distances of one observable between two samples.
 
     Args:
         x: ``[J]`` real values, finite.
-        y: ``[M]`` values to judge, finite.
+        y: ``[M]`` generated values, finite.
         bins: range and bins of the observable.
 
     Returns:
@@ -105,7 +105,7 @@ def compare(x: np.ndarray, y: np.ndarray, bins: Binning) -> dict[str, float]:
 
 
 def _clipped(x: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, float]:
-    """Shares of the bins, what is outside in the first and last, and how much it is."""
+    """Bin fractions, values outside in the first and last bin; the fraction outside."""
     below, counts, above = _counts(x, edges)
     counts[0] += below
     counts[-1] += above

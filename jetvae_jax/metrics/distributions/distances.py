@@ -33,7 +33,7 @@ def histogram(
         weights: ``[J]``, not negative, or None for one each.
         outside: ``"clip"`` puts values outside the range in the first or last bin,
             so that a sample cannot hide its tails; ``"drop"`` leaves them out, as
-            ``numpy.histogram`` does and the published figures did.
+            ``numpy.histogram`` does and the published scripts did.
 
     Returns:
         Probabilities ``[B]`` that sum to one (all zero if every value was dropped),
@@ -211,11 +211,11 @@ def kolmogorov_smirnov(
 ):
     """Largest difference of the two empirical distribution functions.
 
-        D = max_t |F_x(t) - F_y(t)|,  F_x(t) the share of the sample at or below t
+        D = max_t |F_x(t) - F_y(t)|,  F_x(t) the fraction of the sample at or below t
 
     Exact for any sizes, with ties and weights; without weights it is the statistic of
     ``scipy.stats.ks_2samp``. No p-value: jets come in samples so large that any model
-    is rejected, and D itself is the figure the field quotes.
+    is rejected, and D itself is what papers quote.
 
     Args:
         x: ``[J]``.
@@ -240,7 +240,7 @@ def kolmogorov_smirnov(
     second = _distribution(xp, y, y_weights)
     # Both functions are steps: between two values of the samples nothing changes.
     gaps = [
-        xp.max(xp.abs(_share(xp, first, at) - _share(xp, second, at)))
+        xp.max(xp.abs(_fraction(xp, first, at) - _fraction(xp, second, at)))
         for values, _ in (first, second)
         for at in _blocks(values)
     ]
@@ -252,19 +252,19 @@ def _blocks(values):
     return [values[i : i + _BLOCK] for i in range(0, values.size, _BLOCK)]
 
 
-def _share(xp, distribution, at):
-    """The share ``[n]`` of a sample at or below each of ``at [n]``."""
-    values, shares = distribution
+def _fraction(xp, distribution, at):
+    """The fraction ``[n]`` of a sample at or below each of ``at [n]``."""
+    values, fractions = distribution
     below = xp.searchsorted(values, at, side="right")
-    if shares is None:
+    if fractions is None:
         return below / xp.promote_types(values.dtype, float).type(values.size)
-    return shares[below]
+    return fractions[below]
 
 
 def _distribution(xp, x, weights):
-    """Sorted values ``[J]`` and the share ``[J + 1]`` of the n smallest of them.
+    """Sorted values ``[J]`` and the fraction ``[J + 1]`` of the n smallest of them.
 
-    None instead of the shares if all weigh the same.
+    None instead of the fractions if all weigh the same.
     """
     if weights is None:
         return xp.sort(x), None

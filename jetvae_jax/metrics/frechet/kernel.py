@@ -38,8 +38,8 @@ def kpd(
     """Kernel physics distance, median over batches.
 
     Args:
-        key: drives the draws; the same key gives the same number.
-        real_features: ``[J, F]``, of jets `efp.jet_features`.
+        key: drives the draws; the same key gives the same value.
+        real_features: ``[J, F]``, those of `jet_features`.
         generated_features: ``[M, F]``.
         num_batches: draws, with replacement.
         batch_size: jets drawn from each sample, 2 or more.
