@@ -4,7 +4,8 @@ A classifier is trained on one part of both samples and scored by the area under
 ROC curve on another (Lopez-Paz and Oquab, arXiv:1610.06545): 0.5 if it finds no
 difference, 1 if it separates them. It sees every particle and all correlations, so it
 often finds what no single distribution shows; a classifier that finds nothing proves
-nothing. The network cannot see the order of the particles (:mod:`~jetvae_jax.metrics.classifier.network`).
+nothing. The network cannot see the order of the particles
+(:mod:`~jetvae_jax.metrics.classifier.network`).
 """
 
 from typing import Any
