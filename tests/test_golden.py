@@ -28,7 +28,7 @@ from jetvae_jax.metrics.measurements.w1efp import w1efp
 from jetvae_jax.metrics.measurements.w1m import w1m
 from jetvae_jax.metrics.measurements.w1p import w1p
 from jetvae_jax.metrics.observables import relative_mass
-from jetvae_jax.metrics.suite import draws as draws_module
+from jetvae_jax.metrics.suite import measurement as draws_module
 from jetvae_jax.metrics.suite.protocols import Draws
 from jetvae_jax.metrics.transport.coverage import cov_mmd, cov_mmd_of
 from jetvae_jax.metrics.transport.energy_mover import emd

@@ -4,17 +4,17 @@ import csv
 import io
 import json
 import pkgutil
+import re
 import zlib
 
 import jax
 import numpy as np
 import pytest
 
-from jetvae_jax import metrics
+from jetvae_jax import metrics, report
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
 from jetvae_jax.metrics.suite.protocols import Draws, Protocol
-from jetvae_jax.report import tables
 
 PLUGIN = '''
 """Difference of the median mass, and the share of jets above 100 GeV."""
@@ -70,7 +70,7 @@ def plugin(tmp_path, monkeypatch):
     return folder
 
 
-def test_a_metric_is_one_file(monkeypatch, plugin):
+def test_a_metric_is_one_file(tmp_path, monkeypatch, plugin):
     result = evaluated()
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     settings = {"num_jets": 60, "num_batches": 4, "replace": False}
@@ -109,11 +109,13 @@ def test_a_metric_is_one_file(monkeypatch, plugin):
     assert r"median mass ($10^{-2}$ GeV) $\downarrow$" in head
     assert r"heavy jets $\uparrow$" in head
 
-    html = tables.full(result, trained_on={"mass"})
-    assert 'median mass ↓ <span class="badge trained">' in html
-    assert "heavy jets ↑</th><td>" in html
-    metric = metrics.known_metrics()["median_mass"]
-    assert tables.metric_label(metric, False) == "median mass [10⁻² GeV]\N{NBSP}↓"
+    page = report.write(
+        tmp_path / "r.html", title="", evaluation=result, trained_on={"mass"}
+    ).read_text()
+    row = re.search(r"<tr><th[^>]*>median mass ↓ .*?</tr>", page, re.DOTALL)
+    assert row and "badge trained" in row[0] and "<td>1e-2 GeV</td>" in row[0]
+    row = re.search(r"<tr><th[^>]*>heavy jets ↑.*?</tr>", page, re.DOTALL)
+    assert row and "badge trained" not in row[0]
 
     # Without the file nothing of it is left, and no other number differs.
     monkeypatch.delenv("JETVAE_PLUGINS")
@@ -177,5 +179,7 @@ def test_public_names_are_complete_and_no_module_hides_one():
         assert value.__doc__ or not callable(value), name
     modules = {module.name for module in pkgutil.iter_modules(metrics.__path__)}
     assert not modules & set(metrics.__all__)
+    with pytest.warns(DeprecationWarning, match=r"images\.metrics\.digit_table"):
+        assert metrics.digit_table.__name__ == "digit_table"
     with pytest.raises(AttributeError, match="no_such_metric"):
         getattr(metrics, "no_such_metric")  # noqa: B009

@@ -6,8 +6,11 @@ what it needs, so that nobody pays for the parts of the package that he does not
 
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from jetvae_jax.core import moved
 
 
 def attach(
@@ -18,19 +21,26 @@ def attach(
     Args:
         package: its ``__name__``.
         members: public name to the module that defines it, relative to the package:
-            ``{"w1m": "measurements.w1m"}``, or ``"measurements.w1m:other_name"``. A
-            name that maps to an empty string is a submodule; a leading dot goes up
-            one package, as in relative imports.
+            ``{"w1m": "suite.jetnet_w1"}``, or ``"suite.jetnet_w1:other_name"``. A
+            name that maps to an empty string is a submodule.
     """
 
     def __getattr__(name: str) -> Any:
+        if new := moved.new_public_name(f"{package}.{name}"):
+            warnings.warn(
+                f"{package}.{name} is now {new}; the old name goes away in version 1.0",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            module, _, attribute = new.rpartition(".")
+            return getattr(importlib.import_module(module), attribute)
         if name not in members:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         where, _, attribute = members[name].partition(":")
         if not where:
             return importlib.import_module(f"{package}.{name}")
         value = getattr(
-            importlib.import_module(f".{where}", package), attribute or name
+            importlib.import_module(f"{package}.{where}"), attribute or name
         )
         setattr(sys.modules[package], name, value)
         return value

@@ -1,4 +1,4 @@
-"""The leaderboard: our results first, then what others published on the same jets."""
+"""The leaderboard: metrics measured here, then those published for the same jets."""
 
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
@@ -13,8 +13,8 @@ _NOTE = (
     "jets were drawn and how often, the split into training and test jets, the axis "
     "that relative features refer to; some models take properties of the jets from the "
     "test set. Read a difference only where protocols agree and it exceeds the errors "
-    "and the floor, which is what real jets score against real jets. Arrows show "
-    "where values are better; KPD scatters around zero. W1P is the mean over three "
+    "and the floor, which is what real jets score against real jets. All metrics but "
+    "COV: lower is better; KPD scatters around zero. W1P is the mean over three "
     "features."
 )
 
@@ -24,7 +24,7 @@ def note(jet_class: str, num_particles: int) -> str:
     if published.published(jet_class, num_particles):
         return _NOTE
     return (
-        f"No published results are known here for jets of class "
+        f"No published values are known here for jets of class "
         f"{jet_class or 'unknown'} with {num_particles} particles."
     )
 
@@ -73,7 +73,7 @@ def table(
     """Measured entries, then the published ones of the same jets.
 
     Args:
-        measured: entries of one's own.
+        measured: entries measured here.
         jet_class: ``g``, ``q`` or ``t``; others have no published entries.
         num_particles: the leading particles a jet keeps.
         trained_on: observables that were part of the training loss.

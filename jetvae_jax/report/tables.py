@@ -6,7 +6,8 @@ from html import escape
 from typing import Any
 
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
-from jetvae_jax.metrics.measurements import Metric, known_metrics
+from jetvae_jax.metrics.measurements import known_metrics
+from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import sections
 from jetvae_jax.report.style import TRAINED
 

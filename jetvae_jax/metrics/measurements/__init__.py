@@ -21,15 +21,15 @@ tables print. A new metric is a new file here or in ``metrics/`` on the plug-in 
 """
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.registry import Registry
 from jetvae_jax.core.types import Key
-from jetvae_jax.metrics.suite.draws import Draws, Extrapolation, Result
+from jetvae_jax.metrics.suite.measurement import Measurement, Metric, Result
 from jetvae_jax.metrics.suite.protocols import Protocol
 from jetvae_jax.metrics.suite.sample import Sample
 
@@ -37,54 +37,6 @@ ORDER = ("w1m", "w1p", "w1efp", "fpnd", "fpd", "kpd", "cov", "mmd", "fpd_exact")
 """Metrics in the order papers print them; further ones follow by their names."""
 
 _registry = Registry("metric", __name__, folder="metrics")
-
-
-class Metric(NamedTuple):
-    """How a metric is printed.
-
-    Attributes:
-        label: its name in tables.
-        scale: values are printed in multiples of it: 1e-3 for W1M.
-        unit: of the value, empty if dimensionless.
-        higher_is_better: else lower.
-        observables: those it compares. Where the training loss holds one of them, the
-            report marks the metric.
-    """
-
-    label: str
-    scale: float = 1.0
-    unit: str = ""
-    higher_is_better: bool = False
-    observables: tuple[str, ...] = ()
-
-    @property
-    def arrow(self) -> str:
-        """The direction in which values are better."""
-        return "↑" if self.higher_is_better else "↓"
-
-    @property
-    def exponent(self) -> int:
-        """The power of ten that :attr:`scale` is."""
-        return int(f"{self.scale:.0e}".partition("e")[2])
-
-
-class Measurement(NamedTuple):
-    """One or several metrics that are measured together.
-
-    Attributes:
-        measure: ``(key, real, other, draws)`` to the results, by the name of the
-            metric: ``{"w1m": {"value": 7e-4, "error": 1e-4}}``. A metric that cannot
-            be measured on these samples is left out.
-        metrics: name to metric.
-        draws: where no protocol says how jets are drawn.
-        protocol_field: the attribute of :class:`Protocol` that says so; empty for the
-            name of the file.
-    """
-
-    measure: Callable[[Key, Sample, Sample, Any], dict[str, Result]]
-    metrics: Mapping[str, Metric]
-    draws: Draws | Extrapolation | int
-    protocol_field: str = ""
 
 
 def measurements() -> dict[str, Measurement]:

@@ -1,8 +1,7 @@
 """COV and MMD: coverage and minimum matching distance (arXiv:2106.11535)."""
 
 from jetvae_jax.core.types import Key
-from jetvae_jax.metrics.measurements import Measurement, Metric
-from jetvae_jax.metrics.suite.draws import Draws, Result
+from jetvae_jax.metrics.suite.measurement import Draws, Measurement, Metric, Result
 from jetvae_jax.metrics.suite.sample import Sample
 from jetvae_jax.metrics.transport.coverage import cov_mmd
 

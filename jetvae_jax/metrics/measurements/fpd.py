@@ -6,8 +6,12 @@ extrapolation it was meant to be (:mod:`jetvae_jax.metrics.frechet.physics`).
 
 from jetvae_jax.core.types import Key
 from jetvae_jax.metrics.frechet.physics import fpd
-from jetvae_jax.metrics.measurements import Measurement, Metric
-from jetvae_jax.metrics.suite.draws import Extrapolation, Result
+from jetvae_jax.metrics.suite.measurement import (
+    Extrapolation,
+    Measurement,
+    Metric,
+    Result,
+)
 from jetvae_jax.metrics.suite.sample import Sample
 
 

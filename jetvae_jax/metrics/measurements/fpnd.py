@@ -1,8 +1,7 @@
 """FPND: Fréchet ParticleNet distance to jetnet's real jets (arXiv:2106.11535)."""
 
 from jetvae_jax.core.types import Key
-from jetvae_jax.metrics.measurements import Measurement, Metric
-from jetvae_jax.metrics.suite.draws import Result
+from jetvae_jax.metrics.suite.measurement import Measurement, Metric, Result
 from jetvae_jax.metrics.suite.sample import Sample
 
 

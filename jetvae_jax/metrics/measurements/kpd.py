@@ -2,8 +2,7 @@
 
 from jetvae_jax.core.types import Key
 from jetvae_jax.metrics.frechet.kernel import kpd
-from jetvae_jax.metrics.measurements import Measurement, Metric
-from jetvae_jax.metrics.suite.draws import Draws, Result
+from jetvae_jax.metrics.suite.measurement import Draws, Measurement, Metric, Result
 from jetvae_jax.metrics.suite.sample import Sample
 
 

@@ -11,8 +11,13 @@ from jetvae_jax.metrics.energy_flow.multigraphs import (
     num_vertices,
 )
 from jetvae_jax.metrics.energy_flow.polynomials import efp_table
-from jetvae_jax.metrics.measurements import Measurement, Metric
-from jetvae_jax.metrics.suite.draws import Draws, Result, w1_over_batches
+from jetvae_jax.metrics.suite.measurement import (
+    Draws,
+    Measurement,
+    Metric,
+    Result,
+    w1_over_batches,
+)
 from jetvae_jax.metrics.suite.sample import Sample
 
 
@@ -42,7 +47,7 @@ def w1efp(
         draws: how many jets and batches.
 
     Returns:
-        As :func:`~jetvae_jax.metrics.suite.draws.over_batches`, dimensionless.
+        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless.
 
     Raises:
         InputError: no jets, NaN or infinity.

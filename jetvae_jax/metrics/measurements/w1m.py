@@ -1,9 +1,14 @@
 """W1M: Wasserstein-1 distance of the relative jet mass (arXiv:2106.11535)."""
 
 from jetvae_jax.core.types import Key, RelativeJets
-from jetvae_jax.metrics.measurements import Measurement, Metric
 from jetvae_jax.metrics.observables import relative_masses
-from jetvae_jax.metrics.suite.draws import Draws, Result, w1_over_batches
+from jetvae_jax.metrics.suite.measurement import (
+    Draws,
+    Measurement,
+    Metric,
+    Result,
+    w1_over_batches,
+)
 from jetvae_jax.metrics.suite.sample import Sample
 
 
@@ -21,7 +26,7 @@ def w1m(
         draws: how many jets and batches.
 
     Returns:
-        As :func:`~jetvae_jax.metrics.suite.draws.over_batches`, dimensionless.
+        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless.
     """
     x, y = relative_masses(real), relative_masses(generated)
     return w1_over_batches(key, x, y, draws)

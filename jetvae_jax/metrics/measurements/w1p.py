@@ -6,8 +6,13 @@ import numpy as np
 from jetvae_jax.core.types import Key, RelativeJets
 from jetvae_jax.metrics.distributions.distances import wasserstein_1d
 from jetvae_jax.metrics.host import over_cores
-from jetvae_jax.metrics.measurements import Measurement, Metric
-from jetvae_jax.metrics.suite.draws import Draws, Result, over_batches
+from jetvae_jax.metrics.suite.measurement import (
+    Draws,
+    Measurement,
+    Metric,
+    Result,
+    over_batches,
+)
 from jetvae_jax.metrics.suite.sample import Sample
 
 
@@ -27,7 +32,7 @@ def w1p(
         draws: how many jets and batches.
 
     Returns:
-        As :func:`~jetvae_jax.metrics.suite.draws.over_batches`, dimensionless.
+        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless.
     """
     (x, x_mask), (y, y_mask) = (jax.tree.map(np.asarray, j) for j in (real, generated))
 

@@ -5,8 +5,9 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jetvae_jax.metrics.measurements import Metric, known_metrics
+from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite.evaluation import Evaluation
+from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import with_error
 
 COLUMNS = ("sample", "level", "name", "metric", "value", "error", "unit")

@@ -7,7 +7,7 @@ number of jets drawn. Papers differ, so every result carries its protocol's name
 import dataclasses
 from typing import Any
 
-from jetvae_jax.metrics.suite.draws import Draws, Extrapolation
+from jetvae_jax.metrics.suite.measurement import Draws, Extrapolation
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from jetvae_jax.metrics.measurements import Metric, known_metrics
+from jetvae_jax.metrics.measurements import known_metrics
+from jetvae_jax.metrics.suite.measurement import Metric
 
 Value = tuple[float, float | None]
 """A value and its error, None if none is given."""

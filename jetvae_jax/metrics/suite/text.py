@@ -5,8 +5,9 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jetvae_jax.metrics.measurements import Metric, known_metrics, measurements
+from jetvae_jax.metrics.measurements import known_metrics, measurements
 from jetvae_jax.metrics.suite.evaluation import Evaluation
+from jetvae_jax.metrics.suite.measurement import Metric
 
 _LABEL, _UNIT, _CELL, _PER_TABLE = 28, 9, 14, 3
 _WIDTH = 100

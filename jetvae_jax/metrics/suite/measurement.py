@@ -1,14 +1,15 @@
-"""How jets are drawn for a metric, and the metric's mean over the draws."""
+"""What a metric is: how it is measured, on which draws of jets, and how printed."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jetvae_jax.core.types import Key
 from jetvae_jax.metrics.distributions.distances import wasserstein_1d
+from jetvae_jax.metrics.suite.sample import Sample
 
 Result = dict[str, float | int | bool]
 """``value`` of a metric, ``error`` where it has one, and how it was drawn."""
@@ -45,6 +46,54 @@ class Extrapolation:
     max_jets: int = 50_000
     num_batches: int = 20
     num_sizes: int = 10
+
+
+class Metric(NamedTuple):
+    """How a metric is printed.
+
+    Attributes:
+        label: its name in tables.
+        scale: values are printed in multiples of it: 1e-3 for W1M.
+        unit: of the value, empty if dimensionless.
+        higher_is_better: else lower.
+        observables: those it compares. Where the training loss holds one of them, the
+            report marks the metric.
+    """
+
+    label: str
+    scale: float = 1.0
+    unit: str = ""
+    higher_is_better: bool = False
+    observables: tuple[str, ...] = ()
+
+    @property
+    def arrow(self) -> str:
+        """The direction in which values are better."""
+        return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def exponent(self) -> int:
+        """The power of ten that :attr:`scale` is."""
+        return int(f"{self.scale:.0e}".partition("e")[2])
+
+
+class Measurement(NamedTuple):
+    """One or several metrics that are measured together.
+
+    Attributes:
+        measure: ``(key, real, other, draws)`` to the results, by the name of the
+            metric: ``{"w1m": {"value": 7e-4, "error": 1e-4}}``. A metric that cannot
+            be measured on these samples is left out.
+        metrics: name to metric.
+        draws: where no protocol says how jets are drawn.
+        protocol_field: the attribute of :class:`~jetvae_jax.metrics.Protocol` that
+            says so; empty for the name of the file.
+    """
+
+    measure: Callable[[Key, Sample, Sample, Any], dict[str, Result]]
+    metrics: Mapping[str, Metric]
+    draws: Draws | Extrapolation | int
+    protocol_field: str = ""
 
 
 def over_batches(
