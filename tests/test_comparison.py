@@ -1,4 +1,4 @@
-"""Figures of one observable against NumPy's and SciPy's."""
+"""Distances of one observable against NumPy's and SciPy's."""
 
 import numpy as np
 import pytest

@@ -11,7 +11,7 @@ OPTIMISED = True  # as users compile it
 
 
 def make(shape, num_particles, seed, spread=0.1):
-    """Jets with steeply falling pt, some particles missing, rubbish in the padding."""
+    """Jets with steeply falling pt, some particles missing, NaN in the padding."""
     rng = np.random.default_rng(seed)
     pt = rng.exponential(size=(*shape, num_particles)) ** 2
     angles = rng.normal(scale=spread, size=(*shape, num_particles, 2))
@@ -23,7 +23,7 @@ def make(shape, num_particles, seed, spread=0.1):
 
 
 def program(p, q):
-    """Equation 1 of arXiv:1902.02346 as it stands: inequalities, no extra particle."""
+    """Equation 1 of arXiv:1902.02346 as printed: inequalities, no extra particle."""
     n, m = len(p), len(q)
     theta = np.array([[np.hypot(*(a[1:] - b[1:])) for b in q] for a in p])
     rows, columns = np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))

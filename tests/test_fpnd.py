@@ -312,7 +312,7 @@ def test_wrong_places(tmp_path):
         load(tmp_path)
 
 
-def test_jets_that_cannot_be_judged(jets):
+def test_jets_that_fpnd_cannot_measure(jets):
     params = random_params()
 
     def check(message, particles, mask):

@@ -1,7 +1,7 @@
 """This package against jetnet 0.2.5 and energyflow 1.4.0 on fixed jets.
 
-``golden/README.md`` says how the figures were made and where jetnet's are not ours.
-Deterministic figures, and drawn ones on jetnet's own draws, agree to 1e-5; with our
+``golden/README.md`` says how the values were made and where jetnet's are not ours.
+Deterministic values, and drawn ones on jetnet's own draws, agree to 1e-5; with our
 draws within their errors.
 """
 

@@ -36,12 +36,12 @@ def test_entry_is_complete(entry):
             assert 0 < value < 1
 
 
-def test_no_entry_stands_twice():
+def test_no_entry_is_listed_twice():
     names = [(e.jet_class, e.num_particles, e.model, e.source) for e in ENTRIES]
     assert len(set(names)) == len(names)
 
 
-def test_known_figures_are_found():
+def test_known_values_are_found():
     assert find("g", "MPGAN", "fpnd") == [(0.12, None), (0.11, None)]
     assert find("t", "iGAPT", "fpd") == [(0.25, 0.03)]
     assert find("g", "EPiC-GAN", "w1m") == [(0.30, None)]
@@ -57,7 +57,7 @@ def test_floors_come_first_and_unknown_classes_have_none():
     assert published.published("g", 50) == []
 
 
-def test_measured_figures_take_the_printed_unit():
+def test_measured_values_take_the_printed_unit():
     entry = published.measured(
         "ours", "g", {"w1m": (7e-4, 2e-4), "fpd": 3e-4, "fpnd": 0.5}, protocol="10k x 5"
     )
