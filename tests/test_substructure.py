@@ -12,7 +12,7 @@ OPTIMISED = True  # as users compile it
 
 
 def make(shape, num_particles, seed):
-    """Jets of a few prongs; random numbers in the padding."""
+    """Jets of a few prongs; NaN in the padding."""
     rng = np.random.default_rng(seed)
     prongs = rng.normal(scale=0.2, size=(*shape, 3, 2))
     member = rng.integers(0, 3, (*shape, num_particles))
