@@ -36,16 +36,11 @@ ONCE = ("efp36", "w1efp", "fpnd")  # jetnet takes minutes
 
 def cases(fpnd_resources):
     """By name, what this package computes of a sample, as one number."""
-    import importlib
-
     import jax
 
-    from jetvae_jax.metrics.suite.protocols import Draws
+    from jetvae_jax import metrics
 
-    key, draws = jax.random.key(0), Draws(50_000, 5)
-
-    def module(name):
-        return importlib.import_module(f"jetvae_jax.metrics.{name}")
+    key, draws = jax.random.key(0), metrics.Draws(50_000, 5)
 
     def pair(sample):
         return sample["real"], sample["generated"]
@@ -53,22 +48,22 @@ def cases(fpnd_resources):
     def features(sample):
         return sample["real_features"], sample["generated_features"]
 
-    def w1(name, where, sample):
-        metric = getattr(module(where), name)
-        return metric(key, *pair(sample), draws=draws)["value"]
+    # Each metric is imported when it is called: memory is that of the metric alone.
+    def w1(name, sample):
+        return getattr(metrics, name)(key, *pair(sample), draws=draws)["value"]
 
     def fpnd(sample):
         jets = sample["generated"]
-        return module("fpnd").fpnd(jets, jet_type="g", resources=fpnd_resources)
+        return metrics.fpnd(jets, jet_type="g", resources=fpnd_resources)
 
     return {
-        "efp36": lambda s: module("efp").jet_features(s["real"]).mean(),
-        "w1m": functools.partial(w1, "w1m", "jetnet_w1"),
-        "w1p": functools.partial(w1, "w1p", "jetnet_w1"),
-        "w1efp": functools.partial(w1, "w1efp", "w1efp"),
-        "fpd": lambda s: module("fpd").fpd(key, *features(s))["value"],
-        "kpd": lambda s: module("kpd").kpd(key, *features(s))["value"],
-        "cov_mmd": lambda s: module("cov_mmd").cov_mmd(key, *pair(s))["mmd"],
+        "efp36": lambda s: metrics.jet_features(s["real"]).mean(),
+        "w1m": functools.partial(w1, "w1m"),
+        "w1p": functools.partial(w1, "w1p"),
+        "w1efp": functools.partial(w1, "w1efp"),
+        "fpd": lambda s: metrics.fpd(key, *features(s))["value"],
+        "kpd": lambda s: metrics.kpd(key, *features(s))["value"],
+        "cov_mmd": lambda s: metrics.cov_mmd(key, *pair(s))["mmd"],
         "fpnd": fpnd,
     }
 
@@ -93,7 +88,7 @@ def write_sample(path, num_jets):
     import h5py
 
     from jetvae_jax.data import embedded
-    from jetvae_jax.metrics.energy_flow.polynomials import jet_features
+    from jetvae_jax.metrics import jet_features
 
     with h5py.File(embedded.path()) as file:
         rows = np.asarray(file["particle_features"])
@@ -108,7 +103,7 @@ def write_sample(path, num_jets):
 
 
 class Worker:
-    """A process that computes one metric whenever told to."""
+    """A process that computes one metric at each order."""
 
     def __init__(self, command, quiet=False):
         pipe = subprocess.PIPE

@@ -147,7 +147,7 @@ def test_same_key_same_number_and_another_key_another():
     assert results[0]["folds"] != results[2]["folds"]
 
 
-def test_physical_jets_are_judged_with_their_axis(make_jets):
+def test_physical_jets_are_classified_with_their_axis(make_jets):
     real, other = make_jets(200, seed=0), make_jets(200, seed=1)
     same = c2st(KEY, real, other, epochs=5)
     assert abs(same["auc"] - 0.5) < 4 * same["error"]

@@ -1,11 +1,10 @@
-"""Figures of one observable against NumPy's and SciPy's."""
+"""Distances of one observable against NumPy's and SciPy's."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax.metrics.distributions.binning import Binning
-from jetvae_jax.metrics.distributions.comparison import compare
+from jetvae_jax.metrics.distributions.binning import Binning, compare
 
 BINS = Binning("x", 20, -1.0, 1.0)
 

@@ -19,7 +19,7 @@ from jetvae_jax.metrics.energy_flow.multigraphs import (
     num_vertices,
 )
 from jetvae_jax.metrics.energy_flow.polynomials import efp_table, efps, jet_features
-from jetvae_jax.metrics.energy_flow.wasserstein import w1efp, w1efp_graphs
+from jetvae_jax.metrics.measurements.w1efp import w1efp, w1efp_graphs
 from jetvae_jax.metrics.suite.protocols import Draws
 
 OPTIMISED = True  # as users compile it

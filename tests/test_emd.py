@@ -5,13 +5,13 @@ from scipy.optimize import linprog
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import RelativeJets
-from jetvae_jax.metrics.transport.energy_mover import emd, emd_bracket, emd_sinkhorn
+from jetvae_jax.metrics.transport.energy_mover import emd
 
 OPTIMISED = True  # as users compile it
 
 
 def make(shape, num_particles, seed, spread=0.1):
-    """Jets with steeply falling pt, some particles missing, rubbish in the padding."""
+    """Jets with steeply falling pt, some particles missing, NaN in the padding."""
     rng = np.random.default_rng(seed)
     pt = rng.exponential(size=(*shape, num_particles)) ** 2
     angles = rng.normal(scale=spread, size=(*shape, num_particles, 2))
@@ -23,7 +23,7 @@ def make(shape, num_particles, seed, spread=0.1):
 
 
 def program(p, q):
-    """Equation 1 of arXiv:1902.02346 as it stands: inequalities, no extra particle."""
+    """Equation 1 of arXiv:1902.02346 as printed: inequalities, no extra particle."""
     n, m = len(p), len(q)
     theta = np.array([[np.hypot(*(a[1:] - b[1:])) for b in q] for a in p])
     rows, columns = np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))
@@ -66,8 +66,6 @@ def test_empty_jets():
     assert emd(empty, jet([0.7, 1, 2], [0.1, 0, 0])) == pytest.approx(0.8)
     assert emd(jet([0.7, 1, 2]), empty) == pytest.approx(0.7)
     assert emd(empty, empty) == 0
-    for other, expected in ((jet([0.7, 1, 2]), 0.7), (empty, 0)):
-        np.testing.assert_allclose(emd_bracket(empty, other), expected, atol=1e-6)
 
 
 def test_leading_axes_and_padding():
@@ -80,8 +78,6 @@ def test_leading_axes_and_padding():
         for v in (x, y)
     ]
     assert emd(*cut) == pytest.approx(got[1, 2], rel=1e-12)
-    low, high = emd_bracket(x, y)
-    assert low.shape == high.shape == emd_sinkhorn(x, y).shape == (2, 3)
     assert emd(make((0,), 4, 0), make((0,), 4, 0)).shape == (0,)
 
 
@@ -106,58 +102,6 @@ def test_linear_in_pt_and_in_small_angles():
     np.testing.assert_allclose(emd(*scaled), 4 * emd(x, y), rtol=1e-12)
 
 
-@pytest.mark.parametrize("spread", [0.01, 0.1, 1.0])
-@pytest.mark.parametrize("iterations", [0, 1, 10])
-def test_brackets_hold_the_exact_distance(spread, iterations):
-    x, y = make((200,), 12, 11, spread), make((200,), 10, 12, spread)
-    exact = emd(x, y)
-    low, high = (np.asarray(v) for v in emd_bracket(x, y, iterations=iterations))
-    allowed = 1e-5 * max(1, 10 * spread)
-    assert (low <= exact + allowed).all()
-    assert (high >= exact - allowed).all()
-    if iterations == 10 and spread == 0.1:
-        assert np.median((high - low) / exact) < 0.05
-
-
-def test_blur_to_zero_reaches_the_exact_distance():
-    x, y = make((30,), 10, 13), make((30,), 10, 14)
-    settings = {"epsilons": (0.05, 0.01, 0.002, 0.0005), "iterations": 500}
-    np.testing.assert_allclose(emd_sinkhorn(x, y, **settings), emd(x, y), rtol=5e-3)
-
-
-def test_sinkhorn_gradient_is_that_of_the_exact_distance():
-    x, y = make((6,), 5, 15), make((6,), 6, 16)
-    settings = {"epsilons": (0.05, 0.01, 0.002, 0.0005), "iterations": 500}
-
-    def total(particles):
-        return emd_sinkhorn(x._replace(particles=particles), y, **settings).sum()
-
-    gradient = np.asarray(jax.grad(total)(x.particles))
-    assert (gradient[~x.mask] == 0).all()
-    direction = np.random.default_rng(0).normal(size=x.particles.shape)
-    # In proportion to pt, which stays positive.
-    direction = np.where(x.mask[..., None], direction, 0)
-    direction[..., 0] *= np.where(x.mask, x.particles[..., 0], 0)
-    ends = [
-        emd(x._replace(particles=x.particles.astype(float) + s * direction), y).sum()
-        for s in (1e-5, -1e-5)
-    ]
-    expected = (ends[0] - ends[1]) / 2e-5
-    got = np.sum(gradient * direction)
-    assert got == pytest.approx(expected, rel=0.02)
-
-
-def test_gradient_is_finite_at_coincident_and_empty_jets():
-    x = make((4,), 5, 17)
-    particles = np.nan_to_num(x.particles)
-    for mask in (x.mask, np.zeros_like(x.mask)):
-        y = RelativeJets(particles, mask)
-        gradient = jax.grad(
-            lambda p, y=y: emd_sinkhorn(y._replace(particles=p), y).sum()
-        )
-        assert np.isfinite(gradient(particles)).all()
-
-
 def test_bad_input():
     x = make((3,), 4, 18)
     with pytest.raises(ValueError, match=r"\(3, 4, 3\).*\(2, 4, 3\)"):
@@ -168,13 +112,3 @@ def test_bad_input():
         emd(jet([np.nan, 0, 0]), jet([1, 0, 0]))
     with pytest.raises(InputError, match="negative pt, NaN"):
         emd(jet([-1, 0, 0]), jet([1, 0, 0]))
-
-
-@pytest.mark.slow
-def test_error_of_the_default_blur_is_as_stated():
-    """The docstring's figures, on jets like JetNet's: a third of a per cent."""
-    x, y = make((1000,), 30, 19), make((1000,), 30, 20)
-    error = np.abs(np.asarray(emd_sinkhorn(x, y)) / emd(x, y) - 1)
-    assert error.mean() < 0.01
-    assert np.percentile(error, 95) < 0.025
-    assert error.max() < 0.08

@@ -90,7 +90,7 @@ def test_everything_is_written(compared):
     lines = (folder / "evaluation.csv").read_text().splitlines()
     rows = list(csv.DictReader(lines))
     assert {row["sample"] for row in rows} == {"wide", "fine", "floor"}
-    w1m = next(row for row in rows if (row["sample"], row["figure"]) == ("wide", "w1m"))
+    w1m = next(row for row in rows if (row["sample"], row["metric"]) == ("wide", "w1m"))
     stored = result["candidates"]["wide"]["protocols"]["mpgan_10k"]["w1m"]
     assert float(w1m["value"]) == stored["value"]
     assert "wide & mpgan" in (folder / "evaluation.tex").read_text()

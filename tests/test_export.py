@@ -9,7 +9,7 @@ from jetvae_jax.metrics.suite import export
 from jetvae_jax.metrics.suite.text import with_error
 
 
-def figures(w1m):
+def results(w1m):
     return {
         "jet": {"mass": {"emd": 1.5, "ks": 0.1, "outside_fraction": 0.0}},
         "particle": {"ptrel": {"w1": 0.01}},
@@ -28,8 +28,8 @@ def figures(w1m):
 
 
 EVALUATION = {
-    "candidates": {"a_b": figures(1.23e-3), "50% & more": figures(5e-3)},
-    "floor": figures(0.5e-3),
+    "candidates": {"a_b": results(1.23e-3), "50% & more": results(5e-3)},
+    "floor": results(0.5e-3),
     "binnings": {
         "jet": {"mass": {"unit": "GeV"}},
         "particle": {"ptrel": {"unit": ""}},
@@ -39,7 +39,7 @@ EVALUATION = {
 
 def test_csv_holds_every_number_once():
     rows = list(csv.DictReader(io.StringIO(export.csv(EVALUATION))))
-    names = ("sample", "level", "name", "figure")
+    names = ("sample", "level", "name", "metric")
     keys = [tuple(row[name] for name in names) for row in rows]
     assert len(set(keys)) == len(keys) == 3 * 12
     found = dict(zip(keys, rows, strict=True))
@@ -62,7 +62,7 @@ def test_latex_rows_have_the_columns_of_the_head_and_escape_names():
 
 
 @pytest.mark.parametrize(
-    ("figure", "unit", "text"),
+    ("result", "scale", "text"),
     [
         ({"value": 0.71e-3, "error": 0.1e-3}, 1e-3, "0.71+-0.10"),
         ({"value": 12.345, "error": 3.2}, 1, "12.3+-3.2"),
@@ -71,5 +71,5 @@ def test_latex_rows_have_the_columns_of_the_head_and_escape_names():
         ({"value": 0.5, "error": 0.0}, 1, "0.5000+-0.0000"),
     ],
 )
-def test_a_figure_shows_two_digits_of_its_error(figure, unit, text):
-    assert with_error(figure, unit) == text
+def test_a_value_shows_two_digits_of_its_error(result, scale, text):
+    assert with_error(result, scale) == text

@@ -8,7 +8,7 @@ import pytest
 from scipy import linalg, optimize
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 from jetvae_jax.metrics.frechet.physics import (
     distances,
     fit_line,
@@ -136,7 +136,7 @@ def test_fit_against_scipy(line):
 
 
 def test_fit_of_jetnet_does_not_extrapolate_small_distances():
-    # The reason for two figures. Points on a line without noise.
+    # The reason for two values. Points on a line without noise.
     sizes = sample_sizes(20_000, 50_000, 10)
     y = 1e-4 + 5.0 / sizes
     exact, theirs = fit_line(1 / sizes, y), fit_line_as_jetnet(1 / sizes, y)

@@ -17,8 +17,11 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import RelativeJets
-from jetvae_jax.metrics.frechet import particlenet
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet import (
+    frechet_distance,
+    mean_and_covariance,
+    particlenet,
+)
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     FOLDER,
     JET_TYPES,
@@ -309,7 +312,7 @@ def test_wrong_places(tmp_path):
         load(tmp_path)
 
 
-def test_jets_that_cannot_be_judged(jets):
+def test_jets_that_fpnd_cannot_measure(jets):
     params = random_params()
 
     def check(message, particles, mask):

@@ -1,7 +1,7 @@
 """This package against jetnet 0.2.5 and energyflow 1.4.0 on fixed jets.
 
-``golden/README.md`` says how the figures were made and where jetnet's are not ours.
-Deterministic figures, and drawn ones on jetnet's own draws, agree to 1e-5; with our
+``golden/README.md`` says how the values were made and where jetnet's are not ours.
+Deterministic values, and drawn ones on jetnet's own draws, agree to 1e-5; with our
 draws within their errors.
 """
 
@@ -16,7 +16,6 @@ from scipy.optimize import nnls
 from jetvae_jax.core.types import RelativeJets
 from jetvae_jax.metrics.energy_flow.multigraphs import multigraphs
 from jetvae_jax.metrics.energy_flow.polynomials import efps, jet_features
-from jetvae_jax.metrics.energy_flow.wasserstein import w1efp
 from jetvae_jax.metrics.frechet.kernel import batch_values, kpd, summary
 from jetvae_jax.metrics.frechet.physics import (
     distances,
@@ -25,9 +24,11 @@ from jetvae_jax.metrics.frechet.physics import (
     prepared,
     sample_sizes,
 )
-from jetvae_jax.metrics.observables.masses import relative_mass
-from jetvae_jax.metrics.suite import draws as draws_module
-from jetvae_jax.metrics.suite.jetnet_w1 import w1m, w1p
+from jetvae_jax.metrics.measurements.w1efp import w1efp
+from jetvae_jax.metrics.measurements.w1m import w1m
+from jetvae_jax.metrics.measurements.w1p import w1p
+from jetvae_jax.metrics.observables import relative_mass
+from jetvae_jax.metrics.suite import measurement as draws_module
 from jetvae_jax.metrics.suite.protocols import Draws
 from jetvae_jax.metrics.transport.coverage import cov_mmd, cov_mmd_of
 from jetvae_jax.metrics.transport.energy_mover import emd

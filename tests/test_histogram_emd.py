@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
-from jetvae_jax.metrics.distributions.histograms import (
+from jetvae_jax.metrics.distributions.distances import (
     bin_height_w1,
     histogram,
     histogram_emd,
@@ -52,7 +52,7 @@ def test_values_on_the_edges():
 
 
 def test_clipped_and_dropped_values_outside():
-    # A fifth of the sample flies far off: dropping it hides it from the figure.
+    # A fifth of the sample flies far off: dropping it hides it from the distance.
     real = np.full(1000, 50.0)
     generated = np.where(np.arange(1000) < 200, 900.0, 50.0)
     p, _ = histogram(real, EDGES)
@@ -125,13 +125,13 @@ def test_a_sample_wholly_outside_stays_finite():
 def test_jit_and_vmap_agree_with_the_host():
     a, b = masses(0, 2000).astype(np.float32), masses(1, 2000).astype(np.float32)
 
-    def figures(x, y):
+    def distances(x, y):
         (p, outside), (q, _) = histogram(x, EDGES), histogram(y, EDGES)
         return histogram_emd(p, q, EDGES), bin_height_w1(p, q), outside
 
-    host = figures(a, b)
-    np.testing.assert_allclose(jax.jit(figures)(a, b), host, rtol=1e-4, atol=1e-6)
-    many = jax.vmap(figures)(jnp.stack([a, b]), jnp.stack([b, b]))
+    host = distances(a, b)
+    np.testing.assert_allclose(jax.jit(distances)(a, b), host, rtol=1e-4, atol=1e-6)
+    many = jax.vmap(distances)(jnp.stack([a, b]), jnp.stack([b, b]))
     np.testing.assert_allclose([m[0] for m in many], host, rtol=1e-4, atol=1e-6)
     assert float(many[0][1]) == float(many[1][1]) == 0
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
+from jetvae_jax.metrics.distributions.distances import kolmogorov_smirnov
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=400), RNG.normal(0.3, 1.2, size=700)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jetvae_jax.core.types import RelativeJets
-from jetvae_jax.metrics.observables.masses import relative_mass, relative_masses
+from jetvae_jax.metrics.observables import relative_mass, relative_masses
 
 OPTIMISED = True  # as users compile it
 

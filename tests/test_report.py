@@ -344,7 +344,7 @@ def test_leaderboard_of_an_unknown_class_holds_what_was_measured():
     html = board.table([entry], "w", 30)
     assert "&lt;ours&gt;" in html
     assert "published" not in html
-    assert "No published figures" in board.note("w", 30)
+    assert "No published values" in board.note("w", 30)
 
 
 def test_numbers_carry_the_digits_of_their_error():

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from jetvae_jax.core.types import RelativeJets
-from jetvae_jax.metrics.observables.shapes import subjets, substructure
+from jetvae_jax.metrics.observables import subjets, substructure
 
 OPTIMISED = True  # as users compile it
 
 
 def make(shape, num_particles, seed):
-    """Jets of a few prongs; rubbish in the padding."""
+    """Jets of a few prongs; NaN in the padding."""
     rng = np.random.default_rng(seed)
     prongs = rng.normal(scale=0.2, size=(*shape, 3, 2))
     member = rng.integers(0, 3, (*shape, num_particles))

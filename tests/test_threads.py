@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from jetvae_jax.metrics.host.threads import over_cores
+from jetvae_jax.metrics.host import over_cores
 
 
 def test_results_come_in_the_order_of_the_arguments():

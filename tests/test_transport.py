@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jetvae_jax.core.types import RelativeJets
 from jetvae_jax.metrics.transport import entropic
+from jetvae_jax.metrics.transport.energy_mover import emd
 from jetvae_jax.metrics.transport.entropic import balanced
 
 OPTIMISED = True  # as users compile it
@@ -19,6 +21,55 @@ def problem(n=5, m=4, pairs=7, seed=0):
     for v in (x, y):
         v[0] = rng.exponential(size=v[0].shape) * (rng.random(v[0].shape) < 0.8)
     return balanced(*(jnp.asarray(v, jnp.float32) for v in (x, y)))
+
+
+def jets(num_jets, num_particles, seed, spread=0.1):
+    """Jets with steeply falling pt, some of them with fewer particles."""
+    rng = np.random.default_rng(seed)
+    shape = num_jets, num_particles
+    pt = rng.exponential(size=shape) ** 2 * (rng.random(shape) < 0.8)
+    pt[:, 0] += 1e-3
+    pt *= rng.uniform(0.6, 1, (num_jets, 1)) / pt.sum(axis=1, keepdims=True)
+    angles = rng.normal(scale=spread, size=(*shape, 2)) * (pt > 0)[..., None]
+    particles = np.concatenate([pt[..., None], angles], axis=-1).astype(np.float32)
+    return RelativeJets(particles, pt > 0)
+
+
+def bounds(x, y, **settings):
+    """Lower and upper bound ``[P]`` of the distance of pairs of jets."""
+    pairs = balanced(*(jnp.asarray(v.particles).transpose(2, 1, 0) for v in (x, y)))
+    found = entropic.transport(pairs, **settings)
+    return np.asarray(found.lower), np.asarray(found.upper)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("iterations", [0, 1, 10])
+def test_bounds_hold_the_exact_distance(spread, iterations):
+    x, y = jets(200, 12, 11, spread), jets(200, 10, 12, spread)
+    exact = emd(x, y)
+    epsilons = (0.02, 0.005, 0.00125)
+    low, high = bounds(x, y, epsilons=epsilons, iterations=iterations)
+    allowed = 1e-5 * max(1, 10 * spread)
+    assert (low <= exact + allowed).all()
+    assert (high >= exact - allowed).all()
+    if iterations == 10 and spread == 0.1:
+        assert np.median((high - low) / exact) < 0.05
+
+
+def test_blur_to_zero_reaches_the_exact_distance():
+    x, y = jets(30, 10, 13), jets(30, 10, 14)
+    found = bounds(x, y, epsilons=(0.05, 0.01, 0.002, 0.0005), iterations=500)
+    for bound in found:
+        np.testing.assert_allclose(bound, emd(x, y), rtol=1e-2)
+
+
+def test_bounds_of_empty_jets():
+    one = RelativeJets(np.float32([[[0.7, 1, 2]]]), np.ones((1, 1), bool))
+    empty = RelativeJets(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), bool))
+    for other, expected in ((one, 0.7), (empty, 0)):
+        np.testing.assert_allclose(
+            bounds(empty, other, **SETTINGS), expected, atol=1e-6
+        )
 
 
 def test_balanced_problems_have_equal_sums():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from jetvae_jax.metrics.distributions.wasserstein import wasserstein_1d
+from jetvae_jax.metrics.distributions.distances import wasserstein_1d
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=400), RNG.gamma(2, size=700)

@@ -6,8 +6,11 @@ what it needs, so that nobody pays for the parts of the package that he does not
 
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from jetvae_jax.core import moved
 
 
 def attach(
@@ -24,6 +27,14 @@ def attach(
     """
 
     def __getattr__(name: str) -> Any:
+        if new := moved.new_public_name(f"{package}.{name}"):
+            warnings.warn(
+                f"{package}.{name} is now {new}; the old name goes away in version 1.0",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            module, _, attribute = new.rpartition(".")
+            return getattr(importlib.import_module(module), attribute)
         if name not in members:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         where, _, attribute = members[name].partition(":")

@@ -39,17 +39,29 @@ MOVED = {
     "losses.kl": "losses.latent_terms",
     "losses.reconstruction": "losses.distances",
     "losses.uniform": "losses.latent_terms",
+    "metrics.arrays": "metrics.host",
     "metrics.binning": "metrics.distributions.binning",
+    "metrics.chunks": "metrics.host",
+    "metrics.comparison": "metrics.distributions.binning",
+    "metrics.contraction": "metrics.energy_flow.contraction",
     "metrics.correlations": "metrics.distributions.correlations",
+    "metrics.digit_classifier": "images.digit_classifier",
+    "metrics.digits": "images.metrics",
+    "metrics.draws": "metrics.suite.measurement",
+    "metrics.dual_bound": "metrics.transport.dual_bound",
     "metrics.efp": "metrics.energy_flow.polynomials",
     "metrics.evaluation": "metrics.suite.evaluation",
-    "metrics.jetnet_w1": "metrics.suite.jetnet_w1",
+    "metrics.event_figures": "events.metrics",
+    "metrics.export": "metrics.suite.export",
+    "metrics.jetnet_w1": "metrics",
     "metrics.leaderboard": "metrics.suite.published",
-    "metrics.masses": "metrics.observables.masses",
-    "metrics.observables": "metrics.observables.jets",
+    "metrics.masses": "metrics.observables",
     "metrics.protocols": "metrics.suite.protocols",
     "metrics.roc": "studies.signal.roc",
-    "metrics.wasserstein": "metrics.distributions.wasserstein",
+    "metrics.sample": "metrics.suite.sample",
+    "metrics.threads": "metrics.host",
+    "metrics.torch_archive": "metrics.frechet.torch_archive",
+    "metrics.wasserstein": "metrics.distributions.distances",
     "networks": "core.layers",
     "numerics": "core.numerics",
     "particlenet": "metrics.frechet.particlenet",
@@ -63,6 +75,13 @@ MOVED = {
 }
 """Old name to new name, without the package. A submodule follows its package."""
 
+MOVED_NAMES = {
+    "metrics.digit_table": "images.metrics.digit_table",
+    "metrics.image_frechet": "images.metrics.image_frechet",
+    "metrics.pixel_errors": "images.metrics.pixel_errors",
+}
+"""Old name to new name of functions of packages that import lazily."""
+
 
 def new_name(name: str) -> str | None:
     """Where a module is now, ``jetvae_jax.flows.spline`` for example; None if unmoved."""
@@ -73,6 +92,12 @@ def new_name(name: str) -> str | None:
         old, _, last = old.rpartition(".")
         rest = f".{last}{rest}"
     return None
+
+
+def new_public_name(name: str) -> str | None:
+    """Where a function is now; None if it did not move."""
+    new = MOVED_NAMES.get(name.removeprefix(f"{PACKAGE}."))
+    return f"{PACKAGE}.{new}" if new else None
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -30,14 +30,21 @@ class Registry:
     Args:
         kind: what a plug-in is, for messages: "model".
         package: dotted name of the package that holds those of this library; the last
-            part is the name of the folder on the plug-in path.
+            part is the name of the folder on the plug-in path, unless ``folder`` is.
         helpers: modules of that package that are not plug-ins. Names that begin with
             an underscore never are.
+        folder: name of the folder on the plug-in path.
     """
 
-    def __init__(self, kind: str, package: str, helpers: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        kind: str,
+        package: str,
+        helpers: tuple[str, ...] = (),
+        folder: str = "",
+    ):
         self.kind, self.package, self.helpers = kind, package, helpers
-        self.folder = package.rpartition(".")[2]
+        self.folder = folder or package.rpartition(".")[2]
 
     def names(self) -> tuple[str, ...]:
         """All names, sorted; a file on the plug-in path hides none of the library's."""

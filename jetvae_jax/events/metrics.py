@@ -15,7 +15,7 @@ import numpy as np
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array
 from jetvae_jax.metrics.distributions import correlations
-from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
+from jetvae_jax.metrics.distributions.distances import kolmogorov_smirnov
 
 BLOCKS = 10
 """Blocks of the jackknife."""

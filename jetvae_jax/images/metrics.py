@@ -22,7 +22,7 @@ from jetvae_jax.core.types import Key, PixelSets
 from jetvae_jax.images import digit_classifier
 from jetvae_jax.images.digit_classifier import Classifier
 from jetvae_jax.losses.nearest import nearest_neighbours
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 
 METRICS = (
     ("frechet", "Fréchet distance of features", ".1f", "frechet_std"),

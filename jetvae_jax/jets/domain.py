@@ -25,7 +25,7 @@ from jetvae_jax.jets import augmentation, scaling
 from jetvae_jax.losses import distances, jet_objective, mass_weight
 from jetvae_jax.metrics import jet_observables
 from jetvae_jax.metrics.distributions import binning
-from jetvae_jax.metrics.distributions.comparison import compare
+from jetvae_jax.metrics.distributions.binning import compare
 
 GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
 UNIT = "jets"

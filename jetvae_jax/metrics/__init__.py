@@ -1,66 +1,60 @@
-"""Figures of merit: arrays in, numbers out, a key for everything that draws."""
+"""Metrics of generated jets: arrays in, values out, a key for everything that draws.
 
-from jetvae_jax.images.metrics import digit_table, image_frechet, pixel_errors
-from jetvae_jax.metrics.classifier.two_sample import c2st, c2st_table
-from jetvae_jax.metrics.distributions.correlations import pearson, spearman
-from jetvae_jax.metrics.distributions.histograms import (
-    bin_height_w1,
-    histogram,
-    histogram_emd,
-)
-from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
-from jetvae_jax.metrics.distributions.wasserstein import wasserstein_1d
-from jetvae_jax.metrics.energy_flow.polynomials import efps, jet_features
-from jetvae_jax.metrics.energy_flow.wasserstein import w1efp
-from jetvae_jax.metrics.frechet.kernel import kpd
-from jetvae_jax.metrics.frechet.particlenet_distance import fpnd
-from jetvae_jax.metrics.frechet.physics import fpd
-from jetvae_jax.metrics.observables.jets import (
-    jet_observables,
-    particle_observables,
-    relative,
-)
-from jetvae_jax.metrics.observables.shapes import substructure
-from jetvae_jax.metrics.suite.evaluation import evaluate
-from jetvae_jax.metrics.suite.jetnet_w1 import w1m, w1p
-from jetvae_jax.metrics.suite.protocols import JETNET_50K, MPGAN_10K, Draws, Protocol
-from jetvae_jax.metrics.suite.sample import Sample
-from jetvae_jax.metrics.suite.text import table
-from jetvae_jax.metrics.transport.coverage import cov_mmd
-from jetvae_jax.metrics.transport.energy_mover import emd
+``metrics.evaluate`` measures all of them under named protocols; each is also a function
+of its own. Modules are imported when one of their names is first used.
+"""
 
-__all__ = [
-    "JETNET_50K",
-    "MPGAN_10K",
-    "Draws",
-    "Protocol",
-    "Sample",
-    "bin_height_w1",
-    "c2st",
-    "c2st_table",
-    "cov_mmd",
-    "digit_table",
-    "efps",
-    "emd",
-    "evaluate",
-    "fpd",
-    "fpnd",
-    "histogram",
-    "histogram_emd",
-    "image_frechet",
-    "jet_features",
-    "jet_observables",
-    "kolmogorov_smirnov",
-    "kpd",
-    "particle_observables",
-    "pearson",
-    "pixel_errors",
-    "relative",
-    "spearman",
-    "substructure",
-    "table",
-    "w1efp",
-    "w1m",
-    "w1p",
-    "wasserstein_1d",
-]
+from jetvae_jax.core.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "JETNET_50K": "suite.protocols",
+        "MPGAN_10K": "suite.protocols",
+        "Binning": "distributions.binning",
+        "Draws": "suite.measurement",
+        "Extrapolation": "suite.measurement",
+        "Measurement": "suite.measurement",
+        "Metric": "suite.measurement",
+        "Protocol": "suite.protocols",
+        "Sample": "suite.sample",
+        "bin_height_w1": "distributions.distances",
+        "c2st": "classifier.two_sample",
+        "c2st_sets": "classifier.two_sample",
+        "c2st_table": "classifier.two_sample",
+        "compare": "distributions.binning",
+        "cov_mmd": "transport.coverage",
+        "csv": "suite.export",
+        "efp_table": "energy_flow.polynomials",
+        "efps": "energy_flow.polynomials",
+        "emd": "transport.energy_mover",
+        "evaluate": "suite.evaluation",
+        "fpd": "frechet.physics",
+        "fpnd": "frechet.particlenet_distance",
+        "frechet_distance": "frechet",
+        "histogram": "distributions.distances",
+        "histogram_emd": "distributions.distances",
+        "jet_features": "energy_flow.polynomials",
+        "jet_observables": "observables",
+        "known_metrics": "measurements",
+        "kolmogorov_smirnov": "distributions.distances",
+        "kpd": "frechet.kernel",
+        "latex": "suite.export",
+        "map_chunks": "host",
+        "mean_and_covariance": "frechet",
+        "multigraphs": "energy_flow.multigraphs",
+        "over_batches": "suite.measurement",
+        "particle_observables": "observables",
+        "pearson": "distributions.correlations",
+        "relative": "observables",
+        "relative_mass": "observables",
+        "relative_masses": "observables",
+        "spearman": "distributions.correlations",
+        "substructure": "observables",
+        "table": "suite.text",
+        "w1efp": "measurements.w1efp",
+        "w1m": "measurements.w1m",
+        "w1p": "measurements.w1p",
+        "wasserstein_1d": "distributions.distances",
+    },
+)

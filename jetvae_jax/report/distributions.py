@@ -7,7 +7,7 @@ import numpy as np
 
 from jetvae_jax.core.types import Jets
 from jetvae_jax.metrics.distributions import binning
-from jetvae_jax.metrics.observables.jets import particle_observables
+from jetvae_jax.metrics.observables import particle_observables
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The field's figures: ours first, then what others published on the same jets."""
+"""The leaderboard: metrics measured here, then those published for the same jets."""
 
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
@@ -13,7 +13,7 @@ _NOTE = (
     "jets were drawn and how often, the split into training and test jets, the axis "
     "that relative features refer to; some models take properties of the jets from the "
     "test set. Read a difference only where protocols agree and it exceeds the errors "
-    "and the limit, which is what real jets score against real jets. All figures but "
+    "and the floor, which is what real jets score against real jets. All metrics but "
     "COV: lower is better; KPD scatters around zero. W1P is the mean over three "
     "features."
 )
@@ -24,7 +24,7 @@ def note(jet_class: str, num_particles: int) -> str:
     if published.published(jet_class, num_particles):
         return _NOTE
     return (
-        f"No published figures are known here for jets of class "
+        f"No published values are known here for jets of class "
         f"{jet_class or 'unknown'} with {num_particles} particles."
     )
 
@@ -39,16 +39,16 @@ def entries(
         jet_class: ``g``, ``q`` or ``t``, or any other.
         num_particles: the leading particles a jet keeps.
     """
-    found = []
+    found, shown = [], published.published_metrics()
     for protocol in evaluation["protocols"]:
         samples = list(evaluation["candidates"].items())
         if evaluation["floor"] is not None:
             samples.append(("other real jets", evaluation["floor"]))
-        for name, figures in samples:
+        for name, results in samples:
             values = {
-                metric: (figure["value"], figure.get("error"))
-                for metric, figure in figures["protocols"][protocol].items()
-                if metric in published.UNITS
+                metric: (result["value"], result.get("error"))
+                for metric, result in results["protocols"][protocol].items()
+                if metric in shown
             }
             if values:
                 entry = published.measured(
@@ -57,7 +57,7 @@ def entries(
                     values,
                     num_particles=num_particles,
                     protocol=f"{protocol}, from {evaluation['jets']:,} jets",
-                    kind="generator" if name in evaluation["candidates"] else "limit",
+                    kind="generator" if name in evaluation["candidates"] else "floor",
                 )
                 found.append(entry)
     return found
@@ -73,12 +73,19 @@ def table(
     """Measured entries, then the published ones of the same jets.
 
     Args:
-        measured: entries of one's own.
+        measured: entries measured here.
         jet_class: ``g``, ``q`` or ``t``; others have no published entries.
         num_particles: the leading particles a jet keeps.
         trained_on: observables that were part of the training loss.
     """
-    head = ["model", *(_heading(m, trained_on) for m in published.UNITS)]
+    metrics = published.published_metrics()
+    head = [
+        "model",
+        *(
+            tables.metric_label(metric, tables.enforced(name, trained_on))
+            for name, metric in metrics.items()
+        ),
+    ]
     groups: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in (*measured, *published.published(jet_class, num_particles)):
         origin = (entry.mark, entry.source, entry.protocol)
@@ -87,12 +94,8 @@ def table(
     for origin, members in groups.items():
         rows.append(tables.section(_origin(*origin), len(head)))
         kind = "" if origin[0] == "measured" else "faint"
-        rows += [tables.row(_cells(entry), kind=kind) for entry in members]
+        rows += [tables.row(_cells(entry, metrics), kind=kind) for entry in members]
     return tables.raw(head, rows, kind="figures compact")
-
-
-def _heading(metric: str, trained_on: Collection[str]) -> tables.Html:
-    return tables.metric_label(metric, tables.enforced(metric, trained_on))
 
 
 def _origin(mark: str, source: str, protocol: str) -> tables.Html:
@@ -102,14 +105,14 @@ def _origin(mark: str, source: str, protocol: str) -> tables.Html:
     return tables.Html(escape(title + quoted) + note)
 
 
-def _cells(entry: Entry) -> list[str]:
-    limit = "limit: " if entry.kind == "limit" else ""
+def _cells(entry: Entry, metrics: Collection[str]) -> list[str]:
+    floor = "floor: " if entry.kind == "floor" else ""
     measured = entry.mark == "measured"
     mark = tables.badge(
         "measured" if measured else "published", kind="measured" if measured else ""
     )
-    name = tables.Html(f"{escape(limit + entry.model)} {mark}")
-    return [name, *(_cell(entry, metric) for metric in published.UNITS)]
+    name = tables.Html(f"{escape(floor + entry.model)} {mark}")
+    return [name, *(_cell(entry, metric) for metric in metrics)]
 
 
 def _cell(entry: Entry, metric: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jetvae_jax.core import kinematics
 from jetvae_jax.core.types import Jets
-from jetvae_jax.metrics.observables.jets import relative
+from jetvae_jax.metrics.observables import relative
 from jetvae_jax.report import style
 from jetvae_jax.report.images import half_width
 

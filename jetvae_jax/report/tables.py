@@ -5,7 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from jetvae_jax.metrics.suite.published import UNITS
+from jetvae_jax.metrics.distributions.binning import PAPER_JETS
+from jetvae_jax.metrics.measurements import known_metrics
+from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import sections
 from jetvae_jax.report.style import TRAINED
 
@@ -16,17 +18,10 @@ PUBLISHED = (
     ("better reconstruction (preliminary)", 0.0018, 0.0013),
 )
 """EMD sum and EMD of the mass that Orzari et al. showed at RENAFAE 2022: gluon jets of
-JetNet, 30 particles, by the bin-height figure."""
+JetNet, 30 particles, by :func:`~jetvae_jax.metrics.bin_height_w1`."""
 
-_MADE_OF = {
-    "w1m": {"mass"},
-    "w1p": {"ptrel", "etarel", "phirel"},
-    "emd_normalised_sum": {"mass", "pt", "energy", "eta", "phi"},
-    "bin_height_w1_sum": {"mass", "pt", "energy", "eta", "phi"},
-}
-"""Figures to the observables they judge."""
-
-_SUPERSCRIPT = {-3: "⁻³", -5: "⁻⁵", -6: "⁻⁶"}
+_SUMS = ("emd_normalised_sum", "bin_height_w1_sum")
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MISSING = "\N{EN DASH}"
 
 Row = Sequence[str]
@@ -47,30 +42,35 @@ def label(text: str, enforced: bool) -> Html:
     return Html(escape(text) + mark)
 
 
-def metric_label(metric: str, enforced: bool, drawn: str = "") -> Html:
-    """A metric's name with its unit and its good direction.
+def metric_label(metric: Metric, enforced: bool, drawn: str = "") -> Html:
+    """A metric's name with its scale, its unit and the direction that is better.
 
     Args:
-        metric: a key of `metrics.leaderboard.UNITS`.
-        enforced: it judges what the training loss held.
+        metric: as `metrics.known_metrics` lists it.
+        enforced: it compares an observable that the training loss held.
         drawn: the jets it was drawn from.
     """
-    unit = UNITS[metric]
-    scale = "" if unit == 1 else f" [10{_SUPERSCRIPT[round(math.log10(unit))]}]"
-    arrow = "↑" if metric == "cov" else "↓"
-    return label(
-        f"{metric.upper()}{scale} {drawn}".rstrip() + f"\N{NBSP}{arrow}", enforced
-    )
+    scale = ""
+    if metric.scale != 1:
+        scale = "10" + str(metric.exponent).translate(_SUPERSCRIPT)
+    unit = f"{scale} {metric.unit}".strip()
+    name = f"{metric.label}{f' [{unit}]' if unit else ''} {drawn}".rstrip()
+    return label(f"{name}\N{NBSP}{metric.arrow}", enforced)
 
 
 def enforced(name: str, trained_on: Collection[str]) -> bool:
-    """Whether a figure or observable judges what the training loss held.
+    """Whether a metric or observable compares what the training loss held.
 
     Args:
-        name: an observable, or a metric such as ``w1m``, which judges the mass.
+        name: an observable, or a metric such as ``w1m``, which compares the mass.
         trained_on: observables and metrics of the loss.
     """
-    return not ({name} | _MADE_OF.get(name, set())).isdisjoint(trained_on)
+    compared = {name}
+    if name in _SUMS:
+        compared |= {b.name for b in PAPER_JETS}
+    elif metric := known_metrics().get(name):
+        compared |= set(metric.observables)
+    return not compared.isdisjoint(trained_on)
 
 
 def headline(
@@ -85,18 +85,28 @@ def headline(
     samples = dict(evaluation["candidates"])
     if evaluation["floor"] is not None:
         samples = {"floor: other real jets": evaluation["floor"], **samples}
+    metrics = known_metrics()
     w1 = [
         (metric, name)
         for name, protocol in evaluation["protocols"].items()
         for metric in ("w1m", "w1p")
         if protocol["w1"]
     ]
-    classified = any("c2st" in figures for figures in samples.values())
+    classified = any("c2st" in results for results in samples.values())
     head = [
         "sample",
         label("EMD sum / range\N{NBSP}↓", enforced("emd_normalised_sum", trained_on)),
         label("EMD mass [GeV]\N{NBSP}↓", "mass" in trained_on),
-        *(_w1_heading(m, evaluation["protocols"][p], trained_on) for m, p in w1),
+        *(
+            metric_label(
+                metrics[m],
+                enforced(m, trained_on),
+                "{num_jets:,} x {num_batches}".format(
+                    **evaluation["protocols"][p]["w1"]
+                ),
+            )
+            for m, p in w1
+        ),
         *(["classifier AUC, best 0.5"] if classified else []),
         label("published EMD sum\N{NBSP}↓", enforced("bin_height_w1_sum", trained_on)),
         label("published EMD mass\N{NBSP}↓", "mass" in trained_on),
@@ -104,14 +114,14 @@ def headline(
     rows = [
         [
             name,
-            f"{figures['emd_normalised_sum']:.4f}",
-            f"{figures['jet']['mass']['emd']:.2f}",
-            *(_scaled(figures["protocols"][p].get(m), 1e-3) for m, p in w1),
-            *([_auc(figures)] if classified else []),
-            f"{figures['bin_height_w1_sum']:.4f}",
-            f"{figures['jet']['mass']['bin_height_w1']:.4f}",
+            f"{results['emd_normalised_sum']:.4f}",
+            f"{results['jet']['mass']['emd']:.2f}",
+            *(_scaled(results["protocols"][p].get(m), metrics[m].scale) for m, p in w1),
+            *([_auc(results)] if classified else []),
+            f"{results['bin_height_w1_sum']:.4f}",
+            f"{results['jet']['mass']['bin_height_w1']:.4f}",
         ]
-        for name, figures in samples.items()
+        for name, results in samples.items()
     ]
     blank = [MISSING] * (2 + len(w1) + classified)
     published = [
@@ -127,7 +137,7 @@ def headline(
 
 
 def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> Html:
-    """Every figure of every sample, beside its floor.
+    """Every metric of every sample, beside its floor.
 
     Args:
         evaluation: what `metrics.evaluate` returns.
@@ -140,11 +150,10 @@ def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> 
     body = []
     for title, rows in sections(dict(evaluation)):
         body.append(section(title, len(head)))
-        for name, unit, cell in rows:
-            marked = label(name, enforced(name.lower(), trained_on))
-            body.append(
-                row([marked, unit or MISSING, *(cell(f) for f in samples.values())])
-            )
+        for found in rows:
+            marked = label(found.label, enforced(found.name, trained_on))
+            cells = (found.cell(results) for results in samples.values())
+            body.append(row([marked, found.unit or MISSING, *cells]))
     return raw(head, body)
 
 
@@ -198,21 +207,15 @@ def with_error(value: float, error: float | None = None) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
-def _w1_heading(metric: str, protocol: Mapping[str, Any], trained_on) -> Html:
-    draws = protocol["w1"]
-    drawn = f"{draws['num_jets']:,} x {draws['num_batches']}"
-    return metric_label(metric, enforced(metric, trained_on), drawn)
-
-
-def _scaled(figure: Mapping[str, Any] | None, unit: float) -> str:
-    if figure is None:
+def _scaled(result: Mapping[str, Any] | None, scale: float) -> str:
+    if result is None:
         return MISSING
-    error = figure.get("error")
-    return with_error(figure["value"] / unit, None if error is None else error / unit)
+    error = result.get("error")
+    return with_error(result["value"] / scale, None if error is None else error / scale)
 
 
-def _auc(figures: Mapping[str, Any]) -> str:
-    found = figures.get("c2st")
+def _auc(results: Mapping[str, Any]) -> str:
+    found = results.get("c2st")
     return MISSING if found is None else with_error(found["auc"], found["error"])
 
 

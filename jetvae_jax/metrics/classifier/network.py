@@ -46,7 +46,7 @@ class _Sets(NamedTuple):
     weight: Array
 
 
-class _Machine(NamedTuple):
+class _Classifier(NamedTuple):
     """The compiled functions of the classifier.
 
     Attributes:
@@ -98,22 +98,22 @@ def train(
 
     fit = _together([scaled(part) for part in training])
     check = _together([scaled(part) for part in validation])
-    machine = _machine()
+    classifier = _classifier()
     init_key, order_key = jax.random.split(key)
-    state = machine.start(init_key, fit.x[:1])
+    state = classifier.start(init_key, fit.x[:1])
     lowest, kept, best = np.inf, state[0], 0
     for epoch in range(1, epochs + 1):
         epoch_key = jax.random.fold_in(order_key, epoch)
-        state, loss = machine.epoch(state, epoch_key, fit, check)
+        state, loss = classifier.epoch(state, epoch_key, fit, check)
         if loss < lowest:
             lowest, kept, best = float(loss), state[0], epoch
         elif epoch - best >= patience:
             break
-    return best, lambda part: np.asarray(machine.logits(kept, *scaled(part)))
+    return best, lambda part: np.asarray(classifier.logits(kept, *scaled(part)))
 
 
 def _standard(x: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation ``[F]`` of the points that exist; a constant has 1."""
+    """Mean and deviation ``[F]`` of the points in the mask; a constant has 1."""
     points = x[mask].astype(np.float64)
     if not len(points):
         return np.zeros(x.shape[-1]), np.ones(x.shape[-1])
@@ -131,7 +131,7 @@ def _together(parts: list[tuple[Array, Array, Array]]) -> _Sets:
 
 
 @functools.cache
-def _machine() -> _Machine:
+def _classifier() -> _Classifier:
     """Built once; flax and optax are imported here, with the first test that runs."""
     import optax
 
@@ -178,4 +178,4 @@ def _machine() -> _Machine:
         state, _ = jax.lax.scan(step, state, order.reshape(-1, size))
         return state, cost(logits(state[0], *valid[:3]), valid)
 
-    return _Machine(start, jax.jit(epoch), jax.jit(logits))
+    return _Classifier(start, jax.jit(epoch), jax.jit(logits))

@@ -1,10 +1,11 @@
 """Classifier two-sample test: can a small network tell generated jets from real ones?
 
-A classifier is trained on one part of both samples and judged by the area under its
+A classifier is trained on one part of both samples and scored by the area under its
 ROC curve on another (Lopez-Paz and Oquab, arXiv:1610.06545): 0.5 if it finds no
 difference, 1 if it separates them. It sees every particle and all correlations, so it
 often finds what no single distribution shows; a classifier that finds nothing proves
-nothing. The network cannot see the order of the particles (`classifier`).
+nothing. The network cannot see the order of the particles
+(:mod:`~jetvae_jax.metrics.classifier.network`).
 """
 
 from typing import Any
@@ -18,8 +19,8 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_log
 from jetvae_jax.core.types import Array, Jets, Key, RelativeJets
 from jetvae_jax.metrics.classifier import network
-from jetvae_jax.metrics.host.chunks import map_chunks
-from jetvae_jax.metrics.observables.jets import relative
+from jetvae_jax.metrics.host import map_chunks
+from jetvae_jax.metrics.observables import relative
 
 FOLDS = 3
 

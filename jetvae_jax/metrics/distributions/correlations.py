@@ -45,7 +45,7 @@ def spearman(features: Array) -> np.ndarray:
 def distance(real: Array, generated: Array) -> dict[str, float]:
     """How much two correlation matrices differ.
 
-    The comparison of Z-gamma generators (Stevenson, Kruger 2022) judges by Spearman
+    The comparison of Z-gamma generators (Stevenson, Kruger 2022) uses Spearman
     correlations without printing how it reduces matrices to one number; both usual ways
     are given here. An entry of two independent samples of J and M jets differs by about
     ``sqrt(1/J + 1/M)`` at most.

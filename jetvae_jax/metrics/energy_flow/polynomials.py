@@ -18,7 +18,7 @@ from jetvae_jax.core.numerics import safe_divide
 from jetvae_jax.core.types import Array, RelativeJets
 from jetvae_jax.metrics.energy_flow.contraction import contract
 from jetvae_jax.metrics.energy_flow.multigraphs import Graph, multigraphs
-from jetvae_jax.metrics.host.threads import over_device
+from jetvae_jax.metrics.host import over_device
 
 PTREL, ETAREL, PHIREL = 0, 1, 2
 

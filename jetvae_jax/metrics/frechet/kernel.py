@@ -20,7 +20,7 @@ import numpy as np
 
 from jetvae_jax.core.types import Array, Key
 from jetvae_jax.metrics.frechet.physics import prepared
-from jetvae_jax.metrics.host.threads import over_cores
+from jetvae_jax.metrics.host import over_cores
 
 _JETS = 256  # whose products stay in a CPU's cache
 _REST = 1e-7  # of sum |u|^4, what |u|^2 |b|^2 may sum up to: 1e-13 of the kernel
@@ -38,8 +38,8 @@ def kpd(
     """Kernel physics distance, median over batches.
 
     Args:
-        key: drives the draws; the same key gives the same number.
-        real_features: ``[J, F]``, of jets `efp.jet_features`.
+        key: drives the draws; the same key gives the same value.
+        real_features: ``[J, F]``, those of `jet_features`.
         generated_features: ``[M, F]``.
         num_batches: draws, with replacement.
         batch_size: jets drawn from each sample, 2 or more.

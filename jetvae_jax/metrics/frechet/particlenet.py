@@ -21,8 +21,8 @@ NEIGHBOURS = 16
 BLOCKS = (64, 128, 256)
 FEATURES = 256
 BATCH_NORM_EPSILON = 1e-5
-# Accelerators round the factors of float32 products to 10 bits unless told not to;
-# later blocks choose neighbours by the outcome.
+# By default accelerators round the factors of float32 products to 10 bits; later
+# blocks choose neighbours by the result.
 PRECISION = jax.lax.Precision.HIGHEST
 
 _matmul = functools.partial(jnp.matmul, precision=PRECISION)

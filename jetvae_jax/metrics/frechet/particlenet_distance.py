@@ -18,9 +18,9 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Params, RelativeJets
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 from jetvae_jax.metrics.frechet.torch_archive import read_state_dict
-from jetvae_jax.metrics.host.chunks import map_chunks
+from jetvae_jax.metrics.host import map_chunks
 
 JET_TYPES = ("g", "q", "t")
 NUM_PARTICLES = 30
@@ -34,7 +34,7 @@ CHUNK, BATCH = 1024, 8  # the edges of one batch, 4 MB, stay in a CPU's cache
 
 
 class Resources(NamedTuple):
-    """What jetnet ships.
+    """Network and moments as jetnet ships them.
 
     Attributes:
         params: of :class:`particlenet.ParticleNet`.
@@ -55,7 +55,7 @@ def fpnd(
     """Frechet distance of ParticleNet features to those of real JetNet jets.
 
     As in jetnet, the first 50,000 jets count (fewer are biased upwards), and particles
-    that do not exist stand as zeros among the neighbours of those that do.
+    in the padding count, as zeros, among the neighbours of the others.
 
     Args:
         generated: particles ``[J, 30, 3]`` (ptrel, etarel, phirel) and mask.
@@ -66,8 +66,8 @@ def fpnd(
         The distance, dimensionless; real jets score about 0.01 (arXiv:2303.05376).
 
     Raises:
-        InputError: as :func:`load`; another type; jets that cannot be judged: not of
-            30 particles, fewer than two, NaN or infinity.
+        InputError: as :func:`load`; another type; jets not of 30 particles, fewer than
+            two, NaN or infinity.
     """
     if jet_type not in JET_TYPES:
         raise InputError(

@@ -7,9 +7,9 @@ Sizes, draws, scaling and distances are those of jetnet 0.2.5. Its fit is not: i
 the straight line to an iterative solver whose gradient along the slope, the residuals
 times 1 / N, is so small that it stops after a step or two. What comes out for distances
 below about 1e-2 is nearly their mean over the sizes, without extrapolation: for two
-samples of real gluon jets 1.0e-4 where the line gives 0.3e-4. Figures made with jetnet
-have this in them. So there are two here: ``value`` is the extrapolation,
-``jetnet_value`` what jetnet would say, the one to set beside published figures.
+samples of real gluon jets 1.0e-4 where the line gives 0.3e-4. Values measured
+with jetnet contain this. So there are two here: ``value`` is the extrapolation,
+``jetnet_value`` what jetnet would give, the one to compare with published values.
 """
 
 from typing import NamedTuple
@@ -19,8 +19,8 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Key
-from jetvae_jax.metrics.frechet.gaussians import frechet_distance, mean_and_covariance
-from jetvae_jax.metrics.host.threads import over_cores
+from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
+from jetvae_jax.metrics.host import over_cores
 
 Draws = list[np.ndarray]
 """For each sample size n, indices ``[batches, n]``."""
@@ -54,8 +54,8 @@ def fpd(
     """Fréchet physics distance, extrapolated to infinitely many jets.
 
     Args:
-        key: drives the draws; the same key gives the same number.
-        real_features: ``[J, F]``, of jets `efp.jet_features`.
+        key: drives the draws; the same key gives the same value.
+        real_features: ``[J, F]``, those of `jet_features`.
         generated_features: ``[M, F]``.
         min_samples: smallest sample size.
         max_samples: largest sample size.
@@ -80,8 +80,8 @@ def fpd(
         )
     x, y = prepared(real_features, generated_features, normalise)
     sizes = sample_sizes(min_samples, max_samples, num_points)
-    # NumPy draws ten million indices many times faster than JAX does on a CPU; the
-    # key is all that its generator is seeded with.
+    # NumPy draws ten million indices many times faster than JAX does on a CPU; its
+    # generator is seeded with the key and nothing else.
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
     draws = [_draw(rng, len(sample), sizes, num_batches) for sample in (x, y)]
     return summary(sizes, distances(x, y, *draws))
@@ -191,7 +191,7 @@ def fit_line(x: np.ndarray, y: np.ndarray) -> Line:
 def fit_line_as_jetnet(x: np.ndarray, y: np.ndarray) -> Line:
     """The line at which the solver in jetnet 0.2.5 stops, seldom the best one.
 
-    Arguments as in :func:`fit_line`; the head of this file says what differs.
+    Arguments as in :func:`fit_line`; the docstring of this module says what differs.
     """
     from scipy import optimize
 

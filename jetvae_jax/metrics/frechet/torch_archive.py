@@ -1,7 +1,8 @@
 """Read the arrays of a PyTorch state dict without PyTorch and without running code.
 
-A torch file is a pickle, and a pickle may call anything it names. Here it may name
-four things, and none of them acts: everything else is refused. The layout is the one
+A torch file is a pickle, and unpickling calls whatever functions the file names. The
+files are untrusted input: here they may name the four harmless ones of
+:data:`ALLOWED`, everything else is refused. The layout is the one
 ``torch.save`` wrote before version 1.6: three pickles about the file, one of the
 state dict, one of the storages' names, then each storage as an int64 count and its
 values.
@@ -32,7 +33,7 @@ class _Tensor(NamedTuple):
 
 
 def _tensor(storage, offset, shape, stride, *_) -> _Tensor:
-    """Stands for ``torch._utils._rebuild_tensor_v2``: notes where the values lie."""
+    """Replaces ``torch._utils._rebuild_tensor_v2``: records where the values are."""
     steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     if list(stride) != steps or not isinstance(storage, _Storage):
         raise ValueError("a tensor is not one contiguous block of a storage")
@@ -74,7 +75,7 @@ def read_state_dict(data: bytes, *, source: str) -> dict[str, np.ndarray]:
     stream = io.BytesIO(data)
     try:
         if _Unpickler(stream).load() != MAGIC:
-            raise ValueError("the first number is another one")
+            raise ValueError("it begins with another number")
         _Unpickler(stream).load()  # the version of the protocol
         if not _Unpickler(stream).load()["little_endian"]:
             raise ValueError("it is big-endian")
@@ -89,7 +90,7 @@ def read_state_dict(data: bytes, *, source: str) -> dict[str, np.ndarray]:
             )
             for name, t in tensors.items()
         }
-    except Exception as error:  # whatever a wrong pickle makes of the stack
+    except Exception as error:  # a damaged pickle may raise anything
         raise InputError(
             f"{source}: not a state dict as torch.save wrote it before 1.6: {error}"
         ) from error

@@ -1,4 +1,4 @@
-"""All figures of generated jets, each with the floor that real jets set."""
+"""All metrics of generated jets, each with the floor that real jets set."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -9,17 +9,17 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Jets, Key
+from jetvae_jax.metrics import measurements
 from jetvae_jax.metrics.classifier.two_sample import c2st
 from jetvae_jax.metrics.distributions import binning
-from jetvae_jax.metrics.distributions.comparison import compare
 from jetvae_jax.metrics.distributions.correlations import distance
-from jetvae_jax.metrics.suite.figures import FPND, figures
-from jetvae_jax.metrics.suite.protocols import PROTOCOLS, Protocol
-from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.metrics.suite.protocols import MEASURED, PROTOCOLS, Protocol
+from jetvae_jax.metrics.suite.sample import FPND, Sample
 
 Evaluation = dict[str, Any]
 
 CLASSIFIED = 10_000
+"""Jets of each sample that the classifier two-sample test takes."""
 
 
 def evaluate(
@@ -38,15 +38,16 @@ def evaluate(
     """Compares samples of jets with real jets.
 
     All samples are cut to their common number of jets (the first ones), since every
-    figure depends on it. All candidates and the floor see the same draws of the key,
+    metric depends on it. All candidates and the floor see the same draws of the key,
     so that their differences are not those of the draws.
 
     Args:
         key: drives all draws; None for the seed of the (first) protocol.
         real: real jets, particles ``[J, N, 3]`` in GeV.
-        generated: jets to judge, or name to jets; each may have its own J and N.
-        truth: further real jets, disjoint from ``real``: their figures are the floor
-            no candidate is expected to beat. None leaves the floor out.
+        generated: jets to compare with them, or name to jets; each may have its own J
+            and N.
+        truth: further real jets, disjoint from ``real``: their metrics are the floor
+            that no candidate is expected to beat. None leaves the floor out.
         protocol: one or several.
         axes: ``"real"``, ``"truth"`` and the names of the candidates to the axes
             ``[J, 3]`` (pt in GeV, eta, phi) that relative features refer to, for all
@@ -55,9 +56,9 @@ def evaluate(
             example; None leaves it out.
         classify: run the classifier two-sample test too, on the first 10,000 jets of
             each: about half a minute a sample on two cores.
-        progress: told the name of each sample when its turn comes.
-        measured: handed the observables ``[J]`` of ``"real"`` and of each candidate:
-            substructure among them, which is not to be measured twice.
+        progress: called with the name of each sample before it is measured.
+        measured: called with the observables ``[J]`` of ``"real"`` and of each
+            candidate, so that the caller need not compute the substructure again.
 
     Returns:
         Plain dicts, lists, strings and numbers, ready for JSON::
@@ -66,13 +67,13 @@ def evaluate(
             jets_given   {sample: number of jets handed in}
             key          data of the key
             axis         "own" or "given": what relative features refer to
-            protocols    {name: fields of the protocol}
+            protocols    {name: fields of the protocol, draws of plug-in metrics}
             binnings     {"jet"|"particle": {observable: {bins, low, high, unit}}}
             observables  those of the correlation matrices
             correlations {"pearson"|"spearman": matrix of the real jets}
-            candidates   {name: figures};  floor: figures, or None
+            candidates   {name: results};  floor: results, or None
 
-        figures::
+        results::
 
             jet          {observable: {emd, emd_normalised, bin_height_w1, w1, ks,
                           outside_fraction, outside_fraction_real}}
@@ -84,7 +85,7 @@ def evaluate(
 
     Raises:
         InputError: a sample without jets or particles, of a single jet, or with NaN or
-            infinity.
+            infinity; a plug-in metric that cannot be used.
     """
     candidates = generated if isinstance(generated, Mapping) else {"jets": generated}
     protocols = (protocol,) if isinstance(protocol, Protocol) else tuple(protocol)
@@ -93,75 +94,98 @@ def evaluate(
     given = {"real": real} | ({} if truth is None else {"truth": truth})
     given |= candidates
     sizes = {name: len(jets.mask) for name, jets in given.items()}
-    common = min(sizes.values())
-    if common == 1:
-        raise InputError(
-            f"sample '{min(sizes, key=sizes.__getitem__)}' holds a single jet: "
-            "distributions need at least two"
-        )
+    common = _common(sizes)
 
     def sample(name: str) -> Sample:
         jets = Jets(given[name].particles[:common], given[name].mask[:common])
-        return Sample(name, jets, None if axes is None else axes[name][:common])
+        return Sample(name, jets, None if axes is None else axes[name][:common], fpnd)
 
     reference = sample("real")
+    if measured is not None:
+        measured("real", reference.jet)
 
-    def judge(name: str) -> dict[str, Any]:
+    def results(name: str) -> dict[str, Any]:
         if progress is not None:
             progress(name)
         other = sample(name)
-        found = _figures(key, reference, other, protocols, fpnd, classify)
+        found = _compare(key, reference, other, protocols)
+        if classify:
+            found["c2st"] = _classify(key, reference, other)
         if measured is not None and name != "truth":
             measured(name, other.jet)
         return found
 
-    if measured is not None:
-        measured("real", reference.jet)
     return {
         "jets": common,
         "jets_given": sizes,
         "key": np.asarray(jax.random.key_data(key)).tolist(),
         "axis": "own" if axes is None else "given",
-        "protocols": {p.name: _described(p) for p in protocols},
-        "binnings": {
-            "jet": {b.name: _described(b) for b in binning.JETS},
-            "particle": {b.name: _described(b) for b in binning.PARTICLES},
-        },
+        **_settings(protocols),
         "observables": list(reference.jet),
         "correlations": {
             name: matrix.tolist() for name, matrix in reference.correlations.items()
         },
-        "candidates": {name: judge(name) for name in candidates},
-        "floor": None if truth is None else judge("truth"),
+        "candidates": {name: results(name) for name in candidates},
+        "floor": None if truth is None else results("truth"),
     }
 
 
-def _figures(key, real: Sample, other: Sample, protocols, fpnd, classify):
+def _common(sizes: Mapping[str, int]) -> int:
+    """The number of jets that all samples have."""
+    smallest = min(sizes, key=sizes.__getitem__)
+    if sizes[smallest] == 1:
+        raise InputError(
+            f"sample '{smallest}' holds a single jet: distributions need at least two"
+        )
+    return sizes[smallest]
+
+
+def _settings(protocols: Sequence[Protocol]) -> dict[str, Any]:
+    """Protocols and binnings as JSON holds them."""
+    plugins = {
+        name: m.draws if isinstance(m.draws, int) else dataclasses.asdict(m.draws)
+        for name, m in measurements.measurements().items()
+        if (m.protocol_field or name) not in MEASURED
+    }
+    return {
+        "protocols": {p.name: plugins | _fields(p) for p in protocols},
+        "binnings": {
+            "jet": {b.name: _fields(b) for b in binning.JETS},
+            "particle": {b.name: _fields(b) for b in binning.PARTICLES},
+        },
+    }
+
+
+def _fields(settings: Protocol | binning.Binning) -> dict[str, Any]:
+    """The fields of a dataclass without its name."""
+    fields = dataclasses.asdict(settings)
+    fields.pop("name")
+    return fields
+
+
+def _compare(
+    key: Key, real: Sample, other: Sample, protocols: Sequence[Protocol]
+) -> dict[str, Any]:
+    """All metrics of one sample but the classifier's."""
     jet = _compare_all(real.jet, other.jet, binning.JETS)
     published = [jet[b.name] for b in binning.PAPER_JETS]
-    result: dict[str, Any] = {
+    return {
         "jet": jet,
         "particle": _compare_all(real.particle, other.particle, binning.PARTICLES),
         "emd_normalised_sum": sum(row["emd_normalised"] for row in published),
         "bin_height_w1_sum": sum(row["bin_height_w1"] for row in published),
-        "protocols": figures(key, real, other, protocols, fpnd=fpnd),
+        "protocols": measurements.measure(key, real, other, protocols),
         "correlations": {
             name: {"matrix": found.tolist()} | distance(real.correlations[name], found)
             for name, found in other.correlations.items()
         },
     }
-    if classify:
-        pair = (jax.tree.map(lambda a: a[:CLASSIFIED], s.jets) for s in (real, other))
-        result["c2st"] = c2st(key, *pair)
-    return result
 
 
 def _compare_all(real, other, binnings) -> dict[str, dict[str, float]]:
-    return {b.name: compare(real[b.name], other[b.name], b) for b in binnings}
+    return {b.name: binning.compare(real[b.name], other[b.name], b) for b in binnings}
 
 
-def _described(thing: Protocol | binning.Binning) -> dict[str, Any]:
-    """The fields of a dataclass without its name."""
-    fields = dataclasses.asdict(thing)
-    fields.pop("name")
-    return fields
+def _classify(key: Key, real: Sample, other: Sample) -> dict[str, Any]:
+    pair = (jax.tree.map(lambda a: a[:CLASSIFIED], s.jets) for s in (real, other))
+    return c2st(key, *pair)

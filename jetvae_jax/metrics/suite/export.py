@@ -5,29 +5,31 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite.evaluation import Evaluation
-from jetvae_jax.metrics.suite.figures import METRICS
+from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import with_error
 
-COLUMNS = ("sample", "level", "name", "figure", "value", "error", "unit")
+COLUMNS = ("sample", "level", "name", "metric", "value", "error", "unit")
 
 
 def csv(evaluation: Evaluation) -> str:
-    """Every figure in a row of its own.
+    """Every value in a row of its own.
 
     Args:
         evaluation: what `evaluation.evaluate` returns.
 
     Returns:
         Lines of sample (``floor`` among them), level (``jet``, ``particle``,
-        ``protocol``, ``together``), name (an observable or a protocol), figure, value,
-        error (empty if there is none) and unit.
+        ``protocol``, ``together``), name (an observable or a protocol), metric, value,
+        error (empty if there is none) and unit. Values are not scaled: a W1M of
+        0.0007, not 0.7.
     """
     text = io.StringIO()
     writer = csv_module.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for sample, figures in _samples(evaluation):
-        for row in _rows(figures, evaluation["binnings"]):
+    for sample, results in _samples(evaluation):
+        for row in _rows(results, evaluation["binnings"]):
             writer.writerow([sample, *row])
     return text.getvalue()
 
@@ -43,17 +45,17 @@ def latex(evaluation: Evaluation) -> str:
         out, missing ones are a dash.
     """
     samples = list(_samples(evaluation))
-    shown = [
-        metric
-        for metric in METRICS
-        if any(metric in p for _, f in samples for p in f["protocols"].values())
-    ]
-    head = " & ".join(["sample", "protocol", *map(_heading, shown)])
+    shown = {
+        name: metric
+        for name, metric in known_metrics().items()
+        if any(name in p for _, r in samples for p in r["protocols"].values())
+    }
+    head = " & ".join(["sample", "protocol", *map(_heading, shown.values())])
     lines = [rf"\begin{{tabular}}{{ll{'c' * len(shown)}}}", r"\toprule"]
     lines += [head + r" \\", r"\midrule"]
-    for sample, figures in samples:
-        for protocol, found in figures["protocols"].items():
-            cells = [_cell(found.get(metric), METRICS[metric]) for metric in shown]
+    for sample, results in samples:
+        for protocol, found in results["protocols"].items():
+            cells = [_cell(found.get(name), shown[name].scale) for name in shown]
             names = [_escaped(sample), _escaped(protocol)]
             lines.append(" & ".join([*names, *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
@@ -65,39 +67,39 @@ def _samples(evaluation: Evaluation) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "floor", evaluation["floor"]
 
 
-def _rows(figures: Mapping[str, Any], binnings: Mapping[str, Any]) -> Iterator[list]:
+def _rows(results: Mapping[str, Any], binnings: Mapping[str, Any]) -> Iterator[list]:
     for level in ("jet", "particle"):
-        for observable, measured in figures[level].items():
+        for observable, measured in results[level].items():
             unit = binnings[level][observable]["unit"]
-            for figure, value in measured.items():
-                in_unit = unit if figure in ("emd", "w1") else ""
-                yield [level, observable, figure, value, "", in_unit]
-    for protocol, metrics in figures["protocols"].items():
-        for metric, found in metrics.items():
-            error = found.get("error", "")
-            yield ["protocol", protocol, metric, found["value"], error, ""]
+            for metric, value in measured.items():
+                in_unit = unit if metric in ("emd", "w1") else ""
+                yield [level, observable, metric, value, "", in_unit]
+    units = {name: metric.unit for name, metric in known_metrics().items()}
+    for protocol, metrics in results["protocols"].items():
+        for name, found in metrics.items():
+            error, unit = found.get("error", ""), units.get(name, "")
+            yield ["protocol", protocol, name, found["value"], error, unit]
     for name in ("emd_normalised_sum", "bin_height_w1_sum"):
-        yield ["together", "mass pt energy eta phi", name, figures[name], "", ""]
-    for name, found in figures["correlations"].items():
-        for figure in ("frobenius", "largest"):
-            yield ["together", name, figure, found[figure], "", ""]
-    if "c2st" in figures:
-        found = figures["c2st"]
+        yield ["together", "mass pt energy eta phi", name, results[name], "", ""]
+    for name, found in results["correlations"].items():
+        for metric in ("frobenius", "largest"):
+            yield ["together", name, metric, found[metric], "", ""]
+    if "c2st" in results:
+        found = results["c2st"]
         yield ["together", "classifier", "auc", found["auc"], found["error"], ""]
 
 
-def _heading(metric: str) -> str:
-    unit = METRICS[metric]
-    power = f"{unit:.0e}".split("e")[1]
-    scale = "" if unit == 1 else rf" ($10^{{{int(power)}}}$)"
-    arrow = r"$\uparrow$" if metric == "cov" else r"$\downarrow$"
-    return f"{_escaped(metric.upper())}{scale} {arrow}"
+def _heading(metric: Metric) -> str:
+    scale = "" if metric.scale == 1 else rf"$10^{{{metric.exponent}}}$"
+    unit = f"{scale} {_escaped(metric.unit)}".strip()
+    arrow = r"$\uparrow$" if metric.higher_is_better else r"$\downarrow$"
+    return f"{_escaped(metric.label)}{f' ({unit})' if unit else ''} {arrow}"
 
 
-def _cell(figure: Mapping[str, Any] | None, unit: float) -> str:
-    if figure is None:
+def _cell(result: Mapping[str, Any] | None, scale: float) -> str:
+    if result is None:
         return "--"
-    return f"${with_error(dict(figure), unit)}$".replace("+-", r" \pm ")
+    return f"${with_error(result, scale)}$".replace("+-", r" \pm ")
 
 
 def _escaped(text: str) -> str:

@@ -1,57 +1,27 @@
-"""Named protocols: a figure without its number of jets cannot be compared.
+"""Named protocols: a value without its number of jets cannot be compared.
 
 Even real jets against real jets do not score zero, and that floor falls with the
 number of jets drawn. Papers differ, so every result carries its protocol's name.
 """
 
 import dataclasses
+from typing import Any
 
-
-@dataclasses.dataclass(frozen=True)
-class Draws:
-    """How jets are drawn for a figure with an uncertainty.
-
-    Attributes:
-        num_jets: jets drawn per batch, from each of the two samples.
-        num_batches: batches; the figure is their mean (KPD: median), its error their
-            deviation.
-        replace: within a batch, draw with replacement.
-    """
-
-    num_jets: int
-    num_batches: int
-    replace: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Extrapolation:
-    """Sample sizes between which a distance is extrapolated to infinitely many jets.
-
-    Attributes:
-        min_jets: smallest size.
-        max_jets: largest size.
-        num_batches: draws, with replacement, of each size.
-        num_sizes: sizes, at equal steps of their inverse.
-    """
-
-    min_jets: int = 20_000
-    max_jets: int = 50_000
-    num_batches: int = 20
-    num_sizes: int = 10
+from jetvae_jax.metrics.suite.measurement import Draws, Extrapolation
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What a convention of the field measures, and on how many jets.
+    """Which metrics a convention of the field measures, and on how many jets.
 
     Attributes:
-        name: short name, printed with every figure.
+        name: short name, printed with every value.
         source: where the convention comes from.
         w1: of W1M, W1P and W1EFP, or None if the convention has none; likewise below.
         cov_mmd: of coverage and MMD.
         fpd: of FPD; features are the 36 energy-flow polynomials of degree up to 4.
         kpd: of KPD, on the same features.
-        fpnd: jets of FPND, the first ones.
+        fpnd: number of jets of FPND, the first ones.
         seed: of the draws, where the caller gives no key.
     """
 
@@ -64,6 +34,21 @@ class Protocol:
     fpnd: int | None = None
     seed: int = 42
 
+    def draws(self, field: str, default: Any) -> Any:
+        """The draws of a measurement.
+
+        Args:
+            field: the attribute that holds them; its name if it is a plug-in.
+            default: the draws of a measurement that no protocol knows.
+
+        Returns:
+            The draws; None where this protocol leaves the measurement out.
+        """
+        return getattr(self, field) if field in MEASURED else default
+
+
+MEASURED = ("w1", "cov_mmd", "fpd", "kpd", "fpnd")
+"""The attributes of a protocol that say how jets are drawn."""
 
 _COV_MMD = Draws(100, 10)
 
@@ -105,4 +90,4 @@ IGAPT = Protocol(
 KNOWN = {p.name: p for p in (MPGAN_10K, JETNET_50K, GSGM_50K, EPIC_5K, IGAPT)}
 
 PROTOCOLS = (MPGAN_10K, JETNET_50K)
-"""Those an evaluation takes unless told otherwise."""
+"""Those an evaluation takes by default."""

@@ -1,4 +1,4 @@
-"""Published figures of JetNet generators, as data, to stand beside measured ones.
+"""Published results of JetNet generators, as data, to show beside measured ones.
 
 Every entry names its protocol and where it was read. Protocols and data differ between
 papers (number of jets drawn, train-test split, how many particles a jet keeps), so two
@@ -9,34 +9,25 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-UNITS = {
-    "w1m": 1e-3,
-    "w1p": 1e-3,
-    "w1efp": 1e-5,
-    "fpnd": 1.0,
-    "fpd": 1e-3,
-    "kpd": 1e-6,
-    "cov": 1.0,
-    "mmd": 1.0,
-}
-"""The unit papers print each figure in; the order in which they are shown."""
+from jetvae_jax.metrics.measurements import known_metrics
+from jetvae_jax.metrics.suite.measurement import Metric
 
 Value = tuple[float, float | None]
-"""A figure and its error, None if none is given."""
+"""A value and its error, None if none is given."""
 
 
 class Entry(NamedTuple):
-    """One row: a model's figures on one class of jets.
+    """One row: a model's results on one class of jets.
 
     Attributes:
         model: its name.
         jet_class: ``g``, ``q`` or ``t``.
         num_particles: the leading particles a jet keeps, 30 or 150.
-        values: metric to value, in the unit of :data:`UNITS`. W1P is the mean of the
-            three particle features.
+        values: metric to value, in multiples of the metric's ``scale``. W1P is the
+            mean of the three particle features.
         protocol: how many jets were drawn how often, as far as it is known.
-        source: where the figures stand.
-        kind: ``limit`` for real jets against real jets, else ``generator``.
+        source: where the values were read.
+        kind: ``floor`` for real jets against real jets, else ``generator``.
         mark: ``read`` in the authors' own text or code, ``quoted`` by a third party
             from the named source, or ``measured`` here.
     """
@@ -47,53 +38,59 @@ class Entry(NamedTuple):
     values: Mapping[str, Value]
     protocol: str
     source: str
-    kind: Literal["generator", "limit"] = "generator"
+    kind: Literal["generator", "floor"] = "generator"
     mark: Literal["read", "quoted", "measured"] = "read"
 
 
 def measured(
     model: str,
     jet_class: str,
-    figures: Mapping[str, float | Value],
+    values: Mapping[str, float | Value],
     *,
     num_particles: int = 30,
     protocol: str,
-    kind: Literal["generator", "limit"] = "generator",
+    kind: Literal["generator", "floor"] = "generator",
 ) -> Entry:
-    """An entry of one's own, from figures as the metrics return them.
+    """An entry of one's own, from values as the metrics return them.
 
     Args:
         model: name to show.
         jet_class: ``g``, ``q`` or ``t``; another has no published entries.
-        figures: metric, a key of :data:`UNITS`, to a number or a number and its
-            error, without unit: a W1M of 0.0007, not 0.7.
+        values: name of a metric to a number, or a number and its error, unscaled: a
+            W1M of 0.0007, not 0.7.
         num_particles: the leading particles a jet keeps.
-        protocol: how the figures were made.
-        kind: ``limit`` for real jets against real jets.
+        protocol: how the values were measured.
+        kind: ``floor`` for real jets against real jets.
 
     Raises:
         ValueError: an unknown metric.
     """
-    values = {}
-    for metric, figure in figures.items():
-        if metric not in UNITS:
-            raise ValueError(f"unknown metric {metric!r}: choose from {list(UNITS)}")
-        value, error = figure if isinstance(figure, tuple) else (figure, None)
-        unit = UNITS[metric]
-        values[metric] = (value / unit, None if error is None else error / unit)
+    metrics, scaled = known_metrics(), {}
+    for name, found in values.items():
+        if name not in metrics:
+            raise ValueError(f"unknown metric {name!r}: choose from {list(metrics)}")
+        value, error = found if isinstance(found, tuple) else (found, None)
+        scale = metrics[name].scale
+        scaled[name] = (value / scale, None if error is None else error / scale)
     return Entry(
-        model, jet_class, num_particles, values, protocol, "this run", kind, "measured"
+        model, jet_class, num_particles, scaled, protocol, "this run", kind, "measured"
     )
 
 
+def published_metrics() -> dict[str, Metric]:
+    """The metrics that published entries have, in the order papers print them."""
+    names = {name for entry in PUBLISHED for name in entry.values}
+    return {name: m for name, m in known_metrics().items() if name in names}
+
+
 def published(jet_class: str, num_particles: int = 30) -> list[Entry]:
-    """The published entries for this kind of jets, limits first; may be none."""
+    """The published entries for this kind of jets, floors first; may be none."""
     found = [
         entry
         for entry in PUBLISHED
         if (entry.jet_class, entry.num_particles) == (jet_class, num_particles)
     ]
-    return sorted(found, key=lambda entry: entry.kind != "limit")
+    return sorted(found, key=lambda entry: entry.kind != "floor")
 
 
 def _rows(
@@ -101,10 +98,10 @@ def _rows(
 ) -> Iterable[Entry]:
     """Entries from lines ``class model | value+-error ...``; ``-`` where none."""
     for line in text.strip().splitlines():
-        name, _, figures = line.partition("|")
+        name, _, columns = line.partition("|")
         jets, model = name.strip().split(" ", 1)
-        pairs = zip(metrics.split(), figures.split(), strict=True)
-        values = {metric: _value(figure) for metric, figure in pairs if figure != "-"}
+        pairs = zip(metrics.split(), columns.split(), strict=True)
+        values = {metric: _value(text) for metric, text in pairs if text != "-"}
         particles = int(jets[1:])
         yield Entry(model, jets[0], particles, values, protocol, source, **more)
 
@@ -134,7 +131,7 @@ PUBLISHED: tuple[Entry, ...] = (
         "w1m w1p w1efp",
         _MPGAN,
         _THESIS_MPGAN,
-        kind="limit",
+        kind="floor",
     ),
     *_rows(
         """
@@ -146,7 +143,7 @@ PUBLISHED: tuple[Entry, ...] = (
         "w1m fpd kpd",
         _IGAPT,
         _THESIS_IGAPT,
-        kind="limit",
+        kind="floor",
     ),
     *_rows(
         """
@@ -156,7 +153,7 @@ PUBLISHED: tuple[Entry, ...] = (
         "w1m w1p fpnd cov mmd",
         _UNKNOWN,
         "arXiv:2303.05376",
-        kind="limit",
+        kind="floor",
         mark="quoted",
     ),
     *_rows(

@@ -1,7 +1,8 @@
-"""A sample of jets with everything that figures are made of, each thing made once."""
+"""A sample of jets with all quantities that metrics compare, each computed once."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -11,15 +12,18 @@ from jetvae_jax.core.types import Array, Jets, RelativeJets
 from jetvae_jax.metrics.distributions.binning import SUBSTRUCTURE
 from jetvae_jax.metrics.distributions.correlations import pearson, spearman
 from jetvae_jax.metrics.energy_flow.polynomials import jet_features
-from jetvae_jax.metrics.energy_flow.wasserstein import w1efp_values
-from jetvae_jax.metrics.host.chunks import map_chunks
-from jetvae_jax.metrics.observables.jets import (
+from jetvae_jax.metrics.host import map_chunks
+from jetvae_jax.metrics.observables import (
     ParticleObservables,
     jet_observables,
     relative,
+    substructure,
 )
-from jetvae_jax.metrics.observables.masses import relative_masses
-from jetvae_jax.metrics.observables.shapes import substructure
+
+T = TypeVar("T")
+
+FPND = Callable[[RelativeJets], float]
+"""Relative jets to their FPND: `metrics.fpnd` with its reference filled in."""
 
 
 class Sample:
@@ -30,13 +34,22 @@ class Sample:
         jets: particles ``[J, N, 3]`` in GeV, mask ``[J, N]``.
         axis: ``[J, 3]`` (pt in GeV, eta, phi) that relative features refer to; None
             for the axes of the particles themselves.
+        fpnd: of real jets, measures FPND with respect to jets of their kind; None
+            where there is no reference for them.
 
     Raises:
         InputError: no jets, no particles, NaN or infinity.
     """
 
-    def __init__(self, name: str, jets: Jets, axis: Array | None = None):
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        jets: Jets,
+        axis: Array | None = None,
+        fpnd: FPND | None = None,
+    ):
+        self.name, self.fpnd = name, fpnd
+        self._known: dict[Callable[..., Any], Any] = {}
         self.jets = Jets(np.asarray(jets.particles), np.asarray(jets.mask))
         if not self.jets.mask.any():
             raise InputError(
@@ -64,7 +77,7 @@ class Sample:
 
     @property
     def particle(self) -> Mapping[str, np.ndarray]:
-        """Observables of the particles that exist, each ``[P]``."""
+        """Observables of the particles that the mask holds, each ``[P]``."""
         return ParticleObservables(self.jets, self.relative)
 
     @functools.cached_property
@@ -73,20 +86,21 @@ class Sample:
         return jet_features(self.relative)
 
     @functools.cached_property
-    def relative_mass(self) -> np.ndarray:
-        """The masses behind W1M, ``[J]``."""
-        return relative_masses(self.relative)
-
-    @functools.cached_property
-    def w1efp(self) -> np.ndarray:
-        """The polynomials behind W1EFP, ``[J, 5]``."""
-        return w1efp_values(self.name, self.relative)
-
-    @functools.cached_property
     def correlations(self) -> dict[str, np.ndarray]:
         """Matrices of the observables of the jets, ``[F, F]`` each."""
         columns = np.column_stack(list(self.jet.values()))
         return {"pearson": pearson(columns), "spearman": spearman(columns)}
+
+    def once(self, function: Callable[["Sample"], T]) -> T:
+        """The function of this sample, computed when it is first asked for.
+
+        Args:
+            function: defined at the top of a module, so that it is the same one at
+                each call.
+        """
+        if function not in self._known:
+            self._known[function] = function(self)
+        return self._known[function]
 
     def first(self, count: int) -> RelativeJets:
         """The first jets, relative."""

@@ -2,21 +2,35 @@
 
 import math
 import textwrap
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
+from jetvae_jax.metrics.measurements import known_metrics, measurements
 from jetvae_jax.metrics.suite.evaluation import Evaluation
-from jetvae_jax.metrics.suite.figures import METRICS
+from jetvae_jax.metrics.suite.measurement import Metric
 
 _LABEL, _UNIT, _CELL, _PER_TABLE = 28, 9, 14, 3
 _WIDTH = 100
 
-Row = tuple[str, str, Callable[[dict[str, Any]], str]]
-"""Label, unit, and how to read the cell from one sample's figures."""
+
+class Row(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: of the metric or the observable.
+        label: as it is printed.
+        unit: of the cells, empty if dimensionless.
+        cell: results of a sample to the text of its cell.
+    """
+
+    name: str
+    label: str
+    unit: str
+    cell: Callable[[dict[str, Any]], str]
 
 
 def table(evaluation: Evaluation) -> str:
-    """Every figure of every candidate, beside its floor.
+    """Every metric of every candidate, beside its floor.
 
     Args:
         evaluation: what `evaluation.evaluate` returns.
@@ -38,13 +52,13 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
         evaluation: what `evaluation.evaluate` returns.
 
     Yields:
-        ``(title, [(label, unit, cell), ...])``, where ``cell(figures)`` is the text of
-        one sample's figure.
+        ``(title, rows)``.
     """
+    metrics = known_metrics()
     yield (
         "Sums over mass, pt, energy, eta, phi",
         [
-            (label, "", lambda figures, name=name: f"{figures[name]:.4f}")
+            Row(name, label, "", lambda results, name=name: f"{results[name]:.4f}")
             for label, name in (
                 ("EMD / range", "emd_normalised_sum"),
                 ("bin-height W1 (published)", "bin_height_w1_sum"),
@@ -52,18 +66,22 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
         ],
     )
     for name in evaluation["protocols"]:
-        rows = [_metric_row(m, name) for m in METRICS if _has(evaluation, name, m)]
+        rows = [
+            _metric_row(metric, found, name)
+            for metric, found in metrics.items()
+            if _has(evaluation, name, metric)
+        ]
         if rows:
             yield f"Protocol {name}", rows
     yield (
         "All observables together",
         [
-            _together("Pearson, largest gap", lambda f: f["correlations"]["pearson"]),
-            _together("Spearman, largest gap", lambda f: f["correlations"]["spearman"]),
-            *([_C2ST] if all("c2st" in f for f in _all_figures(evaluation)) else []),
+            _largest_gap("Pearson", "pearson"),
+            _largest_gap("Spearman", "spearman"),
+            *([_C2ST] if all("c2st" in r for r in _all_results(evaluation)) else []),
         ],
     )
-    for level, measure, title in (
+    for level, distance, title in (
         ("jet", "emd", "Jets: EMD of histograms"),
         ("jet", "bin_height_w1", "Jets: bin-height W1 (published EMD)"),
         ("jet", "w1", "Jets: unbinned W1"),
@@ -75,43 +93,42 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
         ("particle", "outside_fraction", "Particles: outside the histogram"),
     ):
         observables = evaluation["binnings"][level].items()
-        yield title, [_row(level, measure, k, b["unit"]) for k, b in observables]
+        yield title, [_row(level, distance, k, b["unit"]) for k, b in observables]
 
 
-def _all_figures(evaluation: Evaluation) -> list[dict[str, Any]]:
+def _all_results(evaluation: Evaluation) -> list[dict[str, Any]]:
     floor = evaluation["floor"]
     return [*evaluation["candidates"].values(), *([] if floor is None else [floor])]
 
 
 def _has(evaluation: Evaluation, protocol: str, metric: str) -> bool:
-    return all(metric in f["protocols"][protocol] for f in _all_figures(evaluation))
+    return all(metric in r["protocols"][protocol] for r in _all_results(evaluation))
 
 
-def _metric_row(metric: str, protocol: str) -> Row:
-    unit = METRICS[metric]
+def _metric_row(name: str, metric: Metric, protocol: str) -> Row:
+    def cell(results):
+        return with_error(results["protocols"][protocol][name], metric.scale)
 
-    def cell(figures):
-        return with_error(figures["protocols"][protocol][metric], unit)
-
-    label = f"{metric.upper()}{' (higher is better)' if metric == 'cov' else ''}"
-    return label, "" if unit == 1 else f"{unit:.0e}".replace("e-0", "e-"), cell
+    scale = "" if metric.scale == 1 else f"1e{metric.exponent}"
+    unit = f"{scale} {metric.unit}".strip()
+    return Row(name, f"{metric.label} {metric.arrow}", unit, cell)
 
 
 def with_error(
-    figure: dict[str, Any], unit: float = 1.0, *, width: int | None = None
+    result: Mapping[str, Any], scale: float = 1.0, *, width: int | None = None
 ) -> str:
-    """A figure in its unit, with two digits of its error, as ``0.71+-0.10``.
+    """A value with two digits of its error, as ``0.71+-0.10``.
 
     Args:
-        figure: ``value``, and ``error`` if it has one.
-        unit: to print it in.
+        result: ``value``, and ``error`` if it has one.
+        scale: to print both in multiples of.
         width: characters it should fit into, with fewer digits if need be.
     """
-    value = figure["value"] / unit
-    error = figure.get("error")
+    value = result["value"] / scale
+    error = result.get("error")
     if error is None:
         return f"{value:.3g}"
-    error /= unit
+    error /= scale
     digits = 4 if error == 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
     while True:
         text = f"{value:.{digits}f}+-{error:.{digits}f}"
@@ -120,30 +137,34 @@ def with_error(
         digits -= 1
 
 
-def _together(label: str, read: Callable[[dict[str, Any]], dict[str, Any]]) -> Row:
-    return label, "", lambda figures: f"{read(figures)['largest']:.3f}"
+def _largest_gap(label: str, name: str) -> Row:
+    def cell(results):
+        return f"{results['correlations'][name]['largest']:.3f}"
+
+    return Row(name, f"{label}, largest gap", "", cell)
 
 
-_C2ST: Row = (
+_C2ST = Row(
+    "c2st",
     "classifier, AUC (0.5 best)",
     "",
-    lambda figures: with_error(
-        {"value": figures["c2st"]["auc"], "error": figures["c2st"]["error"]}
+    lambda results: with_error(
+        {"value": results["c2st"]["auc"], "error": results["c2st"]["error"]}
     ),
 )
 
 
-def _row(level: str, measure: str, observable: str, unit: str) -> Row:
-    if measure == "outside_fraction":
+def _row(level: str, distance: str, observable: str, unit: str) -> Row:
+    if distance == "outside_fraction":
         unit = "%"
-    elif measure in ("bin_height_w1", "ks"):
+    elif distance in ("bin_height_w1", "ks"):
         unit = ""
 
-    def cell(figures):
-        value = figures[level][observable][measure]
+    def cell(results):
+        value = results[level][observable][distance]
         return f"{100 * value:.2f}" if unit == "%" else f"{value:.4g}"
 
-    return observable, unit, cell
+    return Row(observable, observable, unit, cell)
 
 
 def _heading(evaluation: Evaluation) -> str:
@@ -166,18 +187,26 @@ def _heading(evaluation: Evaluation) -> str:
 
 def _drawn(protocol: dict[str, Any]) -> str:
     """How many jets a protocol draws."""
-    names = {"w1": "W1", "cov_mmd": "COV, MMD", "kpd": "KPD"}
-    parts = [
-        f"{label} {spec['num_jets']:,} x {spec['num_batches']} jets"
-        + (", drawn with replacement" if spec["replace"] else "")
-        for name, label in names.items()
-        if (spec := protocol[name])
-    ]
-    if spec := protocol["fpd"]:
-        parts.append(f"FPD from {spec['min_jets']:,} to {spec['max_jets']:,} jets")
-    if protocol["fpnd"]:
-        parts.append(f"FPND of the first {protocol['fpnd']:,}")
-    return "; ".join(parts)
+    labels: dict[str, list[str]] = {}
+    for name, measurement in measurements().items():
+        field = measurement.protocol_field or name
+        labels.setdefault(field, []).extend(
+            m.label for m in measurement.metrics.values()
+        )
+    return "; ".join(
+        f"{', '.join(names)} {_jets(protocol[field])}"
+        for field, names in labels.items()
+        if protocol.get(field)
+    )
+
+
+def _jets(draws: int | dict[str, Any]) -> str:
+    if isinstance(draws, int):
+        return f"of the first {draws:,} jets"
+    if "min_jets" in draws:
+        return f"from {draws['min_jets']:,} to {draws['max_jets']:,} jets"
+    replaced = ", drawn with replacement" if draws["replace"] else ""
+    return f"{draws['num_jets']:,} x {draws['num_batches']} jets{replaced}"
 
 
 def _block(evaluation: Evaluation, names: list[str]) -> str:
@@ -187,9 +216,9 @@ def _block(evaluation: Evaluation, names: list[str]) -> str:
     lines = [_line("", "unit", [name for name, _ in columns])]
     for title, rows in sections(evaluation):
         lines += ["", title]
-        for label, unit, cell in rows:
-            cells = [_fitted(cell(figures)) for _, figures in columns]
-            lines.append(_line("  " + label, unit or "-", cells))
+        for row in rows:
+            cells = [_fitted(row.cell(results)) for _, results in columns]
+            lines.append(_line("  " + row.label, row.unit or "-", cells))
     return "\n".join(lines)
 
 
@@ -201,6 +230,6 @@ def _fitted(cell: str) -> str:
 
 
 def _line(label: str, unit: str, cells: list[str]) -> str:
-    # A name longer than its column is cut, never the figures.
+    # A name longer than its column is cut, never the values.
     columns = "".join(f" {cell[:_CELL]:>{_CELL}}" for cell in cells)
     return f"{label:<{_LABEL}} {unit:<{_UNIT}}{columns}".rstrip()

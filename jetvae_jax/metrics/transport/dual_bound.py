@@ -44,7 +44,7 @@ def _bound(x, y):
     the roles of the jets exchanged; the bound is the largest over all functions.
 
     Args:
-        x: what :func:`_features` says of R jets.
+        x: :func:`_features` of R jets.
         y: the same of G jets.
     """
     (x_pt, x_phi), (y_pt, y_phi) = x, y
@@ -77,7 +77,7 @@ def _features(p, mask):
     far = 1e6  # of an empty jet: finite, since nothing of it is ever left over
 
     def step(found, particle):
-        (pt, eta, phi), exists = particle
+        (pt, eta, phi), present = particle
         cone = jnp.sqrt(jnp.square(eta - anchors[0]) + jnp.square(phi - anchors[1]))
         side = eta * cos + phi * sin
         clipped = [jnp.minimum(cone, clip) for clip in _CLIPS]
@@ -85,8 +85,8 @@ def _features(p, mask):
         total, least, most = found
         return (
             total + pt * values,
-            jnp.minimum(least, jnp.where(exists, values, far)),
-            jnp.maximum(most, jnp.where(exists, values, -far)),
+            jnp.minimum(least, jnp.where(present, values, far)),
+            jnp.maximum(most, jnp.where(present, values, -far)),
         ), None
 
     size = (1 + len(_CLIPS)) * len(line) ** 2 + 2 * _LINES, len(p)

@@ -75,8 +75,19 @@ def transport(
 ) -> Solution:
     """Sinkhorn iterations with falling blur, and both projections of their result.
 
-    Scaling iterations on a kernel that holds the potentials of the larger blur. The
-    projection before leaves a one in each row and column, so that none underflows.
+    Entropic transport (arXiv:1306.0895): scaling iterations on a kernel that holds the
+    potentials of the larger blur. The projection before leaves a one in each row and
+    column, so that none underflows. Whatever the iterations reached, two projections
+    make bounds of it:
+
+    - lower: potentials with ``f_i + g_j <= cost_ij`` for all pairs are a point of the
+      dual problem, so ``sum_i a_i f_i + sum_j b_j g_j`` cannot exceed the minimum.
+      Given f, ``g_j = min_i cost_ij - f_i`` are the largest allowed.
+    - upper: a plan rounded to the right marginals (arXiv:1705.09634, algorithm 2) does
+      move one jet into the other, so its cost is at least the minimum.
+
+    Both hold up to the rounding of float32, less than ``1e-5`` of the larger sum of
+    weights for angles up to one.
 
     Args:
         problem: P of them.
@@ -84,7 +95,7 @@ def transport(
         iterations: at each blur.
 
     Returns:
-        The solution: bounds hold whatever the iterations reached.
+        The bounds, the potentials and the plan.
     """
     a, b, cost = problem
     tiny = jnp.finfo(cost.dtype).tiny
@@ -126,7 +137,7 @@ def transport(
         axis=0,
     )
     lower = jnp.sum(a * f, axis=0) + jnp.sum(b * g, axis=0)
-    # Left out of compiled programs that do not ask for it.
+    # XLA drops it from compiled programs that do not return it.
     plan = u[:, None] * kernel * v + rest[:, None] * share
     return Solution(lower, upper, f, g, plan)
 
@@ -155,8 +166,8 @@ def _over(
 ) -> Array:
     """``join(matrix, vector)`` reduced over the first or second axis.
 
-    On a CPU in a loop: XLA reduces all but the last axis slowly there, and computes
-    anew in each of its terms what a sum is made of, where no loop keeps them apart.
+    On a CPU in a loop: XLA reduces all but the last axis slowly there, and, without a
+    loop between them, computes the inputs of a sum again for each of its terms.
 
     Args:
         axis: the one to reduce, which the vector has.

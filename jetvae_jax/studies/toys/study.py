@@ -30,7 +30,7 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.metrics.distributions.kolmogorov import kolmogorov_smirnov
+from jetvae_jax.metrics.distributions.distances import kolmogorov_smirnov
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.generation import samples_of

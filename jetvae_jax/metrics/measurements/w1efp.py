@@ -11,9 +11,14 @@ from jetvae_jax.metrics.energy_flow.multigraphs import (
     num_vertices,
 )
 from jetvae_jax.metrics.energy_flow.polynomials import efp_table
-from jetvae_jax.metrics.suite.draws import Figure
-from jetvae_jax.metrics.suite.jetnet_w1 import w1_of
-from jetvae_jax.metrics.suite.protocols import Draws
+from jetvae_jax.metrics.suite.measurement import (
+    Draws,
+    Measurement,
+    Metric,
+    Result,
+    w1_over_batches,
+)
+from jetvae_jax.metrics.suite.sample import Sample
 
 
 def w1efp_graphs() -> tuple[Graph, ...]:
@@ -27,39 +32,32 @@ def w1efp_graphs() -> tuple[Graph, ...]:
 
 def w1efp(
     key: Key, real: RelativeJets, generated: RelativeJets, *, draws: Draws
-) -> Figure:
+) -> Result:
     """Wasserstein-1 distance of energy-flow polynomials, mean over five of them.
 
-    The polynomials of :func:`w1efp_graphs`, not normalised. The jetnet package gives
-    the five distances one by one; papers quote their mean, in units of 1e-5. Here they
-    are averaged in each batch, so ``error`` is that of the averaged figure.
+    The polynomials of :func:`w1efp_graphs`, not normalised (arXiv:2106.11535, section
+    4). The jetnet package gives the five distances one by one; papers quote their mean,
+    in units of 1e-5. Here they are averaged in each batch, so ``error`` is that of the
+    mean.
 
     Args:
-        key: drives the draws; the same key gives the same number.
+        key: drives the draws; the same key gives the same value.
         real: particles ``[J, N, 3]`` (ptrel, etarel, phirel), mask ``[J, N]``.
         generated: the same with its own J and N.
         draws: how many jets and batches.
 
     Returns:
-        As :func:`~jetvae_jax.metrics.suite.draws.over_batches`, dimensionless.
+        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless.
 
     Raises:
         InputError: no jets, NaN or infinity.
     """
-    x, y = w1efp_values("real", real), w1efp_values("generated", generated)
-    return w1_of(key, x, y, draws)
+    x, y = _polynomials("real", real), _polynomials("generated", generated)
+    return w1_over_batches(key, x, y, draws)
 
 
-def w1efp_values(name: str, jets: RelativeJets) -> np.ndarray:
-    """The five polynomials of jets, ``[J, 5]``.
-
-    Args:
-        name: of the sample, for messages.
-        jets: particles ``[J, N, 3]`` (ptrel, etarel, phirel), mask ``[J, N]``.
-
-    Raises:
-        InputError: no jets, NaN or infinity.
-    """
+def _polynomials(name: str, jets: RelativeJets) -> np.ndarray:
+    """The five polynomials ``[J, 5]`` of a sample, checked."""
     table = efp_table(jets, graphs=w1efp_graphs())
     if len(table) == 0:
         raise InputError(f"{name} sample: no jets")
@@ -70,3 +68,20 @@ def w1efp_values(name: str, jets: RelativeJets) -> np.ndarray:
             f"(first: jet {bad[0]})"
         )
     return table
+
+
+def _of_sample(sample: Sample) -> np.ndarray:
+    return _polynomials(sample.name, sample.relative)
+
+
+def _measure(key: Key, real: Sample, other: Sample, draws: Draws) -> dict[str, Result]:
+    x, y = real.once(_of_sample), other.once(_of_sample)
+    return {"w1efp": w1_over_batches(key, x, y, draws)}
+
+
+MEASUREMENT = Measurement(
+    _measure,
+    {"w1efp": Metric("W1EFP", scale=1e-5)},
+    draws=Draws(50_000, 5),
+    protocol_field="w1",
+)

@@ -1,1 +1,0 @@
-"""Where and how metrics run on the host."""

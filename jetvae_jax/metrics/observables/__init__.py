@@ -1,1 +1,0 @@
-"""Observables of jets."""
