@@ -14,8 +14,7 @@ import sys
 import _cli
 
 from jetvae_jax.core import configs
-from jetvae_jax.data.download import catalogue, collect
-from jetvae_jax.data.download.fetch import Unreachable
+from jetvae_jax.data import catalogue, download
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,15 +54,15 @@ def main() -> None:
     config = configs.read("download", Config)
     dataset = catalogue.get(config.dataset)
     folder = os.path.join(config.folder, dataset.name)
-    instructions = collect.by_hand(dataset, folder, config.jet_types)
+    instructions = download.by_hand(dataset, folder, config.jet_types)
     if config.by_hand:
         print(instructions)
         return
     try:
-        paths = collect.fetch(
+        paths = download.fetch(
             dataset, folder, jet_types=config.jet_types, report=progress()
         )
-    except Unreachable:
+    except download.Unreachable:
         print(f"To fetch it by hand: {instructions}\n", file=sys.stderr)
         raise
     for path in paths:

@@ -18,8 +18,8 @@ from typing import Literal
 import _cli
 
 from jetvae_jax.core import configs
-from jetvae_jax.data.inspection.look import look
-from jetvae_jax.data.load import find
+from jetvae_jax.data.inspection import look
+from jetvae_jax.data.request import find
 from jetvae_jax.report.inspection import write
 
 

@@ -340,7 +340,7 @@ def test_layouts_are_read_back_alike(saved, tmp_path):
         attrs = layouts.merge(target, name, [saved, saved])
         assert attrs["jets"] == 60 and attrs["seeds"].tolist() == [saved[1].seed] * 2
         loaded = load(str(target), num_particles=30, jet_type="w")
-        expected = ("cut to", "there before")  # the same shard twice
+        expected = ("cut to", "duplicate")  # the same shard twice
         assert not [n for n in loaded.notes if not any(e in n for e in expected)]
         momenta[name] = loaded.jets
         with h5py.File(target) as file:

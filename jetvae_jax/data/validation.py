@@ -1,10 +1,10 @@
-"""The checks that every data set goes through, and what a user is told.
+"""The checks that every data set goes through, and their messages.
 
 Strict by default: the first kind of problem stops the reading with its first row
-and its number of rows. With ``repair`` bad rows are dropped or reordered, jets that
-were there before are dropped, and of a file that is damaged inside the rows before the
-damage are kept; the notes count it all. A file that cannot be opened, or that is not
-what it says (keys, shapes, types, units), cannot be repaired.
+and its number of rows. With ``repair`` bad rows are dropped or reordered, duplicate
+jets are dropped, and of a file that is damaged inside the rows before the damage are
+kept; the notes count it all. A file that cannot be opened, or whose keys, shapes, types
+or units are wrong, cannot be repaired.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.containers.reading import Damaged
+from jetvae_jax.data.containers.tables import Damaged
 from jetvae_jax.data.duplicates import Seen
 
 JET_TYPES = ("g", "q", "t", "w", "z")
@@ -72,8 +72,8 @@ class Audit:
     Args:
         path: the file, for the messages.
         repair: drop or reorder bad rows instead of stopping.
-        seen: jets of the files before, of which none may come again; None where jets
-            may be alike, as those of a model.
+        seen: jets of the files before, to find duplicates; None where jets may be
+            alike, as those of a model.
         flag: the one that repairs, for the messages.
     """
 
@@ -236,7 +236,7 @@ def assemble(
             axes.append(axis)
     if twice:
         done = "dropped" if audit.repair else f"kept, {audit.repair_flag} drops them"
-        audit.notes.append(f"{audit.path}: {twice} jets that were there before: {done}")
+        audit.notes.append(f"{audit.path}: {twice} duplicate jets: {done}")
     if unsorted:
         audit.notes.append(f"{audit.path}: {unsorted} jets sorted by descending pt")
     if cut:

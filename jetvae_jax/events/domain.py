@@ -17,7 +17,7 @@ import numpy as np
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array
 from jetvae_jax.events import metrics, scaling, transform
-from jetvae_jax.events.load import load as read
+from jetvae_jax.events.loading import load as read
 from jetvae_jax.events.writer import write
 from jetvae_jax.losses import distances, variational
 from jetvae_jax.runs import dataset

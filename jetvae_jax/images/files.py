@@ -28,7 +28,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import write_atomically
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.data.containers import npz
-from jetvae_jax.data.containers.reading import listing
+from jetvae_jax.data.containers.tables import listing
 from jetvae_jax.images import mnist
 from jetvae_jax.images.mnist import SIZE
 

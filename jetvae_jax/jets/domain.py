@@ -12,8 +12,7 @@ from absl import logging
 
 from jetvae_jax import data, models
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.streaming import cache
-from jetvae_jax.data.writing import tables
+from jetvae_jax.data import streaming, writing
 from jetvae_jax.jets import augmentation, scaling
 from jetvae_jax.losses import distances, jet_objective, mass_weight
 from jetvae_jax.metrics import jet_observables
@@ -106,7 +105,7 @@ def load(config: Data) -> dataset.Dataset:
     if config.stream:
         folder = config.cache or default_cache()
         logging.info("streaming: the files are read once into %s", folder)
-        streams = cache.streams(
+        streams = streaming.streams(
             config.path, folder, fractions=config.fractions, **request
         )
         return dataset.Dataset(*streams)
@@ -213,4 +212,4 @@ def facts(run) -> dict:
 
 def writer(path, run, attrs):
     """A file of jets in the layout that the suffix of ``path`` names."""
-    return tables.writer(path, num_particles=run.data.num_particles, attrs=attrs)
+    return writing.writer(path, num_particles=run.data.num_particles, attrs=attrs)

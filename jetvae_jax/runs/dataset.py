@@ -9,7 +9,7 @@ from absl import logging
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import splits
-from jetvae_jax.data.streaming.stream import Stream, count, head
+from jetvae_jax.data.streaming import Stream, count, head
 from jetvae_jax.runs import domains
 
 __all__ = ["Dataset", "count", "head", "load", "load_same", "mapped", "split"]

@@ -11,7 +11,7 @@ import numpy as np
 from jetvae_jax import densities, sampling
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Flow, GaussianPosterior, Key, Params, optional
-from jetvae_jax.data.streaming.stream import Stream
+from jetvae_jax.data.streaming import Stream
 from jetvae_jax.losses import nll, reparameterize
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import FlowRun, versions

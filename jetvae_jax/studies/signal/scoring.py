@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax.core.errors import InputError, at_least
-from jetvae_jax.events.load import Events
+from jetvae_jax.events.loading import Events
 from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig
@@ -167,7 +167,7 @@ def signals(
     """
     from jetvae_jax import events
     from jetvae_jax.events import kinds
-    from jetvae_jax.events.load import find
+    from jetvae_jax.events.loading import find
 
     found = {}
     for path in config.signal:
