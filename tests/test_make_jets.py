@@ -166,7 +166,7 @@ def test_damaged_and_unwritable_files_are_named(tmp_path):
     path = tmp_path / "x.hdf5"
     path.write_bytes(b"no HDF5")
     with pytest.raises(InputError, match=r"x\.hdf5: damaged"):
-        files.facts(path, "jet_features")
+        files.metadata(path, "jet_features")
     with pytest.raises(InputError, match="cannot be written"):
         files.save(path / "y.hdf5", b"")
 
@@ -603,17 +603,17 @@ def test_workers_that_a_batch_system_starts(tmp_path):
 
 
 def test_a_production_goes_on_where_it_stopped(saved, tmp_path, monkeypatch):
-    from jetvae_jax.making import production, shards
+    from jetvae_jax.making import production
 
     config = dataclasses.replace(QUICK, num_jets=75, layouts=("jetnet150",))
     made = []
 
-    def make(tasks, config):
+    def serial(tasks, config, make, what):
         for path, shard in tasks:
             made.append(shard.index)
-            files.save(path, shards.make(shard).content)
+            files.save(path, make(shard).content)
 
-    monkeypatch.setattr(production, "_make", make)
+    monkeypatch.setattr(production, "make_all", serial)
     files.save(tmp_path / "shards" / "w_00000.hdf5", saved[0].read_bytes())
     production.run(tmp_path, config)
     assert made == [1, 2]

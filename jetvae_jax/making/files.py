@@ -109,7 +109,7 @@ def read(path: pathlib.Path, names: Iterable[str], max_rows: int) -> Iterator[Ro
         raise _damaged(path, error) from error
 
 
-def facts(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
+def metadata(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
     """Attributes of a file and the rows of its data set ``name``.
 
     Raises:
@@ -125,7 +125,7 @@ def facts(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
 @contextlib.contextmanager
 def _placed(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """As ``write_atomically``, in a folder that is made."""
-    with contextlib.suppress(OSError):  # which the writing then tells of
+    with contextlib.suppress(OSError):  # which the writing then reports
         path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as part:
         yield part
