@@ -10,6 +10,7 @@ network, --download.by_hand prints what to fetch with a browser and where to put
 import dataclasses
 import os
 import sys
+import time
 
 import _cli
 
@@ -37,14 +38,20 @@ class Config:
 
 def progress():
     """Reports every 5 % of a file, or every 100 MB if its size is unknown."""
-    last = {}
+    last, first = {}, {}
 
     def report(name: str, size: int, total: int | None) -> None:
+        start, before = first.setdefault(name, (time.monotonic(), size))
         step = (size * 20 // total) if total else size // 10**8
-        if last.get(name) != step:
-            last[name] = step
-            share = f"{size / total:4.0%} of {total:,}" if total else f"{size:,}"
-            print(f"{name}: {share} bytes", flush=True)
+        if last.get(name) == step:
+            return
+        last[name] = step
+        done = f"{size / total:4.0%} of {total:,}" if total else f"{size:,}"
+        line = f"{name}: {done} bytes"
+        if rate := (size - before) / max(time.monotonic() - start, 1e-3):
+            line += f", {rate / 1e6:.1f} MB/s"
+            line += f", {(total - size) / rate:.0f} s left" if total else ""
+        print(line, flush=True)
 
     return report
 

@@ -2,6 +2,7 @@
 
 import re
 
+import fuzzing
 import h5py
 import numpy as np
 import pytest
@@ -151,6 +152,16 @@ def test_classes_are_counted(make_hls4ml):
 def test_another_class_is_named(make_hls4ml):
     seen = look(make_hls4ml(classes="tttwtt"))
     assert len(seen.reasons) == 1 and "look at t or w by" in seen.reasons[0]
+
+
+@pytest.mark.parametrize("jet_type", ["g", "q"])
+def test_jets_of_a_class_that_shares_its_name(tmp_path, jet_type):
+    """In top tagging files the classes g and q are one, 'QCD'."""
+    path = tmp_path / "train.h5"
+    fuzzing.write(path, "toptagging", np.random.default_rng(3))
+    seen = look(path, jet_type=jet_type)
+    assert seen.summary["jets"] == "6 read, 6 good"
+    assert seen.reasons == ("6 good jets are too few: 1,000 or more",)
 
 
 def test_damage_ends_the_look_and_is_a_reason(make_jetnet, monkeypatch):

@@ -2,11 +2,12 @@
 
 A file is written to ``<name>.part``, with which a later call goes on, and becomes
 ``<name>`` only when its size and MD5 are those that the publisher gives. The client of
-the standard library is used; it honours the proxies of the environment. (pooch resumes
-no partial file: a dropped connection costs all of a file of 2.7 GB.)
+the standard library is used; it honours the proxies of the environment. (pooch
+does not resume: a lost connection at the end of a file of 2.7 GB costs all of it.)
 """
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import json
@@ -29,7 +30,7 @@ from jetvae_jax.data.catalogue import DataSet, Remote
 from jetvae_jax.data.containers import hdf5
 
 TIMEOUT = 60.0  # seconds without a byte
-ATTEMPTS = 6  # in a row that bring nothing
+ATTEMPTS = 6  # in a row without a byte
 MAX_RECORD = 10_000_000
 SUMS = "MD5SUMS"
 _BLOCK = 2**20
@@ -40,7 +41,7 @@ Report = Callable[[str, int, int | None], None]
 
 
 class Unreachable(InputError):
-    """The publisher cannot be reached: the files are to be fetched by hand."""
+    """The publisher cannot be reached: fetch the files by hand."""
 
 
 def fetch(
@@ -65,7 +66,7 @@ def fetch(
         What a reader can be given: the files, and for archives their folders.
 
     Raises:
-        Unreachable: no network, or none that reaches the publisher.
+        Unreachable: there is no network, or the publisher does not answer.
         InputError: a wrong checksum, no space, or no permission.
     """
     folder = pathlib.Path(folder)
@@ -214,7 +215,7 @@ def _complete(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
 
 
 def _transfer(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
-    """Completes ``part``, over as many connections as it takes."""
+    """Completes ``part`` from one address, over as many connections as it takes."""
     failures = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
@@ -233,7 +234,7 @@ def _transfer(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
         except _FAULTS as error:
             reason, delay = _reason(error), 0.0
             if not before and isinstance(getattr(error, "reason", 0), socket.gaierror):
-                failures = ATTEMPTS - 1  # no network: waiting does not make one
+                failures = ATTEMPTS - 1  # no network: do not wait for one
         after = part.stat().st_size if part.exists() else 0
         failures = 0 if after > before else failures + 1
         if failures == ATTEMPTS:
@@ -254,7 +255,7 @@ def _once(file: Remote, part: pathlib.Path, start: int, report: Report) -> bool:
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
-        # Nothing follows: the file is complete, or another one than was begun.
+        # Nothing follows: the part is complete, or of another file.
         error.close()
         if error.headers.get("Content-Range") == f"bytes */{start}":
             return True
@@ -340,11 +341,9 @@ def _opened(part: pathlib.Path, start: int) -> Iterator[BinaryIO]:
 
 def md5(path: pathlib.Path) -> str:
     """The MD5 of a file, in hexadecimal: against damage, not against malice."""
-    digest = hashlib.md5(usedforsecurity=False)
     with on_disk(path), open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        new = functools.partial(hashlib.md5, usedforsecurity=False)
+        return hashlib.file_digest(file, new).hexdigest()
 
 
 def _retry_after(error: urllib.error.HTTPError) -> float:
@@ -360,8 +359,8 @@ def _reason(error: BaseException) -> str:
 def unpack(archive: pathlib.Path) -> pathlib.Path:
     """The HDF5 files of a checked tar archive, in a folder of its name.
 
-    Only plain files are taken, by their last name: nothing is written elsewhere. The
-    folder appears when it is complete; one that is there is taken as it is.
+    Only plain files are taken, without their folders, so nothing is written elsewhere.
+    The folder appears when it is complete; an existing one is left as it is.
 
     Raises:
         InputError: not an archive, damaged, or no space.

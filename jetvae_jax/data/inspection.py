@@ -1,8 +1,8 @@
-"""A look at a file of jets: what is in it, what is wrong, whether it is fit to train.
+"""Inspects a file of jets: its content, its defects, whether it is fit to train.
 
 With ``repair`` the verdict is that on the jets that repairing leaves. Damaged files are
-looked at up to the damage. Nothing is kept but one row of numbers a jet, so files
-larger than the memory are no trouble.
+read up to the damage. Only one row of numbers a jet is kept in memory, so files may be
+larger than the memory.
 """
 
 import os
@@ -24,7 +24,7 @@ MIN_JETS = 1000
 # Two jets are never equal by chance; a few may be mistakes of the generator.
 MAX_DUPLICATES = 1e-3
 FIT = "fit to train"
-MAX_JETS = 1_000_000  # whose rows are kept
+MAX_JETS = 1_000_000  # rows kept
 MAX_ETA, MAX_DISTANCE = 6.0, 1.5
 JET = ("pt [GeV]", "eta", "phi", "mass [GeV]", "particles")
 # Name, least, largest, bins.
@@ -37,7 +37,7 @@ PARTICLE = (
 
 
 class Look(NamedTuple):
-    """What a look has found.
+    """What :func:`look` found.
 
     Attributes:
         summary: names and values, in the order to show them.
@@ -85,22 +85,22 @@ def look(
     repair: bool = False,
     seed: int = 0,
 ) -> Look:
-    """Looks at one file.
+    """Inspects one file.
 
     Args:
         path: of the file, in any format that :func:`~jetvae_jax.data.loading.load`
             reads.
-        jet_type: class to look at, in a file of several.
+        jet_type: class to inspect, in a file of several.
         columns: where the jets are in a user's own file.
-        max_jets: jets to look at, from the first; None for all.
+        max_jets: jets to inspect, from the first; None for all.
         repair: what repairing drops or reorders is a remark, not a reason.
         seed: of the jets' phi where the file has none.
 
     Returns:
-        Look, of whatever can be read.
+        Look, of what can be read.
 
     Raises:
-        InputError: the request itself makes no sense, or there is no such file.
+        InputError: an argument is out of its range, or there is no such file.
     """
     validation.check_request(1, max_jets, jet_type, seed)
     mapping = column_mapping.parse(columns) if columns else None
@@ -108,44 +108,36 @@ def look(
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     summary: dict[str, Any] = {"file": str(path), "size": f"{path.stat().st_size:,} B"}
-    audit, tally, reasons = Audit(str(path), True), Tally(), []
-    generated, held = False, []
+    audit, tally, reasons = Audit(str(path), True), _Tally(), []
+    generated, classes = False, {}
     try:
         with opened(path, mapping) as file:
-            summary |= {"layout": file.layout}
+            summary["layout"] = file.layout
             generated = file.generated
             if file.generator:
                 summary["generator"] = file.generator
             _read(file, audit, tally, Wanted(1, max_jets, jet_type, seed))
-            if not audit.damage and (classes := file.classes()):
-                total = max(sum(classes.values()), 1)
-                summary["classes"] = ", ".join(
-                    f"{name} {n:,} ({n / total:.0%})" for name, n in classes.items()
-                )
-                summary["class looked at"] = jet_type
-                held = [name for name, n in classes.items() if n]
+            classes = {} if audit.damage else file.classes()
     except InputError as error:
         reasons.append(_without(str(path), str(error)))
+    if classes:
+        total = max(sum(classes.values()), 1)
+        summary["classes"] = ", ".join(
+            f"{name} {n:,} ({n / total:.0%})" for name, n in classes.items()
+        )
+        summary["class looked at"] = jet_type
     if audit.damage:
         summary["damaged"] = f"after {tally.jets:,} jets; what follows is of those"
     summary |= tally.summary()
-    elsewhere = bool(held) and jet_type not in held
+    others = [name for name, n in classes.items() if n]
+    elsewhere = bool(others) and jet_type not in others and not tally.jets
     if elsewhere:
         reasons.append(
-            f"no jet of class {jet_type}: look at {' or '.join(held)} by "
+            f"no jet of class {jet_type}: look at {' or '.join(others)} by "
             "--inspect.jet_type, train on it by --data.jet_type"
         )
     remarks = [*_tidy(path, audit.notes), *tally.remarks()]
-    audit.notes.clear()
-    problems = _tidy(path, audit.finish())
-    if problems and not repair:
-        good = f"{tally.good:,} of {tally.jets:,} jets are good"
-        problems.append(f"{good}: --data.repair drops or reorders the others")
-    if tally.duplicates() > MAX_DUPLICATES * tally.good:
-        problems.append(
-            f"{tally.duplicates():,} jets are in it twice: the same jets would train "
-            "and test"
-        )
+    problems = _row_problems(path, audit, tally, repair)
     (remarks if repair else reasons).extend(problems)
     if repair and problems:
         left = f"{tally.good - tally.duplicates():,} of {tally.jets:,} jets"
@@ -162,19 +154,36 @@ def look(
     )
 
 
-def _read(file: Reader, audit: Audit, tally: "Tally", wanted: Wanted) -> None:
+def _read(file: Reader, audit: Audit, tally: "_Tally", wanted: Wanted) -> None:
     for block in file.read(wanted, audit):
         width, before = block.mask.shape[1], len(audit.notes)
-        good = validation.assemble(
-            [block], audit, file.key, width, allow_empty=file.generated
+        good = validation.good_rows(
+            block, audit, file.key, width, allow_empty=file.generated
         )
-        # The tally counts what was sorted, over all blocks.
+        # The tally counts the sorted jets, over all blocks.
         del audit.notes[before:]
         tally.add(block, good)
 
 
+def _row_problems(
+    path: pathlib.Path, audit: Audit, tally: "_Tally", repair: bool
+) -> list[str]:
+    """What is wrong with single rows, and what repairing would do."""
+    audit.notes.clear()
+    problems = _tidy(path, audit.finish())
+    if problems and not repair:
+        good = f"{tally.good:,} of {tally.jets:,} jets are good"
+        problems.append(f"{good}: --data.repair drops or reorders the others")
+    if tally.duplicates() > MAX_DUPLICATES * tally.good:
+        problems.append(
+            f"{tally.duplicates():,} jets are in it twice: the same jets would train "
+            "and test"
+        )
+    return problems
+
+
 def _whole_file_reasons(
-    tally: "Tally", summary: dict, generated: bool, repair: bool
+    tally: "_Tally", summary: dict, generated: bool, repair: bool
 ) -> list[str]:
     """Reasons that no single row shows; adds the unit to the summary."""
     if not tally.good:
@@ -206,7 +215,7 @@ def _without(path: str, text: str) -> str:
     return text.removeprefix(path).lstrip(": ")
 
 
-class Tally:
+class _Tally:
     """Counts over jets that arrive in blocks: ranges, padding, order, duplicates.
 
     Attributes:

@@ -132,8 +132,8 @@ class Request:
         self._generator = self._generator or file.generator
         wanted = self._wanted._replace(max_jets=left)
         for block in file.read(wanted, audit):
-            yield validation.assemble(
-                [block],
+            yield validation.good_rows(
+                block,
                 audit,
                 file.key,
                 wanted.num_particles,

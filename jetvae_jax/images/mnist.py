@@ -1,11 +1,11 @@
-"""IDX files, the format of MNIST: plain or gzipped, every failure one InputError.
-
-Two zero bytes, a type (8: unsigned bytes), the number of dimensions, each dimension as
-a big-endian 32-bit number, then the data (yann.lecun.com/exdb/mnist).
-MNIST and whatever has its form (Fashion-MNIST, KMNIST): images with labels.
+"""MNIST and data sets of its form (Fashion-MNIST, KMNIST): images with labels.
 
 Read as four IDX files in a folder, as one of them, or as an npz archive with the arrays
 x_train, y_train, x_test and y_test. 2,000 digits come with the package.
+
+An IDX file, plain or gzipped, has two zero bytes, a type (8: unsigned bytes), the
+number of dimensions, each dimension as a big-endian 32-bit number, then the data
+(yann.lecun.com/exdb/mnist).
 """
 
 import contextlib
@@ -25,6 +25,15 @@ from jetvae_jax.data.containers import npz, tables
 
 _UNSIGNED_BYTES = 8
 _GZIP = b"\x1f\x8b"
+SIZE = 28
+EMBEDDED = "embedded"
+Part = Literal["train", "test"]
+PARTS = ("train", "test")
+_STEMS = {"train": "train", "test": "t10k"}
+_ADVICE = (
+    "fetch MNIST by experiments/download.py --download.dataset=mnist, or give "
+    f"{EMBEDDED!r} for the 2,000 digits in the package"
+)
 
 
 def read(path: str | os.PathLike, dimensions: int) -> np.ndarray:
@@ -61,7 +70,7 @@ def read(path: str | os.PathLike, dimensions: int) -> np.ndarray:
             raise InputError(f"{path}: ends inside its header: fetch it again")
         shape = tuple(int(n) for n in np.frombuffer(header, ">u4"))
         size = math.prod(shape)
-        data = stream.read(min(size, limit) + 1)  # a claim may be of any size
+        data = stream.read(min(size, limit) + 1)  # the header may claim any size
     if len(data) != size:
         held = f"only {len(data):,}" if len(data) < size else "more"
         raise InputError(
@@ -98,17 +107,6 @@ def _opened(path: str) -> Iterator[tuple[BinaryIO, int]]:
 
 def _hex(data: bytes) -> str:
     return "0x" + data.hex()
-
-
-SIZE = 28
-EMBEDDED = "embedded"
-Part = Literal["train", "test"]
-PARTS = ("train", "test")
-_STEMS = {"train": "train", "test": "t10k"}
-_ADVICE = (
-    "fetch MNIST by experiments/download.py --download.dataset=mnist, or give "
-    f"{EMBEDDED!r} for the 2,000 digits in the package"
-)
 
 
 class Images(NamedTuple):
@@ -156,7 +154,7 @@ def load(spec: str | os.PathLike, part: Part = "train") -> Images:
 
 
 def has_test(spec: str | os.PathLike) -> bool:
-    """Whether a data set brings a test part of its own.
+    """Whether a data set has a test part.
 
     Raises:
         InputError: an archive that cannot be read.
