@@ -44,7 +44,7 @@ class DataSet(NamedTuple):
 
     Attributes:
         name: for the flag.
-        title: for people.
+        title: for messages.
         page: to open in a browser.
         record: JSON description by Zenodo with sizes and checksums; empty for none.
         files: all of them.
@@ -75,7 +75,7 @@ class DataSet(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """What :func:`get` knows."""
+    """Names of all data sets."""
     return tuple(_ALL)
 
 

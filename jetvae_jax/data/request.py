@@ -1,4 +1,4 @@
-"""One pass over files of jets: what loading and streaming share."""
+"""Reads the jets of one or several files, for loading and for streaming."""
 
 import contextlib
 import os
@@ -40,7 +40,9 @@ def opened(
 
 
 class Request:
-    """Which jets are wanted, and what was learnt about them by reading.
+    """The jets of some files, read in one pass.
+
+    Reading fills in the attributes.
 
     Args:
         spec: a file, a folder of files of one format, or "embedded".
@@ -61,7 +63,8 @@ class Request:
         notes: what was repaired, chosen or cut, in words with counts.
 
     Raises:
-        InputError: the request makes no sense, or finds no files of one known format.
+        InputError: an argument is out of its range, or there are no files of one known
+            format.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class Request:
         self._generator, self._key = None, ""
 
     def rows(self) -> Iterator[validation.Rows]:
-        """The good jets, in the order of the files, some at a time; once only.
+        """The good jets, in the order of the files, some at a time. Call it once.
 
         Raises:
             InputError: one line that names file, key, first row, number of rows and
@@ -126,7 +129,7 @@ class Request:
         self._check(np.concatenate(totals))
 
     def _good(self, file: formats.Reader, audit, left) -> Iterator[validation.Rows]:
-        """Good jets of one file; their notes are those of the whole file."""
+        """Good jets of one file; the notes of its blocks are added up at the end."""
         self._key = file.key
         self.generated |= file.generated
         self._generator = self._generator or file.generator
@@ -142,7 +145,7 @@ class Request:
         audit.notes[:] = _added_up(audit.path, audit.notes)
 
     def _check(self, totals: np.ndarray) -> None:
-        """What only all jets together show; ``totals [J, 2]`` are their (px, py)."""
+        """Checks all jets together; ``totals [J, 2]`` are their (px, py)."""
         if not len(totals):
             why = "no good jet is left"
             if not self._repair:
@@ -151,7 +154,7 @@ class Request:
                 f"{self._spec}: {self._key}: {why}; give another file or jet_type"
             )
         if not self.generated:
-            # A jet is one particle here.
+            # The sum of its particles stands for each jet.
             validation.check_units(self._spec, self._key, totals[:, None])
         asked = self._wanted.max_jets
         if asked is not None and len(totals) < asked:
@@ -177,7 +180,7 @@ class Request:
 
 
 def find(spec: str) -> list[pathlib.Path]:
-    """The files that ``spec`` means: a file, all data files of a folder, the sample.
+    """The files of ``spec``: a file, all data files of a folder, or the sample.
 
     Raises:
         InputError: nothing there, or a folder without data files.
@@ -207,7 +210,7 @@ def find(spec: str) -> list[pathlib.Path]:
 
 
 def _added_up(path: str, notes: Sequence[str]) -> list[str]:
-    """Notes of the blocks of a file; those that differ in their count are one."""
+    """Notes of the blocks of a file; those that differ only in their number as one."""
     counts: dict[str, int] = {}
     for note in notes:
         text = note.removeprefix(f"{path}: ")

@@ -43,10 +43,10 @@ _END = object()
 
 
 def ahead(items: Generator[Any, None, None]) -> Generator[Any, None, None]:
-    """The same items, the next one made on a thread while the last one is in use.
+    """The same items, the next one computed on a thread while the last one is in use.
 
-    What goes wrong there is raised here; the thread ends with the iterator, after the
-    item it is at.
+    Exceptions of the thread are raised here. The thread ends with the iterator, after
+    its current item.
     """
     with (
         contextlib.closing(items),
@@ -66,7 +66,7 @@ class Shuffled(NamedTuple):
         data: pytree of arrays on the device, rows enough for all its steps.
         order: ``[S * batch_size]`` int32; step ``first + i`` takes the rows
             ``order[i * batch_size : (i + 1) * batch_size]`` of ``data``. The last
-            chunk of an epoch goes beyond the last step, with rows of no meaning.
+            chunk of an epoch is filled up beyond the last step; ignore those rows.
     """
 
     first: int
@@ -76,11 +76,10 @@ class Shuffled(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Rows of a file of momenta, which itself is in random order.
+    """Rows of a file of momenta in random order.
 
-    Only a few chunks are ever in memory. Everything that reads does so on a thread of
-    its own, one chunk ahead; its exceptions reach the caller, and it ends with the
-    iterator.
+    Only a few chunks are in memory at once. They are read on a thread, one chunk ahead;
+    its exceptions reach the caller, and it ends with the iterator.
 
     Attributes:
         path: of the file: ``[rows of all streams, N, 3]`` (px, py, pz) in GeV,
@@ -88,9 +87,9 @@ class Stream:
         num_particles: N.
         start: first row of this stream.
         stop: the row after its last.
-        function: what :meth:`map` was given.
+        function: applied to each chunk, see :meth:`map`.
         chunk_bytes: size of the chunks that are shuffled, at most.
-        block_bytes: size of what stays together when blocks are shuffled.
+        block_bytes: size of the blocks of consecutive rows that are shuffled.
     """
 
     path: pathlib.Path
@@ -110,11 +109,11 @@ class Stream:
         return len(self), self.num_particles, 3
 
     def map(self, function: Callable[[Any], Any]) -> "Stream":
-        """The same rows, each chunk going through ``function``, on the device.
+        """The same rows after ``function``, which runs on each chunk, on the device.
 
         Args:
-            function: of Jets, or of what the map before it gave; to a pytree of
-                arrays with the same leading axis. Jets must not affect one another.
+            function: of Jets, or of the result of the map before it; returns a pytree
+                of arrays with the same leading axis. Jets must not affect one another.
         """
         inner = self.function
 
@@ -124,7 +123,7 @@ class Stream:
         return dataclasses.replace(self, function=both)
 
     def spec(self, rows: int) -> Any:
-        """Shapes and dtypes of what ``rows`` rows become."""
+        """Shapes and dtypes of ``rows`` rows after the map."""
         shape = (rows, self.num_particles)
         function = self.function or (lambda jets: jets)
         return jax.eval_shape(
@@ -134,7 +133,7 @@ class Stream:
         )
 
     def __getitem__(self, rows: slice) -> Any:
-        """Some consecutive rows, in memory: Jets, or what they are mapped to."""
+        """Some consecutive rows, in memory: Jets, or the result of the map."""
         first, last, step = rows.indices(len(self))
         if step != 1:
             raise ValueError(f"step {step}: a stream gives consecutive rows only")
@@ -151,7 +150,7 @@ class Stream:
             multiple_of: what that number is a multiple of.
 
         Yields:
-            Jets of NumPy arrays, or what they are mapped to.
+            Jets of NumPy arrays, or the result of the map.
 
         Raises:
             InputError: the file is gone or cut short.
@@ -175,14 +174,14 @@ class Stream:
         """All rows once, in an order that depends on key, epoch and sizes alone.
 
         Blocks of rows come in random order; as many as fill a chunk are read together,
-        and the rows are drawn from the whole chunk. What is left over at the end, less
-        than a batch, is not used.
+        and the rows are drawn from the whole chunk. The rest at the end, less than a
+        batch, is not used.
 
         Args:
             key: of the order.
             epoch: its number; each has its own order.
             batch_size: rows of a step.
-            start: first step that is wanted; the chunk that holds it comes whole.
+            start: first step wanted; the whole chunk that holds it is yielded.
 
         Yields:
             Shuffled, whose arrays all have one shape.
@@ -208,7 +207,7 @@ class Stream:
         def read():
             with _opened(self.path) as file:
                 for first in range(start // steps * steps, num_steps, steps):
-                    yield chunk(file, first)  # and hold nothing of it
+                    yield chunk(file, first)  # keep no reference to it
 
         return ahead(read())
 
@@ -222,8 +221,8 @@ class Stream:
         return np.stack([firsts, np.minimum(firsts + size, len(self))], axis=1)
 
     def _read(self, file, spans: Iterable[tuple[int, int]], rows: int) -> Jets:
-        """The rows of the spans, one after the other; then jets of nothing."""
-        # New memory for each chunk: a device on the CPU may use it as it is.
+        """The rows of the spans, one after the other, filled up with empty jets."""
+        # New memory for each chunk: JAX on a CPU may use it without a copy.
         p = np.zeros((rows, self.num_particles, 3), "<f4")
         width, done = 12 * self.num_particles, 0
         flat = p.reshape(-1).view(np.uint8)
@@ -243,7 +242,7 @@ class Stream:
 
 
 def particle_mask(particles: np.ndarray) -> np.ndarray:
-    """Mask ``[..., N]`` of momenta ``[..., N, 3]``: no particle has zero pt."""
+    """Mask ``[..., N]`` of momenta ``[..., N, 3]``: True where pt is not zero."""
     return (particles[..., 0] != 0) | (particles[..., 1] != 0)
 
 
@@ -281,7 +280,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
 
 
 def _cut(blocks: np.ndarray, start: int, stop: int) -> list[tuple[int, int]]:
-    """The pieces of the blocks, laid end to end, between two places."""
+    """The parts of concatenated blocks between two rows."""
     ends = np.cumsum(blocks[:, 1] - blocks[:, 0])
     pieces = []
     a, b = np.searchsorted(ends, [start, stop - 1], side="right")
@@ -325,12 +324,12 @@ def streams(
     fractions: Sequence[float] = (0.7, 0.15, 0.15),
     on_rows: Callable[[int], object] | None = None,
 ) -> Streams:
-    """The jets of files as streams, by way of a cache that later calls use again.
+    """Streams of the jets of files, from a cache that later calls use again.
 
     Args:
-        spec: as of :func:`~jetvae_jax.data.loading.load`, like all that is not listed.
-        folder: where caches are kept, each in a folder of its own; made if need be.
-            One whose files changed is replaced, others stay until they are deleted.
+        spec: see :func:`~jetvae_jax.data.loading.load`.
+        folder: of the caches, made if need be. A cache whose files changed is replaced,
+            others stay until they are deleted.
         num_particles: see load.
         max_jets: see load.
         jet_type: see load.
@@ -341,8 +340,8 @@ def streams(
         on_rows: called in the first pass with the number of good jets so far.
 
     Raises:
-        InputError: whatever is wrong with the files, before anything is kept; or the
-            folder cannot be written.
+        InputError: the files are wrong, and nothing is kept; or the folder cannot be
+            written.
     """
     asked = {
         "num_particles": num_particles,
@@ -374,8 +373,8 @@ def streams(
 
 
 def _wait_for(lock) -> None:
-    """Two runs of the same jets: the second waits for the first one's cache."""
-    # Not everywhere are there locks; two runs at once may then spoil each other's pass.
+    """Makes a second run of the same jets wait for the cache of the first."""
+    # Without file locks two runs at once may overwrite each other's cache.
     with contextlib.suppress(ImportError, OSError):
         import fcntl
 
@@ -383,13 +382,13 @@ def _wait_for(lock) -> None:
 
 
 def _files(request: Request) -> list[list]:
-    """What tells that a file is the same."""
+    """Path, size and time of each file, to recognise a changed one."""
     stats = [(path, path.stat()) for path in request.paths]
     return [[str(p.resolve()), s.st_size, s.st_mtime_ns] for p, s in stats]
 
 
 def _kept(target: pathlib.Path, what: dict, request: Request) -> dict | None:
-    """The manifest of a cache that is whole and still true, else None."""
+    """The manifest of a cache that is complete and up to date, else None."""
     try:
         manifest = json.loads((target / MANIFEST).read_text())
         size = (target / JETS).stat().st_size
@@ -451,7 +450,11 @@ def _copy(
     request: Request,
     on_rows: Callable[[int], object] | None,
 ) -> int:
-    """Writes the momenta of all good jets, in the order of the files; their number."""
+    """Writes the momenta of all good jets, in the order of the files.
+
+    Returns:
+        The number of jets.
+    """
     num_jets = 0
     with open(path, "wb", buffering=0) as file:
         for rows in request.rows():
@@ -488,7 +491,7 @@ def _row_blocks(path: pathlib.Path, width: int) -> Iterator[np.ndarray]:
 
 
 def _bucket_rows(width: int) -> int:
-    """Rows that are in memory at once, a few times over."""
+    """Rows of a bucket, of which a few are in memory at once."""
     return max(1, BUCKET_BYTES // (4 * width))
 
 
@@ -497,8 +500,8 @@ def _reorder(
 ) -> None:
     """Writes row ``order[k]`` of one file as row ``k`` of another, and syncs it.
 
-    The rows go to buckets, regions of the target, in the order they come; then each
-    bucket is sorted where it is. No row is read or written alone.
+    Rows are appended to buckets, regions of the target; then each bucket is sorted in
+    place. No row is read or written alone.
 
     Args:
         source: ``[J, width]`` little-endian float32.

@@ -52,15 +52,15 @@ def load(
     """Loads a table of events.
 
     Args:
-        spec: an HDF5, Parquet, CSV, ROOT or npz file; "embedded" or
+        spec: an HDF5, Parquet, ROOT, npz or text file; "embedded" or
             "embedded:signal" for the samples in the package.
         columns: names of the columns, in this order; empty for all.
         max_events: events to read, from the first; None for all.
         repair: drop events with a NaN or infinite value and count them in the notes,
             instead of stopping at them.
         key: see :func:`~jetvae_jax.events.tables.opened`.
-        constant: take columns that are the same in all events, as a bad model may
-            make them.
+        constant: accept columns that are the same in all events, as a bad model may
+            generate them.
 
     Returns:
         Events.
@@ -101,7 +101,7 @@ def load(
 
 
 def find(spec: str) -> pathlib.Path:
-    """The file that ``spec`` means.
+    """The file of ``spec``.
 
     Raises:
         InputError: there is none.

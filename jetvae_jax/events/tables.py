@@ -259,7 +259,7 @@ def _real(path: str, name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _chosen_key(path: str, key: str, found: list[str], kind: str) -> str | None:
-    """The one of ``found`` that is meant, None if there is none.
+    """``key``, or the only one of ``found``; None if there is none.
 
     Raises:
         InputError: it is not there, or there are several.

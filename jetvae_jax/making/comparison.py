@@ -1,4 +1,4 @@
-"""What was made beside the published JetNet: mean and deviation of every feature."""
+"""Mean and deviation of every feature, of generated jets and of published JetNet."""
 
 import importlib.resources
 import json
@@ -14,13 +14,13 @@ JET = ("pt [GeV]", "eta", "mass [GeV]", "particles")
 PARTICLE = ("etarel", "phirel", "log(1-ptrel)")
 
 
-class Figures(NamedTuple):
+class Statistics(NamedTuple):
     """Mean and deviation of the features.
 
     Attributes:
         jet: ``[2, 4]`` of pt, eta, mass and number of particles.
         particle: ``[2, 3]`` of etarel, phirel and log(1 - ptrel).
-        num_jets: behind them; 0 if it is not known.
+        num_jets: number of jets; 0 if it is not known.
     """
 
     jet: np.ndarray
@@ -28,19 +28,19 @@ class Figures(NamedTuple):
     num_jets: int
 
 
-def published(jet_type: str, num_particles: int) -> Figures | None:
+def published(jet_type: str, num_particles: int) -> Statistics | None:
     """Of the published file of that class, or None if there is no such file."""
     source = importlib.resources.files("jetvae_jax.making") / "published_moments.json"
     classes = json.loads(source.read_text()).get(str(num_particles), {})
     if jet_type not in classes:
         return None
     found = classes[jet_type]
-    return Figures(np.array(found["jet"]), np.array(found["particle"]), 0)
+    return Statistics(np.array(found["jet"]), np.array(found["particle"]), 0)
 
 
-def measure(path: pathlib.Path, num_jets: int) -> Figures:
+def measure(path: pathlib.Path, num_jets: int) -> Statistics:
     """Of the first jets of a JetNet file, read block by block."""
-    # Brings in all of jax, which the workers, who import this package, do without.
+    # Imports jax, which the workers, who import this package, do without.
     from jetvae_jax.jets.scaling import Moments
 
     jets, particles = Moments((1, len(JET))), Moments((1, len(PARTICLE)))
@@ -52,10 +52,10 @@ def measure(path: pathlib.Path, num_jets: int) -> Figures:
         values = np.stack([p[..., 0], p[..., 1], np.log(rest)], axis=-1)
         particles.add(values, p[..., 3] > 0)
     jet, particle = (np.concatenate(m.finish()[2:]) for m in (jets, particles))
-    return Figures(jet, particle, num_jets)
+    return Statistics(jet, particle, num_jets)
 
 
-def table(title: str, made: Figures, real: Figures) -> str:
+def table(title: str, made: Statistics, real: Statistics) -> str:
     """Both side by side.
 
     ``shift`` is the difference of the means over the published deviation: for jets,

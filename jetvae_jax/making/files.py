@@ -139,7 +139,7 @@ def _damaged(path, error) -> InputError:
 def _data(file: h5py.File, name: str) -> h5py.Dataset:
     data = file[name]
     if not isinstance(data, h5py.Dataset):
-        raise KeyError(f"{name} is no data set")
+        raise KeyError(f"{name} is not a data set")
     return data
 
 

@@ -87,7 +87,7 @@ def merge(
 
 
 def provenance(shards: list[Task]) -> dict[str, Any]:
-    """What the file of these shards says about itself."""
+    """Attributes of the file of these shards."""
     first, versions = shards[0][1], pythia.versions()
     return totals(shards, "jet_features") | {
         "generator": "pythia8mc {pythia8mc} + fastjet {fastjet}".format(**versions)

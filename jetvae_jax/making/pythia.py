@@ -17,7 +17,7 @@ _TWO_Z = 231  # f fbar -> gamma*/Z0 gamma*/Z0
 
 
 def require_tools() -> None:
-    """Checks what ``pip install 'jetvae_jax[make-jets]'`` brings.
+    """Checks that ``pip install 'jetvae_jax[make-jets]'`` was done.
 
     Raises:
         InputError: something is missing.
@@ -88,7 +88,7 @@ class Generator:
         self.seconds += time.process_time() - start
         weights = ak.to_numpy(ak.flatten(events.info.weights[:, :1]))
         # One in hundreds has 1.03 or so, where Pythia had guessed the maximum of the
-        # cross-section too low; it counts as one event, as everybody has it.
+        # cross-section too low; it counts as one event, as is usual.
         if np.sum(weights != 1) > len(weights) / 2:
             raise InputError(
                 "Pythia: these settings give weighted events, which no layout of jets "

@@ -108,7 +108,7 @@ class Config:
         shard_jets: jets of a shard, the unit that a worker makes and a kill can cost.
         layouts: files to write of each class: jetnetN or hls4mlN, of N particles.
         card: file of Pythia settings (.cmnd), replaces the hard process of the class.
-        settings: further Pythia settings, the last word on everything but the seed.
+        settings: further Pythia settings, applied last, before the seed.
         parton_pt_min: lowest pT of the hard process in GeV.
         parton_pt_max: highest; 0 takes the recipe's (1010, none for gluons), -1 none.
         radius: of the anti-kT jets.

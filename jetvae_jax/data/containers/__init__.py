@@ -46,7 +46,7 @@ def opened(path: str | os.PathLike, tree: str = "") -> Iterator[Table]:
     """Opens a file as a table.
 
     Args:
-        path: its suffix tells the container; HDF5 may have any other.
+        path: its suffix names the container; HDF5 may have any other suffix.
         tree: name of the tree in a ROOT file of several.
 
     Raises:

@@ -177,7 +177,7 @@ def dataset(file: h5py.File, key: str, shape: tuple[int | None, ...]) -> h5py.Da
 
 
 def plain(file: h5py.File, *path: str) -> h5py.Dataset:
-    """A data set whose bytes are in this file, readable, and not absurdly many.
+    """A data set whose bytes are in this file, readable, and of a plausible number.
 
     Args:
         file: an open file.
@@ -278,7 +278,7 @@ def read(data: h5py.Dataset, start: int, stop: int, columns: slice) -> np.ndarra
 
 
 def _check_size(name: str, data: h5py.Dataset) -> None:
-    """Stops at a shape that the file cannot hold, or that is none of jets."""
+    """Refuses a shape that the file cannot hold, or rows too large for jets."""
     shape, item = data.shape or (), data.dtype.itemsize
     size = os.path.getsize(data.file.filename)
     claimed = max(math.prod(shape), math.prod(data.chunks or (0,))) * item
@@ -305,7 +305,7 @@ def _chunks(data: h5py.Dataset) -> list[int]:
 
 
 def _check_filters(name: str, data: h5py.Dataset) -> None:
-    """Stops at a compression that is not read here; pandas offers blosc."""
+    """Refuses a compression that is not read here; pandas offers blosc."""
     properties = data.id.get_create_plist()
     for i in range(properties.get_nfilters()):
         code, _, _, title = properties.get_filter(i)

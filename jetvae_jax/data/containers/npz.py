@@ -1,8 +1,8 @@
 """npz archives, of untrusted input: every failure to read one is one InputError.
 
 Arrays are read in blocks of rows, from the compressed stream: an archive larger than
-the memory is no trouble, and a size that the archive cannot hold is refused before it
-is made. Pickled objects are never loaded.
+the memory can be read, and a size that the archive cannot hold is refused before the
+array is made. Pickled objects are never loaded.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ JETS = True
 
 
 class Member(NamedTuple):
-    """What the header of an array says.
+    """The header of an array.
 
     Attributes:
         name: without ``.npy``.
@@ -133,7 +133,7 @@ class Archive:
                 yield block
 
     def _whole(self, member: Member, stream) -> np.ndarray:
-        # The rows are spread over all of it, if the first index runs fastest.
+        # The rows are spread over the whole array, if the first index runs fastest.
         flat = np.frombuffer(stream.read(), member.dtype)
         return flat.reshape(member.shape, order="F")
 

@@ -1,4 +1,4 @@
-"""A user's own file, by a small mapping of its columns.
+"""A user's own file, by a mapping of its columns.
 
     ("px=part_px", "py=part_py", "pz=part_pz")            lists or padded arrays
     ("pt=X[0]", "eta=X[1]", "phi=X[2]", "unit=MeV")       columns of [J, M, C]

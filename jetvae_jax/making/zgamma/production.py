@@ -78,7 +78,7 @@ def _tasks(folder: pathlib.Path, config: Config, process: str) -> list[Task]:
 
 def _join(folder: pathlib.Path, process: str, tasks: list[Task], config: Config):
     """Writes the files of one process; yields a line a file."""
-    # Brings in all of jax, which the workers do without.
+    # Imports h5py and more, which the workers do without.
     from jetvae_jax.events import writer
 
     table = np.concatenate(

@@ -31,7 +31,7 @@ class Config:
         formats: of the files: hdf5, parquet.
         mantissa_bits: bits kept of each number, 23 for all; fewer compress better, 13
             leave four digits.
-        settings: further Pythia settings, the last word on everything but the seed.
+        settings: further Pythia settings, applied last, before the seed.
         parton_pt_min: lowest pT of the background's hard process in GeV.
         lepton_pt_min: lowest pT of both leptons in GeV.
         lead_pt_min: lowest pT of the harder lepton in GeV.
@@ -98,8 +98,8 @@ class Config:
                 )
         if len({round(mass) for mass in self.masses}) < len(self.masses):
             raise InputError(
-                "masses: two differ by less than 1 GeV; make them apart, with seeds of "
-                "their own"
+                "masses: two differ by less than 1 GeV; make them separately, "
+                "with other seeds"
             )
         for name in self.formats:
             if name not in FORMATS:
