@@ -14,6 +14,8 @@ columns by name, and for HDF5 and npz the open file itself.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.registry import Registry
 from jetvae_jax.data import validation
@@ -38,6 +40,12 @@ class Wanted(NamedTuple):
     max_jets: int | None = None
     jet_type: str = "g"
     seed: int = 0
+
+    def limited(self, chosen: np.ndarray, read: int) -> np.ndarray:
+        """``chosen [n]`` rows up to ``max_jets``, of which ``read`` were read before."""
+        if self.max_jets is None:
+            return chosen
+        return chosen & (np.cumsum(chosen) <= self.max_jets - read)
 
 
 class Reader:

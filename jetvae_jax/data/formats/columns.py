@@ -142,40 +142,36 @@ class Reader(formats.Reader):
         Raises:
             InputError: columns that are missing, of other types or shapes.
         """
-        return _blocks(self.table, self._columns, wanted, audit)
-
-
-def _blocks(
-    table: Table, columns: Columns, wanted: formats.Wanted, audit: Audit
-) -> Iterator[Block]:
-    items = [*columns.names, *([columns.mask] if columns.mask else [])]
-    items += [columns.select[0]] if columns.select else []
-    sources = {item: _expand(table, item) for item in items}
-    names = list(dict.fromkeys(name for found, _ in sources.values() for name in found))
-    total = table.num_rows(names)
-    if not total:
-        raise InputError(f"{table.path}: there are no jets in it")
-    read = start = 0
-    # Sizes of lists are not known before they are read: 16 numbers a particle.
-    size = max(1, tables.BLOCK_BYTES // (16 * 4 * max(wanted.num_particles, 64)))
-    for block in table.blocks(names, size, total):
-        length = _length(next(iter(block.values())))
-        rows = np.arange(start, start + length)
-        start += length
-        chosen = np.ones(length, bool)
-        if columns.select is not None:
-            name, value = columns.select
-            picked = _pick(table, block, sources[name], name)
-            if isinstance(picked, Ragged) or picked.ndim != 1:
-                raise InputError(f"{table.path}: {name}: expected one number a jet")
-            chosen = picked == value
-        if wanted.max_jets is not None:
-            chosen &= np.cumsum(chosen) <= wanted.max_jets - read
-        read += int(chosen.sum())
-        values, mask = _dense(table, columns, block, sources, wanted.num_particles)
-        yield _block(columns, audit, rows, chosen, values, mask)
-        if read == wanted.max_jets:
-            return
+        table, columns = self.table, self._columns
+        items = [*columns.names, *([columns.mask] if columns.mask else [])]
+        items += [columns.select[0]] if columns.select else []
+        sources = {item: _expand(table, item) for item in items}
+        names = list(
+            dict.fromkeys(name for found, _ in sources.values() for name in found)
+        )
+        total = table.num_rows(names)
+        if not total:
+            raise InputError(f"{table.path}: there are no jets in it")
+        read = start = 0
+        # Sizes of lists are not known before they are read: 16 numbers a particle.
+        size = max(1, tables.BLOCK_BYTES // (16 * 4 * max(wanted.num_particles, 64)))
+        for block in table.blocks(names, size, total):
+            length = _length(next(iter(block.values())))
+            rows = np.arange(start, start + length)
+            start += length
+            chosen = np.ones(length, bool)
+            if columns.select is not None:
+                name, value = columns.select
+                picked = _pick(table, block, sources[name], name)
+                if isinstance(picked, Ragged) or picked.ndim != 1:
+                    raise InputError(f"{table.path}: {name}: expected one number a jet")
+                chosen = picked == value
+            chosen = wanted.limited(chosen, read)
+            read += int(chosen.sum())
+            values, mask = _dense(table, columns, block, sources, wanted.num_particles)
+            yield _block(columns, audit, rows, chosen, values, mask)
+            if read == wanted.max_jets:
+                return
 
 
 def _expand(table: Table, item: str) -> tuple[list[str], int | None]:

@@ -69,8 +69,7 @@ class Reader(formats.Reader):
             bad = (y != 0) & (y != 1)
             chosen = (y == (wanted.jet_type == "q")) | bad
             chosen &= audit.flag(LABEL, "label is neither 0 nor 1", bad, rows, chosen)
-            if wanted.max_jets is not None:
-                chosen &= np.cumsum(chosen) <= wanted.max_jets - read
+            chosen = wanted.limited(chosen, read)
             read += int(chosen.sum())
             p, pt, mask = momenta(x[chosen])
             keep = np.ones(len(p), bool)

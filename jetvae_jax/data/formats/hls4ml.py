@@ -46,7 +46,35 @@ class Reader(formats.Reader):
         Raises:
             InputError: keys, names, shapes or types are wrong.
         """
-        return _blocks(self.table.file, audit, wanted)
+        file = self.table.file
+        features = hdf5.dataset(file, KEY, (None, None, None))
+        total = features.shape[0]
+        jets = hdf5.dataset(file, JETS, (total, None))
+        xyz = _columns(file, "particleFeatureNames", MOMENTUM, features.shape[2])
+        labels = _columns(file, "jetFeatureNames", CLASSES, jets.shape[1])
+        # Contiguous ranges of columns: HDF5 reads those fast.
+        near = slice(min(xyz), max(xyz) + 1)
+        span = slice(min(labels), max(labels) + 1)
+        read = 0
+        for start, stop in validation.row_blocks(total, hdf5.block_rows(features)):
+            rows = np.arange(start, stop)
+            classes = hdf5.read(jets, start, stop, span)
+            classes = classes[:, np.subtract(labels, span.start)]
+            # Jets of the class j_undef have zeros in all five.
+            bad = ~(np.isin(classes, (0, 1)).all(1) & (classes.sum(1) <= 1))
+            chosen = classes[:, CLASSES.index(f"j_{wanted.jet_type}")] == 1
+            everything = np.ones(len(rows), bool)
+            chosen &= audit.flag(JETS, "class is not one-hot", bad, rows, everything)
+            chosen = wanted.limited(chosen, read)
+            if not chosen.any():
+                continue
+            read += int(chosen.sum())
+            p = hdf5.read(features, start, stop, near)[chosen]
+            p = p[..., np.subtract(xyz, near.start)]
+            pt = np.hypot(p[..., 0], p[..., 1])
+            yield Block(rows[chosen], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
+            if read == wanted.max_jets:
+                return
 
     def classes(self) -> dict[str, int]:
         """Jets of each class."""
@@ -71,34 +99,3 @@ def _columns(file: h5py.File, key: str, wanted: tuple[str, ...], width: int):
             f"{width} columns of the data"
         )
     return [found.index(name) for name in wanted]
-
-
-def _blocks(file: h5py.File, audit: Audit, wanted: formats.Wanted) -> Iterator[Block]:
-    features = hdf5.dataset(file, KEY, (None, None, None))
-    total = features.shape[0]
-    jets = hdf5.dataset(file, JETS, (total, None))
-    xyz = _columns(file, "particleFeatureNames", MOMENTUM, features.shape[2])
-    labels = _columns(file, "jetFeatureNames", CLASSES, jets.shape[1])
-    # Contiguous ranges of columns: HDF5 reads those fast.
-    near = slice(min(xyz), max(xyz) + 1)
-    span = slice(min(labels), max(labels) + 1)
-    read = 0
-    for start, stop in validation.row_blocks(total, hdf5.block_rows(features)):
-        rows = np.arange(start, stop)
-        classes = hdf5.read(jets, start, stop, span)[:, np.subtract(labels, span.start)]
-        # Jets of the class j_undef have zeros in all five.
-        bad = ~(np.isin(classes, (0, 1)).all(1) & (classes.sum(1) <= 1))
-        chosen = classes[:, CLASSES.index(f"j_{wanted.jet_type}")] == 1
-        everything = np.ones(len(rows), bool)
-        chosen &= audit.flag(JETS, "class is not one-hot", bad, rows, everything)
-        if wanted.max_jets is not None:
-            chosen &= np.cumsum(chosen) <= wanted.max_jets - read
-        if not chosen.any():
-            continue
-        read += int(chosen.sum())
-        p = hdf5.read(features, start, stop, near)[chosen]
-        p = p[..., np.subtract(xyz, near.start)]
-        pt = np.hypot(p[..., 0], p[..., 1])
-        yield Block(rows[chosen], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
-        if read == wanted.max_jets:
-            return

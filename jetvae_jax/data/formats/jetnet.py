@@ -8,7 +8,6 @@ first. One file is one class of jets.
 
 from collections.abc import Iterator
 
-import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
@@ -49,42 +48,39 @@ class Reader(formats.Reader):
         Raises:
             InputError: keys, shapes or types are wrong.
         """
-        # ptrel sums to about one, unless a model made the jets.
-        check_sum = not self.generated
-        return _blocks(self.table.file, audit, wanted, check_sum)
-
-
-def _blocks(
-    file: h5py.File, audit: Audit, wanted: formats.Wanted, check_sum: bool
-) -> Iterator[Block]:
-    features = hdf5.dataset(file, KEY, (None, None, None))
-    total, _, columns = features.shape
-    if columns not in (3, 4):
-        raise InputError(
-            f"{audit.path}: {KEY}: shape is {features.shape}, expected (any, any, 4): "
-            "etarel, phirel, ptrel, mask"
-        )
-    jets = hdf5.dataset(file, JETS, (total, None))
-    if jets.shape[1] < 4:
-        raise InputError(
-            f"{audit.path}: {JETS}: shape is {jets.shape}, expected ({total}, 4): pt, "
-            "eta, mass, num_particles"
-        )
-    extra = None
-    if EXTRA in hdf5.keys(file):
-        extra = hdf5.dataset(file, EXTRA, (total, None))
-    else:
-        audit.notes.append(f"{audit.path}: no {EXTRA}: phi of the jets drawn uniformly")
-    num = total if wanted.max_jets is None else min(total, wanted.max_jets)
-    for start, stop in validation.row_blocks(num, hdf5.block_rows(features)):
-        p = hdf5.read(features, start, stop, slice(0, columns))
-        jet = hdf5.read(jets, start, stop, slice(0, 4))
-        if extra is None:
-            drawn = duplicates.draws(p[..., :3], p[..., PTREL] > 0, wanted.seed)
-            phi = np.pi * (2 * drawn - 1)
+        file = self.table.file
+        features = hdf5.dataset(file, KEY, (None, None, None))
+        total, _, columns = features.shape
+        if columns not in (3, 4):
+            raise InputError(
+                f"{audit.path}: {KEY}: shape is {features.shape}, expected (any, any, "
+                "4): etarel, phirel, ptrel, mask"
+            )
+        jets = hdf5.dataset(file, JETS, (total, None))
+        if jets.shape[1] < 4:
+            raise InputError(
+                f"{audit.path}: {JETS}: shape is {jets.shape}, expected ({total}, 4): "
+                "pt, eta, mass, num_particles"
+            )
+        extra = None
+        if EXTRA in hdf5.keys(file):
+            extra = hdf5.dataset(file, EXTRA, (total, None))
         else:
-            phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
-        yield _block(audit, np.arange(start, stop), p, jet, phi, check_sum)
+            audit.notes.append(
+                f"{audit.path}: no {EXTRA}: phi of the jets drawn uniformly"
+            )
+        num = total if wanted.max_jets is None else min(total, wanted.max_jets)
+        for start, stop in validation.row_blocks(num, hdf5.block_rows(features)):
+            p = hdf5.read(features, start, stop, slice(0, columns))
+            jet = hdf5.read(jets, start, stop, slice(0, 4))
+            if extra is None:
+                drawn = duplicates.draws(p[..., :3], p[..., PTREL] > 0, wanted.seed)
+                phi = np.pi * (2 * drawn - 1)
+            else:
+                phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
+            rows = np.arange(start, stop)
+            # ptrel sums to about one, unless a model made the jets.
+            yield _block(audit, rows, p, jet, phi, check_sum=not self.generated)
 
 
 def _block(audit, rows, p, jet, phi, check_sum) -> Block:

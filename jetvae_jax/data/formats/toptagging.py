@@ -59,8 +59,7 @@ class Reader(formats.Reader):
             chosen &= audit.flag(
                 KEY, "is_signal_new is neither 0 nor 1", bad, rows, chosen
             )
-            if wanted.max_jets is not None:
-                chosen &= np.cumsum(chosen) <= wanted.max_jets - read
+            chosen = wanted.limited(chosen, read)
             read += int(chosen.sum())
             p = values[chosen, : 4 * PARTICLES].reshape(-1, PARTICLES, 4)[..., 1:]
             pt = np.hypot(p[..., 0], p[..., 1])
