@@ -42,7 +42,7 @@ class Wanted(NamedTuple):
     seed: int = 0
 
     def limited(self, chosen: np.ndarray, read: int) -> np.ndarray:
-        """``chosen [n]`` rows up to ``max_jets``, of which ``read`` were read before."""
+        """``chosen [n]`` rows up to ``max_jets``, ``read`` of them read before."""
         if self.max_jets is None:
             return chosen
         return chosen & (np.cumsum(chosen) <= self.max_jets - read)
