@@ -120,7 +120,7 @@ def test_max_jets_takes_the_first_and_says_when_there_are_fewer(make_jetnet):
 def test_small_blocks_give_the_same_jets(make_jetnet, make_hls4ml, monkeypatch):
     paths = str(make_jetnet(num_jets=50)), str(make_hls4ml(classes="gq" * 20))
     whole = [load(path, max_jets=15) for path in paths]
-    monkeypatch.setattr("jetvae_jax.data.containers.hdf5.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("jetvae_jax.data.containers.tables.BLOCK_BYTES", 1000)
     for path, expected in zip(paths, whole, strict=True):
         blocks = load(path, max_jets=15)
         np.testing.assert_array_equal(blocks.jets.particles, expected.jets.particles)

@@ -98,8 +98,8 @@ class Config:
                 )
         if len({round(mass) for mass in self.masses}) < len(self.masses):
             raise InputError(
-                "masses: two differ by less than 1 GeV; make them apart, with seeds of "
-                "their own"
+                "masses: two differ by less than 1 GeV; make them separately, "
+                "with other seeds"
             )
         for name in self.formats:
             if name not in FORMATS:

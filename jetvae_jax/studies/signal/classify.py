@@ -23,8 +23,8 @@ from jetvae_jax import events
 from jetvae_jax.core.errors import InputError, at_least
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import kinds
-from jetvae_jax.events.load import Events
-from jetvae_jax.events.load import find as find_table
+from jetvae_jax.events.loading import Events
+from jetvae_jax.events.loading import find as find_table
 from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.metrics.classifier.two_sample import auc_with_error
 from jetvae_jax.runs import dataset

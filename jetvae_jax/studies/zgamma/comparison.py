@@ -20,7 +20,7 @@ from jetvae_jax.core.errors import InputError, at_least
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import metrics
 from jetvae_jax.events.evaluation import classify
-from jetvae_jax.events.load import load as read
+from jetvae_jax.events.loading import load as read
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import CopulaRun, FlowRun, GenerateConfig, VAERun, versions
 from jetvae_jax.runs.fit_copula import fit_copula
