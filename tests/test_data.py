@@ -48,7 +48,6 @@ def test_jetnet_momenta_of_a_hand_made_file(tmp_path, columns):
     assert jets.particles.dtype == np.float32 and jets.mask.dtype == bool
     np.testing.assert_allclose(jets.particles, EXPECTED, rtol=1e-6, atol=1e-4)
     np.testing.assert_array_equal(jets.mask, [[1, 1, 0], [1, 1, 1]])
-    assert jets.features is None
     assert loaded.notes == ()
 
 

@@ -5,7 +5,6 @@ import dataclasses
 import os
 import resource
 import signal
-import sys
 import threading
 
 import h5py
@@ -257,7 +256,7 @@ def test_resumed_in_the_middle_of_an_epoch_equals_uninterrupted(
 
     whole = train(parts)
     # One step a compiled call, and a save after each.
-    monkeypatch.setattr(sys.modules["jetvae_jax.training.fit"], "CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr("jetvae_jax.training.loop.CHUNK_SECONDS", 0.0)
     for calls in (5, 17, 12):
         saves = iter(range(calls))
 
