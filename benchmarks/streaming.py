@@ -115,7 +115,7 @@ def streamed(folder, num_jets):
     """First pass, epochs, and where the time of an epoch goes."""
     import jax
 
-    from jetvae_jax.data.streaming.cache import streams
+    from jetvae_jax.data.streaming import streams
     from jetvae_jax.training.compiled import compile_steps, zero_sums
 
     step, scale = parts()

@@ -10,12 +10,12 @@ network, --download.by_hand prints what to fetch with a browser and where to put
 import dataclasses
 import os
 import sys
+import time
 
 import _cli
 
 from jetvae_jax.core import configs
-from jetvae_jax.data.download import catalogue, collect
-from jetvae_jax.data.download.fetch import Unreachable
+from jetvae_jax.data import catalogue, download
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +38,20 @@ class Config:
 
 def progress():
     """Reports every 5 % of a file, or every 100 MB if its size is unknown."""
-    last = {}
+    last, first = {}, {}
 
     def report(name: str, size: int, total: int | None) -> None:
+        start, before = first.setdefault(name, (time.monotonic(), size))
         step = (size * 20 // total) if total else size // 10**8
-        if last.get(name) != step:
-            last[name] = step
-            share = f"{size / total:4.0%} of {total:,}" if total else f"{size:,}"
-            print(f"{name}: {share} bytes", flush=True)
+        if last.get(name) == step:
+            return
+        last[name] = step
+        done = f"{size / total:4.0%} of {total:,}" if total else f"{size:,}"
+        line = f"{name}: {done} bytes"
+        if rate := (size - before) / max(time.monotonic() - start, 1e-3):
+            line += f", {rate / 1e6:.1f} MB/s"
+            line += f", {(total - size) / rate:.0f} s left" if total else ""
+        print(line, flush=True)
 
     return report
 
@@ -55,15 +61,15 @@ def main() -> None:
     config = configs.read("download", Config)
     dataset = catalogue.get(config.dataset)
     folder = os.path.join(config.folder, dataset.name)
-    instructions = collect.by_hand(dataset, folder, config.jet_types)
+    instructions = download.by_hand(dataset, folder, config.jet_types)
     if config.by_hand:
         print(instructions)
         return
     try:
-        paths = collect.fetch(
+        paths = download.fetch(
             dataset, folder, jet_types=config.jet_types, report=progress()
         )
-    except Unreachable:
+    except download.Unreachable:
         print(f"To fetch it by hand: {instructions}\n", file=sys.stderr)
         raise
     for path in paths:

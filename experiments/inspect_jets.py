@@ -1,4 +1,4 @@
-r"""Look at files of jets before training on them.
+r"""Inspect files of jets before training on them.
 
   python experiments/inspect_jets.py --inspect.path=g.hdf5
   python experiments/inspect_jets.py --inspect.path=mine.root \
@@ -6,7 +6,7 @@ r"""Look at files of jets before training on them.
       --inspect.output=a.png
 
 Prints counts, ranges, padding, order, duplicates and what is wrong, and ends with 'fit
-to train' or the reasons why not; damaged files are looked at up to the damage. The exit
+to train' or the reasons why not; damaged files are read up to the damage. The exit
 code is 0 if all files are fit, else 1.
 """
 
@@ -18,22 +18,22 @@ from typing import Literal
 import _cli
 
 from jetvae_jax.core import configs
-from jetvae_jax.data.inspection.look import look
-from jetvae_jax.data.load import find
+from jetvae_jax.data.inspection import look
+from jetvae_jax.data.request import find
 from jetvae_jax.report.inspection import write
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What to look at.
+    """What to inspect.
 
     Attributes:
         path: a file or a folder.
-        jet_type: class to look at, in files of several: g, q, t, w or z.
+        jet_type: class to inspect, in files of several: g, q, t, w or z.
         columns: where the jets are in a user's own file: px=...,py=...,pz=...
-        max_jets: jets to look at, from the first of each file; 0 for all.
-        repair: judge what --data.repair would leave: good jets, each once, those before
-            a damaged place.
+        max_jets: jets to inspect, from the first of each file; 0 for all.
+        repair: check what --data.repair would leave: good jets, each once, those before
+            the damage.
         output: PNG of the quick plots; empty for none. Of several files each gets its
             name in it.
     """
@@ -47,7 +47,7 @@ class Config:
 
 
 def main() -> None:
-    """Look at each file in turn."""
+    """Inspect each file in turn."""
     config = configs.read("inspect", Config)
     paths = find(config.path)
     fit = True

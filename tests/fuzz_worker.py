@@ -10,7 +10,7 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load
-from jetvae_jax.data.inspection.look import look
+from jetvae_jax.data.inspection import look
 
 SECONDS, BYTES = 60, 3 * 2**30
 

@@ -149,7 +149,9 @@ def test_select_unit_and_max_jets(truth, tmp_path, name):
 
 def test_many_blocks_are_one_file(truth, tmp_path, monkeypatch):
     jets, arrays = truth
-    monkeypatch.setattr("jetvae_jax.data.containers.hdf5.BLOCK_BYTES", 16 * 4 * 64 * 3)
+    monkeypatch.setattr(
+        "jetvae_jax.data.containers.tables.BLOCK_BYTES", 16 * 4 * 64 * 3
+    )
     for name in ("a.npz", "a.h5", "a.parquet", "a.root"):
         path = save(tmp_path / name, arrays)
         check(load(path, num_particles=5, columns=XYZ), jets)

@@ -252,7 +252,7 @@ def test_mixed_folders(make_jetnet, make_hls4ml, tmp_path):
     with pytest.raises(InputError, match=r"g\.hdf5 and g150\.hdf5 .*different numbers"):
         load(str(tmp_path))
     make_hls4ml("a.h5")
-    with pytest.raises(InputError, match=r"a\.h5 and g\.hdf5 .*different layouts"):
+    with pytest.raises(InputError, match=r"a\.h5 and g\.hdf5 .*different formats"):
         load(str(tmp_path))
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.download import catalogue, collect
-from jetvae_jax.data.download import fetch as download
-from jetvae_jax.data.download.catalogue import DataSet, Remote
+from jetvae_jax.data import catalogue, download
+from jetvae_jax.data.catalogue import DataSet, Remote
 
 BODY = np.random.default_rng(0).bytes(3_000_000)
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -90,7 +89,7 @@ def server():
 
 
 def fetch(file, folder, **kwargs):
-    return download.fetch(file, folder, wait=lambda seconds: None, **kwargs)
+    return download.fetch_file(file, folder, wait=lambda seconds: None, **kwargs)
 
 
 def test_plain(server, tmp_path):
@@ -111,7 +110,7 @@ def test_what_is_there_and_right_is_not_fetched_again(server, tmp_path):
 
 def test_what_is_there_and_wrong_is_left_alone(server, tmp_path):
     (tmp_path / "g.hdf5").write_bytes(b"mine")
-    with pytest.raises(InputError, match="is there but its MD5"):
+    with pytest.raises(InputError, match="exists, but its MD5"):
         fetch(server.remote(), tmp_path)
     assert (tmp_path / "g.hdf5").read_bytes() == b"mine"
 
@@ -220,7 +219,7 @@ def test_without_a_network_nobody_waits(tmp_path):
     urls = (f"http://nowhere{i}.invalid/g.hdf5" for i in range(2))
     file = Remote("g.hdf5", next(urls), 1, "0" * 32)._replace(mirrors=tuple(urls))
     with pytest.raises(download.Unreachable, match="nowhere1"):
-        download.fetch(file, tmp_path, wait=waits.append)
+        download.fetch_file(file, tmp_path, wait=waits.append)
     assert not waits
 
 
@@ -251,21 +250,21 @@ def zenodo(server):
 
 
 def test_checksums_of_the_record(server, zenodo, tmp_path):
-    paths = collect.fetch(zenodo, tmp_path / "new" / "set")
+    paths = download.fetch(zenodo, tmp_path / "new" / "set")
     assert [p.name for p in paths] == ["g.hdf5", "q.hdf5"]
     sums = (tmp_path / "new" / "set" / "MD5SUMS").read_text().splitlines()
     assert sums[0] == f"{MD5}  g.hdf5"
     # Verified once, known without the network.
     server.asked.clear()
-    assert collect.fetch(zenodo, tmp_path / "new" / "set") == paths
+    assert download.fetch(zenodo, tmp_path / "new" / "set") == paths
     assert not server.asked
 
 
 def test_one_class(server, zenodo, tmp_path):
-    (path,) = collect.fetch(zenodo, tmp_path, jet_types=("q",))
+    (path,) = download.fetch(zenodo, tmp_path, jet_types=("q",))
     assert path.read_bytes() == b"quarks"
     with pytest.raises(InputError, match="no class 'x'; choose from g, q"):
-        collect.fetch(zenodo, tmp_path, jet_types=("x",))
+        download.fetch(zenodo, tmp_path, jet_types=("x",))
 
 
 @pytest.mark.parametrize(
@@ -288,7 +287,7 @@ def test_one_class(server, zenodo, tmp_path):
 def test_a_record_that_says_nothing(server, zenodo, tmp_path, record, error):
     server.files["/record"] = record
     with pytest.raises(InputError, match=error):
-        collect.fetch(zenodo, tmp_path)
+        download.fetch(zenodo, tmp_path)
     assert not [p for p in tmp_path.iterdir() if p.suffix == ".hdf5"]
 
 
@@ -319,7 +318,7 @@ def test_archives_are_unpacked_without_their_paths(server, tmp_path):
     )
     file = server.remote("jets_train.tar.gz", body)
     dataset = DataSet("jets", "", "", "", (file,))
-    (folder,) = collect.fetch(dataset, tmp_path / "in")
+    (folder,) = download.fetch(dataset, tmp_path / "in")
     assert folder == tmp_path / "in" / "jets_train"
     assert sorted(p.name for p in folder.iterdir()) == ["a.h5", "abs.h5", "evil.h5"]
     names = sorted(p.name for p in (tmp_path / "in").iterdir())
@@ -335,7 +334,7 @@ def test_a_bad_archive_leaves_no_folder(tmp_path, body):
     path = tmp_path / "a.tar.gz"
     path.write_bytes(body)
     with pytest.raises(InputError, match=r"a\.tar\.gz"):
-        collect.unpack(path)
+        download.unpack(path)
     assert [p.name for p in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
@@ -366,11 +365,11 @@ def test_catalogue_is_sound():
 
 
 def test_by_hand_names_everything():
-    text = collect.by_hand(catalogue.get("jetnet30"), "data/jetnet30", ("t",))
+    text = download.by_hand(catalogue.get("jetnet30"), "data/jetnet30", ("t",))
     assert "https://zenodo.org/records/6975118/files/t.hdf5?download=1" in text
     assert "88,262,768 bytes" in text
     assert "data/jetnet30" in text
     assert "g.hdf5" not in text
-    digits = collect.by_hand(catalogue.get("mnist"), "data/mnist")
+    digits = download.by_hand(catalogue.get("mnist"), "data/mnist")
     assert "f68b3c2dcbeaaa9fbdd348bbdeb94873  train-images-idx3-ubyte.gz" in digits
     assert "or https://storage.googleapis.com/cvdf-datasets/mnist/train-ima" in digits

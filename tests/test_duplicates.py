@@ -51,9 +51,9 @@ def test_the_same_file_twice_is_noted_and_repaired(make_jetnet, tmp_path):
     make_jetnet("shard1.hdf5")
     loaded = load(str(tmp_path))
     assert len(loaded.jets.mask) == 16
-    assert any("8 jets that were there before: kept" in n for n in loaded.notes)
+    assert any("8 duplicate jets: kept" in n for n in loaded.notes)
     repaired = load(str(tmp_path), repair=True)
-    assert any("8 jets that were there before: dropped" in n for n in repaired.notes)
+    assert any("8 duplicate jets: dropped" in n for n in repaired.notes)
     np.testing.assert_array_equal(repaired.jets.particles, loaded.jets.particles[:8])
     assert repaired.axis is not None and len(repaired.axis) == 8
 
@@ -74,7 +74,7 @@ def test_the_same_jets_in_files_without_phi(make_jetnet, tmp_path):
     for name in ("shard0.hdf5", "shard1.hdf5"):
         make_jetnet(name, spoil=lambda arrays: arrays.pop("jet_extra"))
     repaired = load(str(tmp_path), repair=True)
-    assert any("8 jets that were there before: dropped" in n for n in repaired.notes)
+    assert any("8 duplicate jets: dropped" in n for n in repaired.notes)
 
 
 def test_draws_are_uniform_independent_of_seed_and_of_other_jets():

@@ -10,7 +10,7 @@ from jetvae_jax import events
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.events import writer
 from jetvae_jax.events.kinds import find as find_kinds
-from jetvae_jax.events.load import find
+from jetvae_jax.events.loading import find
 
 NAMES = ("mass", "MET", "Nj")
 
@@ -149,7 +149,7 @@ def test_one_table_of_several(tmp_path):
         events.load(str(path))
     with pytest.raises(InputError, match="third: no such table"):
         events.load(str(path), key="third")
-    with pytest.raises(InputError, match="lone: is no table"):
+    with pytest.raises(InputError, match="lone: is not a table"):
         events.load(str(path), key="lone")
     found = events.load(str(path), key="second")
     np.testing.assert_array_equal(found.values, sample() + 1)
@@ -235,7 +235,7 @@ def test_all_rows_bad(written):
         ("a,a\n1,2\n", "twice"),
         ("a,b\n1,2\n3\n", "line 3: 1 cells, but the first line names 2"),
         ("a,b\n1,2\n3,4,5\n", "line 3: 3 cells"),
-        ("a,b\n1,2\n3,x\n", "b: line 3: 'x' is no number"),
+        ("a,b\n1,2\n3,x\n", "b: line 3: 'x' is not a number"),
         ("a,b\n1,2\n3,\n", r"b: row 1: not finite \(1 row in all\)"),
         ("a,b\n", "0 good events"),
         ("a,b\n1,2\n", "1 good events"),
@@ -288,7 +288,7 @@ def test_requests_that_cannot_be(tmp_path):
         events.load(max_events=1)
     path = tmp_path / "x.csv"
     writer.write(path, sample(), NAMES, {})
-    with pytest.raises(InputError, match="mass: column named twice"):
+    with pytest.raises(InputError, match="mass: column is listed twice"):
         events.load(str(path), columns=("mass", "mass"))
 
 

@@ -10,7 +10,7 @@ from fuzzing import LAYOUTS, MISTAKES, MiB, Reader, damage, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jetvae_jax.data.writing import tables
+from jetvae_jax.data import writing
 
 # Beyond what one small right file takes; a block of rows is 16 MiB.
 MEMORY = 300 * MiB
@@ -87,7 +87,7 @@ def hdf5_bytes(reader, folder, layout, number):
 
 def other_bytes(reader, folder, suffix, jets, number):
     path = folder / f"a.{suffix}"
-    with tables.writer(path, num_particles=6) as writer:
+    with writing.writer(path, num_particles=6) as writer:
         writer.append(jets)
     return changed_bytes(reader, path, path.read_bytes(), number)
 

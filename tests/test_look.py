@@ -2,16 +2,16 @@
 
 import re
 
+import fuzzing
 import h5py
 import numpy as np
 import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
-from jetvae_jax.data import embedded, load
+from jetvae_jax.data import embedded, load, writing
 from jetvae_jax.data.duplicates import hashes as _hashes
-from jetvae_jax.data.inspection.look import FIT, look
-from jetvae_jax.data.writing import tables
+from jetvae_jax.data.inspection import FIT, look
 from jetvae_jax.report import inspection as plots
 
 ENOUGH = 1200
@@ -20,8 +20,8 @@ ENOUGH = 1200
 def test_the_embedded_sample_is_fit():
     seen = look(embedded.path(), max_jets=3000)
     assert seen.verdict == FIT
-    assert seen.facts["layout"] == "jetnet"
-    assert seen.facts["jets"] == "3,000 read, 3,000 good"
+    assert seen.summary["layout"] == "jetnet"
+    assert seen.summary["jets"] == "3,000 read, 3,000 good"
     assert str(seen).endswith(f"\n{FIT}")
     with h5py.File(embedded.path()) as file:
         p = file["particle_features"][:3000].astype(np.float64)
@@ -35,7 +35,7 @@ def test_the_embedded_sample_is_fit():
     )
     counts = mask.sum(1)
     assert seen.ranges["particles"] == (counts.min(), counts.mean(), counts.max())
-    assert seen.facts["padding"].startswith(f"{1 - mask.mean():.1%} ")
+    assert seen.summary["padding"].startswith(f"{1 - mask.mean():.1%} ")
     inside = np.histogram(np.log10(pt[mask]), 90, (-4, 5))[0]
     np.testing.assert_allclose(
         seen.particles["log10 pt [GeV]"][0], inside, atol=3
@@ -56,7 +56,7 @@ def test_rows_with_problems_are_counted(make_jetnet):
         f"{ENOUGH - 4:,} of {ENOUGH:,} jets are good: --data.repair drops or reorders "
         "the others",
     )
-    assert seen.facts["jets"] == "1,200 read, 1,196 good"
+    assert seen.summary["jets"] == "1,200 read, 1,196 good"
     assert "not fit to train as it is:\n  - particle_features" in str(seen)
 
 
@@ -108,8 +108,8 @@ def test_duplicates(make_jetnet):
             values[-30:] = values[:30]
 
     seen = look(make_jetnet(num_jets=ENOUGH, spoil=spoil))
-    assert seen.facts["duplicates"] == "30"
-    assert "30 jets stand in it twice" in seen.reasons[0]
+    assert seen.summary["duplicates"] == "30"
+    assert "30 jets are in it twice" in seen.reasons[0]
 
 
 def test_hashes_tell_jets_apart(make_jets):
@@ -131,7 +131,7 @@ def test_units_are_guessed(make_jetnet, factor, unit):
         arrays["jet_features"][:, 0] *= factor
 
     seen = look(make_jetnet(num_jets=ENOUGH, spoil=spoil))
-    assert seen.facts["unit, by its looks"].startswith(unit)
+    assert seen.summary["guessed unit"].startswith(unit)
     assert any(f"look like {unit}" in reason for reason in seen.reasons)
 
 
@@ -143,15 +143,25 @@ def test_too_few(make_jetnet):
 
 def test_classes_are_counted(make_hls4ml):
     seen = look(make_hls4ml(classes="gqwzt" * 300 + "g" * 500), jet_type="q")
-    assert seen.facts["classes"] == (
+    assert seen.summary["classes"] == (
         "g 800 (40%), q 300 (15%), t 300 (15%), w 300 (15%), z 300 (15%)"
     )
-    assert seen.facts["jets"] == "300 read, 300 good"
+    assert seen.summary["jets"] == "300 read, 300 good"
 
 
 def test_another_class_is_named(make_hls4ml):
     seen = look(make_hls4ml(classes="tttwtt"))
     assert len(seen.reasons) == 1 and "look at t or w by" in seen.reasons[0]
+
+
+@pytest.mark.parametrize("jet_type", ["g", "q"])
+def test_jets_of_a_class_that_shares_its_name(tmp_path, jet_type):
+    """In top tagging files the classes g and q are one, 'QCD'."""
+    path = tmp_path / "train.h5"
+    fuzzing.write(path, "toptagging", np.random.default_rng(3))
+    seen = look(path, jet_type=jet_type)
+    assert seen.summary["jets"] == "6 read, 6 good"
+    assert seen.reasons == ("6 good jets are too few: 1,000 or more",)
 
 
 def test_damage_ends_the_look_and_is_a_reason(make_jetnet, monkeypatch):
@@ -167,10 +177,12 @@ def test_damage_ends_the_look_and_is_a_reason(make_jetnet, monkeypatch):
     whole = bytearray(path.read_bytes())
     whole[place : place + 200] = bytes(200)
     path.write_bytes(whole)
-    monkeypatch.setattr("jetvae_jax.data.containers.hdf5.BLOCK_BYTES", 500 * 6 * 4 * 4)
+    monkeypatch.setattr(
+        "jetvae_jax.data.containers.tables.BLOCK_BYTES", 500 * 6 * 4 * 4
+    )
     seen = look(path)
-    assert seen.facts["damaged"] == "after 2,500 jets; what follows is of those"
-    assert seen.facts["jets"] == "2,500 read, 2,500 good"
+    assert seen.summary["damaged"] == "after 2,500 jets; what follows is of those"
+    assert seen.summary["jets"] == "2,500 read, 2,500 good"
     assert "truncated or damaged" in seen.reasons[0]
     assert len(seen.jets["eta"]) == 2500
     repaired = look(path, repair=True)
@@ -209,7 +221,7 @@ def test_other_formats(make_jets, tmp_path, suffix):
     )
     jets = make_jets(ENOUGH, 6)
     path = tmp_path / f"jets.{suffix}"
-    with tables.writer(path, num_particles=6) as writer:
+    with writing.writer(path, num_particles=6) as writer:
         writer.append(jets)
     seen = look(path)
     assert seen.verdict == FIT
@@ -222,7 +234,7 @@ def test_single_and_distant_particles_are_remarks(make_jets, tmp_path):
     particles = np.array(jets.particles)
     mask[:3, 1:] = False
     particles[10, 1] = -0.01 * particles[10, 0]  # soft, at the other side
-    with tables.writer(tmp_path / "a.npz", num_particles=6) as writer:
+    with writing.writer(tmp_path / "a.npz", num_particles=6) as writer:
         writer.append(Jets(particles, mask))
     seen = look(tmp_path / "a.npz")
     assert "3 jets have a single particle" in seen.remarks

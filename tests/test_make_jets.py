@@ -340,7 +340,7 @@ def test_layouts_are_read_back_alike(saved, tmp_path):
         attrs = layouts.merge(target, name, [saved, saved])
         assert attrs["jets"] == 60 and attrs["seeds"].tolist() == [saved[1].seed] * 2
         loaded = load(str(target), num_particles=30, jet_type="w")
-        expected = ("cut to", "there before")  # the same shard twice
+        expected = ("cut to", "duplicate")  # the same shard twice
         assert not [n for n in loaded.notes if not any(e in n for e in expected)]
         momenta[name] = loaded.jets
         with h5py.File(target) as file:
@@ -603,17 +603,17 @@ def test_workers_that_a_batch_system_starts(tmp_path):
 
 
 def test_a_production_goes_on_where_it_stopped(saved, tmp_path, monkeypatch):
-    from jetvae_jax.making import production, shards
+    from jetvae_jax.making import production
 
     config = dataclasses.replace(QUICK, num_jets=75, layouts=("jetnet150",))
     made = []
 
-    def make(tasks, config):
+    def serial(tasks, config, make, what):
         for path, shard in tasks:
             made.append(shard.index)
-            files.save(path, shards.make(shard).content)
+            files.save(path, make(shard).content)
 
-    monkeypatch.setattr(production, "_make", make)
+    monkeypatch.setattr(production, "make_all", serial)
     files.save(tmp_path / "shards" / "w_00000.hdf5", saved[0].read_bytes())
     production.run(tmp_path, config)
     assert made == [1, 2]

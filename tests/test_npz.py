@@ -67,7 +67,7 @@ def test_blocks_and_max_jets(tmp_path, monkeypatch):
     x, y = jets(50)
     path = save(tmp_path / "QG.npz", x, y)
     whole = load(path)
-    monkeypatch.setattr("jetvae_jax.data.containers.hdf5.BLOCK_BYTES", 7 * 4 * 8 * 3)
+    monkeypatch.setattr("jetvae_jax.data.containers.tables.BLOCK_BYTES", 7 * 4 * 8 * 3)
     cut = load(path)
     np.testing.assert_array_equal(whole.jets.particles, cut.jets.particles)
     few = load(path, max_jets=6)

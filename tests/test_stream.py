@@ -5,7 +5,6 @@ import dataclasses
 import os
 import resource
 import signal
-import sys
 import threading
 
 import h5py
@@ -17,10 +16,9 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load, split
+from jetvae_jax.data import streaming as stream
 from jetvae_jax.data.request import Request
-from jetvae_jax.data.streaming import stream
-from jetvae_jax.data.streaming.cache import JETS, MANIFEST, streams
-from jetvae_jax.data.streaming.stream import ahead
+from jetvae_jax.data.streaming import JETS, MANIFEST, ahead, streams
 from jetvae_jax.jets import scaling
 from jetvae_jax.training import Config, fit, gradient_step
 
@@ -86,8 +84,8 @@ def test_the_jets_are_those_in_memory(
         )
         make_hls4ml("x.h5", classes="gqt" * 20, seed=i).rename(mixed / f"x{i}.h5")
     if tiny:
-        monkeypatch.setattr("jetvae_jax.data.containers.hdf5.BLOCK_BYTES", 1000)
-        monkeypatch.setattr("jetvae_jax.data.streaming.cache.BUCKET_BYTES", 500)
+        monkeypatch.setattr("jetvae_jax.data.containers.tables.BLOCK_BYTES", 1000)
+        monkeypatch.setattr("jetvae_jax.data.streaming.BUCKET_BYTES", 500)
     cache = tmp_path / "cache"
     # Bad rows dropped, rows reordered, phi drawn, particles cut, files not used up.
     assert_same(shards, cache, repair=True, num_particles=4, seed=3, max_jets=120)
@@ -258,7 +256,7 @@ def test_resumed_in_the_middle_of_an_epoch_equals_uninterrupted(
 
     whole = train(parts)
     # One step a compiled call, and a save after each.
-    monkeypatch.setattr(sys.modules["jetvae_jax.training.fit"], "CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr("jetvae_jax.training.loop.CHUNK_SECONDS", 0.0)
     for calls in (5, 17, 12):
         saves = iter(range(calls))
 

@@ -6,7 +6,7 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load
-from jetvae_jax.data.formats import toptagging
+from jetvae_jax.data.request import opened
 
 PANDAS = np.dtype(
     [
@@ -59,12 +59,12 @@ def test_blocks(tmp_path, monkeypatch):
     path = write(tmp_path / "train.h5", table()[0])
     whole = load(path, jet_type="t")
     monkeypatch.setattr(
-        "jetvae_jax.data.containers.hdf5.BLOCK_BYTES", PANDAS.itemsize * 8
+        "jetvae_jax.data.containers.tables.BLOCK_BYTES", PANDAS.itemsize * 8
     )
     cut = load(path, jet_type="t")
     np.testing.assert_array_equal(whole.jets.particles, cut.jets.particles)
-    with h5py.File(path) as file:
-        assert toptagging.classes(file) == {"t": 10, "QCD (g and q)": 10}
+    with opened(path) as file:
+        assert file.classes() == {"t": 10, "QCD (g and q)": 10}
 
 
 def test_no_such_class(tmp_path):

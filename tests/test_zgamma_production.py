@@ -146,12 +146,10 @@ def test_the_pair_nearest_to_the_z():
 @pytest.fixture(scope="module")
 def shards():
     needs_tools()
-    from jetvae_jax.making.zgamma import shards
-
     found = {}
     for name in QUICK.processes:
         (first, *_) = settings.plan(QUICK, name)
-        found[name] = first, shards.make(first)
+        found[name] = first, production.make(first)
     return found
 
 
@@ -161,11 +159,9 @@ def table_of(made):
 
 
 def test_a_shard_can_be_remade_alone(shards):
-    from jetvae_jax.making.zgamma.shards import make
-
     wanted, made = shards["signal200"]
-    assert make(wanted).content == made.content
-    few, _ = table_of(make(wanted._replace(num_jets=3)))
+    assert production.make(wanted).content == made.content
+    few, _ = table_of(production.make(wanted._replace(num_jets=3)))
     np.testing.assert_array_equal(few, table_of(made)[0][:3])
 
 
@@ -194,7 +190,7 @@ def test_production_goes_on_and_is_read_back(shards, tmp_path, monkeypatch):
             made.append(shard.index)
             files.save(path, make(shard).content)
 
-    monkeypatch.setattr(production, "make_all", serial)
+    monkeypatch.setattr("jetvae_jax.making.production.make_all", serial)
     first, content = shards["background"]
     files.save(tmp_path / "shards" / "background_00000.hdf5", content.content)
     pytest.importorskip("pyarrow")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jetvae_jax.data import splits
-from jetvae_jax.data.streaming.stream import count
+from jetvae_jax.data.streaming import count
 
 
 class Dataset(NamedTuple):
@@ -13,7 +13,7 @@ class Dataset(NamedTuple):
 
     Attributes:
         train: fits the networks and the scaler. Each part is a pytree of arrays, or
-            a ``data.streaming.stream.Stream`` of what is too large for memory.
+            a ``data.streaming.Stream`` of what is too large for memory.
         valid: selects the epoch.
         test: is only ever evaluated.
         notes: what the reader repaired or chose.

@@ -1,4 +1,4 @@
-"""Jets that are the same as an earlier one, bit for bit, and draws alike for them."""
+"""Duplicate jets, bit for bit, and random numbers that are the same for duplicates."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ _BLOCK = 100_000  # jets hashed at once
 class Seen:
     """The jets seen so far, as 8 bytes each.
 
-    Share one among the files of a data set, of which two may be the same.
+    Use one object for all files of a data set: two may hold the same jets.
     """
 
     def __init__(self):
@@ -17,7 +17,7 @@ class Seen:
         self._waiting = 0
 
     def repeated(self, p: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Which jets ``[n]`` are the same as an earlier one; remembers the others.
+        """Which jets ``[n]`` are the same as an earlier one; the others are remembered.
 
         Args:
             p: ``[n, M, 3]`` float32, particles in their order.
@@ -32,7 +32,7 @@ class Seen:
             again |= (known[place] == found) if len(known) else False
         self._new.append(np.sort(found[~again]))
         self._waiting += len(self._new[-1])
-        # Few arrays to search in, and each number moved few times.
+        # Merge rarely: few arrays to search, and few copies of each number.
         if self._waiting > len(self._sorted):
             self._sorted = np.sort(np.concatenate([self._sorted, *self._new]))
             self._new, self._waiting = [], 0
@@ -40,7 +40,7 @@ class Seen:
 
 
 def num_repeated(p: np.ndarray, mask: np.ndarray) -> int:
-    """How many jets of a sample are the same as an earlier one of it.
+    """Number of jets of a sample that are the same as an earlier one.
 
     Args:
         p: ``[J, M, 3]`` float32, particles in their order.
@@ -71,7 +71,7 @@ def hashes(p: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def draws(p: np.ndarray, mask: np.ndarray, seed: int) -> np.ndarray:
-    """A number in [0, 1) of each jet, uniform over jets, the same for the same jet.
+    """One uniform number in [0, 1) for each jet, the same for the same jet.
 
     Args:
         p: ``[n, M, 3]`` float32.
@@ -91,7 +91,7 @@ def _constants(num: int) -> np.ndarray:
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
-    """Numbers without any pattern from 0, 1, ...: SplitMix64 (Steele et al. 2014)."""
+    """Pseudorandom numbers from 0, 1, ...: SplitMix64 (Steele et al. 2014)."""
     x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

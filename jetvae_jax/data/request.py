@@ -1,6 +1,7 @@
-"""One pass over the files of a request: what loading and streaming share."""
+"""Reads the jets of one or several files, for loading and for streaming."""
 
 import contextlib
+import os
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
@@ -9,20 +10,42 @@ from typing import Any
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data import embedded, layouts, validation
-from jetvae_jax.data.containers import hdf5, tables
+from jetvae_jax.data import containers, embedded, formats, validation
 from jetvae_jax.data.duplicates import Seen
+from jetvae_jax.data.formats import Wanted
 from jetvae_jax.data.formats import columns as column_mapping
 
 EMBEDDED = "embedded"
 _OF_CLASS = re.compile(r"([gqtwz])(?:[\d_-].*)?", re.IGNORECASE)
 
 
-class Request:
-    """Which jets are wanted, and what was learnt about them by reading.
+@contextlib.contextmanager
+def opened(
+    path: str | os.PathLike, mapping: column_mapping.Columns | None = None
+) -> Iterator[formats.Reader]:
+    """Opens a file of any known format.
 
     Args:
-        spec: a file, a folder of files of one layout, or "embedded".
+        path: of the file.
+        mapping: where the jets are in a user's own file; None to recognise it.
+
+    Raises:
+        InputError: unreadable, or of no known format.
+    """
+    with containers.opened(path, mapping.tree if mapping else "") as table:
+        if mapping is None:
+            yield formats.reader(table)
+        else:
+            yield column_mapping.Reader(table, mapping)
+
+
+class Request:
+    """The jets of some files, read in one pass.
+
+    Reading fills in the attributes.
+
+    Args:
+        spec: a file, a folder of files of one format, or "embedded".
         num_particles: N; the leading N by pt are kept, fewer are padded.
         max_jets: jets to read (of the class), from the first; None for all.
         jet_type: g, q, t, w or z.
@@ -30,17 +53,18 @@ class Request:
             stopping at them.
         seed: of the jets' phi where the file has none.
         columns: where the jets are in a user's own file.
-        unique: look for jets that stand there twice; not in files that are judged,
-            where repeated jets are a fault of the generator.
+        unique: look for jets that are listed twice; not in files to evaluate, where
+            repeated jets are a fault of the generator.
 
     Attributes:
         paths: the files that hold the class.
-        layout: theirs.
+        layout: name of their format.
         generated: whether a file read is of jets that this package generated.
         notes: what was repaired, chosen or cut, in words with counts.
 
     Raises:
-        InputError: the request makes no sense, or finds no file of one known layout.
+        InputError: an argument is out of its range, or there are no files of one known
+            format.
     """
 
     def __init__(
@@ -61,10 +85,8 @@ class Request:
                 f"jet_type is {jet_type!r}: the embedded sample holds gluon jets (g) "
                 "only; give a data file"
             )
-        self._spec, self._seed = spec, seed
-        self._width, self._max_jets = num_particles, max_jets
-        self._jet_type, self._repair = jet_type, repair
-        self._unique = unique
+        self._spec, self._repair, self._unique = spec, repair, unique
+        self._wanted = Wanted(num_particles, max_jets, jet_type, seed)
         self._mapping = column_mapping.parse(columns) if columns else None
         self.layout, self.paths = _one_layout(spec, find(spec), jet_type, self._mapping)
         self.notes: list[str] = []
@@ -72,7 +94,7 @@ class Request:
         self._generator, self._key = None, ""
 
     def rows(self) -> Iterator[validation.Rows]:
-        """The good jets, in the order of the files, some at a time; once only.
+        """The good jets, in the order of the files, some at a time. Call it once.
 
         Raises:
             InputError: one line that names file, key, first row, number of rows and
@@ -80,13 +102,13 @@ class Request:
         """
         widths: dict[int, pathlib.Path] = {}
         seen = Seen() if self._unique else None
-        left, totals = self._max_jets, [np.zeros((0, 2), np.float32)]
+        left, totals = self._wanted.max_jets, [np.zeros((0, 2), np.float32)]
         for path in self.paths:
             if left == 0:
                 break
             audit = validation.Audit(str(path), self._repair)
             count = 0
-            with layouts.opened(path, self._mapping) as file:
+            with opened(path, self._mapping) as file:
                 audit.seen = None if file.generated else seen
                 if file.width is not None:
                     widths[file.width] = path
@@ -106,52 +128,51 @@ class Request:
             left = None if left is None else left - count
         self._check(np.concatenate(totals))
 
-    def _good(self, file, audit, left) -> Iterator[validation.Rows]:
-        """Good jets of one file; their notes are those of the whole file."""
+    def _good(self, file: formats.Reader, audit, left) -> Iterator[validation.Rows]:
+        """Good jets of one file; the notes of its blocks are added up at the end."""
         self._key = file.key
         self.generated |= file.generated
         self._generator = self._generator or file.generator
-        blocks = file.blocks(
-            audit,
-            num_particles=self._width,
-            max_jets=left,
-            jet_type=self._jet_type,
-            seed=self._seed,
-        )
-        for block in blocks:
-            yield validation.assemble(
-                [block], audit, file.key, self._width, allow_empty=file.generated
+        wanted = self._wanted._replace(max_jets=left)
+        for block in file.read(wanted, audit):
+            yield validation.good_rows(
+                block,
+                audit,
+                file.key,
+                wanted.num_particles,
+                allow_empty=file.generated,
             )
         audit.notes[:] = _added_up(audit.path, audit.notes)
 
     def _check(self, totals: np.ndarray) -> None:
-        """What only all jets together show; ``totals [J, 2]`` are their (px, py)."""
+        """Checks all jets together; ``totals [J, 2]`` are their (px, py)."""
         if not len(totals):
             why = "no good jet is left"
             if not self._repair:
-                why = f"no jet of type {self._jet_type!r}"
+                why = f"no jet of type {self._wanted.jet_type!r}"
             raise InputError(
                 f"{self._spec}: {self._key}: {why}; give another file or jet_type"
             )
         if not self.generated:
-            # A jet is one particle here.
+            # The sum of its particles stands for each jet.
             validation.check_units(self._spec, self._key, totals[:, None])
-        if self._max_jets is not None and len(totals) < self._max_jets:
+        asked = self._wanted.max_jets
+        if asked is not None and len(totals) < asked:
             self.notes.append(
-                f"{self._spec}: {self._max_jets} jets asked for, {len(totals)} found"
+                f"{self._spec}: {asked} jets asked for, {len(totals)} found"
             )
 
     def source(self, num_jets: int, fingerprint: str) -> dict[str, Any]:
-        """JSON-able facts about the jets that were read."""
+        """JSON-able metadata of the jets that were read."""
         return {
             "path": self._spec,
             "files": [p.name for p in self.paths],
             "layout": self.layout,
-            "jet_type": self._jet_type,
-            "num_particles": self._width,
+            "jet_type": self._wanted.jet_type,
+            "num_particles": self._wanted.num_particles,
             "jets": num_jets,
             "repaired": self._repair,
-            "seed": self._seed,
+            "seed": self._wanted.seed,
             "units": "GeV",
             "generator": self._generator,
             "fingerprint": fingerprint,
@@ -159,7 +180,7 @@ class Request:
 
 
 def find(spec: str) -> list[pathlib.Path]:
-    """The files that ``spec`` means: a file, all data files of a folder, the sample.
+    """The files of ``spec``: a file, all data files of a folder, or the sample.
 
     Raises:
         InputError: nothing there, or a folder without data files.
@@ -167,20 +188,29 @@ def find(spec: str) -> list[pathlib.Path]:
     if spec == EMBEDDED:
         return [embedded.path()]
     path = pathlib.Path(spec)
-    if spec and path.is_dir():
-        with contextlib.suppress(OSError):
-            files = sorted(
-                p
-                for p in path.iterdir()
-                if p.suffix.lower() in tables.SUFFIXES and p.is_file()
-            )
-            if files:
-                return files
-    return hdf5.find(spec)  # which says what is wrong with a folder of nothing
+    if path.is_file():
+        return [path]
+    if not spec or not path.is_dir():
+        raise InputError(
+            f"{spec}: no such file or folder; give a data file, a folder of them, or "
+            f"{EMBEDDED!r} for the sample in the package"
+        )
+    known = containers.suffixes(jets=True)
+    try:
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in known)
+    except OSError as error:
+        raise InputError(f"{spec}: cannot list the folder ({error.strerror})") from None
+    files = [p for p in files if p.is_file()]
+    if not files:
+        raise InputError(
+            f"{spec}: folder holds no {', '.join(known)} file; subfolders are not "
+            "searched"
+        )
+    return files
 
 
 def _added_up(path: str, notes: Sequence[str]) -> list[str]:
-    """Notes of the blocks of a file; those that differ in their count are one."""
+    """Notes of the blocks of a file; those that differ only in their number as one."""
     counts: dict[str, int] = {}
     for note in notes:
         text = note.removeprefix(f"{path}: ")
@@ -196,23 +226,25 @@ def _one_layout(
     jet_type: str,
     mapping: column_mapping.Columns | None,
 ) -> tuple[str, list[pathlib.Path]]:
-    """The layout of all files, and the files that hold the class.
+    """The format of all files, and the files that hold the class.
 
     Raises:
-        InputError: unknown or mixed layouts, or no file of the class.
+        InputError: unknown or mixed formats, or no file of the class.
     """
     found: dict[str, pathlib.Path] = {}
+    one_class = False
     for path in paths:
-        with layouts.opened(path, mapping) as file:
+        with opened(path, mapping) as file:
             found.setdefault(file.layout, path)
+            one_class = file.one_class
     if len(found) > 1:
         first, second = found.values()
         raise InputError(
-            f"{spec}: {first.name} and {second.name} have different layouts; give a "
-            "folder of one layout, or one file"
+            f"{spec}: {first.name} and {second.name} have different formats; give a "
+            "folder of one format, or one file"
         )
     (layout,) = found
-    if layout == "jetnet" and len(paths) > 1:
+    if one_class and len(paths) > 1:
         named = {p: _OF_CLASS.fullmatch(p.stem) for p in paths}
         if any(named.values()):
             paths = [p for p, m in named.items() if m and m[1].lower() == jet_type]

@@ -36,7 +36,8 @@ def split(
         Split.
 
     Raises:
-        InputError: the fractions are no fractions, or a part would be empty.
+        InputError: the fractions are not three positive numbers that sum to 1, or a
+            part would be empty.
     """
     parts = np.asarray(fractions, np.float64)
     if parts.shape != (3,) or not np.all(parts > 0) or abs(parts.sum() - 1) > 1e-6:

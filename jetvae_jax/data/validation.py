@@ -1,10 +1,10 @@
-"""The checks that every data set goes through, and what a user is told.
+"""The checks that every data set goes through, and their messages.
 
 Strict by default: the first kind of problem stops the reading with its first row
-and its number of rows. With ``repair`` bad rows are dropped or reordered, jets that
-were there before are dropped, and of a file that is damaged inside the rows before the
-damage are kept; the notes count it all. A file that cannot be opened, or that is not
-what it says (keys, shapes, types, units), cannot be repaired.
+and its number of rows. With ``repair`` bad rows are dropped or reordered, duplicate
+jets are dropped, and of a file that is damaged inside the rows before the damage are
+kept; the notes count it all. A file that cannot be opened, or whose keys, shapes, types
+or units are wrong, cannot be repaired.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.containers.reading import Damaged
+from jetvae_jax.data.containers.tables import Damaged
 from jetvae_jax.data.duplicates import Seen
 
 JET_TYPES = ("g", "q", "t", "w", "z")
@@ -27,10 +27,10 @@ _ORDER_TOLERANCE = 1e-5
 
 
 class Block(NamedTuple):
-    """Some rows of a file, as a reader hands them over.
+    """Some rows of a file, as a reader returns them.
 
     Attributes:
-        rows: ``[n]`` their numbers in the file.
+        rows: ``[n]`` row numbers in the file.
         particles: ``[n, M, 3]`` (px, py, pz) in GeV, float32.
         mask: ``[n, M]`` bool.
         pt: ``[n, M]`` what orders the particles, in any unit.
@@ -48,7 +48,7 @@ class Block(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The good rows of one file.
+    """Good rows of one file.
 
     Attributes:
         particles: ``[J, N, 3]`` (px, py, pz) in GeV, float32.
@@ -67,13 +67,13 @@ class Audit:
 
     Attributes:
         notes: what was done, in words with counts.
-        damage: where the file could not be read on, or None.
+        damage: where the file is damaged, or None.
 
     Args:
         path: the file, for the messages.
         repair: drop or reorder bad rows instead of stopping.
-        seen: jets of the files before, of which none may come again; None where jets
-            may be alike, as those of a model.
+        seen: jets of the files before, to find duplicates; None where jets may be
+            alike, as those of a model.
         flag: the one that repairs, for the messages.
     """
 
@@ -158,7 +158,7 @@ def check_request(
 
 
 def check_units(path: str, key: str, particles: np.ndarray) -> None:
-    """Stops on jets that are not in GeV.
+    """Checks that jets are in GeV.
 
     Args:
         path: for the message.
@@ -181,19 +181,19 @@ def check_units(path: str, key: str, particles: np.ndarray) -> None:
             )
 
 
-def assemble(
-    blocks: Iterable[Block],
+def good_rows(
+    block: Block,
     audit: Audit,
     key: str,
     num_particles: int,
     *,
     allow_empty: bool = False,
 ) -> Rows:
-    """Checks, orders, cuts and joins the blocks of one file.
+    """Checks, orders and cuts some rows.
 
     Args:
-        blocks: from a reader.
-        audit: collects what is wrong.
+        block: from a reader.
+        audit: collects what is wrong, and notes.
         key: data set that holds the particles, for the messages.
         num_particles: N; the leading N by pt are kept, fewer are padded.
         allow_empty: keep jets without particles.
@@ -201,61 +201,47 @@ def assemble(
     Returns:
         The good rows, in the order of the file.
     """
-    parts = [np.zeros((0, num_particles, 3), np.float32)]
-    masks = [np.zeros((0, num_particles), bool)]
-    axes = [np.zeros((0, 3), np.float32)]
-    unsorted = cut = twice = 0
-    width = num_particles
-    for block in blocks:
-        width = block.mask.shape[1]
-        keep = _check_rows(block, audit, key, allow_empty)
-        mask = block.mask[keep]
-        pt = np.where(mask, block.pt[keep], -np.inf)
-        particles = np.where(mask[..., None], block.particles[keep], np.float32(0))
-        prefix = ~np.any(mask[:, 1:] & ~mask[:, :-1], axis=1)
-        wrong = np.any(pt[:, 1:] > pt[:, :-1] * (1 + _ORDER_TOLERANCE), axis=1)
-        unsorted += int(np.sum(wrong & prefix))
-        if wrong.any():
-            order = np.argsort(-pt[wrong], axis=1, kind="stable")
-            mask[wrong] = np.take_along_axis(mask[wrong], order, 1)
-            particles[wrong] = np.take_along_axis(
-                particles[wrong], order[..., None], axis=1
-            )
-        axis = None if block.axis is None else block.axis[keep].astype(np.float32)
-        if audit.seen is not None:
-            again = audit.seen.repeated(particles, mask)
-            twice += int(again.sum())
-            if audit.repair and again.any():
-                particles, mask = particles[~again], mask[~again]
-                axis = None if axis is None else axis[~again]
-        cut += int(np.any(mask[:, num_particles:], axis=1).sum())
-        spare = max(0, num_particles - width)
-        parts.append(np.pad(particles[:, :num_particles], ((0, 0), (0, spare), (0, 0))))
-        masks.append(np.pad(mask[:, :num_particles], ((0, 0), (0, spare))))
-        if axis is not None:
-            axes.append(axis)
-    if twice:
-        done = "dropped" if audit.repair else f"kept, {audit.repair_flag} drops them"
-        audit.notes.append(f"{audit.path}: {twice} jets that were there before: {done}")
-    if unsorted:
-        audit.notes.append(f"{audit.path}: {unsorted} jets sorted by descending pt")
-    if cut:
-        audit.notes.append(
-            f"{audit.path}: {cut} jets cut to their {num_particles} leading particles"
-        )
+
+    def note(text: str) -> None:
+        audit.notes.append(f"{audit.path}: {text}")
+
+    width = block.mask.shape[1]
+    keep = _check_rows(block, audit, key, allow_empty)
+    mask = block.mask[keep]
+    pt = np.where(mask, block.pt[keep], -np.inf)
+    particles = np.where(mask[..., None], block.particles[keep], np.float32(0))
+    axis = None if block.axis is None else block.axis[keep].astype(np.float32)
+    prefix = ~np.any(mask[:, 1:] & ~mask[:, :-1], axis=1)
+    wrong = np.any(pt[:, 1:] > pt[:, :-1] * (1 + _ORDER_TOLERANCE), axis=1)
+    if wrong.any():
+        order = np.argsort(-pt[wrong], axis=1, kind="stable")
+        mask[wrong] = np.take_along_axis(mask[wrong], order, 1)
+        particles[wrong] = np.take_along_axis(particles[wrong], order[..., None], 1)
+    if audit.seen is not None:
+        again = audit.seen.repeated(particles, mask)
+        if again.any():
+            kept = f"kept, {audit.repair_flag} drops them"
+            done = "dropped" if audit.repair else kept
+            note(f"{again.sum()} duplicate jets: {done}")
+        if audit.repair:
+            particles, mask = particles[~again], mask[~again]
+            axis = None if axis is None else axis[~again]
+    if unsorted := np.sum(wrong & prefix):
+        note(f"{unsorted} jets sorted by descending pt")
+    if cut := np.any(mask[:, num_particles:], axis=1).sum():
+        note(f"{cut} jets cut to their {num_particles} leading particles")
     if width < num_particles:
-        audit.notes.append(
-            f"{audit.path}: padded from {width} to {num_particles} particles"
-        )
-    particles, mask, axis = map(np.concatenate, (parts, masks, axes))
-    return Rows(particles, mask, axis if len(axis) == len(mask) else None)
+        note(f"padded from {width} to {num_particles} particles")
+    spare = max(0, num_particles - width)
+    particles = np.pad(particles[:, :num_particles], ((0, 0), (0, spare), (0, 0)))
+    return Rows(particles, np.pad(mask[:, :num_particles], ((0, 0), (0, spare))), axis)
 
 
 def until_damage(blocks: Iterable[Block], audit: Audit) -> Iterator[Block]:
     """The blocks; with ``repair`` only those before the first that cannot be read.
 
     Raises:
-        Damaged: the file is, and nothing came before or repair is off.
+        Damaged: the file is damaged, in its first rows or without ``repair``.
     """
     rows = 0
     try:

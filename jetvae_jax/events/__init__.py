@@ -1,7 +1,7 @@
 """Tables of events: one row an event, named columns. Outside are GeV and radians."""
 
 from jetvae_jax.events.kinds import Columns, Kind
-from jetvae_jax.events.load import Events, load
+from jetvae_jax.events.loading import Events, load
 from jetvae_jax.events.transform import Config, Scaler, fit, scale, unscale
 
 __all__ = [

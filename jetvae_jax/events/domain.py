@@ -25,7 +25,7 @@ from jetvae_jax.densities.contexts import (
     rows_to_draw,
 )
 from jetvae_jax.events import metrics, scaling, transform
-from jetvae_jax.events.load import load as read
+from jetvae_jax.events.loading import load as read
 from jetvae_jax.events.writer import write
 from jetvae_jax.losses import distances
 

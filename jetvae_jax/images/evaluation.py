@@ -16,7 +16,7 @@ from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Context, PixelSets
-from jetvae_jax.data.streaming.stream import head
+from jetvae_jax.data.streaming import head
 from jetvae_jax.images import digit_classifier, files, metrics, mnist, report, sets
 from jetvae_jax.images import load as images
 from jetvae_jax.images.digit_classifier import Classifier

@@ -1,6 +1,6 @@
 r"""Sets of pixels in npz archives: those written here, and MNIST superpixels.
 
-Three layouts are read, told apart by their arrays:
+Three layouts are read, recognised by their arrays:
 
 - ``points [J, K, 3]``, ``mask [J, K]``, ``labels [J]``: what :func:`write` writes;
 - ``pos [J, N, 2]``, ``x [J, N]`` or ``[J, N, 1]``, ``y [J]``: positions, intensities
@@ -13,7 +13,7 @@ Three layouts are read, told apart by their arrays:
 
 - one named array ``[J, N, 3]`` of position and intensity, without labels.
 
-Nodes of zero intensity are no points. Files do not say which coordinate comes first:
+Nodes of zero intensity are not points. Files do not say which coordinate comes first:
 ``columns`` does.
 """
 
@@ -28,7 +28,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import write_atomically
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.data.containers import npz
-from jetvae_jax.data.containers.reading import listing
+from jetvae_jax.data.containers.tables import listing
 from jetvae_jax.images import mnist
 from jetvae_jax.images.mnist import SIZE
 
@@ -47,7 +47,7 @@ def write(
     Args:
         path: of the npz archive.
         sets: what to write.
-        attrs: JSON-able facts, stored as a text beside the arrays.
+        attrs: JSON-able metadata, stored as a text beside the arrays.
 
     Raises:
         InputError: it cannot be written.
@@ -74,7 +74,7 @@ class Writer:
 
     Args:
         path: of the npz archive.
-        attrs: JSON-able facts, as for :func:`write`.
+        attrs: JSON-able metadata, as for :func:`write`.
 
     Raises:
         InputError: the folder is missing or not writable.
@@ -121,14 +121,14 @@ def read(
             comes first. Archives written here are always (x, y).
         num_pixels: the most intense are kept, at most so many; 0 for all.
         label: of all sets, for an archive without labels.
-        blank: sets without a point are let through, as a network may make them.
+        blank: accept sets without a point, as a network may generate them.
 
     Returns:
         PixelSets ``[J, K, 3]``, padded to the longest set or to ``num_pixels``.
 
     Raises:
         InputError: unreadable, arrays missing or of shapes that do not fit, values
-            that are no pixels, or a set without a point.
+            that are not pixels, or a set without a point.
     """
     if columns not in ("xy", "yx"):
         raise InputError(f"columns: {columns!r} is not xy or yx")
@@ -136,30 +136,9 @@ def read(
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
     with npz.opened(path) as archive:
-        if array:
-            points, mask, labels = mnist.whole(archive, array), None, None
-        elif "points" in archive.names:
-            points, mask, labels = (
-                mnist.whole(archive, name) for name in ("points", "mask", "labels")
-            )
+        points, mask, labels = _arrays(archive, array)
+        if not array and "points" in archive.names:
             columns = "xy"
-        elif "pos" not in archive.names:
-            raise InputError(
-                f"{path}: holds no sets of pixels: give points, mask and labels, as "
-                "written here, or pos, x and y; the file has: "
-                f"{listing(archive.names)}"
-            )
-        else:
-            place, grey, labels = (
-                mnist.whole(archive, name) for name in ("pos", "x", "y")
-            )
-            grey = grey.reshape(*grey.shape[:2], -1)
-            if place.ndim != 3 or grey.shape != (*place.shape[:2], 1):
-                raise InputError(
-                    f"{path}: pos: shape {place.shape} does not fit x, {grey.shape}: "
-                    "give [J, N, 2] and [J, N]"
-                )
-            points, mask = np.concatenate([place, grey], axis=-1), None
     if points.ndim != 3 or points.shape[-1] != 3 or not points.size:
         raise InputError(
             f"{path}: {array or 'points'}: shape is {points.shape}: give sets of "
@@ -183,12 +162,40 @@ def read(
     return _ordered(path, points, mask, labels, columns, num_pixels, blank)
 
 
+def _arrays(archive: npz.Archive, array: str):
+    """Points ``[J, N, 3]``, mask and labels, as far as an archive has them.
+
+    Raises:
+        InputError: it has none of the layouts, or its arrays do not fit together.
+    """
+    if array:
+        return mnist.whole(archive, array), None, None
+    if "points" in archive.names:
+        return tuple(
+            mnist.whole(archive, name) for name in ("points", "mask", "labels")
+        )
+    if "pos" not in archive.names:
+        raise InputError(
+            f"{archive.path}: holds no sets of pixels: give points, mask and labels, "
+            "as written here, or pos, x and y; the file has: "
+            f"{listing(archive.names)}"
+        )
+    place, grey, labels = (mnist.whole(archive, name) for name in ("pos", "x", "y"))
+    grey = grey.reshape(*grey.shape[:2], -1)
+    if place.ndim != 3 or grey.shape != (*place.shape[:2], 1):
+        raise InputError(
+            f"{archive.path}: pos: shape {place.shape} does not fit x, {grey.shape}: "
+            "give [J, N, 2] and [J, N]"
+        )
+    return np.concatenate([place, grey], axis=-1), None, labels
+
+
 def _ordered(path, points, mask, labels, columns, num_pixels, blank) -> PixelSets:
     points = np.asarray(points, np.float32)
     if columns == "yx":
         points = points[..., [1, 0, 2]]
-    exists = np.ones(points.shape[:2], bool) if mask is None else mask.astype(bool)
-    points = np.where(exists[..., None], points, 0)
+    mask = np.ones(points.shape[:2], bool) if mask is None else mask.astype(bool)
+    points = np.where(mask[..., None], points, 0)
     low = np.array([-_HALF, -_HALF, 0], np.float32)
     high = np.array([SIZE - _HALF, SIZE - _HALF, 1], np.float32)
     bad = ~np.all((points >= low) & (points <= high), axis=(1, 2))
@@ -198,16 +205,16 @@ def _ordered(path, points, mask, labels, columns, num_pixels, blank) -> PixelSet
             "hold points outside of 28 x 28 pixels, intensities outside of 0 to 1, or "
             "NaN: correct or remove them"
         )
-    exists &= points[..., 2] > 0
-    empty = ~exists.any(axis=1)
+    mask &= points[..., 2] > 0
+    empty = ~mask.any(axis=1)
     if empty.any() and not blank:
         raise InputError(
             f"{path}: {empty.sum():,} of {len(points):,} sets (first: "
             f"{np.argmax(empty)}) are blank: remove them"
         )
-    order = np.argsort(np.where(exists, -points[..., 2], 1), axis=1, kind="stable")
-    order = order[:, : num_pixels or max(int(exists.sum(axis=1).max()), 1)]
+    order = np.argsort(np.where(mask, -points[..., 2], 1), axis=1, kind="stable")
+    order = order[:, : num_pixels or max(int(mask.sum(axis=1).max()), 1)]
     points = np.take_along_axis(points, order[..., None], axis=1)
-    exists = np.take_along_axis(exists, order, axis=1)
-    points = np.where(exists[..., None], points, 0)
-    return PixelSets(points, exists, labels.astype(np.int32))
+    mask = np.take_along_axis(mask, order, axis=1)
+    points = np.where(mask[..., None], points, 0)
+    return PixelSets(points, mask, labels.astype(np.int32))

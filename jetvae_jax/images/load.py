@@ -1,4 +1,4 @@
-"""Sets of pixels from whatever holds them: MNIST in any form, or sets made before."""
+"""Loads sets of pixels: from MNIST in any form, or from an archive of sets."""
 
 import hashlib
 import os
@@ -23,14 +23,14 @@ Order = Literal["intensity", "raster"]
 
 @configs.config
 class Request:
-    """Which sets.
+    """Which sets to load.
 
     Attributes:
         path: as :func:`mnist.load` takes it, or an npz archive of sets.
-        form: 'sparse' pixels or 'superpixels'; sets of a file are what they are.
+        form: 'sparse' pixels or 'superpixels'; without effect on an archive of sets.
         num_pixels: points of a set, at most.
         digits: classes wanted; empty for all.
-        min_pixels: an image with fewer lit pixels stops the reading.
+        min_pixels: an image with fewer lit pixels is an error.
         max_images: taken of each part, at most; 0 for all.
         order: of the points in a set.
         columns: what the first two numbers of a position are in a file of sets.
@@ -60,7 +60,7 @@ class Loaded(NamedTuple):
         valid: drawn from the same images.
         test: the data set's own test part, or drawn like the other two.
         notes: on what was chosen.
-        source: JSON-able facts, with the fingerprint of the sets.
+        source: JSON-able metadata, with the fingerprint of the sets.
     """
 
     train: PixelSets
@@ -82,7 +82,7 @@ def load(
         request: which sets.
         seed: of the split.
         fractions: of the three parts; of training and validation only, in their
-            ratio, where the data set brings a test part.
+            ratio, where the data set has a test part.
 
     Raises:
         InputError: whatever is wrong with the file, or an empty part.

@@ -21,7 +21,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.containers import hdf5, npz
+from jetvae_jax.data.containers import npz, tables
 
 SIZE = 28
 EMBEDDED = "embedded"
@@ -147,7 +147,7 @@ def whole(archive: npz.Archive, name: str) -> np.ndarray:
     """
     member = archive.member(name)
     rows = member.shape[0] if member.shape else 0
-    blocks = list(archive.blocks(member, max(rows, 1), rows))
+    blocks = list(archive.rows(member, max(rows, 1), rows))
     return blocks[0] if blocks else np.zeros(member.shape, member.dtype)
 
 
@@ -217,7 +217,9 @@ def _opened(path: str) -> Iterator[tuple[BinaryIO, int]]:
         with open(path, "rb") as file:
             packed = file.read(2) == _GZIP
             file.seek(0)
-            limit = os.fstat(file.fileno()).st_size * (hdf5.MAX_RATIO if packed else 1)
+            limit = os.fstat(file.fileno()).st_size * (
+                tables.MAX_RATIO if packed else 1
+            )
             if packed:
                 with gzip.GzipFile(fileobj=file) as stream:
                     yield stream, limit  # type: ignore[misc]

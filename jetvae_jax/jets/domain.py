@@ -16,10 +16,9 @@ from jetvae_jax.core.configs import NonNegativeInt, PositiveFloat, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Jets, Key, Points
 from jetvae_jax.core.types import Objective as VAEObjective
+from jetvae_jax.data import streaming, writing
 from jetvae_jax.data.dataset import Dataset, split
-from jetvae_jax.data.streaming import cache
-from jetvae_jax.data.streaming.stream import head
-from jetvae_jax.data.writing import tables
+from jetvae_jax.data.streaming import head
 from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
 from jetvae_jax.jets import augmentation, scaling
 from jetvae_jax.losses import distances, jet_objective, mass_weight
@@ -101,7 +100,7 @@ def load(config: Data) -> Dataset:
     if config.stream:
         folder = config.cache or default_cache()
         logging.info("streaming: the files are read once into %s", folder)
-        streams = cache.streams(
+        streams = streaming.streams(
             config.path, folder, fractions=config.fractions, **request
         )
         return Dataset(*streams)
@@ -229,4 +228,4 @@ def metadata(run) -> dict:
 
 def writer(path, run, attrs):
     """A file of jets in the layout that the suffix of ``path`` names."""
-    return tables.writer(path, num_particles=run.data.num_particles, attrs=attrs)
+    return writing.writer(path, num_particles=run.data.num_particles, attrs=attrs)

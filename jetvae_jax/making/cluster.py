@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jetvae_jax.core.momenta import mass, pt_eta_phi, wrap_phi
 from jetvae_jax.making.settings import Cuts
 
 # Reasons why an event gives no jet; each event counts for the first that holds.
@@ -55,28 +56,15 @@ def leading_jets(
         dropped[name] = int(np.sum(good & reason[name]))
         good &= ~reason[name]
 
-    momentum = np.linalg.norm(jet[:, :3], axis=1)
     energy = jet[:, 3]
-    mass = np.sqrt(np.maximum((energy - momentum) * (energy + momentum), 0.0))
+    jet_mass = mass(energy, jet[:, :3])
     rows = {
         "p4": _padded(p4[final], event[final], count, cuts),
-        "jet": np.stack([jet_pt, jet_eta, jet_phi, mass, energy], axis=1),
+        "jet": np.stack([jet_pt, jet_eta, jet_phi, jet_mass, energy], axis=1),
         "count": count,
         "parton": parton,
     }
     return {name: values[good] for name, values in rows.items()}, dropped
-
-
-def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """pt, eta and phi of momenta ``[..., 3 or more]``; zeros for zero pt."""
-    pt = np.hypot(p[..., 0], p[..., 1])
-    slope = np.divide(p[..., 2], pt, out=np.zeros_like(pt), where=pt > 0)
-    return pt, np.arcsinh(slope), np.arctan2(p[..., 1], p[..., 0])
-
-
-def wrap(phi: np.ndarray) -> np.ndarray:
-    """Angles in [-pi, pi)."""
-    return np.mod(phi + np.pi, 2 * np.pi) - np.pi
 
 
 def _columns(record, names: tuple[str, ...]) -> np.ndarray:
@@ -145,7 +133,7 @@ def _match(record, p4, event, jet_eta, jet_phi, radius) -> np.ndarray:
     index = np.flatnonzero(np.where(number[event] == 1, products, outgoing))
     where = event[index]
     _, eta, phi = pt_eta_phi(p4[index])
-    distance = np.hypot(eta - jet_eta[where], wrap(phi - jet_phi[where]))
+    distance = np.hypot(eta - jet_eta[where], wrap_phi(phi - jet_phi[where]))
     index, where = index[distance < radius], where[distance < radius]
     order = np.lexsort((distance[distance < radius], where))
     where, first = np.unique(where[order], return_index=True)

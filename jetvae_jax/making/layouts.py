@@ -1,14 +1,13 @@
 """Joins the finished shards of a class to one file in a published layout."""
 
-import json
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from jetvae_jax.core.momenta import wrap_phi
 from jetvae_jax.making import files, pythia
-from jetvae_jax.making.cluster import wrap
 from jetvae_jax.making.settings import (
     CROSS_SECTION,
     JET_TYPES,
@@ -21,7 +20,7 @@ from jetvae_jax.making.settings import (
     layout,
     plan,
 )
-from jetvae_jax.making.shards import COLUMNS
+from jetvae_jax.making.shards import COLUMNS, Task, totals
 
 # The order of the published files, whose columns are often addressed by number.
 CONSTITUENTS = (
@@ -51,7 +50,7 @@ def path_of(folder: pathlib.Path, name: str, jet_type: str) -> pathlib.Path:
 def merge(
     target: pathlib.Path,
     name: str,
-    shards: list[tuple[pathlib.Path, Shard]],
+    shards: list[Task],
     note: str = "",
 ) -> dict[str, Any]:
     """Joins shards in their order into one file.
@@ -87,34 +86,19 @@ def merge(
     return attrs
 
 
-def provenance(shards: list[tuple[pathlib.Path, Shard]]) -> dict[str, Any]:
+def provenance(shards: list[Task]) -> dict[str, Any]:
     """Metadata of a file of these shards, for its attributes."""
-    found = [files.metadata(path, "jet_features")[0] for path, _ in shards]
-    events = np.array([attrs["events"] for attrs in found], np.float64)
-    sigma = np.array([attrs["cross_section_pb"] for attrs in found])
-    errors = np.array([attrs["cross_section_error_pb"] for attrs in found])
-    dropped = [json.loads(attrs["dropped"]) for attrs in found]
     first, versions = shards[0][1], pythia.versions()
-    return {
+    return totals(shards, "jet_features") | {
         "generator": "pythia8mc {pythia8mc} + fastjet {fastjet}".format(**versions)
         + f", made by jetvae_jax: {title(first)}; no detector simulation",
         "title": title(first),
-        "process": first.jet_type,
         "settings": "\n".join(first.pythia),
-        "cuts": first.cuts._asdict(),
         "selection": selection(first.cuts),
         "seeds": np.array([shard.seed for _, shard in shards]),
         "shard_jets": np.array([shard.num_jets for _, shard in shards]),
-        "versions": versions,
-        "units": "GeV, radians",
         "jets": sum(shard.num_jets for _, shard in shards),
-        "events": int(events.sum()),
-        "dropped": {name: sum(d[name] for d in dropped) for name in dropped[0]},
         "cross_section_of": cross_section_of(first),
-        "cross_section_pb": float(np.average(sigma, weights=events)),
-        "cross_section_error_pb": float(
-            np.hypot.reduce(errors * events) / events.sum()
-        ),
     }
 
 
@@ -177,7 +161,7 @@ def _hls4ml(block: files.Rows, num: int, jet_type: str) -> files.Rows:
     rot = _rotated(np.where(mask > 0, ptrel * pt, 0.0), etarel, phirel)
     columns = [
         *(px, py, pz, e, e / energy, ptrel * pt, ptrel, etarel + eta),
-        *(etarel, rot[0], wrap(phirel + phi), phirel, rot[1]),
+        *(etarel, rot[0], wrap_phi(phirel + phi), phirel, rot[1]),
         *(np.hypot(etarel, phirel), pz / momentum, along / momentum),
     ]
     features = np.where(mask[..., None] > 0, np.stack(columns, axis=-1), 0.0)
@@ -199,7 +183,7 @@ def _rotated(pt, eta, phi) -> tuple[np.ndarray, np.ndarray]:
         eta: relative to the jet.
         phi: relative to the jet.
     """
-    eta, phi = eta - eta[:, :1], wrap(phi - phi[:, :1])
+    eta, phi = eta - eta[:, :1], wrap_phi(phi - phi[:, :1])
     px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
     far = (np.hypot(eta, phi) > 0.1) & (pt > 0)
     hardest = np.argmax(far, axis=1)[:, None]

@@ -13,8 +13,7 @@ from absl import logging
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.making import comparison, files, layouts, pythia, shards
 from jetvae_jax.making.settings import JET_TYPES, Config, Shard, layout, plan
-
-Task = tuple[pathlib.Path, Shard]
+from jetvae_jax.making.shards import Task
 
 
 class Workers(Protocol):
@@ -51,15 +50,7 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
     pythia.require_tools()
     folder = pathlib.Path(folder)
     tasks = {name: _tasks(folder, config, name) for name in config.jet_types}
-    missing = [t for ts in tasks.values() for t in ts if not shards.is_done(*t)]
-    done = sum(map(len, tasks.values())) - len(missing)
-    if done:
-        logging.info("%d shards exist already", done)
-    for name in {shard.jet_type for _, shard in missing}:
-        # A mistake in the settings is found here, before a cluster is started.
-        pythia.Generator(tasks[name][0][1].pythia, seed=1)
-    if missing:
-        _make(missing, config)
+    make_missing(tasks, config, shards.make, "jets", "jet_features")
     return "\n".join(_finish(folder, config, name) for name in config.jet_types)
 
 
@@ -107,8 +98,34 @@ def _client(config: Workers, num_tasks: int) -> Iterator:
         yield client
 
 
-def _make(tasks: list[Task], config: Config) -> None:
-    make_all(tasks, config, shards.make, "jets")
+def make_missing(
+    tasks: dict[str, list[Task]],
+    config: Workers,
+    make: Callable[[Shard], shards.Made],
+    what: str,
+    data: str,
+) -> None:
+    """Has the shards made that are not in their files yet.
+
+    Args:
+        tasks: of each process or class, files and what is to be in them.
+        config: where to make them.
+        make: runs on a worker.
+        what: is made, for the log.
+        data: name of a data set of one row a jet or event.
+
+    Raises:
+        InputError: the settings do not work, or some shards could not be made.
+    """
+    everything = [task for found in tasks.values() for task in found]
+    missing = [task for task in everything if not shards.is_done(*task, data=data)]
+    if done := len(everything) - len(missing):
+        logging.info("%d shards exist already", done)
+    for name in {shard.jet_type for _, shard in missing}:
+        # A mistake in the settings is found here, before there is a cluster.
+        pythia.Generator(tasks[name][0][1].pythia, seed=1)
+    if missing:
+        make_all(missing, config, make, what)
 
 
 def make_all(

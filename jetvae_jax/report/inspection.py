@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jetvae_jax.core.files import write_atomically
-from jetvae_jax.data.inspection.look import FIT, Look
+from jetvae_jax.data.inspection import FIT, Look
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def figure(seen: Look) -> "Figure":
     """One panel a quantity: of the jets above, of the particles below.
 
     Args:
-        seen: what :func:`~jetvae_jax.data.inspection.look.look` returned.
+        seen: what :func:`~jetvae_jax.data.inspection.look` returned.
 
     Returns:
         The figure; with axes that say so where there is nothing to draw.
@@ -30,7 +30,7 @@ def figure(seen: Look) -> "Figure":
     panels |= {f"particle: {name}": counts for name, counts in seen.particles.items()}
     drawn = style.new_figure(15, 6)
     fit = "" if seen.verdict == FIT else "not "
-    drawn.suptitle(style.plain(str(seen.facts["file"])) + f": {fit}{FIT}")
+    drawn.suptitle(style.plain(str(seen.summary["file"])) + f": {fit}{FIT}")
     axes = drawn.subplots(2, 5)
     for axis in axes.flat:
         axis.set_axis_off()

@@ -9,7 +9,7 @@ from absl import logging
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.dataset import Dataset
-from jetvae_jax.data.streaming.stream import Stream, count
+from jetvae_jax.data.streaming import Stream, count
 from jetvae_jax.runs import domains
 
 

@@ -12,7 +12,7 @@ from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Batch, Key
-from jetvae_jax.data.streaming.stream import count, head
+from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.trained import TrainedModel, load_model

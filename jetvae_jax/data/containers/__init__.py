@@ -1,1 +1,87 @@
-"""Containers of columns: HDF5, npz, Parquet, ROOT."""
+"""Kinds of files that hold tables, one file each, found by the suffix of a path.
+
+A container is a module in this folder, or in a folder ``containers`` on the plug-in
+path (see :mod:`~jetvae_jax.core.registry`), with
+
+- ``SUFFIXES``: of its files, in lower case: ``(".parquet", ".pq")``;
+- ``JETS``: whether its columns can hold the particles of jets, as lists or padded
+  arrays;
+- ``opened(path, tree="")``: a context manager that yields a
+  :class:`~jetvae_jax.data.containers.tables.Table`;
+- ``create(path, fields, name)``, where it can be written: a
+  :class:`~jetvae_jax.data.containers.tables.Writer`.
+"""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.registry import Registry
+from jetvae_jax.data.containers.tables import Field, Table, Writer
+
+_registry = Registry("container", __name__, helpers=("tables",))
+names, get = _registry.names, _registry.get
+
+
+def suffixes(*, jets: bool = False, written: bool = False) -> tuple[str, ...]:
+    """Suffixes of all containers.
+
+    Args:
+        jets: only of those that can hold jets.
+        written: only of those that can be written.
+    """
+    return tuple(
+        suffix
+        for module in map(get, names())
+        if (module.JETS or not jets) and (_create(module) or not written)
+        for suffix in module.SUFFIXES
+    )
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike, tree: str = "") -> Iterator[Table]:
+    """Opens a file as a table.
+
+    Args:
+        path: its suffix names the container; HDF5 may have any other suffix.
+        tree: name of the tree in a ROOT file of several.
+
+    Raises:
+        InputError: unreadable, or its reader is not installed.
+    """
+    with (_of(path) or get("hdf5")).opened(path, tree) as table:
+        yield table
+
+
+def creator(
+    path: str | os.PathLike, *, jets: bool = False
+) -> Callable[[str | os.PathLike, list[Field], str], Writer]:
+    """The function ``create(path, fields, name)`` for files of this suffix.
+
+    Args:
+        path: of the file.
+        jets: whether the columns will hold lists of particles.
+
+    Raises:
+        InputError: unknown suffix, or one of files that are only read.
+    """
+    module = _of(path)
+    create = _create(module) if module else None
+    if module is None or create is None or (jets and not module.JETS):
+        known = ", ".join(suffixes(jets=jets, written=True))
+        raise InputError(f"{os.fspath(path)}: unknown suffix: give one of {known}")
+    return create
+
+
+def _of(path: str | os.PathLike) -> ModuleType | None:
+    """The container of that suffix."""
+    suffix = pathlib.Path(path).suffix.lower()
+    modules = map(get, names())
+    return next((module for module in modules if suffix in module.SUFFIXES), None)
+
+
+def _create(module: ModuleType):
+    return getattr(module, "create", None)

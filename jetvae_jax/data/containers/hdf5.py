@@ -1,27 +1,28 @@
-"""Access to HDF5 files nobody vouches for: every failure is one InputError.
+"""HDF5 files, of untrusted input: every failure to read one is one InputError.
 
 A data set is only touched after its link, type, filters and claimed size are checked:
-no links to elsewhere, no virtual data, no filters whose decoders are rarely tried,
+no links to elsewhere, no virtual data, no filters whose decoders are rarely tested,
 nothing that would fill the memory before a byte is read.
 """
 
 import contextlib
 import importlib
+import json
 import math
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.containers.reading import guarded, listing, printable
+from jetvae_jax.data.containers import tables
+from jetvae_jax.data.containers.tables import Column, guarded, listing
 
 SUFFIXES = (".hdf5", ".h5", ".hdf")
-# gzip cannot shrink by more than 1032: beyond that a size is a claim without data.
-MAX_RATIO = 1032
-BLOCK_BYTES = 2**24
+JETS = True
 # Bytes of one row: 10,000 particles of 100 numbers are half of it.
 MAX_ROW = 2**24
 # Read at once: HDF5 takes 6 kB for each, however small it is.
@@ -31,37 +32,88 @@ MAX_NAMES, MAX_TEXT = 100_000, 2**20
 FILTERS = (1, 2, 3, 32000)
 
 
-def find(spec: str) -> list[pathlib.Path]:
-    """The HDF5 files that ``spec`` means: a file, or all files of a folder.
+@contextlib.contextmanager
+def opened(path: str | os.PathLike, tree: str = "") -> Iterator["HDF5Table"]:
+    """Opens a file for reading.
 
     Args:
-        spec: path of a file or of a folder; subfolders are not searched.
-
-    Returns:
-        Paths in sorted order, at least one.
+        path: of the file.
+        tree: not used: the data sets of a table are named one by one.
 
     Raises:
-        InputError: nothing there, or a folder without HDF5 files.
+        InputError: not readable, not HDF5, or truncated.
     """
-    path = pathlib.Path(spec)
-    if path.is_file():
-        return [path]
-    if not spec or not path.is_dir():
-        raise InputError(
-            f"{spec}: no such file or folder; give a data file, a folder of them, or "
-            "'embedded' for the sample in the package"
-        )
-    try:
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-    except OSError as error:
-        raise InputError(f"{spec}: cannot list the folder ({error.strerror})") from None
-    files = [p for p in files if p.is_file()]
-    if not files:
-        raise InputError(
-            f"{spec}: folder holds no {', '.join(SUFFIXES)} file; subfolders are not "
-            "searched"
-        )
-    return files
+    del tree
+    with open_file(pathlib.Path(path)) as file:
+        yield HDF5Table(str(path), file)
+
+
+class HDF5Table:
+    """The data sets at the top of a file as columns; see ``tables.Table``.
+
+    Attributes:
+        file: the open file.
+    """
+
+    def __init__(self, path: str, file: h5py.File):
+        self.path, self.file = path, file
+        self.names = tuple(keys(file))
+        self.metadata: dict[str, Any] = tables.metadata(text(file, "provenance"))
+        with guarded(path, "its attributes"):
+            if "empty_jets" in file.attrs:  # written by JetNetWriter
+                self.metadata["empty_jets"] = True
+        if generator := text(file, "generator"):
+            self.metadata["generator"] = generator
+
+    def num_rows(self, names: list[str]) -> int:
+        """Rows of these data sets."""
+        return tables.same_rows(self.path, {n: self._data(n).shape[0] for n in names})
+
+    def blocks(
+        self, names: list[str], size: int, stop: int
+    ) -> Iterator[dict[str, Column]]:
+        """Rows ``0:stop`` of these data sets, ``size`` at a time."""
+        data = {name: self._data(name) for name in names}
+        for start in range(0, stop, size):
+            last = min(start + size, stop)
+            yield {name: self._rows(d, start, last) for name, d in data.items()}
+
+    def _data(self, name: str) -> h5py.Dataset:
+        # Any rank from 1 to 3: who asked for the column checks its shape.
+        for rank in (1, 2, 3):
+            with contextlib.suppress(InputError):
+                return dataset(self.file, name, (None,) * rank)
+        return dataset(self.file, name, (None, None))
+
+    def _rows(self, data: h5py.Dataset, start: int, stop: int) -> np.ndarray:
+        if data.ndim > 1:
+            return read(data, start, stop, slice(None))
+        with guarded(self.path, f"{data.name}, rows {start} to {stop - 1}"):
+            return np.asarray(data[start:stop])
+
+
+class MatrixWriter(tables.Collected):
+    """Writes one data set ``[J, C]`` with the attribute ``names``."""
+
+    def finish(self, metadata: dict[str, Any]) -> None:
+        """Writes the file."""
+        values = self.matrix()
+        # The oldest format stores no times anywhere.
+        with h5py.File(self._path, "w", libver="earliest") as file:
+            data = file.create_dataset(
+                self._name,
+                data=values,
+                chunks=(min(len(values), 10_000), 1) if len(values) else None,
+                compression="gzip" if len(values) else None,
+                compression_opts=9 if len(values) else None,
+                shuffle=len(values) > 0,
+                track_times=False,
+            )
+            data.attrs["names"] = np.array(self._names, "S")
+            file.attrs["provenance"] = json.dumps(metadata, sort_keys=True)
+
+
+create = MatrixWriter
 
 
 def open_file(path: pathlib.Path) -> h5py.File:
@@ -125,7 +177,7 @@ def dataset(file: h5py.File, key: str, shape: tuple[int | None, ...]) -> h5py.Da
 
 
 def plain(file: h5py.File, *path: str) -> h5py.Dataset:
-    """A data set whose bytes are in this file, readable, and not absurdly many.
+    """A data set whose bytes are in this file, readable, and of a plausible number.
 
     Args:
         file: an open file.
@@ -191,7 +243,7 @@ def names(file: h5py.File, key: str) -> list[str]:
 
 
 def text(file: h5py.File, attribute: str) -> str | None:
-    """An attribute of the file if it is a text of a sane length, else None."""
+    """An attribute of the file if it is a text of at most 1 MiB, else None."""
     with guarded(file.filename, "its attributes"):
         if attribute not in file.attrs:
             return None
@@ -201,13 +253,13 @@ def text(file: h5py.File, attribute: str) -> str | None:
         value = file.attrs[attribute]
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
-    return printable(value) if isinstance(value, str) else None
+    return value if isinstance(value, str) else None
 
 
 def block_rows(data: h5py.Dataset) -> int:
     """Rows to read at once: about ``BLOCK_BYTES``, whole chunks where possible."""
     row = max(1, data.dtype.itemsize * math.prod(data.shape[1:]))
-    rows = max(1, BLOCK_BYTES // row)
+    rows = max(1, tables.BLOCK_BYTES // row)
     chunk = data.chunks[0] if data.chunks else 1
     rows = min(rows, chunk * max(1, MAX_CHUNKS // math.prod(_chunks(data)[1:])))
     return rows // chunk * chunk or rows
@@ -226,13 +278,13 @@ def read(data: h5py.Dataset, start: int, stop: int, columns: slice) -> np.ndarra
 
 
 def _check_size(name: str, data: h5py.Dataset) -> None:
-    """Stops at a shape that the file cannot hold, or that is none of jets."""
+    """Refuses a shape that the file cannot hold, or rows too large for jets."""
     shape, item = data.shape or (), data.dtype.itemsize
     size = os.path.getsize(data.file.filename)
     claimed = max(math.prod(shape), math.prod(data.chunks or (0,))) * item
     chunks = math.prod(_chunks(data)) if data.chunks else 0
     # The file's list of chunks has 8 bytes or more for each.
-    if claimed > MAX_RATIO * size or 8 * chunks > size:
+    if claimed > tables.MAX_RATIO * size or 8 * chunks > size:
         what = f"{chunks:,} chunks" if 8 * chunks > size else f"{claimed:.3g} bytes"
         raise InputError(
             f"{name}: shape {shape} claims {what}, impossible for a file of this size; "
@@ -253,7 +305,7 @@ def _chunks(data: h5py.Dataset) -> list[int]:
 
 
 def _check_filters(name: str, data: h5py.Dataset) -> None:
-    """Stops at a compression that is not read here; pandas offers blosc."""
+    """Refuses a compression that is not read here; pandas offers blosc."""
     properties = data.id.get_create_plist()
     for i in range(properties.get_nfilters()):
         code, _, _, title = properties.get_filter(i)

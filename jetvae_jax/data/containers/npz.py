@@ -1,27 +1,29 @@
-"""Access to npz archives nobody vouches for: every failure is one InputError.
+"""npz archives, of untrusted input: every failure to read one is one InputError.
 
 Arrays are read in blocks of rows, from the compressed stream: an archive larger than
-the memory is no trouble, and a size that the archive cannot hold is refused before it
-is made. Pickled objects are never loaded.
+the memory can be read, and a size that the archive cannot hold is refused before the
+array is made. Pickled objects are never loaded.
 """
 
 import contextlib
+import json
 import os
 import zipfile
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.containers import hdf5
-from jetvae_jax.data.containers.reading import guarded, listing
+from jetvae_jax.data.containers import tables
+from jetvae_jax.data.containers.tables import Column, guarded, listing
 
 SUFFIXES = (".npz",)
+JETS = True
 
 
 class Member(NamedTuple):
-    """What the header of an array says.
+    """The header of an array.
 
     Attributes:
         name: without ``.npy``.
@@ -39,13 +41,35 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """An open archive; use :func:`opened`."""
+    """An open archive, its arrays as columns; see ``tables.Table``."""
 
     def __init__(self, path: str, file: zipfile.ZipFile):
         self.path = path
         self._file = file
         stored = (i.filename for i in file.infolist())
         self.names = tuple(n.removesuffix(".npy") for n in stored if n.endswith(".npy"))
+        self.metadata: dict[str, Any] = tables.metadata(self.text("provenance"))
+
+    def num_rows(self, names: list[str]) -> int:
+        """Rows of these arrays."""
+        members = [self.member(name) for name in names]
+        rows = {m.name: m.shape[0] if m.shape else 0 for m in members}
+        return tables.same_rows(self.path, rows)
+
+    def blocks(
+        self, names: list[str], size: int, stop: int
+    ) -> Iterator[dict[str, Column]]:
+        """Rows ``0:stop`` of these arrays, ``size`` at a time."""
+        members = [self.member(name) for name in names]
+        for member in members:
+            if member.dtype.kind not in "fiub":
+                raise InputError(
+                    f"{self.path}: {member.name}: dtype is {member.dtype}, expected "
+                    "numbers"
+                )
+        streams = [self.rows(member, size, stop) for member in members]
+        for block in zip(*streams, strict=True):
+            yield dict(zip(names, block, strict=True))
 
     def member(self, name: str) -> Member:
         """The header of an array.
@@ -74,14 +98,14 @@ class Archive:
             )
         claimed = start + dtype.itemsize * int(np.prod(shape, dtype=object))
         packed = min(info.compress_size, os.path.getsize(self.path))
-        if claimed != info.file_size or claimed > hdf5.MAX_RATIO * max(packed, 1):
+        if claimed != info.file_size or claimed > tables.MAX_RATIO * max(packed, 1):
             raise InputError(
                 f"{self.path}: {name}: shape {shape} claims {claimed:.3g} bytes, which "
                 "the file does not hold; fetch or make it again"
             )
         return Member(name, shape, dtype, fortran, start)
 
-    def blocks(self, member: Member, size: int, stop: int) -> Iterator[np.ndarray]:
+    def rows(self, member: Member, size: int, stop: int) -> Iterator[np.ndarray]:
         """Rows ``0:stop`` of an array, ``size`` at a time.
 
         Raises:
@@ -109,7 +133,7 @@ class Archive:
                 yield block
 
     def _whole(self, member: Member, stream) -> np.ndarray:
-        # The rows are spread over all of it, if the first index runs fastest.
+        # The rows are spread over the whole array, if the first index runs fastest.
         flat = np.frombuffer(stream.read(), member.dtype)
         return flat.reshape(member.shape, order="F")
 
@@ -125,15 +149,37 @@ class Archive:
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike) -> Iterator[Archive]:
+def opened(path: str | os.PathLike, tree: str = "") -> Iterator[Archive]:
     """Opens an npz file for reading.
 
+    Args:
+        path: of the file.
+        tree: not used: the arrays of a table are named one by one.
+
     Raises:
-        InputError: not readable, no zip archive, or truncated.
+        InputError: not readable, not a zip archive, or truncated.
     """
+    del tree
     path = os.fspath(path)
     with contextlib.ExitStack() as stack:
         with guarded(path, "the file"):
             file = stack.enter_context(zipfile.ZipFile(path))
             archive = Archive(path, file)
         yield archive
+
+
+class MatrixWriter(tables.Collected):
+    """Writes one array ``[J, C]`` and the array ``names``."""
+
+    def finish(self, metadata: dict[str, Any]) -> None:
+        """Writes the file."""
+        arrays: dict[str, Any] = {
+            self._name: self.matrix(),
+            "names": np.array(self._names),
+            "provenance": np.array(json.dumps(metadata, sort_keys=True)),
+        }
+        with open(self._path, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+
+create = MatrixWriter

@@ -1,27 +1,33 @@
-"""Parquet files, one row a jet, lists of particles as list columns. Needs pyarrow."""
+"""Parquet files, lists of particles as list columns. Needs pyarrow."""
 
 import contextlib
 import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.containers import tables
-from jetvae_jax.data.containers.reading import guarded
-from jetvae_jax.data.containers.tables import Ragged
+from jetvae_jax.data.containers.tables import Column, Field, Ragged, guarded
 
+SUFFIXES, JETS = (".parquet", ".pq"), True
 META = b"jetvae_jax"
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike) -> Iterator["ParquetTable"]:
+def opened(path: str | os.PathLike, tree: str = "") -> Iterator["ParquetTable"]:
     """Opens a file for reading.
+
+    Args:
+        path: of the file.
+        tree: not used: the file is one table.
 
     Raises:
         InputError: pyarrow is not installed, or the file cannot be read.
     """
+    del tree
     path = os.fspath(path)
     with tables.needing("pyarrow", path):
         import pyarrow.parquet
@@ -34,16 +40,16 @@ def opened(path: str | os.PathLike) -> Iterator["ParquetTable"]:
 
 
 class ParquetTable:
-    """See :class:`~jetvae_jax.data.containers.tables.Table`."""
+    """The columns of a file; see ``tables.Table``."""
 
     def __init__(self, path: str, file):
         self.path, self._file = path, file
         schema = file.schema_arrow
         self.names = tuple(schema.names)
-        facts = (schema.metadata or {}).get(META) or (file.metadata.metadata or {}).get(
-            META
+        texts = (schema.metadata or {}) | (file.metadata.metadata or {})
+        self.metadata: dict[str, Any] = tables.metadata(
+            texts.get(META, b"").decode(errors="replace")
         )
-        self.provenance = facts.decode(errors="replace") if facts else None
 
     def num_rows(self, names: list[str]) -> int:
         """Rows of the file."""
@@ -85,25 +91,37 @@ class ParquetTable:
         return numbers if counts is None else tables.ragged(numbers, counts)
 
 
-class ParquetSink:
-    """Writes groups of rows; see :mod:`jetvae_jax.data.writing.tables`."""
+class ParquetWriter:
+    """Writes one row group a call, the units as metadata of the columns.
 
-    def __init__(self, path: str, units: dict[str, str]):
+    Args:
+        path: of the file.
+        fields: the columns.
+        name: not used: the file is one table.
+
+    Raises:
+        InputError: pyarrow is not installed.
+    """
+
+    def __init__(self, path: str | os.PathLike, fields: list[Field], name: str = ""):
+        del name
         with tables.needing("pyarrow", path):
             import pyarrow as pa
             import pyarrow.parquet as pq
-        fields = [
+
+        def kind(field: Field):
+            number = pa.from_numpy_dtype(np.dtype(field.dtype))
+            return pa.list_(number) if field.lists else number
+
+        self._schema = pa.schema(
             pa.field(
-                name,
-                pa.list_(pa.float32()) if name.startswith("part_") else pa.float32(),
+                field.name,
+                kind(field),
                 nullable=False,
-                metadata={"unit": unit},
+                metadata={"unit": field.unit} if field.unit else None,
             )
-            for name, unit in units.items()
-            if name != "jet_nparticles"
-        ]
-        count = pa.field("jet_nparticles", pa.int32(), False, {"unit": "1"})
-        self._schema = pa.schema([*fields, count])
+            for field in fields
+        )
         self._file = pq.ParquetWriter(
             path,
             self._schema,
@@ -112,7 +130,7 @@ class ParquetSink:
             use_byte_stream_split=True,  # a quarter smaller than by default
         )
 
-    def write(self, columns: dict[str, tables.Column]) -> None:
+    def write(self, columns: dict[str, Column]) -> None:
         """Adds one row group."""
         import pyarrow as pa
 
@@ -130,11 +148,15 @@ class ParquetSink:
             arrays.append(array)
         self._file.write_batch(pa.record_batch(arrays, schema=self._schema))
 
-    def finish(self, facts: dict) -> None:
-        """Writes the provenance and the end of the file."""
-        self._file.add_key_value_metadata({META: json.dumps(facts, sort_keys=True)})
+    def finish(self, metadata: dict[str, Any]) -> None:
+        """Writes the metadata, as JSON text, and the end of the file."""
+        text = json.dumps(metadata, sort_keys=True)
+        self._file.add_key_value_metadata({META: text})
         self._file.close()
 
     def close(self) -> None:
-        """Lets go of an incomplete file."""
+        """Closes an incomplete file."""
         self._file.close()
+
+
+create = ParquetWriter

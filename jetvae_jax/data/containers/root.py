@@ -1,4 +1,4 @@
-"""ROOT files, one entry a jet, particles as ragged branches. Needs uproot, awkward."""
+"""ROOT files, one entry a row, lists as ragged branches. Needs uproot, awkward."""
 
 import contextlib
 import json
@@ -11,10 +11,10 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.containers import tables
-from jetvae_jax.data.containers.reading import guarded
-from jetvae_jax.data.containers.tables import Ragged
+from jetvae_jax.data.containers.tables import Column, Field, Ragged, guarded
 
-TREE, PROVENANCE = "tree", "provenance"
+SUFFIXES, JETS = (".root",), True
+PROVENANCE = "provenance"
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 
 
@@ -48,18 +48,17 @@ def opened(path: str | os.PathLike, tree: str = "") -> Iterator["RootTable"]:
                     f"{path}: trees are {listed}; name one by 'tree=...' in the columns"
                 )
             name = tree or found[0]
-            facts = None
-            if kinds.get(PROVENANCE) == "TObjString":
-                facts = str(file[PROVENANCE])
-            table = RootTable(path, file[name], facts)
+            stored = kinds.get(PROVENANCE) == "TObjString"
+            metadata = tables.metadata(str(file[PROVENANCE]) if stored else None)
+            table = RootTable(path, file[name], metadata)
         yield table
 
 
 class RootTable:
-    """See :class:`~jetvae_jax.data.containers.tables.Table`."""
+    """The branches of a tree; see ``tables.Table``."""
 
-    def __init__(self, path: str, tree, provenance: str | None):
-        self.path, self._tree, self.provenance = path, tree, provenance
+    def __init__(self, path: str, tree, metadata: dict[str, Any]):
+        self.path, self._tree, self.metadata = path, tree, metadata
         self.names = tuple(tree.keys(recursive=True, full_paths=False))
 
     def num_rows(self, names: list[str]) -> int:
@@ -100,45 +99,57 @@ def _numbers(values: np.ndarray, path: str, name: str) -> np.ndarray:
     return values
 
 
-class RootSink:
-    """Writes groups of rows; see :mod:`jetvae_jax.data.writing.tables`."""
+class RootWriter:
+    """Writes one basket a branch and call.
 
-    def __init__(self, path: str, units: dict[str, str]):
+    Args:
+        path: of the file.
+        fields: the columns; those of lists share a counter, ``npart`` of ``part_px``.
+        name: of the tree.
+
+    Raises:
+        InputError: uproot or awkward is not installed.
+    """
+
+    def __init__(self, path: str | os.PathLike, fields: list[Field], name: str):
         with tables.needing("uproot and awkward", path):
             import awkward  # noqa: F401
             import uproot
-        self._file = uproot.recreate(path)
-        inner = ", ".join(
-            f"{name.removeprefix('part_')}: float32"
-            for name in units
-            if name.startswith("part_")
-        )
-        branches = {"part": f"var * {{{inner}}}"} | {
-            name: "int32" if name == "jet_nparticles" else "float32"
-            for name in units
-            if name.startswith("jet_")
-        }
-        # Branches part_px, ... share one counter, npart.
-        self._tree = self._file.mktree(TREE, branches, title="one entry a jet")
+        self._file = uproot.recreate(os.fspath(path))
+        lists: dict[str, list[str]] = {}
+        branches: dict[str, str] = {}
+        for field in fields:
+            if field.lists:
+                prefix, _, inner = field.name.partition("_")
+                lists.setdefault(prefix, []).append(f"{inner}: {field.dtype}")
+            else:
+                branches[field.name] = field.dtype
+        records = {k: f"var * {{{', '.join(inner)}}}" for k, inner in lists.items()}
+        self._tree = self._file.mktree(name, records | branches)
 
-    def write(self, columns: dict[str, tables.Column]) -> None:
+    def write(self, columns: dict[str, Column]) -> None:
         """Adds one basket to every branch."""
         import awkward as ak
 
-        particles, jets = {}, {}
+        lists: dict[str, dict[str, Any]] = {}
+        numbers: dict[str, Any] = {}
         for name, column in columns.items():
             if isinstance(column, Ragged):
-                lists = ak.unflatten(column.values, column.counts)
-                particles[name.removeprefix("part_")] = lists
+                prefix, _, inner = name.partition("_")
+                found = lists.setdefault(prefix, {})
+                found[inner] = ak.unflatten(column.values, column.counts)
             else:
-                jets[name] = column
-        self._tree.extend({"part": ak.zip(particles), **jets})
+                numbers[name] = column
+        self._tree.extend({k: ak.zip(v) for k, v in lists.items()} | numbers)
 
-    def finish(self, facts: dict) -> None:
-        """Writes the provenance, a TObjString of JSON, and the end of the file."""
-        self._file[PROVENANCE] = json.dumps(facts, sort_keys=True)
+    def finish(self, metadata: dict[str, Any]) -> None:
+        """Writes the metadata, a TObjString of JSON text, and the end of the file."""
+        self._file[PROVENANCE] = json.dumps(metadata, sort_keys=True)
         self._file.close()
 
     def close(self) -> None:
-        """Lets go of an incomplete file."""
+        """Closes an incomplete file."""
         self._file.close()
+
+
+create = RootWriter

@@ -1,22 +1,21 @@
-"""Tables of jets in any container: columns by name, blocks of rows, ragged or padded.
+"""Tables in any container: columns by name, blocks of rows, numbers or lists.
 
-What the mapping of columns reads from: HDF5 data sets, npz arrays, Parquet columns,
-ROOT branches.
+The base types of the containers, and what all of them do: one line for whatever a
+damaged file makes a parser raise.
 """
 
 import contextlib
-import os
-import pathlib
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.containers import hdf5, npz
 
-PARQUET, ROOT = (".parquet", ".pq"), (".root",)
-SUFFIXES = (*hdf5.SUFFIXES, *npz.SUFFIXES, *PARQUET, *ROOT)
+BLOCK_BYTES = 2**24  # read at once
+# gzip cannot shrink by more than 1032: beyond that a size is a claim without data.
+MAX_RATIO = 1032
 
 
 class Ragged(NamedTuple):
@@ -31,7 +30,7 @@ class Ragged(NamedTuple):
     counts: np.ndarray
 
     def padded(self, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Values ``[n, width]``, zero on padding, and the mask of what exists."""
+        """Values ``[n, width]``, zero on padding, and their mask ``[n, width]``."""
         mask = np.arange(width) < self.counts[:, None]
         dense = np.zeros(mask.shape, self.values.dtype)
         dense[mask] = self.values
@@ -58,12 +57,12 @@ class Table(Protocol):
     Attributes:
         path: for messages.
         names: of its columns.
-        provenance: JSON text that a writer of this package left, or None.
+        metadata: what the file says of itself, by name; empty if it says nothing.
     """
 
     path: str
     names: tuple[str, ...]
-    provenance: str | None
+    metadata: dict[str, Any]
 
     def num_rows(self, names: list[str]) -> int:
         """Rows of these columns; InputError where they disagree."""
@@ -76,40 +75,111 @@ class Table(Protocol):
         ...
 
 
-@contextlib.contextmanager
-def opened(path: str | os.PathLike, tree: str = "") -> Iterator[Table]:
-    """Opens any supported file as a table.
+class Field(NamedTuple):
+    """A column to write.
+
+    Attributes:
+        name: of the column.
+        unit: of its numbers; empty where it is not known.
+        dtype: of its numbers in the file.
+        lists: whether each row is a list of numbers. Columns of lists have names of one
+            prefix, ``part_px`` and ``part_py``, and the same lengths.
+    """
+
+    name: str
+    unit: str = ""
+    dtype: str = "float32"
+    lists: bool = False
+
+
+class Writer(Protocol):
+    """An open file to write."""
+
+    def write(self, columns: dict[str, Column]) -> None:
+        """Adds rows: all columns, of the same number of rows."""
+        ...
+
+    def finish(self, metadata: dict[str, Any]) -> None:
+        """Writes what the file says of itself, JSON-able, and completes the file."""
+        ...
+
+    def close(self) -> None:
+        """Closes an incomplete file; does nothing after ``finish``."""
+        ...
+
+
+class Collected:
+    """Base of writers that keep all rows in memory until the end.
 
     Args:
-        path: its suffix tells the container; HDF5 may have any.
-        tree: name of the tree in a ROOT file of several.
-
-    Raises:
-        InputError: unreadable, or its reader is not installed.
+        path: of the file.
+        fields: columns of one number a row.
+        name: of the table in the file.
     """
-    path = pathlib.Path(path)
-    suffix = path.suffix.lower()
-    if suffix in npz.SUFFIXES:
-        with npz.opened(path) as archive:
-            yield _NpzTable(archive)
-    elif suffix in PARQUET:
-        from jetvae_jax.data.containers import parquet
 
-        with parquet.opened(path) as table:
-            yield table
-    elif suffix in ROOT:
-        from jetvae_jax.data.containers import root
+    def __init__(self, path, fields: list[Field], name: str):
+        self._path, self._name = path, name
+        self._names = [field.name for field in fields]
+        self._rows: list[np.ndarray] = [np.zeros((0, len(fields)), np.float32)]
+        if any(field.lists for field in fields):
+            raise ValueError(f"{path}: holds no lists of numbers")
 
-        with root.opened(path, tree) as table:
-            yield table
-    else:
-        with hdf5.open_file(path) as file:
-            yield _HDF5Table(str(path), file)
+    def write(self, columns: dict[str, Column]) -> None:
+        """Keeps rows."""
+        rows = [np.asarray(columns[name], np.float32) for name in self._names]
+        self._rows.append(np.stack(rows, axis=1))
+
+    def matrix(self) -> np.ndarray:
+        """``[J, C]`` float32, all rows."""
+        return np.concatenate(self._rows)
+
+    def close(self) -> None:
+        """Nothing is open before the end."""
+
+
+def metadata(text: str | None) -> dict[str, Any]:
+    """The JSON object in a text that a writer of this package left, or nothing."""
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Damaged(InputError):
+    """Bytes of a file cannot be read; what was read before them is right."""
 
 
 @contextlib.contextmanager
-def needing(package: str, path: str) -> Iterator[None]:
-    """Names the extra to install when a reader is not there."""
+def guarded(path: str, what: str) -> Iterator[None]:
+    """Turns the failures of a parser inside the block into one line.
+
+    Args:
+        path: of the file.
+        what: is being read, for the message.
+
+    Raises:
+        Damaged: anything was raised but an InputError.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # of untrusted input: it can be anything
+        reason = printable(" ".join(str(error).split())[:200]) or type(error).__name__
+        raise Damaged(
+            f"{path}: cannot read {what}: truncated or damaged file ({reason}); fetch "
+            "or make it again"
+        ) from error
+
+
+@contextlib.contextmanager
+def needing(package: str, path: Any) -> Iterator[None]:
+    """Names the extra to install when an import inside the block fails.
+
+    Raises:
+        InputError: a package is not installed.
+    """
     try:
         yield
     except ImportError as error:
@@ -131,58 +201,12 @@ def same_rows(path: str, rows: dict[str, int]) -> int:
     return next(iter(rows.values()), 0)
 
 
-class _NpzTable:
-    def __init__(self, archive: npz.Archive):
-        self.path, self.names = archive.path, archive.names
-        self.provenance = archive.text("provenance")
-        self._archive = archive
-
-    def num_rows(self, names: list[str]) -> int:
-        members = [self._archive.member(name) for name in names]
-        rows = {m.name: m.shape[0] if m.shape else 0 for m in members}
-        return same_rows(self.path, rows)
-
-    def blocks(
-        self, names: list[str], size: int, stop: int
-    ) -> Iterator[dict[str, Column]]:
-        members = [self._archive.member(name) for name in names]
-        for member in members:
-            if member.dtype.kind not in "fiub":
-                raise InputError(
-                    f"{self.path}: {member.name}: dtype is {member.dtype}, expected "
-                    "numbers"
-                )
-        streams = [self._archive.blocks(m, size, stop) for m in members]
-        for block in zip(*streams, strict=True):
-            yield dict(zip(names, block, strict=True))
+def listing(names: Iterable[str]) -> str:
+    """The first ten names of a file, printable whatever they hold."""
+    shown = sorted(ascii(name)[:80].strip("'") for name in names)
+    return ", ".join(shown[:10]) or "none"
 
 
-class _HDF5Table:
-    def __init__(self, path: str, file):
-        self.provenance: str | None = None
-        self.path, self._file = path, file
-        self.names = tuple(hdf5.keys(file))
-
-    def _data(self, name: str):
-        # Any rank from 1 to 3; what its shape must be is for the mapping to say.
-        for rank in (1, 2, 3):
-            with contextlib.suppress(InputError):
-                return hdf5.dataset(self._file, name, (None,) * rank)
-        return hdf5.dataset(self._file, name, (None, None))
-
-    def num_rows(self, names: list[str]) -> int:
-        return same_rows(self.path, {n: self._data(n).shape[0] for n in names})
-
-    def blocks(
-        self, names: list[str], size: int, stop: int
-    ) -> Iterator[dict[str, Column]]:
-        data = {name: self._data(name) for name in names}
-        for start in range(0, stop, size):
-            last = min(start + size, stop)
-            yield {name: self._rows(d, start, last) for name, d in data.items()}
-
-    def _rows(self, data, start, stop):
-        if data.ndim > 1:
-            return hdf5.read(data, start, stop, slice(None))
-        with hdf5.guarded(self.path, f"{data.name}, rows {start} to {stop - 1}"):
-            return np.asarray(data[start:stop])
+def printable(text: str) -> str:
+    """A text from a file as one line that a terminal can show."""
+    return "".join(c if c.isprintable() else " " for c in text)[:1000]

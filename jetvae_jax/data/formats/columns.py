@@ -1,13 +1,14 @@
-"""A user's own file, by a small mapping of its columns.
+"""A user's own file, by a mapping of its columns.
 
     ("px=part_px", "py=part_py", "pz=part_pz")            lists or padded arrays
     ("pt=X[0]", "eta=X[1]", "phi=X[2]", "unit=MeV")       columns of [J, M, C]
     ("px=PX_*", "py=PY_*", "pz=PZ_*", "select=is_top:1")  PX_0, PX_1, ...
 
-Left of '=' stands what is read: px, py, pz or pt, eta, phi; ``mask`` (1 where a
-particle exists; without it those that are not all zero); ``unit`` (GeV, MeV or TeV);
+Left of '=' is what is read: px, py, pz or pt, eta, phi; ``mask`` (1 where a particle
+exists; without it a particle exists if it is not all zero); ``unit`` (GeV, MeV or TeV);
 ``select`` (a column and the value that wanted jets have); ``tree`` (of ROOT files).
-The same for HDF5, npz, Parquet and ROOT.
+The same in every container. Without a mapping, files with the columns of JetClass
+(arXiv:2202.03772), and what this package writes as npz, are recognised.
 """
 
 import dataclasses
@@ -18,16 +19,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data import validation
-from jetvae_jax.data.containers import hdf5
-from jetvae_jax.data.containers.reading import listing
-from jetvae_jax.data.containers.tables import Column, Ragged, Table
+from jetvae_jax.data import formats, validation
+from jetvae_jax.data.containers import tables
+from jetvae_jax.data.containers.tables import Column, Ragged, Table, listing
 from jetvae_jax.data.validation import Audit, Block
 
 UNITS = {"GeV": 1.0, "MeV": 1e-3, "TeV": 1e3}
 CARTESIAN, CYLINDRICAL = ("px", "py", "pz"), ("pt", "eta", "phi")
 FIELDS = (*CARTESIAN, *CYLINDRICAL, "mask", "unit", "select", "tree")
 EXAMPLE = "px=part_px,py=part_py,pz=part_pz"
+EXPECTS = "part_px, part_py and part_pz (JetClass)"
 _INDEXED = re.compile(r"(.+)\[(\d{1,4})\]")
 
 
@@ -37,7 +38,7 @@ class Columns:
 
     Attributes:
         names: three of the particles: of px, py, pz, or of pt, eta, phi.
-        cartesian: which of both.
+        cartesian: whether they are px, py, pz.
         mask: column that is 1 where a particle exists, or empty.
         unit: of the momenta.
         select: column and value of the jets wanted, or None for all.
@@ -52,7 +53,7 @@ class Columns:
     tree: str = ""
 
 
-# JetClass (arXiv:2202.03772), and what this package writes as Parquet and ROOT.
+# Also what this package writes as Parquet and ROOT.
 JETCLASS = Columns(("part_px", "part_py", "part_pz"))
 # What this package writes as npz.
 OWN_NPZ = Columns(("particles[0]", "particles[1]", "particles[2]"), mask="mask")
@@ -107,54 +108,70 @@ def _selection(text: str) -> tuple[str, float]:
     raise InputError(f"columns: select={text}: write a column and a value, as label:1")
 
 
-def blocks(
-    table: Table,
-    columns: Columns,
-    audit: Audit,
-    *,
-    num_particles: int,
-    max_jets: int | None,
-) -> Iterator[Block]:
-    """Jets of a file.
+def matches(table: Table) -> bool:
+    """Whether an open file has the columns of JetClass, or those of our npz."""
+    return _recognised(table) is not None
+
+
+def _recognised(table: Table) -> Columns | None:
+    if set(JETCLASS.names) <= set(table.names):
+        return JETCLASS
+    return OWN_NPZ if {"particles", "mask"} <= set(table.names) else None
+
+
+class Reader(formats.Reader):
+    """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`.
 
     Args:
-        table: an open file.
-        columns: what its columns are.
-        audit: collects what is wrong.
-        num_particles: lists are padded to it, or to the longest if that is longer.
-        max_jets: selected jets to read, from the first; None for all.
-
-    Raises:
-        InputError: columns that are missing, of other types or shapes.
+        table: the open file.
+        columns: what its columns are; None for a file that :func:`matches`.
     """
-    items = [*columns.names, *([columns.mask] if columns.mask else [])]
-    items += [columns.select[0]] if columns.select else []
-    sources = {item: _expand(table, item) for item in items}
-    names = list(dict.fromkeys(name for found, _ in sources.values() for name in found))
-    total = table.num_rows(names)
-    if not total:
-        raise InputError(f"{table.path}: there are no jets in it")
-    read = start = 0
-    # Sizes of lists are not known before they are read: 16 numbers a particle.
-    size = max(1, hdf5.BLOCK_BYTES // (16 * 4 * max(num_particles, 64)))
-    for block in table.blocks(names, size, total):
-        length = _length(next(iter(block.values())))
-        rows = np.arange(start, start + length)
-        start += length
-        wanted = np.ones(length, bool)
-        if columns.select is not None:
-            name, value = columns.select
-            picked = _pick(table, block, sources[name], name)
-            if isinstance(picked, Ragged) or picked.ndim != 1:
-                raise InputError(f"{table.path}: {name}: expected one number a jet")
-            wanted = picked == value
-        if max_jets is not None:
-            wanted &= np.cumsum(wanted) <= max_jets - read
-        read += int(wanted.sum())
-        values, mask = _dense(table, columns, block, sources, num_particles)
-        yield _block(columns, audit, rows, wanted, values, mask)
-        if read == max_jets:
-            return
+
+    layout = "columns"
+
+    def __init__(self, table: Table, columns: Columns | None = None):
+        super().__init__(table)
+        found = columns or _recognised(table)
+        assert found is not None
+        self._columns = found
+        self.key = found.names[0]
+
+    def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
+        """The jets, some rows at a time.
+
+        Raises:
+            InputError: columns that are missing, of other types or shapes.
+        """
+        table, columns = self.table, self._columns
+        items = [*columns.names, *([columns.mask] if columns.mask else [])]
+        items += [columns.select[0]] if columns.select else []
+        sources = {item: _expand(table, item) for item in items}
+        names = list(
+            dict.fromkeys(name for found, _ in sources.values() for name in found)
+        )
+        total = table.num_rows(names)
+        if not total:
+            raise InputError(f"{table.path}: there are no jets in it")
+        read = start = 0
+        # Sizes of lists are not known before they are read: 16 numbers a particle.
+        size = max(1, tables.BLOCK_BYTES // (16 * 4 * max(wanted.num_particles, 64)))
+        for block in table.blocks(names, size, total):
+            length = _length(next(iter(block.values())))
+            rows = np.arange(start, start + length)
+            start += length
+            chosen = np.ones(length, bool)
+            if columns.select is not None:
+                name, value = columns.select
+                picked = _pick(table, block, sources[name], name)
+                if isinstance(picked, Ragged) or picked.ndim != 1:
+                    raise InputError(f"{table.path}: {name}: expected one number a jet")
+                chosen = picked == value
+            chosen = wanted.limited(chosen, read)
+            read += int(chosen.sum())
+            values, mask = _dense(table, columns, block, sources, wanted.num_particles)
+            yield _block(columns, audit, rows, chosen, values, mask)
+            if read == wanted.max_jets:
+                return
 
 
 def _expand(table: Table, item: str) -> tuple[list[str], int | None]:
@@ -198,7 +215,7 @@ def _pick(table, block, source, item) -> Column:
 
 
 def _dense(table, columns, block, sources, num_particles):
-    """The three columns ``[n, M]`` in float64, and the mask of what exists."""
+    """The three columns ``[n, M]`` in float64, and the mask of the particles."""
     items = (*columns.names, columns.mask) if columns.mask else columns.names
     found = [_pick(table, block, sources[item], item) for item in items]
     listed = [column for column in found if isinstance(column, Ragged)]
@@ -232,9 +249,9 @@ def _dense(table, columns, block, sources, num_particles):
     return [v.astype(np.float64) for v in values], mask
 
 
-def _block(columns, audit, rows, wanted, values, mask) -> Block:
-    a, b, c = (v[wanted] for v in values)
-    rows, mask = rows[wanted], mask[wanted]
+def _block(columns, audit, rows, chosen, values, mask) -> Block:
+    a, b, c = (v[chosen] for v in values)
+    rows, mask = rows[chosen], mask[chosen]
     keep = np.ones(len(rows), bool)
     with np.errstate(over="ignore", invalid="ignore"):
         if columns.cartesian:

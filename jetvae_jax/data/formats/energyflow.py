@@ -1,4 +1,4 @@
-"""Reader of EnergyFlow's npz files of quark and gluon jets.
+"""EnergyFlow's npz files of quark and gluon jets.
 
 EnergyFlow (Zenodo 3164691, arXiv:1810.05165): ``X [J, M, 4]`` = pt [GeV], rapidity,
 phi, PDG id, and ``y [J]``, 1 for quark and 0 for gluon jets. Padding is all zeros.
@@ -9,11 +9,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.containers import hdf5
+from jetvae_jax.data import formats
+from jetvae_jax.data.containers import tables
 from jetvae_jax.data.containers.npz import Archive
+from jetvae_jax.data.containers.tables import Table
 from jetvae_jax.data.validation import Audit, Block
 
 KEY, LABEL = "X", "y"
+EXPECTS = f"{KEY} and {LABEL} (EnergyFlow npz)"
 # GeV (Particle Data Group): the rapidity of a particle with mass is not its eta.
 MASSES = {
     11: 0.000511,
@@ -27,65 +30,63 @@ MASSES = {
 }
 
 
-def is_layout(names: tuple[str, ...]) -> bool:
-    """Whether an archive with these arrays is meant to have this layout."""
-    return KEY in names
+def matches(table: Table) -> bool:
+    """Whether an open file is meant to have this format."""
+    return isinstance(table, Archive) and KEY in table.names
 
 
-def blocks(
-    archive: Archive, audit: Audit, *, max_jets: int | None, jet_type: str
-) -> Iterator[Block]:
-    """Jets of one class.
+class Reader(formats.Reader):
+    """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`."""
 
-    Args:
-        archive: an open file.
-        audit: collects what is wrong.
-        max_jets: jets of the class to read, from the first; None for all.
-        jet_type: g or q.
+    key = KEY
+    table: Archive
 
-    Raises:
-        InputError: arrays of other shapes or types, or another class.
-    """
-    if jet_type not in ("g", "q"):
-        raise InputError(
-            f"{audit.path}: holds gluon (g) and quark (q) jets, none of type "
-            f"{jet_type!r}; give another jet_type"
+    def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
+        """The jets of one class, g or q, some rows at a time.
+
+        Raises:
+            InputError: arrays of other shapes or types, or another class.
+        """
+        if wanted.jet_type not in ("g", "q"):
+            raise InputError(
+                f"{audit.path}: holds gluon (g) and quark (q) jets, none of type "
+                f"{wanted.jet_type!r}; give another jet_type"
+            )
+        features, labels = _members(self.table)
+        total, particles, columns = features.shape
+        size = max(
+            1, tables.BLOCK_BYTES // (features.dtype.itemsize * particles * columns)
         )
-    features, labels = _members(archive)
-    total, particles, columns = features.shape
-    size = max(1, hdf5.BLOCK_BYTES // (features.dtype.itemsize * particles * columns))
-    read = start = 0
-    pairs = zip(
-        archive.blocks(features, size, total),
-        archive.blocks(labels, size, total),
-        strict=True,
-    )
-    for x, y in pairs:
-        rows = np.arange(start, start + len(y))
-        start += len(y)
-        bad = (y != 0) & (y != 1)
-        wanted = (y == (jet_type == "q")) | bad
-        wanted &= audit.flag(LABEL, "label is neither 0 nor 1", bad, rows, wanted)
-        if max_jets is not None:
-            wanted &= np.cumsum(wanted) <= max_jets - read
-        read += int(wanted.sum())
-        p, pt, mask = momenta(x[wanted])
-        keep = np.ones(len(p), bool)
-        keep = audit.flag(
-            KEY, "negative pt", np.any(pt < 0, axis=1), rows[wanted], keep
+        read = start = 0
+        pairs = zip(
+            self.table.rows(features, size, total),
+            self.table.rows(labels, size, total),
+            strict=True,
         )
-        yield Block(rows[wanted], p, mask, pt, keep)
-        if read == max_jets:
-            return
+        for x, y in pairs:
+            rows = np.arange(start, start + len(y))
+            start += len(y)
+            bad = (y != 0) & (y != 1)
+            chosen = (y == (wanted.jet_type == "q")) | bad
+            chosen &= audit.flag(LABEL, "label is neither 0 nor 1", bad, rows, chosen)
+            chosen = wanted.limited(chosen, read)
+            read += int(chosen.sum())
+            p, pt, mask = momenta(x[chosen])
+            keep = np.ones(len(p), bool)
+            keep = audit.flag(
+                KEY, "negative pt", np.any(pt < 0, axis=1), rows[chosen], keep
+            )
+            yield Block(rows[chosen], p, mask, pt, keep)
+            if read == wanted.max_jets:
+                return
 
-
-def classes(archive: Archive) -> dict[str, int]:
-    """Jets of each class in the file."""
-    _, labels = _members(archive)
-    quarks = 0
-    for y in archive.blocks(labels, 10**6, labels.shape[0]):
-        quarks += int((y == 1).sum())
-    return {"g": labels.shape[0] - quarks, "q": quarks}
+    def classes(self) -> dict[str, int]:
+        """Jets of each class."""
+        _, labels = _members(self.table)
+        quarks = 0
+        for y in self.table.rows(labels, 10**6, labels.shape[0]):
+            quarks += int((y == 1).sum())
+        return {"g": labels.shape[0] - quarks, "q": quarks}
 
 
 def momenta(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

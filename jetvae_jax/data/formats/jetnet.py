@@ -1,4 +1,4 @@
-"""Reader of the JetNet layout (Kansal et al., arXiv:2106.11535; Zenodo 6975118).
+"""The JetNet format (Kansal et al., arXiv:2106.11535; Zenodo 6975118).
 
 ``particle_features [J, N, 3 or 4]`` = etarel, phirel, ptrel (, mask);
 ``jet_features [J, >=4]`` = pt [GeV], eta, mass [GeV], num_particles. The files hold
@@ -8,79 +8,79 @@ first. One file is one class of jets.
 
 from collections.abc import Iterator
 
-import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data import duplicates, validation
+from jetvae_jax.data import duplicates, formats, validation
 from jetvae_jax.data.containers import hdf5
+from jetvae_jax.data.containers.tables import Table
 from jetvae_jax.data.validation import Audit, Block
 
 KEY, JETS, EXTRA = "particle_features", "jet_features", "jet_extra"
+EXPECTS = f"{KEY} and {JETS} (JetNet)"
 ETAREL, PHIREL, PTREL, MASK = range(4)
 
 
-def is_layout(keys: list[str]) -> bool:
-    """Whether a file with these keys is meant to have this layout."""
-    return KEY in keys or JETS in keys
+def matches(table: Table) -> bool:
+    """Whether an open file is meant to have this format."""
+    hdf5_file = isinstance(table, hdf5.HDF5Table)
+    return hdf5_file and (KEY in table.names or JETS in table.names)
 
 
-def is_generated(file: h5py.File) -> bool:
-    """Whether :class:`~jetvae_jax.data.writing.jetnet.JetNetWriter` wrote the file."""
-    with hdf5.guarded(file.filename, "its attributes"):
-        return "empty_jets" in file.attrs
+class Reader(formats.Reader):
+    """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`.
 
-
-def blocks(
-    file: h5py.File,
-    audit: Audit,
-    max_jets: int | None,
-    seed: int,
-    *,
-    check_sum: bool,
-) -> Iterator[Block]:
-    """Reads one file, some rows at a time.
-
-    Args:
-        file: an open file.
-        audit: collects what is wrong.
-        max_jets: rows to read, from the first; None for all.
-        seed: of phi of the jets, uniform in [-pi, pi), where the file has none: the
-            azimuthal symmetry is exact. The same jet has the same phi.
-        check_sum: whether ptrel must sum to about one, as it does unless a model made
-            the jets.
-
-    Raises:
-        InputError: keys, shapes or types are wrong.
+    The azimuthal symmetry is exact: phi of a jet is uniform in [-pi, pi) where the file
+    has none, and the same for the same jet and seed.
     """
-    features = hdf5.dataset(file, KEY, (None, None, None))
-    total, _, columns = features.shape
-    if columns not in (3, 4):
-        raise InputError(
-            f"{audit.path}: {KEY}: shape is {features.shape}, expected (any, any, 4): "
-            "etarel, phirel, ptrel, mask"
-        )
-    jets = hdf5.dataset(file, JETS, (total, None))
-    if jets.shape[1] < 4:
-        raise InputError(
-            f"{audit.path}: {JETS}: shape is {jets.shape}, expected ({total}, 4): pt, "
-            "eta, mass, num_particles"
-        )
-    extra = None
-    if EXTRA in hdf5.keys(file):
-        extra = hdf5.dataset(file, EXTRA, (total, None))
-    else:
-        audit.notes.append(f"{audit.path}: no {EXTRA}: phi of the jets drawn uniformly")
-    num = total if max_jets is None else min(total, max_jets)
-    for start, stop in validation.row_blocks(num, hdf5.block_rows(features)):
-        p = hdf5.read(features, start, stop, slice(0, columns))
-        jet = hdf5.read(jets, start, stop, slice(0, 4))
-        if extra is None:
-            drawn = duplicates.draws(p[..., :3], p[..., PTREL] > 0, seed)
-            phi = np.pi * (2 * drawn - 1)
+
+    key, one_class = KEY, True
+    table: hdf5.HDF5Table
+
+    @property
+    def width(self) -> int | None:
+        """Particles a row of the file."""
+        return hdf5.dataset(self.table.file, KEY, (None, None, None)).shape[1]
+
+    def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
+        """The jets, some rows at a time.
+
+        Raises:
+            InputError: keys, shapes or types are wrong.
+        """
+        file = self.table.file
+        features = hdf5.dataset(file, KEY, (None, None, None))
+        total, _, columns = features.shape
+        if columns not in (3, 4):
+            raise InputError(
+                f"{audit.path}: {KEY}: shape is {features.shape}, expected (any, any, "
+                "4): etarel, phirel, ptrel, mask"
+            )
+        jets = hdf5.dataset(file, JETS, (total, None))
+        if jets.shape[1] < 4:
+            raise InputError(
+                f"{audit.path}: {JETS}: shape is {jets.shape}, expected ({total}, 4): "
+                "pt, eta, mass, num_particles"
+            )
+        extra = None
+        if EXTRA in hdf5.keys(file):
+            extra = hdf5.dataset(file, EXTRA, (total, None))
         else:
-            phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
-        yield _block(audit, np.arange(start, stop), p, jet, phi, check_sum)
+            audit.notes.append(
+                f"{audit.path}: no {EXTRA}: phi of the jets drawn uniformly"
+            )
+        num = total if wanted.max_jets is None else min(total, wanted.max_jets)
+        for start, stop in validation.row_blocks(num, hdf5.block_rows(features)):
+            p = hdf5.read(features, start, stop, slice(0, columns))
+            jet = hdf5.read(jets, start, stop, slice(0, 4))
+            if extra is None:
+                drawn = duplicates.draws(p[..., :3], p[..., PTREL] > 0, wanted.seed)
+                phi = np.pi * (2 * drawn - 1)
+            else:
+                phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
+            rows = np.arange(start, stop)
+            # ptrel sums to about one, unless a model made the jets.
+            yield _block(audit, rows, p, jet, phi, check_sum=not self.generated)
 
 
 def _block(audit, rows, p, jet, phi, check_sum) -> Block:

@@ -1,4 +1,4 @@
-"""Reader of the top tagging reference data (Zenodo 2603256, arXiv:1902.09914).
+"""The top tagging reference data (Zenodo 2603256, arXiv:1902.09914).
 
 A pandas table, read without pandas: rows of ``/table/table`` with ``values_block_0``,
 200 times (E, px, py, pz) in GeV in descending pt and then the parton's momentum, and
@@ -12,76 +12,76 @@ import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data import validation
+from jetvae_jax.data import formats, validation
 from jetvae_jax.data.containers import hdf5
+from jetvae_jax.data.containers.tables import Table, guarded, listing
 from jetvae_jax.data.validation import Audit, Block
 
 KEY = "table"
+EXPECTS = f"{KEY} (top tagging)"
 VALUES, LABELS = "values_block_0", "values_block_1"
 PARTICLES = 200
 
 
-def is_layout(keys: list[str]) -> bool:
-    """Whether a file with these keys is meant to have this layout."""
-    return KEY in keys
+def matches(table: Table) -> bool:
+    """Whether an open file is meant to have this format."""
+    return isinstance(table, hdf5.HDF5Table) and KEY in table.names
 
 
-def blocks(
-    file: h5py.File, audit: Audit, *, max_jets: int | None, jet_type: str
-) -> Iterator[Block]:
-    """Jets of one class.
+class Reader(formats.Reader):
+    """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`."""
 
-    Args:
-        file: an open file.
-        audit: collects what is wrong.
-        max_jets: jets of the class to read, from the first; None for all.
-        jet_type: t for top; g and q are the same, the QCD jets of both.
+    key = KEY
+    table: hdf5.HDF5Table
 
-    Raises:
-        InputError: no such table, or another class.
-    """
-    if jet_type not in ("t", "q", "g"):
-        raise InputError(
-            f"{audit.path}: holds top jets (t) and jets of light quarks and gluons "
-            f"(g or q), none of type {jet_type!r}; give another jet_type"
-        )
-    if jet_type != "t":
-        audit.notes.append(f"{audit.path}: QCD jets, of light quarks and of gluons")
-    data = _table(file)
-    read, total = 0, data.shape[0]
-    for start, stop in validation.row_blocks(total, hdf5.block_rows(data)):
-        with hdf5.guarded(file.filename, f"{KEY}, rows {start} to {stop - 1}"):
-            values, labels = data[start:stop][VALUES], data[start:stop][LABELS]
-        rows, top = np.arange(start, stop), labels[:, -1]
-        wanted = top == (jet_type == "t")
-        bad = (top != 0) & (top != 1)
-        wanted |= bad  # to be told of them
-        wanted &= audit.flag(KEY, "is_signal_new is neither 0 nor 1", bad, rows, wanted)
-        if max_jets is not None:
-            wanted &= np.cumsum(wanted) <= max_jets - read
-        read += int(wanted.sum())
-        p = values[wanted, : 4 * PARTICLES].reshape(-1, PARTICLES, 4)[..., 1:]
-        pt = np.hypot(p[..., 0], p[..., 1])
-        yield Block(rows[wanted], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
-        if read == max_jets:
-            return
+    def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
+        """The jets of one class: t for top; g and q are the same, the QCD jets of both.
 
+        Raises:
+            InputError: no such table, or another class.
+        """
+        if wanted.jet_type not in ("t", "q", "g"):
+            raise InputError(
+                f"{audit.path}: holds top jets (t) and jets of light quarks and gluons "
+                f"(g or q), none of type {wanted.jet_type!r}; give another jet_type"
+            )
+        if wanted.jet_type != "t":
+            audit.notes.append(f"{audit.path}: QCD jets, of light quarks and of gluons")
+        data = _table(self.table.file)
+        read, total = 0, data.shape[0]
+        for start, stop in validation.row_blocks(total, hdf5.block_rows(data)):
+            with guarded(self.table.path, f"{KEY}, rows {start} to {stop - 1}"):
+                values, labels = data[start:stop][VALUES], data[start:stop][LABELS]
+            rows, top = np.arange(start, stop), labels[:, -1]
+            chosen = top == (wanted.jet_type == "t")
+            bad = (top != 0) & (top != 1)
+            chosen |= bad  # to report them
+            chosen &= audit.flag(
+                KEY, "is_signal_new is neither 0 nor 1", bad, rows, chosen
+            )
+            chosen = wanted.limited(chosen, read)
+            read += int(chosen.sum())
+            p = values[chosen, : 4 * PARTICLES].reshape(-1, PARTICLES, 4)[..., 1:]
+            pt = np.hypot(p[..., 0], p[..., 1])
+            yield Block(rows[chosen], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
+            if read == wanted.max_jets:
+                return
 
-def classes(file: h5py.File) -> dict[str, int]:
-    """Jets of each class in the file."""
-    data = _table(file)
-    top = 0
-    for start, stop in validation.row_blocks(data.shape[0], hdf5.block_rows(data)):
-        with hdf5.guarded(file.filename, f"{KEY}, rows {start} to {stop - 1}"):
-            top += int((data[start:stop][LABELS][:, -1] == 1).sum())
-    return {"t": top, "QCD (g and q)": data.shape[0] - top}
+    def classes(self) -> dict[str, int]:
+        """Jets of each class."""
+        data = _table(self.table.file)
+        top = 0
+        for start, stop in validation.row_blocks(data.shape[0], hdf5.block_rows(data)):
+            with guarded(self.table.path, f"{KEY}, rows {start} to {stop - 1}"):
+                top += int((data[start:stop][LABELS][:, -1] == 1).sum())
+        return {"t": top, "QCD (g and q)": data.shape[0] - top}
 
 
 def _table(file: h5py.File) -> h5py.Dataset:
-    """The table, checked like every data set: see :mod:`jetvae_jax.data.containers.hdf5`."""
+    """The table, checked like every data set."""
     name = f"{file.filename}: {KEY}/{KEY}"
     table = hdf5.plain(file, KEY, KEY)
-    with hdf5.guarded(file.filename, KEY):
+    with guarded(file.filename, KEY):
         fields = table.dtype.fields or {}
         values, labels = fields.get(VALUES), fields.get(LABELS)
         width = 4 * PARTICLES
@@ -95,7 +95,7 @@ def _table(file: h5py.File) -> h5py.Dataset:
             and values[0].shape[0] >= width
         ):
             raise InputError(
-                f"{name}: columns are {hdf5.listing(fields)}: expected {VALUES} "
+                f"{name}: columns are {listing(fields)}: expected {VALUES} "
                 f"of {width + 4} and {LABELS} of 2 numbers a row"
             )
         if not table.size:

@@ -31,7 +31,7 @@ llpt_mlly   1       pt_ll / mlly
 
 import numpy as np
 
-from jetvae_jax.making.cluster import pt_eta_phi, wrap
+from jetvae_jax.core.momenta import mass, pt_eta_phi, wrap_phi
 
 NAMES = (
     *("mlly", "phi_zy", "eta_zy", "pt_zy", "e_zy"),
@@ -68,14 +68,14 @@ def table(
     _, eta_l, phi_l = pt_eta_phi(leptons)
     between = np.abs(_angle(phi_l[:, 0] - phi_l[:, 1]))
     met, met_phi = np.hypot(*missing.T), np.arctan2(missing[:, 1], missing[:, 0])
-    mlly = mass(whole)
+    mlly = mass(whole[:, 3], whole[:, :3])
     columns = {
         "mlly": mlly,
         "phi_zy": _angle(phi),
         "eta_zy": eta,
         "pt_zy": pt,
         "e_zy": whole[:, 3],
-        "mll": mass(pair),
+        "mll": mass(pair[:, 3], pair[:, :3]),
         "phi_ll": _angle(phi_ll),
         "eta_ll": eta_ll,
         "pt_ll": pt_ll,
@@ -94,11 +94,4 @@ def table(
 
 def _angle(phi: np.ndarray) -> np.ndarray:
     """In [-pi, pi), also when rounded to float32."""
-    return np.clip(wrap(phi), -_BELOW_PI, _BELOW_PI)
-
-
-def mass(p4: np.ndarray) -> np.ndarray:
-    """Mass ``[...]`` of momenta ``[..., 4]`` (px, py, pz, E), zero if space-like."""
-    momentum = np.linalg.norm(p4[..., :3], axis=-1)
-    energy = p4[..., 3]
-    return np.sqrt(np.maximum((energy - momentum) * (energy + momentum), 0.0))
+    return np.clip(wrap_phi(phi), -_BELOW_PI, _BELOW_PI)

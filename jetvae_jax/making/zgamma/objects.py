@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jetvae_jax.making.cluster import pt_eta_phi, wrap
+from jetvae_jax.core.momenta import pt_eta_phi, wrap_phi
 from jetvae_jax.making.zgamma import detector
 
 
@@ -83,7 +83,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     _, other_eta, other_phi = pt_eta_phi(b)
     return np.hypot(
         eta[:, :, None] - other_eta[:, None],
-        wrap(phi[:, :, None] - other_phi[:, None]),
+        wrap_phi(phi[:, :, None] - other_phi[:, None]),
     )
 
 

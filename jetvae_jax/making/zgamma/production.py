@@ -1,16 +1,17 @@
 """A production of Z gamma events: shards on many workers, then a file per process."""
 
-import json
 import os
 import pathlib
 from typing import Any
 
 import numpy as np
-from absl import logging
 
-from jetvae_jax.making import files, pythia, shards
-from jetvae_jax.making.production import Task, make_all
+from jetvae_jax.making import files, pythia
+from jetvae_jax.making.production import make_missing
+from jetvae_jax.making.settings import Shard
+from jetvae_jax.making.shards import Made, Task, fill, totals
 from jetvae_jax.making.zgamma.columns import NAMES
+from jetvae_jax.making.zgamma.selection import REASONS, select
 from jetvae_jax.making.zgamma.settings import (
     BACKGROUND,
     CROSS_SECTION,
@@ -18,8 +19,9 @@ from jetvae_jax.making.zgamma.settings import (
     Config,
     plan,
 )
-from jetvae_jax.making.zgamma.shards import DATA, make
 
+DATA = "events"
+BATCH = 100  # events
 SUFFIX = {"hdf5": ".hdf5", "parquet": ".parquet"}
 
 
@@ -42,18 +44,29 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
     pythia.require_tools()
     folder = pathlib.Path(folder)
     tasks = {name: _tasks(folder, config, name) for name in config.processes}
-    everything = [task for found in tasks.values() for task in found]
-    missing = [task for task in everything if not shards.is_done(*task, data=DATA)]
-    if done := len(everything) - len(missing):
-        logging.info("%d shards exist already", done)
-    for name in {shard.jet_type for _, shard in missing}:
-        # A mistake in the settings is found here, before a cluster is started.
-        pythia.Generator(tasks[name][0][1].pythia, seed=1)
-    if missing:
-        make_all(missing, config, make, "events")
+    make_missing(tasks, config, make, "events", DATA)
     return "".join(
         line for name in tasks for line in _join(folder, name, tasks[name], config)
     )
+
+
+def make(shard: Shard) -> Made:
+    """Runs Pythia until the shard is full of selected events.
+
+    Its bytes depend on ``shard`` and the versions of Pythia and FastJet alone; a
+    smaller shard holds the first events of a larger one.
+
+    Raises:
+        InputError: the settings do not work or give no events.
+    """
+    rng = np.random.default_rng(shard.seed)
+    cuts: Any = shard.cuts
+
+    def selected(events, visible):
+        table, dropped = select(events, cuts, visible, rng)
+        return {DATA: table}, dropped
+
+    return fill(shard, {DATA: NAMES}, REASONS, selected, lambda kept, events: BATCH)
 
 
 def _tasks(folder: pathlib.Path, config: Config, process: str) -> list[Task]:
@@ -65,7 +78,7 @@ def _tasks(folder: pathlib.Path, config: Config, process: str) -> list[Task]:
 
 def _join(folder: pathlib.Path, process: str, tasks: list[Task], config: Config):
     """Writes the files of one process; yields a line for each."""
-    # Imports jax, which the workers do not need.
+    # Imports h5py and more, which the workers do not need.
     from jetvae_jax.events import writer
 
     table = np.concatenate(
@@ -90,30 +103,15 @@ def _join(folder: pathlib.Path, process: str, tasks: list[Task], config: Config)
 
 def provenance(tasks: list[Task]) -> dict[str, Any]:
     """Metadata of a file of these shards; JSON-able."""
-    found = [files.metadata(path, DATA)[0] for path, _ in tasks]
-    events = np.array([attrs["events"] for attrs in found], np.float64)
-    sigma = np.array([attrs["cross_section_pb"] for attrs in found])
-    errors = np.array([attrs["cross_section_error_pb"] for attrs in found])
-    dropped = [json.loads(attrs["dropped"]) for attrs in found]
     first, versions = tasks[0][1], pythia.versions()
-    return {
+    return totals(tasks, DATA) | {
         "generator": "pythia8mc {pythia8mc} + fastjet {fastjet}".format(**versions)
         + " and a parametrised detector, made by jetvae_jax",
-        "process": first.jet_type,
         "settings": list(first.pythia),
-        "cuts": first.cuts._asdict(),
         "seeds": [shard.seed for _, shard in tasks],
         "shard_events": [shard.num_jets for _, shard in tasks],
-        "versions": versions,
-        "units": "GeV, radians",
-        "events": int(events.sum()),
-        "dropped": {name: sum(d[name] for d in dropped) for name in dropped[0]},
         "cross_section_of": (
             CROSS_SECTION if first.jet_type == BACKGROUND else NOT_NORMALISED
-        ),
-        "cross_section_pb": float(np.average(sigma, weights=events)),
-        "cross_section_error_pb": float(
-            np.hypot.reduce(errors * events) / events.sum()
         ),
     }
 

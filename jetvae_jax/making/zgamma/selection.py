@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jetvae_jax.making.cluster import pt_eta_phi
+from jetvae_jax.core import momenta
+from jetvae_jax.core.momenta import pt_eta_phi
 from jetvae_jax.making.zgamma import columns, detector, objects
 
 Z_MASS = 91.1876
@@ -140,7 +141,8 @@ def _best_pair(p4, ids, found, cuts: Cuts):
     valid = usable[:, first] & usable[:, second]
     valid &= (ids[:, first] == -ids[:, second]) & (ids[:, first] != 0)
     valid &= np.maximum(pt[:, first], pt[:, second]) > cuts.lead_pt_min
-    mass = columns.mass(p4[:, first] + p4[:, second])
+    pairs = p4[:, first] + p4[:, second]
+    mass = momenta.mass(pairs[..., 3], pairs[..., :3])
     off = np.where(valid, np.abs(mass - Z_MASS), np.inf)
     best = off.argmin(axis=1)
     smallest = off[np.arange(len(off)), best]

@@ -89,8 +89,8 @@ class Config:
                 )
         if len({round(mass) for mass in self.masses}) < len(self.masses):
             raise InputError(
-                "masses: two differ by less than 1 GeV; make them apart, with seeds of "
-                "their own"
+                "masses: two differ by less than 1 GeV; make them separately, "
+                "with other seeds"
             )
         if not self.formats or len(set(self.formats)) < len(self.formats):
             raise InputError("formats: give different ones, at least one")

@@ -24,8 +24,8 @@ from jetvae_jax.core.configs import NonNegativeInt, PositiveInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import kinds
-from jetvae_jax.events.load import Events
-from jetvae_jax.events.load import find as find_table
+from jetvae_jax.events.loading import Events
+from jetvae_jax.events.loading import find as find_table
 from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.metrics.classifier.two_sample import auc_with_error
 from jetvae_jax.runs.config import GenerateConfig, ModelRun

@@ -22,7 +22,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import metrics
 from jetvae_jax.events.evaluation import classify
-from jetvae_jax.events.load import load as read
+from jetvae_jax.events.loading import load as read
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import CopulaRun, FlowRun, GenerateConfig, ModelRun
 from jetvae_jax.runs.generation import generate

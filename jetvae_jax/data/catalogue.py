@@ -2,7 +2,7 @@
 
 File names and MD5 of QuarkGluon are those in the source of EnergyFlow, those of MNIST
 in torchvision. Zenodo publishes the checksums of the others with each record, from
-where they are taken at download time; sizes stand here only for who fetches by hand.
+where they are taken at download time; the sizes here are only for fetching by hand.
 The file names of hls4ml50 follow those of its sisters and have not been verified.
 """
 
@@ -28,7 +28,7 @@ class Remote(NamedTuple):
         size: in bytes, or None if unknown here.
         md5: its checksum, or None if only the record publishes it.
         jet_type: class of jets in it, empty if several.
-        mirrors: where the same file is, too.
+        mirrors: other addresses of the same file.
     """
 
     name: str
@@ -44,7 +44,7 @@ class DataSet(NamedTuple):
 
     Attributes:
         name: for the flag.
-        title: for people.
+        title: for messages.
         page: to open in a browser.
         record: JSON description by Zenodo with sizes and checksums; empty for none.
         files: all of them.
@@ -75,7 +75,7 @@ class DataSet(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """What :func:`get` knows."""
+    """Names of all data sets."""
     return tuple(_ALL)
 
 

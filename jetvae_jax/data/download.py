@@ -1,11 +1,13 @@
 """Fetches public data sets: resumed, checked, and whole or not at all.
 
-A file is written to ``<name>.part``, which a later call goes on with, and becomes
-``<name>`` only when its size and MD5 are those that the publisher gives. The standard
-library's client is used; it honours the proxies of the environment.
+A file is written to ``<name>.part``, with which a later call goes on, and becomes
+``<name>`` only when its size and MD5 are those that the publisher gives. The client of
+the standard library is used; it honours the proxies of the environment. (pooch
+does not resume: a lost connection at the end of a file of 2.7 GB costs all of it.)
 """
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import json
@@ -14,27 +16,94 @@ import pathlib
 import re
 import shutil
 import socket
+import tarfile
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.download.catalogue import DataSet, Remote
+from jetvae_jax.core.files import write_atomically
+from jetvae_jax.data.catalogue import DataSet, Remote
+from jetvae_jax.data.containers import hdf5
 
 TIMEOUT = 60.0  # seconds without a byte
-ATTEMPTS = 6  # in a row that bring nothing
+ATTEMPTS = 6  # in a row without a byte
 MAX_RECORD = 10_000_000
+SUMS = "MD5SUMS"
 _BLOCK = 2**20
-# Worth another try: overload and faults on the way.
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
+# Worth another try: overload and faults of the network.
+_TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 _FAULTS = (OSError, http.client.HTTPException)
 Report = Callable[[str, int, int | None], None]
 
 
 class Unreachable(InputError):
-    """The publisher cannot be reached: the files are to be fetched by hand."""
+    """The publisher cannot be reached: fetch the files by hand."""
+
+
+def fetch(
+    dataset: DataSet,
+    folder: str | os.PathLike,
+    *,
+    jet_types: tuple[str, ...] = (),
+    report: Report | None = None,
+) -> list[pathlib.Path]:
+    """Fetches the files of a data set that are missing in a folder.
+
+    The checksums that were verified are kept in ``MD5SUMS`` in the folder, in the form
+    that ``md5sum -c`` reads: existing files are then checked without the network.
+
+    Args:
+        dataset: from the catalogue.
+        folder: made if missing.
+        jet_types: classes wanted, where the files hold one each; empty for all.
+        report: called with name, bytes so far and bytes in all (None if unknown).
+
+    Returns:
+        What a reader can be given: the files, and for archives their folders.
+
+    Raises:
+        Unreachable: there is no network, or the publisher does not answer.
+        InputError: a wrong checksum, no space, or no permission.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
+    sums = _read_sums(folder)
+    files = [
+        f if f.md5 else f._replace(md5=sums.get(f.name))
+        for f in dataset.of_type(jet_types)
+    ]
+    paths = []
+    for file in published(dataset, tuple(files)):
+        path = fetch_file(file, folder, report=report)
+        sums[file.name] = str(file.md5)
+        _write_sums(folder, sums)
+        paths.append(unpack(path) if path.name.endswith(".tar.gz") else path)
+    return paths
+
+
+def by_hand(dataset: DataSet, folder: str, jet_types: tuple[str, ...] = ()) -> str:
+    """What to fetch with a browser, and where to put it: a text of many lines."""
+    files = dataset.of_type(jet_types)
+    lines = [f"{dataset.title}: {dataset.page}", f"put into {folder}:", ""]
+    for file in files:
+        size = f"{file.size:,} bytes" if file.size else "size as the page says"
+        digest = f"md5 {file.md5}" if file.md5 else "md5 as the page says"
+        lines += [f"  {file.name}  ({size}, {digest})", f"    {file.url}"]
+        lines += [f"    or {mirror}" for mirror in file.mirrors]
+    known = [f"{file.md5}  {file.name}" for file in files if file.md5]
+    lines.append("")
+    if known:
+        lines += [f"check them with 'md5sum -c {SUMS}', {SUMS} being:", "", *known, ""]
+    if any(file.name.endswith(".tar.gz") for file in files):
+        lines.append("then unpack with 'tar -xzf <file>', and read the folder train/")
+    return "\n".join(lines)
 
 
 def published(dataset: DataSet, files: tuple[Remote, ...]) -> tuple[Remote, ...]:
@@ -83,14 +152,14 @@ def _completed(dataset: DataSet, file: Remote, found: dict) -> Remote:
     return file._replace(size=size, md5=digest)
 
 
-def fetch(
+def fetch_file(
     file: Remote,
     folder: str | os.PathLike,
     *,
     report: Report | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> pathlib.Path:
-    """Fetches one file, or finds that it is there and right.
+    """Fetches one file, unless it exists with the right checksum.
 
     Args:
         file: with its MD5.
@@ -104,7 +173,7 @@ def fetch(
     Raises:
         ValueError: the file has no MD5.
         Unreachable: the server and its mirrors refuse, or the connection keeps
-            breaking. What came stays in ``<name>.part``, for the next call.
+            breaking. What was received stays in ``<name>.part``, for the next call.
         InputError: a wrong checksum or size, or no space.
     """
     if not file.md5:
@@ -114,21 +183,21 @@ def fetch(
     if target.exists():
         if md5(target) != file.md5:
             raise InputError(
-                f"{target}: is there but its MD5 is not {file.md5}; remove it and "
+                f"{target}: exists, but its MD5 is not {file.md5}; remove it and "
                 "fetch it again"
             )
         return target
     resumed = part.exists() and part.stat().st_size > 0
-    _bring(file, part, report or (lambda *_: None), wait)
+    _complete(file, part, report or (lambda *_: None), wait)
     if resumed and md5(part) != file.md5:
-        # What was there before may have been of another version of the file.
+        # The part may have been of another version of the file.
         part.unlink()
-        _bring(file, part, report or (lambda *_: None), wait)
+        _complete(file, part, report or (lambda *_: None), wait)
     if (digest := md5(part)) != file.md5:
         part.unlink()
         raise InputError(
-            f"{file.url}: what came has MD5 {digest}, not {file.md5}; it was removed: "
-            "try again, or fetch it by hand"
+            f"{file.url}: what was received has MD5 {digest}, not {file.md5}; it was "
+            "removed: try again, or fetch it by hand"
         )
     with open(part, "rb+") as done:
         os.fsync(done.fileno())
@@ -136,8 +205,8 @@ def fetch(
     return target
 
 
-def _bring(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
-    """Brings ``part`` to its full size, from a mirror where one address fails."""
+def _complete(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
+    """Completes ``part``, from a mirror where one address fails."""
     *others, last = file.url, *file.mirrors
     for url in others:
         with contextlib.suppress(Unreachable):
@@ -146,7 +215,7 @@ def _bring(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
 
 
 def _transfer(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
-    """Brings ``part`` to its full size, over as many connections as it takes."""
+    """Completes ``part`` from one address, over as many connections as it takes."""
     failures = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
@@ -159,13 +228,13 @@ def _transfer(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
             delay = 0.0
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code not in _PASSING:
+            if error.code not in _TEMPORARY:
                 raise Unreachable(f"{file.url}: refused ({_reason(error)})") from error
             reason, delay = _reason(error), _retry_after(error)
         except _FAULTS as error:
             reason, delay = _reason(error), 0.0
             if not before and isinstance(getattr(error, "reason", 0), socket.gaierror):
-                failures = ATTEMPTS - 1  # no network: waiting does not make one
+                failures = ATTEMPTS - 1  # no network: do not wait for one
         after = part.stat().st_size if part.exists() else 0
         failures = 0 if after > before else failures + 1
         if failures == ATTEMPTS:
@@ -177,7 +246,7 @@ def _transfer(file: Remote, part: pathlib.Path, report: Report, wait) -> None:
 
 
 def _once(file: Remote, part: pathlib.Path, start: int, report: Report) -> bool:
-    """One connection; whether it brought the end of the file."""
+    """One connection; returns whether the file is complete."""
     if file.size is not None and start > file.size:
         part.unlink()
         start = 0
@@ -186,7 +255,7 @@ def _once(file: Remote, part: pathlib.Path, start: int, report: Report) -> bool:
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
-        # Nothing follows: the file is whole, or it is not the file that was begun.
+        # Nothing follows: the part is complete, or of another file.
         error.close()
         if error.headers.get("Content-Range") == f"bytes */{start}":
             return True
@@ -248,7 +317,7 @@ def _check_space(part: pathlib.Path, total: int | None, start: int) -> None:
 
 @contextlib.contextmanager
 def on_disk(part: pathlib.Path) -> Iterator[None]:
-    """What goes wrong with the disk is no fault of the network."""
+    """Failures of the disk as one line, apart from those of the network."""
     try:
         yield
     except OSError as error:
@@ -272,11 +341,9 @@ def _opened(part: pathlib.Path, start: int) -> Iterator[BinaryIO]:
 
 def md5(path: pathlib.Path) -> str:
     """The MD5 of a file, in hexadecimal: against damage, not against malice."""
-    digest = hashlib.md5(usedforsecurity=False)
     with on_disk(path), open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        new = functools.partial(hashlib.md5, usedforsecurity=False)
+        return hashlib.file_digest(file, new).hexdigest()
 
 
 def _retry_after(error: urllib.error.HTTPError) -> float:
@@ -287,3 +354,54 @@ def _retry_after(error: urllib.error.HTTPError) -> float:
 def _reason(error: BaseException) -> str:
     reason = getattr(error, "reason", None) or error
     return " ".join(str(reason).split()) or type(reason).__name__
+
+
+def unpack(archive: pathlib.Path) -> pathlib.Path:
+    """The HDF5 files of a checked tar archive, in a folder of its name.
+
+    Only plain files are taken, without their folders, so nothing is written elsewhere.
+    The folder appears when it is complete; an existing one is left as it is.
+
+    Raises:
+        InputError: not an archive, damaged, or no space.
+    """
+    target = archive.with_name(archive.name.removesuffix(".tar.gz"))
+    if target.is_dir():
+        return target
+    part = target.with_name(target.name + ".part")
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(part)
+    try:
+        part.mkdir()
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                name = pathlib.PurePosixPath(member.name)
+                plain = member.isreg() and not name.name.startswith(".")
+                source = tar.extractfile(member) if plain else None
+                if source is None or name.suffix.lower() not in hdf5.SUFFIXES:
+                    continue
+                with source, open(part / name.name, "xb") as out:
+                    shutil.copyfileobj(source, out, 2**20)
+        if not any(part.iterdir()):
+            raise InputError(f"{archive}: holds no HDF5 file")
+        os.replace(part, target)
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+        raise InputError(f"{archive}: cannot be unpacked ({error})") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _read_sums(folder: pathlib.Path) -> dict[str, str]:
+    try:
+        lines = (folder / SUMS).read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    pairs = (line.split("  ", 1) for line in lines if "  " in line)
+    return {name: digest for digest, name in pairs if len(digest) == 32}
+
+
+def _write_sums(folder: pathlib.Path, sums: dict[str, str]) -> None:
+    text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    with write_atomically(folder / SUMS) as part:
+        part.write_text(text)

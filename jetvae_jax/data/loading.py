@@ -1,4 +1,4 @@
-"""One door for all data: files, folders and the embedded sample, in known layouts."""
+"""Loads jets from files, folders and the embedded sample, in every known format."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jetvae_jax.core.types import Jets
-from jetvae_jax.data.request import EMBEDDED, Request, find
-
-__all__ = ["EMBEDDED", "Loaded", "find", "fingerprint", "load"]
+from jetvae_jax.data.request import Request
 
 
 class Loaded(NamedTuple):
@@ -18,12 +16,12 @@ class Loaded(NamedTuple):
     Attributes:
         jets: NumPy float32, momenta in GeV.
         notes: what was repaired, chosen or cut, in words with counts.
-        source: JSON-able facts: path, files, layout, jet_type, num_particles, jets,
+        source: JSON-able metadata: path, files, layout, jet_type, num_particles, jets,
             repaired, seed, units, generator (if the file says it) and fingerprint, the
             sha256 of the momenta and masks as loaded.
         axis: ``[J, 3]`` (pt in GeV, eta, phi) that the relative features of a JetNet
             file refer to: that of all particles of a jet, of which it holds the leading
-            ones. None for other layouts, and for jets that this package generated:
+            ones. None for formats without it, and for jets that this package generated:
             they have no other axis than that of their particles.
     """
 
@@ -44,12 +42,14 @@ def load(
     columns: Sequence[str] = (),
     unique: bool = True,
 ) -> Loaded:
-    """Loads jets; the layout is found from the content of the file.
+    """Loads jets; the format is recognised by the content of the file.
 
     Args:
-        spec: a file, a folder of files of one layout, or "embedded". Layouts: JetNet,
-            hls4ml and top tagging HDF5, EnergyFlow npz, the Parquet, ROOT and npz of
-            :mod:`~jetvae_jax.data.writing.tables`, and any other by ``columns``.
+        spec: a file, a folder of files of one format, or "embedded". Formats: those of
+            :mod:`jetvae_jax.data.formats` (JetNet, hls4ml and top tagging HDF5,
+            EnergyFlow npz, JetClass columns, what
+            :func:`~jetvae_jax.data.writing.writer` writes) and on the plug-in path, and
+            any other by ``columns``.
         num_particles: N; the leading N by pt are kept, fewer are padded.
         max_jets: jets to read (of the class), from the first; None for all.
         jet_type: g, q, t, w or z. Selects jets in hls4ml files, and files in a
@@ -59,13 +59,14 @@ def load(
             stopping at them.
         seed: of the jets' phi where the file has none.
         columns: where the jets are in a user's own file, as
-            :mod:`~jetvae_jax.data.formats.columns` describes; all its jets are of one class.
-        unique: note jets that stand there twice, and drop them in repair. Not for
-            files to judge: repeated jets are a fault of their generator.
+            :mod:`~jetvae_jax.data.formats.columns` describes; all its jets are of one
+            class.
+        unique: note jets that are listed twice, and drop them in repair. Not for files
+            to evaluate: repeated jets are a fault of their generator.
 
     Returns:
         Loaded. For jets that do not fit in memory see
-        :func:`~jetvae_jax.data.streaming.cache.streams`.
+        :func:`~jetvae_jax.data.streaming.streams`.
 
     Raises:
         InputError: one line that names file, key, first row, number of rows and what
@@ -84,9 +85,9 @@ def load(
     parts = list(request.rows())
     particles = np.concatenate([part.particles for part in parts])
     mask = np.concatenate([part.mask for part in parts])
-    axis = None
-    if request.layout == "jetnet" and not request.generated:
-        axis = np.concatenate([part.axis for part in parts if part.axis is not None])
+    axes = [part.axis for part in parts if part.axis is not None]
+    whole = sum(map(len, axes)) == len(mask) and not request.generated
+    axis = np.concatenate(axes) if whole else None
     source = request.source(len(mask), fingerprint(len(mask), [particles], [mask]))
     return Loaded(Jets(particles, mask), tuple(request.notes), source, axis)
 

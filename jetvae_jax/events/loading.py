@@ -1,9 +1,8 @@
-"""One door for all tables of events: a user's own file or the embedded sample."""
+"""Loads tables of events: a user's own file or the embedded sample."""
 
 import difflib
 import hashlib
 import importlib.resources
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.data import containers
 from jetvae_jax.data.validation import Audit
-from jetvae_jax.events import containers
+from jetvae_jax.events import tables
 
 EMBEDDED = {
     "embedded": "background.hdf5",
@@ -29,7 +29,7 @@ class Events(NamedTuple):
             the file.
         names: of the C columns.
         notes: what was repaired or cut, in words with counts.
-        source: JSON-able facts: path, file, columns, events, repaired, provenance
+        source: JSON-able metadata: path, file, columns, events, repaired, provenance
             (what the file says about itself, or None) and fingerprint, the sha256 of
             names and values as loaded.
     """
@@ -52,15 +52,15 @@ def load(
     """Loads a table of events.
 
     Args:
-        spec: an HDF5, Parquet, CSV, ROOT or npz file; "embedded" or
+        spec: an HDF5, Parquet, ROOT, npz or text file; "embedded" or
             "embedded:signal" for the samples in the package.
         columns: names of the columns, in this order; empty for all.
         max_events: events to read, from the first; None for all.
         repair: drop events with a NaN or infinite value and count them in the notes,
             instead of stopping at them.
-        key: see :func:`~jetvae_jax.events.containers.opened`.
-        constant: take columns that are the same in all events, as a bad model may
-            make them.
+        key: see :func:`~jetvae_jax.events.tables.opened`.
+        constant: accept columns that are the same in all events, as a bad model may
+            generate them.
 
     Returns:
         Events.
@@ -71,12 +71,12 @@ def load(
     if max_events is not None and max_events < 2:
         raise InputError(f"max_events is {max_events}: give 2 or more")
     path = find(spec)
-    with containers.opened(path, key) as table:
+    with tables.opened(path, key) as table:
         names = list(columns or table.names)
         _check_names(table, names)
         stop = table.rows if max_events is None else min(max_events, table.rows)
         found = table.read(names, stop)
-        provenance = _facts(table.provenance)
+        provenance = table.metadata or None
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.stack([found[name].astype(np.float32) for name in names], axis=1)
     audit = Audit(str(path), repair, flag="--events.repair")
@@ -101,7 +101,7 @@ def load(
 
 
 def find(spec: str) -> pathlib.Path:
-    """The file that ``spec`` means.
+    """The file of ``spec``.
 
     Raises:
         InputError: there is none.
@@ -113,7 +113,7 @@ def find(spec: str) -> pathlib.Path:
     if not spec or not path.is_file():
         raise InputError(
             f"{spec or 'data'}: no such file; give a table of events "
-            f"({', '.join(containers.SUFFIXES)}) or one of {', '.join(EMBEDDED)}"
+            f"({', '.join(containers.suffixes())}) or one of {', '.join(EMBEDDED)}"
         )
     return path
 
@@ -125,12 +125,12 @@ def fingerprint(values: np.ndarray, names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _check_names(table: containers.Table, names: list[str]) -> None:
+def _check_names(table: tables.EventTable, names: list[str]) -> None:
     if not table.names:
         raise InputError(f"{table.path}: holds no columns")
     twice = [name for i, name in enumerate(names) if name in names[:i]]
     if twice:
-        raise InputError(f"{table.path}: {twice[0]}: column named twice")
+        raise InputError(f"{table.path}: {twice[0]}: column is listed twice")
     for name in names:
         if name not in table.names:
             near = difflib.get_close_matches(name, table.names, n=1)
@@ -154,10 +154,3 @@ def _check_values(
                 f"{path}: {name}: constant ({column[0]:g}) in all {len(values)} "
                 "events: leave it out of the columns"
             )
-
-
-def _facts(text: str | None) -> Any:
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return None

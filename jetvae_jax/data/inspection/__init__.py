@@ -1,1 +1,0 @@
-"""What is in a file of jets, and whether it is fit to train on."""

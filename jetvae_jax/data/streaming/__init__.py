@@ -1,1 +1,0 @@
-"""Jets on disk, read chunk by chunk."""

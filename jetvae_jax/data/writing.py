@@ -1,0 +1,429 @@
+"""Writes jets, streaming, and only complete files.
+
+HDF5 files have the JetNet format (:class:`JetNetWriter`). The others hold Cartesian
+momenta in GeV under the names of JetClass (arXiv:2202.03772): part_px, part_py,
+part_pz, part_energy of the particles in descending pt, and jet_pt, jet_eta, jet_phi,
+jet_mass, jet_nparticles. Particles are massless. Units and metadata are inside.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+import jetvae_jax
+from jetvae_jax.core import momenta
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Jets
+from jetvae_jax.data import containers
+from jetvae_jax.data.containers import hdf5, npz
+from jetvae_jax.data.containers.tables import Column, Field, Ragged, Writer
+
+CHUNK = 1024  # jets of a chunk of HDF5
+GROUP = 10_000  # jets of a row group of Parquet or a basket of ROOT
+JETNET = {
+    "particle_features": ("etarel", "phirel", "ptrel", "mask"),
+    "jet_features": ("pt", "eta", "mass", "num_particles"),
+    "jet_extra": ("phi", "energy", "multiplicity", "parton_id"),
+}
+FIELDS = (
+    Field("part_px", "GeV", lists=True),
+    Field("part_py", "GeV", lists=True),
+    Field("part_pz", "GeV", lists=True),
+    Field("part_energy", "GeV", lists=True),
+    Field("jet_pt", "GeV"),
+    Field("jet_eta", "1"),
+    Field("jet_phi", "rad"),
+    Field("jet_mass", "GeV"),
+    Field("jet_nparticles", "1", dtype="int32"),
+)
+
+
+def writer(
+    path: str | os.PathLike[str],
+    *,
+    num_particles: int,
+    attrs: Mapping[str, Any] | None = None,
+) -> "JetWriter":
+    """A writer for the container that the suffix of ``path`` names.
+
+    Args:
+        path: ends in .hdf5, .h5, .hdf (JetNet format), .parquet, .pq, .root or .npz, or
+            in the suffix of a container on the plug-in path.
+        num_particles: N; jets of fewer are padded, where the file pads.
+        attrs: JSON-able metadata of the jets.
+
+    Raises:
+        InputError: another suffix.
+    """
+    containers.creator(path, jets=True)
+    return JetWriter(path, num_particles=num_particles, attrs=attrs)
+
+
+class JetWriter:
+    """A file of jets that appears at ``path`` when it is complete, or not at all.
+
+        with JetWriter("jets.parquet", num_particles=30, attrs={"seed": 1}) as writer:
+            writer.append(jets)
+
+    Rows go to a file ``<path>.part`` beside it, which replaces ``path`` at the end; an
+    exception removes it and leaves an older ``path`` untouched.
+
+    The metadata are JSON text with the units of all columns: in Parquet the file's
+    metadata ``jetvae_jax`` (and ``unit`` of each field), in ROOT a TObjString
+    ``provenance``, in npz the array of text ``provenance``. Parquet and ROOT hold lists
+    of the existing particles. npz holds ``particles [J, N, 3]``, ``mask [J, N]`` and
+    ``jets [J, 5]`` instead, and is kept in memory until the end. For HDF5 see
+    :class:`JetNetWriter`.
+
+    Args:
+        path: of the file; its suffix names the container.
+        num_particles: N; jets of fewer are padded, in HDF5 and npz.
+        attrs: JSON-able metadata of the jets.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        num_particles: int,
+        attrs: Mapping[str, Any] | None = None,
+    ):
+        self._path = os.fspath(path)
+        self._part = f"{self._path}.part"
+        self._width = num_particles
+        self._attrs = dict(attrs or {})
+        self._empty = 0
+        self._file: _File | None = None
+
+    def _create(self) -> "_File":
+        suffix = os.path.splitext(self._path)[1].lower()
+        if suffix in hdf5.SUFFIXES:
+            return _JetNetFile(self._part, self._width)
+        if suffix in npz.SUFFIXES:
+            return _NpzFile(self._part, self._width)
+        create = containers.creator(self._path, jets=True)
+        return _ColumnFile(create(self._part, list(FIELDS), "tree"))
+
+    def __enter__(self):
+        """Opens ``<path>.part``.
+
+        Raises:
+            InputError: it cannot be written, or a package is missing.
+        """
+        try:
+            with reported(self._path):
+                open(self._part, "wb").close()  # uproot would make folders
+                self._file = self._create()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def append(self, jets: Jets) -> None:
+        """Adds jets.
+
+        Args:
+            jets: particles ``[J, M, 3]`` in GeV with ``M <= num_particles``, mask
+                ``[J, M]``.
+
+        Raises:
+            ValueError: wrong shapes, or an existing particle without finite momentum
+                and positive pt.
+            InputError: the disk is full.
+        """
+        if self._file is None:
+            raise ValueError(f"{type(self).__name__}: use it in a with block")
+        p, mask = _ordered(jets, self._width)
+        with reported(self._path):
+            self._empty += self._file.append(p, mask)
+
+    def __exit__(self, kind, error, trace) -> None:
+        """Completes the file, or removes it after an exception."""
+        try:
+            if kind is None and self._file is not None:
+                with reported(self._path):
+                    self._file.finish(self._attrs, self._empty)
+                    os.replace(self._part, self._path)
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Closes and removes an incomplete file; does nothing after a complete one."""
+        if self._file is not None:
+            with contextlib.suppress(Exception):
+                self._file.close()
+        with contextlib.suppress(OSError):
+            os.remove(self._part)
+
+
+class JetNetWriter(JetWriter):
+    """An HDF5 file in the JetNet format (arXiv:2106.11535), whatever its suffix.
+
+        with JetNetWriter("jets.hdf5", num_particles=30, attrs={"seed": 1}) as writer:
+            writer.append(jets)
+
+    The bytes depend on the jets and attributes alone, not on the time or on how the
+    jets were cut into appends.
+
+    ``particle_features [J, N, 4]`` etarel, phirel, ptrel, mask, in descending pt,
+    zeros on padding; ``jet_features [J, 4]`` pt, eta, mass, num_particles;
+    ``jet_extra [J, 4]`` phi, energy, multiplicity, 0. The jet is the sum of its
+    massless particles. Jets without particles (or whose pt cancels exactly, which
+    leaves them no axis) are rows of zeros, counted in the attribute ``empty_jets``.
+    ``attrs`` are attributes of the file: numbers and texts as they are, everything else
+    as JSON text. For arguments and errors see :class:`JetWriter`.
+    """
+
+    def _create(self) -> "_File":
+        return _JetNetFile(self._part, self._width)
+
+
+class _File(Protocol):
+    """An open file of jets."""
+
+    def append(self, p: np.ndarray, mask: np.ndarray) -> int:
+        """Adds jets, ordered by pt; returns how many of them are empty."""
+        ...
+
+    def finish(self, attrs: dict[str, Any], empty: int) -> None:
+        """Writes the metadata and completes the file."""
+        ...
+
+    def close(self) -> None:
+        """Closes an incomplete file."""
+        ...
+
+
+class _JetNetFile:
+    """The JetNet format in HDF5."""
+
+    def __init__(self, path: str, width: int):
+        self._width = width
+        self._waiting: dict[str, list[np.ndarray]] = {name: [] for name in JETNET}
+        self._num_waiting = 0
+        # The oldest format stores no times anywhere.
+        self._file = h5py.File(path, "w", libver="earliest")
+        for name, columns in JETNET.items():
+            inner = (width,) if name == "particle_features" else ()
+            data = self._file.create_dataset(
+                name,
+                shape=(0, *inner, len(columns)),
+                maxshape=(None, *inner, len(columns)),
+                chunks=(CHUNK, *inner, len(columns)),
+                dtype="<f4",
+                compression="gzip",
+                shuffle=True,
+                track_times=False,
+            )
+            data.attrs["names"] = np.array(columns, "S")
+
+    def append(self, p: np.ndarray, mask: np.ndarray) -> int:
+        rows, empty = _jetnet_features(p, mask, self._width)
+        for name, values in rows.items():
+            self._waiting[name].append(values)
+        self._num_waiting += len(mask)
+        # One whole chunk at a time, so that the layout of the file does not depend on
+        # the sizes of the appends.
+        while self._num_waiting >= CHUNK:
+            self._write(CHUNK)
+        return empty
+
+    def _write(self, num_rows: int) -> None:
+        """Moves the first waiting rows to the file."""
+        if not num_rows:
+            return
+        for name, parts in self._waiting.items():
+            values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            data = self._file[name]
+            assert isinstance(data, h5py.Dataset)
+            start = data.shape[0]
+            data.resize(start + num_rows, axis=0)
+            data[start:] = values[:num_rows]
+            self._waiting[name] = [values[num_rows:]]
+        self._num_waiting -= num_rows
+
+    def finish(self, attrs: dict[str, Any], empty: int) -> None:
+        self._write(self._num_waiting)
+        for name, value in sorted(attrs.items()):
+            plain = isinstance(value, str | int | float | np.generic)
+            self._file.attrs[name] = (
+                value if plain else json.dumps(value, sort_keys=True)
+            )
+        self._file.attrs["empty_jets"] = empty
+        self._file.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _ColumnFile:
+    """The columns ``FIELDS`` in any container."""
+
+    def __init__(self, file: Writer):
+        self._file = file
+
+    def append(self, p: np.ndarray, mask: np.ndarray) -> int:
+        for start in range(0, len(mask), GROUP):
+            rows = slice(start, start + GROUP)
+            self._file.write(_columns(p[rows], mask[rows]))
+        return int((~mask.any(axis=1)).sum())
+
+    def finish(self, attrs: dict[str, Any], empty: int) -> None:
+        self._file.finish(_metadata(attrs, empty))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _NpzFile:
+    """The columns ``FIELDS`` as padded arrays in npz."""
+
+    def __init__(self, path: str, width: int):
+        self._width = width
+        self._parts: list[dict[str, Any]] = []
+        # Fail now rather than at the end.
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
+
+    def append(self, p: np.ndarray, mask: np.ndarray) -> int:
+        self._parts.append(_columns(p, mask))
+        return int((~mask.any(axis=1)).sum())
+
+    def finish(self, attrs: dict[str, Any], empty: int) -> None:
+        def xyz(part):
+            lists = (part[f"part_{axis}"] for axis in ("px", "py", "pz"))
+            return np.stack([x.padded(self._width)[0] for x in lists], axis=-1)
+
+        names = [field.name for field in FIELDS if not field.lists]
+        counts = [part["part_px"].counts for part in self._parts]
+        jets = [np.stack([part[n] for n in names], axis=-1) for part in self._parts]
+        count = np.concatenate([*counts, np.zeros(0, int)])
+        none = np.zeros((0, self._width, 3), np.float32)
+        metadata = json.dumps(_metadata(attrs, empty), sort_keys=True)
+        np.savez_compressed(
+            self._file,
+            particles=np.concatenate([*map(xyz, self._parts), none]),
+            mask=np.arange(self._width) < count[:, None],
+            jets=np.concatenate([*jets, np.zeros((0, len(names)))]).astype(np.float32),
+            columns=np.array(["px", "py", "pz"]),
+            jet_columns=np.array(names),
+            units=np.array("GeV"),
+            provenance=np.array(metadata),
+        )
+        self._file.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _metadata(attrs: dict[str, Any], empty: int) -> dict[str, Any]:
+    return {
+        **attrs,
+        "writer": f"jetvae_jax {jetvae_jax.__version__}",
+        "units": {field.name: field.unit for field in FIELDS},
+        "empty_jets": empty,
+    }
+
+
+def _ordered(jets: Jets, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Momenta (float64, zero on padding) and mask, particles in descending pt.
+
+    Args:
+        jets: particles ``[J, M, 3]`` in GeV, mask ``[J, M]``.
+        width: particles that fit in a row of the file.
+
+    Raises:
+        ValueError: wrong shapes, more particles than fit, or an existing particle
+            without finite momentum and positive pt.
+    """
+    p = np.asarray(jets.particles, np.float64)
+    mask = np.asarray(jets.mask, bool)
+    if p.ndim != 3 or p.shape[2] != 3 or mask.shape != p.shape[:2]:
+        raise ValueError(
+            f"expected particles [J, N, 3] and mask [J, N], got {p.shape} and "
+            f"{mask.shape}"
+        )
+    if p.shape[1] > width:
+        raise ValueError(
+            f"jets of {p.shape[1]} particles do not fit in a file of {width}"
+        )
+    p = np.where(mask[..., None], p, 0.0)
+    pt = np.hypot(p[..., 0], p[..., 1])
+    bad = mask & ~((pt > 0) & np.isfinite(p).all(axis=-1))
+    if bad.any():
+        jet, particle = np.argwhere(bad)[0]
+        raise ValueError(
+            f"jet {jet}, particle {particle}: momentum {p[jet, particle].tolist()} has "
+            "no finite positive pt"
+        )
+    order = np.argsort(-pt, axis=1, kind="stable")
+    return (
+        np.take_along_axis(p, order[..., None], axis=1),
+        np.take_along_axis(mask, order, axis=1),
+    )
+
+
+def _jetnet_features(
+    p: np.ndarray, mask: np.ndarray, width: int
+) -> tuple[dict[str, np.ndarray], int]:
+    """Rows of the data sets ``JETNET``, in float64, and how many are empty."""
+    spare = width - p.shape[1]
+    p = np.pad(p, ((0, 0), (0, spare), (0, 0)))
+    mask = np.pad(mask, ((0, 0), (0, spare)))
+
+    total = p.sum(axis=1)
+    jet_pt, jet_eta, jet_phi = momenta.pt_eta_phi(total)
+    filled = mask.any(axis=1) & (jet_pt > 0)
+    mask = mask & filled[:, None]
+    pt, eta, phi = momenta.pt_eta_phi(p)
+    phirel = momenta.wrap_phi(phi - jet_phi[:, None])
+    ptrel = pt / np.where(filled, jet_pt, 1.0)[:, None]
+    particles = np.stack([eta - jet_eta[:, None], phirel, ptrel, mask], axis=-1)
+    energy = np.linalg.norm(p, axis=-1).sum(axis=1)
+    mass = momenta.mass(energy, total)
+    count = mask.sum(axis=1)
+    rows = {
+        "particle_features": np.where(mask[..., None], particles, 0.0),
+        "jet_features": np.stack([jet_pt, jet_eta, mass, count], axis=-1),
+        "jet_extra": np.stack([jet_phi, energy, count, np.zeros_like(mass)], axis=-1),
+    }
+    for name in ("jet_features", "jet_extra"):
+        rows[name] = np.where(filled[:, None], rows[name], 0.0)
+    rows = {name: values.astype(np.float32) for name, values in rows.items()}
+    return rows, int(np.sum(~filled))
+
+
+def _columns(p: np.ndarray, mask: np.ndarray) -> dict[str, Column]:
+    """The columns ``FIELDS``, float32 from float64 sums."""
+    energy = np.linalg.norm(p, axis=-1)
+    counts = mask.sum(axis=1)
+    lists = dict(zip(("px", "py", "pz"), np.moveaxis(p, -1, 0), strict=True))
+    total = p.sum(axis=1)
+    pt, eta, phi = momenta.pt_eta_phi(total)
+    mass = momenta.mass(energy.sum(axis=1), total)
+    jets = {"jet_pt": pt, "jet_eta": eta, "jet_phi": phi, "jet_mass": mass}
+    return {
+        **{
+            f"part_{name}": Ragged(values[mask].astype(np.float32), counts)
+            for name, values in {**lists, "energy": energy}.items()
+        },
+        **{name: values.astype(np.float32) for name, values in jets.items()},
+        "jet_nparticles": counts.astype(np.int32),
+    }
+
+
+@contextlib.contextmanager
+def reported(path: str) -> Iterator[None]:
+    """Turns failures of the disk inside the block into one InputError line."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # h5py raises both
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: cannot be written ({reason}); check the folder, its "
+            "permissions and the free space"
+        ) from error
