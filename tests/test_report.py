@@ -15,15 +15,15 @@ from jetvae_jax.metrics.suite import published as leaderboard
 from jetvae_jax.metrics.suite.protocols import Draws, Protocol
 from jetvae_jax.report import (
     correlations,
-    curves,
     distributions,
-    images,
-    latents,
+    jet_images,
     pulls,
     style,
     tables,
+    training_plots,
 )
 from jetvae_jax.report import leaderboard as board
+from jetvae_jax.report.page import html
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SMALL = Protocol("small", w1=Draws(50, 2, replace=False))
@@ -97,7 +97,7 @@ def test_headline_stands_beside_floor_and_published_figures(written):
     assert "a run of &lt;x&gt;" in page
     assert "first &amp; last" in page
     assert "floor" in page
-    assert page.count("published, talk 2022") == 4
+    assert page.count("published, Cobe et al. 2022") == 4
     for value in ("0.0061", "0.0040", "0.0027", "0.0018", "0.0022", "0.0013"):
         assert f"<td>{value}</td>" in page
 
@@ -133,14 +133,14 @@ def test_a_failure_leaves_the_old_page(tmp_path, monkeypatch):
 
 def test_average_image_holds_the_transverse_momentum():
     sample = jets(0)
-    image = images.average_image(sample, half_width=3.0)
+    image = jet_images.average_image(sample, half_width=3.0)
     assert image.shape == (100, 100)
     pt = np.hypot(sample.particles[..., 0], sample.particles[..., 1])
     assert image.sum() == pytest.approx(pt.sum() / 80, rel=1e-5)
     # One particle beside a hard one along eta: rows run along eta.
     two = np.array([[[100.0, 0, 0], [1, 0, np.sinh(0.5)]]], np.float32)
     rows, columns = np.nonzero(
-        images.average_image(Jets(two, np.ones((1, 2), bool)), half_width=1.0)
+        jet_images.average_image(Jets(two, np.ones((1, 2), bool)), half_width=1.0)
     )
     assert np.ptp(rows) > 20
     assert np.ptp(columns) <= 1
@@ -148,18 +148,18 @@ def test_average_image_holds_the_transverse_momentum():
 
 def test_curves_draw_only_terms():
     rows = [{"train/loss": 1.0, "seconds": 3.0}, {"valid/kl": None, "valid/loss": 2.0}]
-    assert curves.terms(rows) == ["loss", "kl"]
-    assert curves.series(rows, "valid/loss") == ([2.0], [2.0])
-    assert curves.series(rows, "valid/kl") == ([], [])
+    assert training_plots.terms(rows) == ["loss", "kl"]
+    assert training_plots.series(rows, "valid/loss") == ([2.0], [2.0])
+    assert training_plots.series(rows, "valid/kl") == ([], [])
 
 
 def test_many_latents_show_those_that_carry_information():
     z = np.random.default_rng(0).normal(size=(2000, 64))
     z[:, 10] *= 0.1
     z[:, 63] += 2
-    figure = latents.figure(z)
+    figure = training_plots.latents(z)
     titles = [axis.get_title() for axis in figure.axes]
-    assert len(titles) == latents.MAX_PANELS
+    assert len(titles) == training_plots.MAX_PANELS
     assert any(title.startswith("$z_{10}$") for title in titles)
     assert any(title.startswith("$z_{63}$") for title in titles)
 
@@ -185,7 +185,7 @@ def test_what_the_loss_held_is_marked_and_nothing_else(written):
     )
     assert {"mass", "pt", "EMD mass [GeV]\N{NBSP}↓", "W1M [10⁻³]\N{NBSP}↓"} <= set(rows)
     assert not {"energy", "eta", "phi", "multiplicity"} & set(rows)
-    assert "training enforced: mass, pt." in page
+    assert "part of the training loss: mass, pt." in page
     badges = [
         text.get_text()
         for axis in distributions.jets(
@@ -262,8 +262,8 @@ def test_worst_bins_come_first_with_their_ranges():
     other = {"mass": rng.uniform(0, 10, 2000), "eta": np.full(2000, 5.5)}
     bins = {name: Binning(name, 10, 0.0, 10.0, "GeV") for name in real}
     found = {name: pulls.compare(real[name], other[name], bins[name]) for name in real}
-    html = pulls.worst(found, {"eta": "GeV"}, trained_on={"mass"})
-    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", html)
+    page = html("", [pulls.worst(found, {"eta": "GeV"}, trained_on={"mass"})])
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", page)
     assert len(rows) == pulls.WORST
     sizes = [abs(float(re.findall(r"<td>([+-][\d.]+)</td>", row)[0])) for row in rows]
     assert sizes == sorted(sizes, reverse=True)
@@ -341,10 +341,10 @@ def test_leaderboard_has_measured_rows_first_and_published_ones_with_source(writ
 
 def test_leaderboard_of_an_unknown_class_holds_what_was_measured():
     entry = leaderboard.measured("<ours>", "w", {"fpnd": 0.5}, protocol="all")
-    html = board.table([entry], "w", 30)
-    assert "&lt;ours&gt;" in html
-    assert "published" not in html
-    assert "No published figures" in board.note("w", 30)
+    page = html("", [board.table([entry], "w", 30)])
+    assert "&lt;ours&gt;" in page
+    assert "published" not in page
+    assert "No published values" in board.note("w", 30)
 
 
 def test_numbers_carry_the_digits_of_their_error():

@@ -1,19 +1,19 @@
-"""The field's figures: ours first, then what others published on the same jets."""
+"""The leaderboard: metrics measured here, then those published for the same jets."""
 
 from collections.abc import Collection, Mapping, Sequence
-from html import escape
 from typing import Any
 
 from jetvae_jax.metrics.suite import published
 from jetvae_jax.metrics.suite.published import Entry
 from jetvae_jax.report import tables
+from jetvae_jax.report.page import Cell, Row, Table
 
 _NOTE = (
     "Published rows are not measured here. Protocols and data sets differ: how many "
     "jets were drawn and how often, the split into training and test jets, the axis "
     "that relative features refer to; some models take properties of the jets from the "
     "test set. Read a difference only where protocols agree and it exceeds the errors "
-    "and the limit, which is what real jets score against real jets. All figures but "
+    "and the floor, which is what real jets score against real jets. All metrics but "
     "COV: lower is better; KPD scatters around zero. W1P is the mean over three "
     "features."
 )
@@ -24,7 +24,7 @@ def note(jet_class: str, num_particles: int) -> str:
     if published.published(jet_class, num_particles):
         return _NOTE
     return (
-        f"No published figures are known here for jets of class "
+        f"No published values are known here for jets of class "
         f"{jet_class or 'unknown'} with {num_particles} particles."
     )
 
@@ -69,11 +69,11 @@ def table(
     num_particles: int,
     *,
     trained_on: Collection[str] = (),
-) -> tables.Html:
+) -> Table:
     """Measured entries, then the published ones of the same jets.
 
     Args:
-        measured: entries of one's own.
+        measured: entries measured here.
         jet_class: ``g``, ``q`` or ``t``; others have no published entries.
         num_particles: the leading particles a jet keeps.
         trained_on: observables that were part of the training loss.
@@ -85,35 +85,31 @@ def table(
         groups.setdefault(origin, []).append(entry)
     rows = []
     for origin, members in groups.items():
-        rows.append(tables.section(_origin(*origin), len(head)))
-        kind = "" if origin[0] == "measured" else "faint"
-        rows += [tables.row(_cells(entry), kind=kind) for entry in members]
-    return tables.raw(head, rows, kind="figures compact")
+        rows.append(Row([_origin(*origin)], "section"))
+        style = "" if origin[0] == "measured" else "faint"
+        rows += [Row(_cells(entry), style) for entry in members]
+    return Table(head, rows, "compact")
 
 
-def _heading(metric: str, trained_on: Collection[str]) -> tables.Html:
+def _heading(metric: str, trained_on: Collection[str]) -> Cell:
     return tables.metric_label(metric, tables.enforced(metric, trained_on))
 
 
-def _origin(mark: str, source: str, protocol: str) -> tables.Html:
+def _origin(mark: str, source: str, protocol: str) -> Cell:
     title = "Measured here" if mark == "measured" else source
     quoted = ", quoted by a third party" if mark == "quoted" else ""
-    note = f'<span class="note">Protocol: {escape(protocol)}</span>'
-    return tables.Html(escape(title + quoted) + note)
+    return Cell(title + quoted, note=f"Protocol: {protocol}")
 
 
-def _cells(entry: Entry) -> list[str]:
-    limit = "limit: " if entry.kind == "limit" else ""
+def _cells(entry: Entry) -> list[str | Cell]:
+    name = entry.model if entry.kind == "generator" else f"floor: {entry.model}"
     measured = entry.mark == "measured"
-    mark = tables.badge(
-        "measured" if measured else "published", kind="measured" if measured else ""
-    )
-    name = tables.Html(f"{escape(limit + entry.model)} {mark}")
-    return [name, *(_cell(entry, metric) for metric in published.UNITS)]
+    badge = ("measured", "measured") if measured else ("published", "")
+    return [Cell(name, *badge), *(_cell(entry, m) for m in published.UNITS)]
 
 
 def _cell(entry: Entry, metric: str) -> str:
-    """As printed, with the digits of the error; measured ones with two of them."""
+    """The value as published, or a measured one with two digits of its error."""
     if metric not in entry.values:
         return tables.MISSING
     value, error = entry.values[metric]
