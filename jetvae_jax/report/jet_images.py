@@ -86,8 +86,7 @@ def average(samples: Mapping[str, Jets]) -> "Figure":
     extent = (-side, side, -side, side)
     _draw_images(axes[0], images, extent)
     if others:
-        axes[1, 0].set_axis_off()
-        _draw_differences(axes[1, 1:], others, extent)
+        _draw_differences(axes[1], others, extent)
     for axis in axes.flat:
         axis.set_xlabel(_ETA)
         axis.tick_params(labelleft=False)
@@ -115,12 +114,14 @@ def _draw_images(axes, images: Mapping[str, np.ndarray], extent) -> None:
 
 
 def _draw_differences(axes, differences: Mapping[str, np.ndarray], extent) -> None:
+    """Draws into all axes but the first, which are those of the input."""
     from matplotlib.colors import SymLogNorm
 
     largest = max(np.abs(image).max() for image in differences.values()) or 1.0
     norm = SymLogNorm(largest / 1e2, vmin=-largest, vmax=largest)
     drawn: Any = None
-    for axis, (name, image) in zip(axes, differences.items(), strict=True):
+    axes[0].set_axis_off()
+    for axis, (name, image) in zip(axes[1:], differences.items(), strict=True):
         drawn = axis.imshow(
             image.T, origin="lower", extent=extent, cmap="PuOr_r", norm=norm
         )
