@@ -29,7 +29,10 @@ def page(study: Any) -> str:
 def _trials(study: Any) -> Iterator[Block]:
     trials = study.get_trials(False)
     counts = Counter(trial.state.name.lower() for trial in trials)
-    yield Paragraph(", ".join(f"{number} {name}" for name, number in counts.items()))
+    counts["failed"] = counts.pop("fail", 0)
+    yield Paragraph(
+        ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    )
     if counts["complete"]:
         best = study.best_trial
         yield Heading("Best values")

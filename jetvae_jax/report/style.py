@@ -37,7 +37,7 @@ TRAINED = "in the training loss"
 """The badge of a statistic that was part of the training loss: no check of quality."""
 _LONGEST = 26  # characters of a name in a figure
 
-_RC: dict[str, Any] = {
+_RC: Any = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,

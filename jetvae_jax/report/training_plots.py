@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 60
 """Latent variables in a figure, at most."""
-_SPLITS = {
+_SPLITS: dict[str, dict[str, Any]] = {
     "train": {"color": "#0072B2", "linestyle": "-"},
     "valid": {"color": "#D55E00", "linestyle": "--"},
 }

@@ -40,9 +40,9 @@ def write(
         InputError: a file cannot be written.
     """
     names = result["names"]
+    trainings = "1 training" if result["seeds"] == 1 else f"{result['seeds']} trainings"
     notes = [
-        f"{result['events']:,} real test events, {result['seeds']} trainings of each "
-        "model.",
+        f"{result['events']:,} real test events, {trainings} of each model.",
         *result["notes"],
     ]
     blocks = (
@@ -64,20 +64,22 @@ def headline(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the table of the models, as in Stevenson, Kruger 2022."""
     overall = result["verdict"]["overall"]["scores"]
     answers = result["verdict"].items()
-    head = ["model", *report.NAMES.values(), "overall", "best for", "parameters"]
+    head = ["model", *report.NAMES.values(), "overall", "best for", "parameters",
+            "seconds"]  # fmt: skip
     rows = []
     for name, metrics in _rows(result).items():
         shown = [report.cell(metrics.get(metric)) for metric in report.NAMES]
         best = ", ".join(q for q, answer in answers if answer["best"] == name)
         size = sum(metrics.get("parameters", {}).values())
-        score = overall.get(name)
+        seconds = metrics.get("seconds")
         rows.append([
             name, *shown,
-            tables.with_error(**score) if score else "1",
+            # Overall is in units of the floor.
+            tables.with_error(**overall[name]) if name in overall else "1",
             best, f"{size:,}" if size else tables.MISSING,
-            f"{metrics.get('seconds', 0):.0f}",
+            tables.MISSING if seconds is None else f"{seconds:.0f}",
         ])  # fmt: skip
-    return [*head, "seconds"], rows
+    return head, rows
 
 
 def text(result: Mapping[str, Any]) -> str:
