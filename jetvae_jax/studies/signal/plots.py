@@ -7,7 +7,7 @@ import numpy as np
 
 from jetvae_jax.report import style
 from jetvae_jax.studies.signal import hypothesis, roc
-from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, FIGURES
+from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, FIGURES, Runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,8 +17,6 @@ _POINTS = 400  # of a curve
 _SIGNALS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MODELS = (*_SIGNALS, "#8C6D31")
 _MARKERS = "osD^vP*X<>"
-Runs = Mapping[str, Mapping[str, Any]]
-"""Run to its results, as in ``classification.json``."""
 Links = Sequence[Mapping[str, Any]]
 """Rank correlations, as in ``classification.json`` under ``hypothesis``."""
 

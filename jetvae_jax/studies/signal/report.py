@@ -11,8 +11,8 @@ from jetvae_jax.report import page, tables
 from jetvae_jax.report.page import Block, Details, Heading, Paragraph, Plot, Row, Table
 from jetvae_jax.report.tables import MISSING
 from jetvae_jax.studies.signal import hypothesis, plots
-from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED
-from jetvae_jax.studies.signal.plots import Links, Runs, link_of, models_of, scores_of
+from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, Runs
+from jetvae_jax.studies.signal.plots import Links, link_of, models_of, scores_of
 
 _MODELS = (
     "Mean and standard deviation over the runs of a model; of a single run its own "
