@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from jetvae_jax import metrics, report
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
 from jetvae_jax.metrics.distributions.binning import Binning
 from jetvae_jax.metrics.suite import published as leaderboard
@@ -207,6 +208,13 @@ def test_no_text_becomes_a_tag(block):
             assert tag != "script" and "onerror" not in dict(attrs)
 
     Tags().feed(found)
+
+
+def test_a_missing_template_engine_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    page._template.cache_clear()
+    with pytest.raises(InputError, match=r"jinja2.*jetvae_jax\[plot\]"):
+        page.html("", [])
 
 
 def test_html_of_a_library_is_kept_as_it_is():

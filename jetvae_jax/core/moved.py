@@ -21,6 +21,7 @@ MOVED = {
     "data.events": "events",
     "data.features": "jets.features",
     "data.images": "images",
+    "data.images.render": "images.pictures",
     "data.preprocessing": "jets",
     "data.preprocessing.augmentation": "jets.augmentation",
     "data.preprocessing.quantiles": "jets.quantiles",

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import write_atomically
 from jetvae_jax.report import style
 
@@ -149,7 +150,7 @@ def write(path: str | os.PathLike, title: str, blocks: Iterable[Block]) -> pathl
         The path.
 
     Raises:
-        InputError: a file cannot be written.
+        InputError: a file cannot be written, or jinja2 is not installed.
     """
     path = pathlib.Path(path)
     folder, shown, section = path.parent / "figures", [], ""
@@ -173,14 +174,23 @@ def write(path: str | os.PathLike, title: str, blocks: Iterable[Block]) -> pathl
 
 
 def html(title: str, blocks: Sequence[Block]) -> str:
-    """The page as HTML; its plots must be images already."""
+    """The page as HTML; its plots must be images already.
+
+    Raises:
+        InputError: jinja2 is not installed.
+    """
     return _template().render(title=title, blocks=blocks)
 
 
 @functools.cache
 def _template():
-    import jinja2
-
+    try:
+        import jinja2
+    except ImportError as error:
+        raise InputError(
+            "reports need jinja2, which is not installed: "
+            "pip install 'jetvae_jax[plot]'"
+        ) from error
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jetvae_jax.report"),
         autoescape=True,
