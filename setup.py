@@ -10,7 +10,8 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (HERE / "jetvae_jax" / "__init__.py").read_text()
 ).group(1)
 
-PLOT = ["matplotlib>=3.9", "mplhep>=0.3.50"]
+REPORT = ["jinja2>=3.1"]
+PLOT = [*REPORT, "matplotlib>=3.9"]
 FORMATS = ["pyarrow>=17", "uproot>=5.6.4", "awkward>=2.8.4"]
 TEST = [
     "pytest>=8",
@@ -19,7 +20,7 @@ TEST = [
     "ruff>=0.6",
     "pyright>=1.1.380",
 ]
-TUNE = ["optuna>=4.2", "plotly>=5.24"]
+TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
 
 setup(
     name="jetvae_jax",
@@ -37,6 +38,7 @@ setup(
             "images/sample/*",
             "events/sample/*",
             "making/*.json",
+            "report/templates/*",
         ]
     },
     install_requires=[

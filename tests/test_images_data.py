@@ -7,9 +7,10 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import PixelSets
-from jetvae_jax.images import embedded, files, mnist, render, sets
+from jetvae_jax.images import embedded, files, mnist, sets
 from jetvae_jax.images import mnist as idx
 from jetvae_jax.images.mnist import Images
+from jetvae_jax.images.pictures import render
 
 
 def make_images(count=40, lit=60, seed=0):
@@ -189,7 +190,7 @@ def test_round_trip_is_exact(keep):
     assert found.points.shape == (40, keep, 3)
     assert np.all(found.mask.sum(axis=1) == 60)
     for combine in ("max", "sum"):
-        drawn = np.rint(255 * render.render(found, combine=combine))
+        drawn = np.rint(255 * render(found, combine=combine))
         assert np.array_equal(drawn, images.pixels)
     assert np.all(found.points[~found.mask] == 0)
 
@@ -209,7 +210,7 @@ def test_positions_only_and_digits():
     found = sets.of_images(config, images)
     assert set(found.labels) == {3, 8}
     assert np.array_equal(found.points[..., 2], found.mask)
-    shown = render.render(found) > 0
+    shown = render(found) > 0
     wanted = images.pixels[np.isin(images.labels, (3, 8))] > 0
     assert np.array_equal(shown, wanted)
 
@@ -259,14 +260,14 @@ def test_render_by_hand():
     )
     mask = np.ones(5, bool)
     one = PixelSets(points, mask, np.int32(-1))
-    drawn = render.render(one)
+    drawn = render(one)
     assert np.argwhere(drawn).tolist() == [[0, 27], [6, 2]]
     assert drawn[6, 2] == 0.75
-    assert render.render(one, combine="sum")[6, 2] == 1
+    assert render(one, combine="sum")[6, 2] == 1
     points[0] = np.nan
-    assert render.render(one._replace(mask=mask & (np.arange(5) != 1)))[6, 2] == 0
+    assert render(one._replace(mask=mask & (np.arange(5) != 1)))[6, 2] == 0
     with pytest.raises(ValueError, match="combine"):
-        render.render(one, combine="mean")  # type: ignore[arg-type]
+        render(one, combine="mean")  # type: ignore[arg-type]
 
 
 def test_sets_are_written_and_read(tmp_path):

@@ -1,4 +1,4 @@
-"""Figures of sets of pixels: what is drawn where."""
+"""Pictures of pixel sets: what is drawn where."""
 
 import io
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jetvae_jax.core.types import PixelSets
-from jetvae_jax.images import mnist, pictures, render, sets
+from jetvae_jax.images import mnist, pictures, sets
 from jetvae_jax.report import style
 from jetvae_jax.studies.digit_losses import verdict
 
@@ -35,14 +35,16 @@ def test_rows_stand_below_each_other(digits):
     figure = pictures.rows({"input": digits, "a_b$c": half}, columns=6)
     tiles = mosaic(figure)
     assert tiles.shape == (2, 6, 28, 28)
-    np.testing.assert_array_equal(tiles[0], render.render(digits)[:6])
+    np.testing.assert_array_equal(tiles[0], pictures.render(digits)[:6])
     np.testing.assert_allclose(tiles[1], tiles[0] / 2)
     assert names(figure) == ["input", r"a_b\$c"]
 
 
 def test_grid_has_full_rows(digits):
     tiles = mosaic(pictures.grid(digits, columns=20))
-    np.testing.assert_array_equal(tiles.reshape(-1, 28, 28), render.render(digits)[:40])
+    np.testing.assert_array_equal(
+        tiles.reshape(-1, 28, 28), pictures.render(digits)[:40]
+    )
     assert mosaic(pictures.grid(digits, columns=50)).shape[:2] == (1, 45)
 
 
@@ -52,7 +54,7 @@ def test_every_digit_has_its_row(digits):
     figure = pictures.by_digit(digits._replace(labels=labels), columns=3)
     assert names(figure) == ["unknown", *map(str, range(10))]
     tiles = mosaic(figure)
-    drawn = render.render(digits)
+    drawn = pictures.render(digits)
     np.testing.assert_array_equal(tiles[0, 0], drawn[0])
     assert np.all(tiles[0, 1:] == 0)
     for digit in range(10):
@@ -66,7 +68,7 @@ def test_interpolation_says_where_it_is(digits):
     )
     figure = pictures.interpolation(strips)
     np.testing.assert_array_equal(
-        mosaic(figure).reshape(-1, 28, 28), render.render(digits)[:27]
+        mosaic(figure).reshape(-1, 28, 28), pictures.render(digits)[:27]
     )
     ticks = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert ticks == ["0", "0.25", "0.5", "0.75", "1"]
@@ -83,9 +85,9 @@ def test_interpolation_stands_between_its_images(digits):
     figure = pictures.interpolation(strips, ends)
     tiles = mosaic(figure)
     assert tiles.shape[:2] == (3, 7)
-    drawn = render.render(ends)
+    drawn = pictures.render(ends)
     np.testing.assert_array_equal(tiles[:, [0, -1]], drawn)
-    np.testing.assert_array_equal(tiles[:, 1:-1], render.render(strips))
+    np.testing.assert_array_equal(tiles[:, 1:-1], pictures.render(strips))
     named = dict(
         zip(
             figure.axes[0].get_xticks(),
@@ -103,7 +105,7 @@ def test_a_superpixel_is_a_plus():
         np.array([[True, False]]),
         np.array([3]),
     )
-    image = render.render(render.spread(one))[0]
+    image = pictures.render(pictures.spread(one))[0]
     assert image.sum() == 2.5 and set(np.unique(image)) == {0, 0.5}
     rows, columns = np.nonzero(image)
     assert set(zip(rows, columns, strict=True)) == {

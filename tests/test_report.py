@@ -1,4 +1,5 @@
 import base64
+import html.parser
 import re
 import subprocess
 import sys
@@ -9,19 +10,20 @@ import pytest
 from scipy import stats
 
 from jetvae_jax import metrics, report
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
 from jetvae_jax.metrics.distributions.binning import Binning
 from jetvae_jax.metrics.suite import published as leaderboard
 from jetvae_jax.metrics.suite.protocols import Draws, Protocol
 from jetvae_jax.report import (
     correlations,
-    curves,
     distributions,
-    images,
-    latents,
+    jet_images,
+    page,
     pulls,
     style,
     tables,
+    training_plots,
 )
 from jetvae_jax.report import leaderboard as board
 
@@ -65,14 +67,14 @@ def written(tmp_path_factory):
 
 
 def test_page_stands_alone(written):
-    page = written.read_text()
-    assert page.startswith("<!DOCTYPE html>")
-    assert not re.search(r"https?:|//cdn|<script|<link|@import|url\(", page)
-    sources = re.findall(r'src="([^"]*)"', page)
+    text = written.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert not re.search(r"https?:|//cdn|<script|<link|@import|url\(", text)
+    sources = re.findall(r'src="([^"]*)"', text)
     assert sources
     assert all(source.startswith("data:image/png;base64,") for source in sources)
-    assert "prefers-color-scheme: dark" in page
-    assert 'name="viewport"' in page
+    assert "prefers-color-scheme: dark" in text
+    assert 'name="viewport"' in text
 
 
 def test_images_decode_and_stand_beside_the_page(written):
@@ -93,21 +95,21 @@ def test_images_decode_and_stand_beside_the_page(written):
 
 
 def test_headline_stands_beside_floor_and_published_figures(written):
-    page = written.read_text()
-    assert "a run of &lt;x&gt;" in page
-    assert "first &amp; last" in page
-    assert "floor" in page
-    assert page.count("published, talk 2022") == 4
+    text = written.read_text()
+    assert "a run of &lt;x&gt;" in text
+    assert "first &amp; last" in text
+    assert "floor" in text
+    assert text.count("published, Cobe et al. 2022") == 4
     for value in ("0.0061", "0.0040", "0.0027", "0.0018", "0.0022", "0.0013"):
-        assert f"<td>{value}</td>" in page
+        assert f"<td>{value}</td>" in text
 
 
 def test_missing_parts_are_left_out(tmp_path):
     path = tmp_path / "report.html"
     report.write(path, title="bare", summary="nothing yet", history={"flow": []})
-    page = path.read_text()
-    assert "nothing yet" in page
-    assert "<h2>" not in page
+    text = path.read_text()
+    assert "nothing yet" in text
+    assert "<h2>" not in text
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
@@ -133,14 +135,14 @@ def test_a_failure_leaves_the_old_page(tmp_path, monkeypatch):
 
 def test_average_image_holds_the_transverse_momentum():
     sample = jets(0)
-    image = images.average_image(sample, half_width=3.0)
+    image = jet_images.average_image(sample, half_width=3.0)
     assert image.shape == (100, 100)
     pt = np.hypot(sample.particles[..., 0], sample.particles[..., 1])
     assert image.sum() == pytest.approx(pt.sum() / 80, rel=1e-5)
     # One particle beside a hard one along eta: rows run along eta.
     two = np.array([[[100.0, 0, 0], [1, 0, np.sinh(0.5)]]], np.float32)
     rows, columns = np.nonzero(
-        images.average_image(Jets(two, np.ones((1, 2), bool)), half_width=1.0)
+        jet_images.average_image(Jets(two, np.ones((1, 2), bool)), half_width=1.0)
     )
     assert np.ptp(rows) > 20
     assert np.ptp(columns) <= 1
@@ -148,18 +150,18 @@ def test_average_image_holds_the_transverse_momentum():
 
 def test_curves_draw_only_terms():
     rows = [{"train/loss": 1.0, "seconds": 3.0}, {"valid/kl": None, "valid/loss": 2.0}]
-    assert curves.terms(rows) == ["loss", "kl"]
-    assert curves.series(rows, "valid/loss") == ([2.0], [2.0])
-    assert curves.series(rows, "valid/kl") == ([], [])
+    assert training_plots.terms(rows) == ["loss", "kl"]
+    assert training_plots.series(rows, "valid/loss") == ([2.0], [2.0])
+    assert training_plots.series(rows, "valid/kl") == ([], [])
 
 
 def test_many_latents_show_those_that_carry_information():
     z = np.random.default_rng(0).normal(size=(2000, 64))
     z[:, 10] *= 0.1
     z[:, 63] += 2
-    figure = latents.figure(z)
+    figure = training_plots.latents(z)
     titles = [axis.get_title() for axis in figure.axes]
-    assert len(titles) == latents.MAX_PANELS
+    assert len(titles) == training_plots.MAX_PANELS
     assert any(title.startswith("$z_{10}$") for title in titles)
     assert any(title.startswith("$z_{63}$") for title in titles)
 
@@ -170,22 +172,78 @@ def test_samples_look_the_same_everywhere():
     assert len({line["color"] for line in together.values()}) == 3
 
 
-def test_importing_the_report_loads_no_matplotlib():
-    code = "import sys, jetvae_jax.report; print('matplotlib' in sys.modules)"
+def test_importing_the_report_loads_neither_matplotlib_nor_jinja2():
+    heavy = {"matplotlib", "jinja2"}
+    code = f"import sys, jetvae_jax.report; print({heavy} & {{*sys.modules}})"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert result.stdout.strip() == "False"
+    assert result.stdout.strip() == "set()"
+
+
+BAD = """<script>alert(1)</script>" onerror='x' &"""
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        page.Heading(BAD),
+        page.Paragraph(BAD, badge=BAD),
+        page.Items([BAD]),
+        page.Details(BAD, [page.Paragraph(BAD)]),
+        page.Image("", BAD),
+        page.pairs({BAD: BAD}),
+        page.Table([BAD], [page.Row([BAD], "section"), page.Row([BAD, BAD], "faint")]),
+        page.table(["", ""], [[page.Cell(BAD, badge=BAD, note=BAD), BAD]]),
+    ],
+    ids=lambda block: type(block).__name__,
+)
+def test_no_text_becomes_a_tag(block):
+    found = page.html(BAD, [block])
+    assert "<script" not in found and "onerror=" in found
+    assert found.count("&lt;script&gt;") == found.count("alert(1)") >= 3
+
+    class Tags(html.parser.HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            assert tag != "script" and "onerror" not in dict(attrs)
+
+    Tags().feed(found)
+
+
+def test_a_missing_template_engine_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    page._template.cache_clear()
+    with pytest.raises(InputError, match=r"jinja2.*jetvae_jax\[plot\]"):
+        page.html("", [])
+
+
+def test_html_of_a_library_is_kept_as_it_is():
+    assert "<div id='plot'>" in page.html("", [page.Trusted("<div id='plot'>")])
+
+
+def test_plots_of_one_section_share_its_heading(tmp_path, quick):
+    def plot(name, heading):
+        return page.Plot(name, heading, name, lambda: style.new_figure(1, 1))
+
+    blocks = [
+        page.Heading("A"), plot("a", "A"), page.Heading("between", 3), plot("b", "A"),
+        plot("c", "B"),
+    ]  # fmt: skip
+    found = page.write(tmp_path / "r.html", "title", blocks).read_text()
+    headings = re.findall(r"<h([123])>(.*?)</h[123]>", found)
+    assert headings == [("1", "title"), ("2", "A"), ("3", "between"), ("2", "B")]
+    names = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert names == ["a.png", "b.png", "c.png"]
 
 
 def test_what_the_loss_held_is_marked_and_nothing_else(written):
-    page = written.read_text()
+    text = written.read_text()
     rows = re.findall(
-        r'<th scope="(?:row|col)">([^<]*) <span class="badge trained">', page
+        r'<th scope="(?:row|col)">([^<]*) <span class="badge trained">', text
     )
     assert {"mass", "pt", "EMD mass [GeV]\N{NBSP}↓", "W1M [10⁻³]\N{NBSP}↓"} <= set(rows)
     assert not {"energy", "eta", "phi", "multiplicity"} & set(rows)
-    assert "training enforced: mass, pt." in page
+    assert "part of the training loss: mass, pt." in text
     badges = [
         text.get_text()
         for axis in distributions.jets(
@@ -200,10 +258,10 @@ def test_what_the_loss_held_is_marked_and_nothing_else(written):
 def test_without_a_training_nothing_is_marked(tmp_path):
     samples = {"input": jets(0), "other": jets(1)}
     path = report.write(tmp_path / "r.html", title="two files", samples=samples)
-    page = path.read_text()
-    assert style.TRAINED not in page
-    assert "other: worst-agreeing bins first" in page
-    assert "Training" not in page
+    text = path.read_text()
+    assert style.TRAINED not in text
+    assert "other: worst-agreeing bins first" in text
+    assert "Training" not in text
 
 
 VALUES = {
@@ -262,8 +320,8 @@ def test_worst_bins_come_first_with_their_ranges():
     other = {"mass": rng.uniform(0, 10, 2000), "eta": np.full(2000, 5.5)}
     bins = {name: Binning(name, 10, 0.0, 10.0, "GeV") for name in real}
     found = {name: pulls.compare(real[name], other[name], bins[name]) for name in real}
-    html = pulls.worst(found, {"eta": "GeV"}, trained_on={"mass"})
-    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", html)
+    text = page.html("", [pulls.worst(found, {"eta": "GeV"}, trained_on={"mass"})])
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", text)
     assert len(rows) == pulls.WORST
     sizes = [abs(float(re.findall(r"<td>([+-][\d.]+)</td>", row)[0])) for row in rows]
     assert sizes == sorted(sizes, reverse=True)
@@ -320,9 +378,9 @@ def test_undefined_correlations_and_a_single_sample_are_drawn():
 
 
 def test_leaderboard_has_measured_rows_first_and_published_ones_with_source(written):
-    page = written.read_text()
-    start = page.index("<h2>Leaderboard</h2>")
-    part = page[start : page.index("<h2>", start + 5)]
+    text = written.read_text()
+    start = text.index("<h2>Leaderboard</h2>")
+    part = text[start : text.index("<h2>", start + 5)]
     assert part.index("Measured here") < part.index("arXiv:2106.11535")
     measured, published = part.count(">measured<"), part.count(">published<")
     assert measured == 4
@@ -341,9 +399,9 @@ def test_leaderboard_has_measured_rows_first_and_published_ones_with_source(writ
 
 def test_leaderboard_of_an_unknown_class_holds_what_was_measured():
     entry = leaderboard.measured("<ours>", "w", {"fpnd": 0.5}, protocol="all")
-    html = board.table([entry], "w", 30)
-    assert "&lt;ours&gt;" in html
-    assert "published" not in html
+    text = page.html("", [board.table([entry], "w", 30)])
+    assert "&lt;ours&gt;" in text
+    assert "published" not in text
     assert "No published values" in board.note("w", 30)
 
 
@@ -384,9 +442,9 @@ def test_five_candidates_with_any_names_and_few_jets(tmp_path, num_jets):
         samples={"input": jets(0, num_jets), **samples},
         trained_on={"mass", "<i>"},
     )
-    page = path.read_text()
-    assert "<b>" not in page and "<i>" not in page
-    assert page.count("worst-agreeing bins first") == 5
+    text = path.read_text()
+    assert "<b>" not in text and "<i>" not in text
+    assert text.count("worst-agreeing bins first") == 5
     found = list((tmp_path / "figures").glob("pulls_*.png"))
     assert len(found) == 5
 
@@ -402,9 +460,9 @@ def test_identical_jets_and_further_observables(tmp_path):
         samples={"input": same, "other": same},
         observables={"input": extra, "other": extra},
     )
-    page = path.read_text()
-    assert "<odd>" not in page
-    assert "&lt;odd&gt;" in page
+    text = path.read_text()
+    assert "<odd>" not in text
+    assert "&lt;odd&gt;" in text
     with pytest.raises(ValueError, match=r"\['input'\].*\['input', 'other'\]"):
         report.write(
             tmp_path / "r.html",

@@ -32,6 +32,7 @@ MOVED = {
     "data.look": "data.inspection",
     "data.npz": "data.containers.npz",
     "data.parquet": "data.containers.parquet",
+    "data.images.render": "images.pictures",
     "data.preprocessing": "jets",
     "data.preprocessing.augmentation": "jets.augmentation",
     "data.preprocessing.quantiles": "jets.quantiles",

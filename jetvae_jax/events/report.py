@@ -1,16 +1,16 @@
-"""A report on generated events: figures, distributions, correlations, curves."""
+"""The report of generated events: metrics, distributions, correlations, training."""
 
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import spearman
-from jetvae_jax.report import correlations, curves, distributions, page, tables
+from jetvae_jax.report import correlations, distributions, page, tables, training_plots
+from jetvae_jax.report.page import Heading, Paragraph, Plot
 
 LABELS = {
     "mlly": r"$m_{\ell\ell\gamma}$ [GeV]",
@@ -40,13 +40,16 @@ NAMES = {
 }
 NOTE = (
     "KS: largest difference of two cumulative distributions; Spearman: Frobenius norm "
-    "of the difference of the rank correlation matrices. The floor is what other real "
-    "events of the same number score, with its standard deviation; errors of the "
-    "samples are statistical (jackknife)."
+    "of the difference of the rank correlation matrices. The floor is the value of as "
+    "many other real events, with its standard deviation; errors of the samples are "
+    "statistical (jackknife)."
 )
-FEW_COUNTS = 19
+FEW_COUNTS = 19  # a column of integers in so small a range has a bin for each
 FEW_SAMPLES, MANY_BINS, FEW_BINS = 4, 100, 20  # many lines need wide bins
 Samples = Mapping[str, np.ndarray]
+"""Name to events ``[J, C]``."""
+Results = Mapping[str, Any]
+"""Name of a sample to its metrics, as `events.metrics.compare` returns them."""
 
 
 def write(
@@ -57,16 +60,16 @@ def write(
     evaluation: Mapping[str, Any],
     samples: Samples,
     names: Sequence[str],
-    history: Mapping[str, Sequence[Mapping[str, Any]]],
+    history: training_plots.History,
 ) -> pathlib.Path:
     """Writes the report, and each figure as PNG in ``figures/`` beside it.
 
     Args:
         path: the HTML file to write; its folder must exist.
-        title: heading of the page.
-        summary: a text, lines, or names and values.
-        evaluation: ``floor`` and ``candidates``, name to the figures of
-            ``metrics.event_figures`` and perhaps ``c2st``.
+        title: of the page.
+        summary: a text, the lines of a list, or names and values.
+        evaluation: ``floor``, and ``candidates`` by name: what
+            `events.metrics.compare` returns, and perhaps ``c2st``.
         samples: name to events ``[J, C]``, ``"input"`` among them.
         names: of the C columns.
         history: name of a training to its epochs.
@@ -74,56 +77,56 @@ def write(
     Raises:
         InputError: a file cannot be written.
     """
-    judged = {"floor: other real events": evaluation["floor"]}
-    judged |= evaluation["candidates"]
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        page.summary(summary),
-        "<h2>Figures</h2>",
-        tables.table(*headline(judged), kind="figures compact"),
-        f'<p class="note">{escape(NOTE)}</p>',
-        "<h2>Kolmogorov-Smirnov distance of each column</h2>",
-        tables.table(*by_column(judged, names), kind="figures compact"),
-    ]
-    plots = (*sample_plots(samples, names), *training_plots(history))
-    return page.write(path, title, parts, plots)
+    results = {"floor: other real events": evaluation["floor"]}
+    results |= evaluation["candidates"]
+    blocks = (
+        *page.summary(summary),
+        Heading("Metrics"),
+        page.table(*headline(results), style="compact"),
+        Paragraph(NOTE, "note"),
+        Heading("Kolmogorov-Smirnov distance of each column"),
+        page.table(*by_column(results, names), style="compact"),
+        *sample_plots(samples, names),
+        *training_plots.curve_plots(history, "event"),
+    )
+    return page.write(path, title, blocks)
 
 
-def headline(judged: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table: a row a sample, the figures in columns."""
-    shown = [name for name in NAMES if any(name in f for f in judged.values())]
+def headline(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table of metrics, a row for each sample."""
+    shown = [name for name in NAMES if any(name in m for m in results.values())]
     rows = [
-        [sample, *(cell(figures.get(name)) for name in shown)]
-        for sample, figures in judged.items()
+        [sample, *(cell(metrics.get(name)) for name in shown)]
+        for sample, metrics in results.items()
     ]
     return ["sample", *(NAMES[name] for name in shown)], rows
 
 
 def by_column(
-    judged: Mapping[str, Any], names: Sequence[str]
+    results: Results, names: Sequence[str]
 ) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table of KS: a row a column of the events."""
+    """Head and rows of the table of KS distances, a row for each column of events."""
     rows = [
-        [n, *(cell(figures["ks"][n]) for figures in judged.values())] for n in names
+        [n, *(cell(metrics["ks"][n]) for metrics in results.values())] for n in names
     ]
-    return ["column", *judged], rows
+    return ["column", *results], rows
 
 
-def cell(figure: Mapping[str, float] | None) -> str:
-    """A value with its error."""
-    if figure is None:
+def cell(metric: Mapping[str, float] | None) -> str:
+    """The value of a metric with its error, or a dash."""
+    if metric is None:
         return tables.MISSING
-    value = figure["value"] if "value" in figure else figure["auc"]
-    return tables.with_error(value, figure["error"])
+    value = metric["value"] if "value" in metric else metric["auc"]
+    return tables.with_error(value, metric["error"])
 
 
-def text(judged: Mapping[str, Any], names: Sequence[str]) -> str:
+def text(results: Results, names: Sequence[str]) -> str:
     """Both tables for a terminal."""
-    return "\n".join([aligned(*headline(judged)), aligned(*by_column(judged, names))])
+    return "\n".join([aligned(*headline(results)), aligned(*by_column(results, names))])
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in plain letters."""
+    """A table as plain text."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
@@ -134,29 +137,30 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def sample_plots(
     samples: Samples, names: Sequence[str], *, rows: int = 3, shown: str = ""
-) -> Iterator[page.Plot]:
+) -> Iterator[Plot]:
     """Distributions with ratios, and Spearman matrices.
 
     Args:
         samples: name to events ``[J, C]``, ``"input"`` among them.
         names: of the C columns.
         rows: samples in one figure of matrices.
-        shown: a sentence on which events these are.
+        shown: a sentence for the captions on which events these are.
     """
     sizes = {name: len(events) for name, events in samples.items()}
     counted = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
-    yield page.Plot(
+    yield Plot(
         "columns",
         "Distributions",
-        "Below, the ratio to the input; the grey band is the statistical error of the "
-        f"input, coloured ones are the samples'. Events: {counted}. {shown}",
+        "Below, the ratio to the input. The grey band is the statistical error of the "
+        "input, coloured bands are the errors of the samples. Events: "
+        f"{counted}. {shown}",
         lambda: figure(samples, names),
     )
     matrices = {name: spearman(events) for name, events in samples.items()}
     others = [name for name in samples if name != "input"]
     for start in range(0, len(others), rows):
         few = ["input", *others[start : start + rows]]
-        yield page.Plot(
+        yield Plot(
             f"spearman_{start // rows + 1}" if len(others) > rows else "spearman",
             "Spearman correlations",
             "Real, generated, and the difference; a dot marks differences beyond "
@@ -167,22 +171,8 @@ def sample_plots(
         )
 
 
-def training_plots(
-    history: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> Iterator[page.Plot]:
-    """Every term of every loss over the epochs."""
-    for i, (name, rows) in enumerate(history.items()):
-        if curves.terms(rows):
-            yield page.Plot(
-                f"curves_{i}",
-                "Training",
-                f"{name}: terms of the loss, mean per event.",
-                lambda rows=rows: curves.figure(rows),
-            )
-
-
 def figure(samples: Samples, names: Sequence[str]):
-    """A panel a column of the events, each with its ratio to the input."""
+    """A panel for each column of the events, each with its ratio to the input."""
     values = {
         name: dict(zip(names, events.T, strict=True))
         for name, events in samples.items()
@@ -194,13 +184,13 @@ def figure(samples: Samples, names: Sequence[str]):
 
 
 def _binning(name: str, values: np.ndarray, bins: int) -> binning.Binning:
-    """A bin for each count, or equal ones up to the end or into a long tail."""
+    """A bin for each integer, or equal bins that leave out long tails."""
     values = np.asarray(values, np.float64)
     low, high = values.min(), values.max()
     if (values == np.floor(values)).all() and high - low < FEW_COUNTS:
         return binning.Binning(name, int(high - low) + 1, low - 0.5, high + 0.5)
     nearly = np.quantile(values, [0.002, 0.998])
-    # Where hardly anything lies beyond, the range ends with the values themselves.
+    # Without a long tail the range ends at the smallest or largest value.
     tails = np.abs(nearly - (low, high)) > 0.05 * (high - low)
     low, high = np.where(tails, nearly, (low, high))
     return binning.Binning(name, bins, float(low), float(high))

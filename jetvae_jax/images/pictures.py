@@ -1,93 +1,136 @@
-"""Sets of pixels as images: rows to compare, grids, strips, and their intensities."""
+"""Pictures of pixel sets: sets rendered as images, in rows, grids and strips."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from jetvae_jax.core.types import PixelSets
-from jetvae_jax.images.render import Combine, render
+from jetvae_jax.images.mnist import SIZE
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Combine = Literal["max", "sum"]
 COLUMNS = 10
 BINS = 50
 _TILE = 0.62  # inches
 _GAP = 2  # pixels
+_PLUS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+
+
+def render(sets: PixelSets, *, combine: Combine = "max") -> np.ndarray:
+    """The image of a set: every point sets the pixel nearest to it.
+
+    Sets of all lit pixels of an image give exactly that image.
+
+    Args:
+        sets: ``[..., K, 3]``.
+        combine: a pixel with several points has the ``max`` of their intensities, or
+            their ``sum`` cut at 1.
+
+    Returns:
+        ``[..., 28, 28]`` float32 from 0 to 1, rows downward; 255 times that, rounded,
+        are grey values. Points whose pixel is outside of the image are not drawn.
+
+    Raises:
+        ValueError: combine is neither.
+    """
+    if combine not in ("max", "sum"):
+        raise ValueError(f"combine must be 'max' or 'sum', not {combine!r}")
+    points, mask = np.asarray(sets.points, np.float32), np.asarray(sets.mask)
+    lead, (k, _) = points.shape[:-2], points.shape[-2:]
+    points, mask = points.reshape(-1, k, 3), mask.reshape(-1, k)
+    mask = mask & np.isfinite(points).all(axis=-1)
+    column, row = (np.rint(np.where(mask, points[..., i], -1.0)) for i in (0, 1))
+    inside = (row >= 0) & (row < SIZE) & (column >= 0) & (column < SIZE)
+    image, point = np.nonzero(inside)
+    place = image, row[inside].astype(int), column[inside].astype(int)
+    drawn = np.zeros((len(points), SIZE, SIZE), np.float32)
+    add = np.maximum if combine == "max" else np.add
+    add.at(drawn, place, points[image, point, 2])
+    return np.clip(drawn, 0, 1).reshape(*lead, SIZE, SIZE)
+
+
+def spread(sets: PixelSets) -> PixelSets:
+    """Each superpixel as five pixels, the nearest one and its neighbours, for `render`.
+
+    A segment of a digit cut in 25 holds four to six lit pixels.
+
+    Args:
+        sets: ``[..., K, 3]``.
+
+    Returns:
+        Sets ``[..., 5 K, 3]``.
+    """
+    points, mask = np.asarray(sets.points, np.float32), np.asarray(sets.mask)
+    moves = np.pad(np.array(_PLUS, np.float32), ((0, 0), (0, 1)))
+    several = (points[..., None, :] + moves).reshape(*points.shape[:-2], -1, 3)
+    return PixelSets(several, np.repeat(mask, len(_PLUS), axis=-1), sets.labels)
 
 
 def rows(
     samples: Mapping[str, PixelSets],
     *,
     columns: int = COLUMNS,
-    combine: Combine = "max",
 ) -> "Figure":
-    """The first images of every sample, a row each: what lies below each other belongs.
+    """The first images of every sample, a row each.
 
-    For an input and its reconstructions, by one network or by several losses.
+    For images and their reconstructions, by one network or by several losses: those
+    of the same image are below each other.
 
     Args:
-        samples: name to sets ``[J, K, 3]``; the name stands before the row.
+        samples: name to sets ``[J, K, 3]``; the name is written before the row.
         columns: images in a row, at most.
-        combine: as in :func:`render`.
     """
     count = min(columns, *(len(sets.mask) for sets in samples.values()))
-    drawn = [render(_part(s, slice(count)), combine=combine) for s in samples.values()]
+    drawn = [render(_selected(s, slice(count))) for s in samples.values()]
     return _figure(np.stack(drawn), [style.plain(name) for name in samples])
 
 
-def grid(
-    sets: PixelSets, *, columns: int = COLUMNS, combine: Combine = "max"
-) -> "Figure":
-    """Images of sets ``[J, K, 3]`` in their order, for generated ones.
+def grid(sets: PixelSets, *, columns: int = COLUMNS) -> "Figure":
+    """Images of sets ``[J, K, 3]`` in their order.
 
-    Rows are full: what is left over is not drawn, unless it is all there is.
+    Only full rows are drawn, or a single one that is not full.
     """
     columns = min(columns, len(sets.mask))
     count = len(sets.mask) // columns * columns
-    images = render(_part(sets, slice(count)), combine=combine)
+    images = render(_selected(sets, slice(count)))
     return _figure(images.reshape(-1, columns, *images.shape[1:]), [])
 
 
-def by_digit(
-    sets: PixelSets, *, columns: int = COLUMNS, combine: Combine = "max"
-) -> "Figure":
+def by_digit(sets: PixelSets, *, columns: int = COLUMNS) -> "Figure":
     """A row for each digit, the first images with that label.
 
     Args:
-        sets: ``[J, K, 3]``; labels are the digits that they are or should be.
-        columns: images in a row, at most; empty where a digit has fewer.
-        combine: as in :func:`render`.
+        sets: ``[J, K, 3]`` with labels, true digits or requested ones.
+        columns: images in a row, at most; white where a digit has fewer.
     """
     labels = np.asarray(sets.labels)
     digits = np.unique(labels)
     found = [np.flatnonzero(labels == digit)[:columns] for digit in digits]
     widest = max(map(len, found))
-    side = render(_part(sets, slice(1))).shape[-1]
+    side = render(_selected(sets, slice(1))).shape[-1]
     images = np.zeros((len(digits), widest, side, side), np.float32)
     for row, chosen in zip(images, found, strict=True):
-        row[: len(chosen)] = render(_part(sets, chosen), combine=combine)
+        row[: len(chosen)] = render(_selected(sets, chosen))
     names = ["unknown" if digit < 0 else str(digit) for digit in digits]
     return _figure(images, names)
 
 
-def interpolation(
-    sets: PixelSets, ends: PixelSets | None = None, *, combine: Combine = "max"
-) -> "Figure":
+def interpolation(sets: PixelSets, ends: PixelSets | None = None) -> "Figure":
     """Strips of images decoded along lines in the latent space.
 
     Args:
         sets: ``[S, T, K, 3]``, S lines of T steps, evenly from one end to the other.
-        ends: ``[S, 2, K, 3]``, the real images whose latents are the ends; they stand
-            before and after the strip.
-        combine: as in :func:`render`.
+        ends: ``[S, 2, K, 3]``, the real images whose latents are the ends of the lines,
+            drawn before and after each strip.
     """
-    images = render(sets, combine=combine)
+    images = render(sets)
     steps, before = images.shape[1], 0 if ends is None else 1
     if ends is not None:
-        real = render(ends, combine=combine)
+        real = render(ends)
         images = np.concatenate([real[:, :1], images, real[:, 1:]], axis=1)
     figure = _figure(images, [], below=0.5)
     axis = figure.axes[0]
@@ -99,15 +142,15 @@ def interpolation(
     if before:
         ticks |= {0: "real", steps + 1: "real"}
     axis.set_xticks([side * (i + 0.5) - _GAP / 2 for i in ticks], list(ticks.values()))
-    axis.set_xlabel("way from the first latent vector to the last")
+    axis.set_xlabel("position between the two latent vectors")
     return figure
 
 
 def intensities(samples: Mapping[str, PixelSets]) -> "Figure":
-    """How bright pixels are in every sample, and how many a set has.
+    """Distributions of the pixels' intensity and of their number, for every sample.
 
-    Both approaches to the intensity beside the input show in one figure. Samples whose
-    pixels are all white have no intensity to show.
+    Samples whose pixels are all white are left out of the distribution of the
+    intensity.
 
     Args:
         samples: name to sets ``[J, K, 3]``, ``"input"`` first among them.
@@ -123,7 +166,7 @@ def intensities(samples: Mapping[str, PixelSets]) -> "Figure":
         sets = samples[name]
         mask = np.asarray(sets.mask)
         bright = np.asarray(sets.points)[..., 2][mask]
-        shown = {"fill": name == "input", "alpha": 0.35} if name == "input" else {}
+        shown = {"fill": True, "alpha": 0.35} if name == "input" else {}
         for axis, values, bins in (
             (left, bright, edges),
             (right, mask.sum(axis=-1).reshape(-1), counts),
@@ -131,12 +174,12 @@ def intensities(samples: Mapping[str, PixelSets]) -> "Figure":
             if axis is left and np.all(values == 1):
                 continue
             number, _ = np.histogram(np.clip(values, bins[0], bins[-1]), bins)
-            share = number / max(len(values), 1)
-            handles[name] = axis.stairs(share, bins, **line, **shown)
+            fraction = number / max(len(values), 1)
+            handles[name] = axis.stairs(fraction, bins, **line, **shown)
     left.set_xlabel("intensity of a pixel")
-    left.set_ylabel("share of the pixels")
+    left.set_ylabel("fraction of the pixels")
     right.set_xlabel("pixels of a set")
-    right.set_ylabel("share of the sets")
+    right.set_ylabel("fraction of the sets")
     for axis in (left, right):
         axis.set_yscale("log")
     if not left.patches:
@@ -145,24 +188,24 @@ def intensities(samples: Mapping[str, PixelSets]) -> "Figure":
         left.text(0.5, 0.5, "all pixels are white", ha="center", va="center")
     fewest = 1 / max(np.shape(sets.mask)[0] for sets in samples.values())
     right.set_ylim(fewest / 2, 2)
-    style.legend_above(drawn, list(handles.values()), list(handles))
+    style.legend_above(drawn, handles)
     return drawn
 
 
-def _part(sets: PixelSets, chosen: slice | np.ndarray) -> PixelSets:
+def _selected(sets: PixelSets, chosen: slice | np.ndarray) -> PixelSets:
     return PixelSets(*(np.asarray(array)[chosen] for array in sets))
 
 
 def _figure(
     images: np.ndarray, names: Sequence[str], *, below: float = 0.0
 ) -> "Figure":
-    """``[R, C, 28, 28]`` as one mosaic, ink on white, a name before each row.
+    """``[R, C, 28, 28]`` as one mosaic, black on white, a name before each row.
 
-    ``below`` it there is room for text, in inches.
+    ``below`` is the height of the room for text below it, in inches.
     """
     mosaic = _mosaic(images)
     height, width = images.shape[:2]
-    # Places are given: the layout engine cuts names beside images of fixed aspect.
+    # Explicit positions: the layout engine cuts names beside images of fixed aspect.
     before, edge = 0.1 * max((len(name) for name in names), default=0), 0.1
     wide, high = _TILE * width + before + 2 * edge, _TILE * height + below + 2 * edge
     drawn = style.new_figure(wide, high)

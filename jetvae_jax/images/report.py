@@ -1,19 +1,15 @@
-"""The report of generated digits: figures of merit, and all pictures of the talk."""
+"""The report of generated digits: metrics, images, reconstructions, interpolation."""
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
-from html import escape
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.images import pictures
-from jetvae_jax.images.render import spread
-from jetvae_jax.report import curves, page
-from jetvae_jax.report import latents as latent_panels
-from jetvae_jax.report.page import Plot
+from jetvae_jax.report import page, training_plots
+from jetvae_jax.report.page import Heading, Paragraph, Plot
 
 LOSS_LABELS: dict[str, str] = {
     "pixel_positions": "Eq. 1, positions only",
@@ -29,21 +25,23 @@ FROM = {
     "flow": "Generated from latents of the flow",
     "copula": "Generated from latents of the copula",
 }
-FIGURES = (
+METRICS = (
     "Features and accuracy are those of a small PointNet that was trained on real "
     "images of the training part. 'real' compares real images with other real ones: "
     "the Fréchet distance between two halves of the test images, the accuracy on them, "
-    "and pixel errors between a test image and another image of the same digit, which "
-    "a good reconstruction is far below."
+    "and pixel errors between a test image and another image of the same digit. A good "
+    "reconstruction has far smaller pixel errors."
 )
 RENDERING = (
-    "Rendering, here and below: every point lights the pixel nearest to it, and a "
-    "pixel with several points has the largest of their intensities."
+    "In all images every point sets the pixel nearest to it, and a pixel with several "
+    "points has the largest of their intensities."
 )
 SPREAD = (
-    "Rendering, here and below: every superpixel lights the five pixels nearest to it, "
-    "about the size of its segment; where several meet, the largest intensity is shown."
+    "In all images every superpixel sets the five pixels nearest to it, about the size "
+    "of its segment; a pixel of several superpixels has the largest intensity."
 )
+Draw = Callable[[PixelSets], PixelSets]
+"""What is drawn for sets: the sets, or their superpixels as several pixels."""
 
 
 def write(
@@ -59,21 +57,22 @@ def write(
     superpixels: bool = False,
     lines: PixelSets | None = None,
     ends: PixelSets | None = None,
-    history: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    history: training_plots.History | None = None,
     latents: Mapping[str, np.ndarray] | None = None,
 ) -> pathlib.Path:
     """Writes the report, and each figure as PNG in ``figures/`` beside it.
 
     Args:
-        path: the HTML file to write.
-        title: heading of the page.
-        summary: notes.
-        rows: label and cells of every figure of merit, the floor last.
+        path: the HTML file to write; its folder must exist.
+        title: of the page.
+        summary: a text, the lines of a list, or names and values.
+        rows: label and cells of every metric, the floor last.
         samples: name to sets ``[J, K, 3]``, ``"input"`` first.
         reconstructed: part (``"test"``, ``"training"``) to rows of images: the image,
             its set, its reconstructions.
         by_digit: name to sets whose labels are their rows in a grid.
-        asked: those labels are what was asked for, not what the classifier sees.
+        asked: the labels of generated sets are the requested digits, not those that
+            the classifier finds.
         superpixels: points are drawn as segments, not as pixels.
         lines: ``[S, T, K, 3]``, decoded along lines in the latent space.
         ends: ``[S, 2, K, 3]``, the real images at their ends.
@@ -87,43 +86,27 @@ def write(
         InputError: a file cannot be written.
     """
     names = [name for name in samples if name != "input"]
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        page.summary(summary),
-        "<h2>Figures of merit</h2>",
+    draw: Draw = pictures.spread if superpixels else (lambda sets: sets)
+    blocks = (
+        *page.summary(summary),
+        Heading("Metrics"),
         table([*names, "real"], rows),
-        f'<p class="note">{escape(FIGURES)}</p>',
-    ]
-    drawn = spread if superpixels else (lambda sets: sets)
-    plots = [
+        Paragraph(METRICS, "note"),
         *reconstruction_plots(reconstructed, superpixels=superpixels),
-        *_sample_plots(samples, drawn),
-        *_digit_plots(by_digit, asked, drawn),
-        Plot(
-            "intensities",
-            "Intensity of the pixels",
-            "Share of the pixels in each bin of intensity, and the number of pixels.",
-            lambda: pictures.intensities(samples),
-        ),
-        *_line_plots(lines, ends, drawn),
+        *_sample_plots(samples, draw),
+        *_digit_plots(by_digit, asked, draw),
+        *_pixel_plots(samples),
+        *_line_plots(lines, ends, draw),
         *_training_plots(history or {}, latents or {}),
-    ]
-    return page.write(path, title, parts, plots)
+    )
+    return page.write(path, title, blocks)
 
 
-def table(names: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """A label and cells a row, under names, as HTML."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("", *names))
-    body = "\n".join(
-        f'<tr><th scope="row">{escape(label)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        + "</tr>"
-        for label, cells in rows
-    )
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+def table(
+    names: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]
+) -> page.Table:
+    """A table of rows, each a label and its cells, with the names of the columns."""
+    return page.table(["", *names], ([label, *cells] for label, cells in rows))
 
 
 def reconstruction_plots(
@@ -132,7 +115,7 @@ def reconstruction_plots(
     columns: int = COLUMNS,
     superpixels: bool = False,
 ) -> Iterator[Plot]:
-    """A figure for each part, the images below their originals.
+    """A figure for each part, reconstructions below their originals.
 
     Args:
         reconstructed: part to rows: ``"image"`` with all its pixels, and sets.
@@ -142,18 +125,18 @@ def reconstruction_plots(
     for i, (part, given) in enumerate(reconstructed.items()):
         note = (SPREAD if superpixels else RENDERING) if i == 0 else ""
         shown = {
-            name: spread(sets) if superpixels and name != "image" else sets
+            name: pictures.spread(sets) if superpixels and name != "image" else sets
             for name, sets in given.items()
         }
         yield Plot(
             f"reconstructions_{part}",
             "Reconstructions",
-            f"Images of the {part} part, the first of them. {note}".rstrip(),
+            f"The first images of the {part} part. {note}".rstrip(),
             lambda shown=shown: pictures.rows(shown, columns=columns),
         )
 
 
-def _sample_plots(samples, drawn) -> Iterator[Plot]:
+def _sample_plots(samples: Mapping[str, PixelSets], draw: Draw) -> Iterator[Plot]:
     for name, sets in samples.items():
         if name == "reconstruction":
             continue
@@ -161,53 +144,60 @@ def _sample_plots(samples, drawn) -> Iterator[Plot]:
         yield Plot(
             f"images_{name}",
             "Images",
-            f"{FROM.get(name, name)}: the first of them, not chosen.",
-            lambda few=few: pictures.grid(drawn(few), columns=COLUMNS),
+            f"{FROM.get(name, name)}: the first ones, without selection.",
+            lambda few=few: pictures.grid(draw(few), columns=COLUMNS),
         )
 
 
-def _digit_plots(by_digit, asked, drawn) -> Iterator[Plot]:
+def _digit_plots(
+    by_digit: Mapping[str, PixelSets], asked: bool, draw: Draw
+) -> Iterator[Plot]:
     if all(len(np.unique(sets.labels)) == 1 for sets in by_digit.values()):
         return  # one row each, which the images above are
-    told = "the digit that was asked for" if asked else "the digit the classifier sees"
+    made = "the requested digit" if asked else "the digit that the classifier finds"
     for name, sets in by_digit.items():
-        what = "its label" if name == "input" else told
+        row = "the true digit" if name == "input" else made
         yield Plot(
             f"digits_{name}",
             "Digit by digit",
-            f"{FROM.get(name, name)}: a row is {what}.",
-            lambda sets=sets: pictures.by_digit(drawn(sets), columns=COLUMNS),
+            f"{FROM.get(name, name)}: each row is {row}.",
+            lambda sets=sets: pictures.by_digit(draw(sets), columns=COLUMNS),
         )
 
 
-def _line_plots(lines, ends, drawn) -> Iterator[Plot]:
+def _pixel_plots(samples: Mapping[str, PixelSets]) -> Iterator[Plot]:
+    yield Plot(
+        "intensities",
+        "Intensity of the pixels",
+        "Fraction of the pixels in each bin of intensity, and number of pixels.",
+        lambda: pictures.intensities(samples),
+    )
+
+
+def _line_plots(
+    lines: PixelSets | None, ends: PixelSets | None, draw: Draw
+) -> Iterator[Plot]:
     if lines is not None:
         yield Plot(
             "interpolation",
             "Interpolation",
             "Decoded along straight lines between the posterior means of two test "
-            "images, which stand at the ends; a decoder that is told the digit is told "
-            "that of the nearer.",
+            "images, which are shown at the ends. A decoder that is conditioned on "
+            "the digit is given that of the nearer image.",
             lambda: pictures.interpolation(
-                drawn(lines), None if ends is None else drawn(ends)
+                draw(lines), None if ends is None else draw(ends)
             ),
         )
 
 
-def _training_plots(history, latents) -> Iterator[Plot]:
+def _training_plots(
+    history: training_plots.History, latents: Mapping[str, np.ndarray]
+) -> Iterator[Plot]:
     if "posterior" in latents:
         yield Plot(
             "latents",
             "Latent variables",
-            "Encoded test images, and what the flow makes of noise.",
-            lambda: latent_panels.figure(latents["posterior"], latents.get("flow")),
+            "Encoded test images, and samples of the flow.",
+            lambda: training_plots.latents(latents["posterior"], latents.get("flow")),
         )
-    names = {"vae": "VAE", "flow": "flow"}
-    for name, given in history.items():
-        if curves.terms(given):
-            yield Plot(
-                f"curves_{name}",
-                "Training",
-                f"Terms of the loss of the {names.get(name, name)}, mean per image.",
-                lambda given=given: curves.figure(given),
-            )
+    yield from training_plots.curve_plots(history, "image", {"vae": "VAE"})

@@ -1,7 +1,7 @@
-"""The page a run leaves behind: tables and figures in one HTML file.
+"""The HTML report of a run: tables and figures in one file.
 
 Everything comes in as plain arrays and dicts, so nothing here knows how a model was
-trained. matplotlib is imported when a figure is drawn, not with the package.
+trained. matplotlib and jinja2 are imported when a page is written.
 """
 
 from jetvae_jax.report.evaluation import write

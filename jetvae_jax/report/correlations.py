@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANT = 3.0
 """Differences beyond this many standard deviations are bold, or have a dot."""
-_SHOWN = 12  # beyond it, numbers in the cells are too small to read
+_SHOWN = 12  # observables; with more, numbers in the cells are too small to read
 
 
 def figure(

@@ -39,7 +39,7 @@ LABELS = {
     "etarel": r"particle $\eta^\mathrm{rel}$",
     "phirel": r"particle $\phi^\mathrm{rel}$ [rad]",
 }
-_FEWEST = 4  # entries of the input for a ratio that says anything
+_FEWEST = 4  # entries of the input in a bin, to draw a ratio
 _LOGARITHMIC = ("multiplicity", "px", "py", "pz", "ptrel", "etarel", "phirel")
 _COLUMNS = 3
 
@@ -96,14 +96,14 @@ def counts(
 
     Args:
         values: sample to observable to ``[J]``, ``"input"`` among the samples.
-        binnings: what is counted, where a sample has it.
+        binnings: of the observables to count, where a sample has them.
     """
     number = max(map(len, values["input"].values()))
     return {name: _counted(few, binnings, number) for name, few in values.items()}
 
 
 def binnings(values: Values) -> list[binning.Binning]:
-    """Range and bins of each observable: the published ones, or those of its values.
+    """Range and bins of each observable: the published ones, or from its values.
 
     Args:
         values: observable to ``[J]`` real values.
@@ -119,7 +119,7 @@ def histogram(values: np.ndarray, edges: np.ndarray) -> Histogram:
 
 
 def grouped(bins: binning.Binning, num_values: int) -> np.ndarray:
-    """Edges with about 100 values in a bin, or 20 bins; whole numbers stay apart."""
+    """Edges with about 100 values in a bin, or 20 bins; integers keep a bin each."""
     if bins.name == "multiplicity" or bins.bins < 20:
         return bins.edges
     enough = (g for g in (1, 2, 4) if num_values * g >= 100 * bins.bins)
@@ -147,7 +147,7 @@ def _counted(values: Values, binnings, num_values: int) -> dict[str, Histogram]:
 def grid(
     drawn: Mapping[str, Mapping[str, Histogram]],
     binnings: Sequence[binning.Binning],
-    things: str,
+    unit: str,
     *,
     trained_on: Collection[str] = (),
     labels: Mapping[str, str] = LABELS,
@@ -156,8 +156,8 @@ def grid(
 
     Args:
         drawn: sample to observable to its histogram, ``"input"`` among the samples.
-        binnings: what is drawn.
-        things: what is counted, such as jets.
+        binnings: of the observables to draw.
+        unit: what is counted, such as jets.
         trained_on: observables that were part of the training loss.
         labels: observable to the text at its axis.
     """
@@ -175,13 +175,13 @@ def grid(
         if bins.name in trained_on:
             style.badge(upper)
         if column == 0:
-            upper.set_ylabel(f"fraction of {things}")
+            upper.set_ylabel(f"fraction of {unit}")
             lower.set_ylabel("ratio to input")
     for i in range(len(binnings), rows * _COLUMNS):
         row, column = divmod(i, _COLUMNS)
         axes[2 * row, column].set_axis_off()
         axes[2 * row + 1, column].set_axis_off()
-    style.legend_above(figure, list(handles.values()), list(handles))
+    style.legend_above(figure, handles)
     return figure
 
 
@@ -220,7 +220,7 @@ def _panel(
 
 
 def _relative_error(drawn: Histogram, where: np.ndarray) -> np.ndarray:
-    """``1 / sqrt(n)`` of each bin, NaN where it says nothing."""
+    """``1 / sqrt(n)`` of each bin of ``where``, else NaN."""
     return 1 / np.sqrt(np.where(where, drawn.counts, np.nan))
 
 
@@ -241,7 +241,7 @@ def _ratio_limits(ratios: Iterable[np.ndarray]) -> tuple[float, float]:
 
 
 def _limits(upper, lower, drawn: Mapping[str, Histogram], *, logarithmic: bool) -> None:
-    """Cuts empty sides off, and aligns both panels."""
+    """Leaves out empty bins at both ends, and gives both panels the same range."""
     edges = drawn["input"].edges
     highest = np.max([h.counts / max(h.total, 1) for h in drawn.values()], axis=0)
     used = np.flatnonzero(highest > (0 if logarithmic else 2e-3 * highest.max()))

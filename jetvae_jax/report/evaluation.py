@@ -1,10 +1,8 @@
-"""One HTML file that needs nothing else: no network, no script, no second file."""
+"""The report of an evaluation of jets: tables, distributions, pulls and single jets."""
 
 import os
 import pathlib
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,21 +14,19 @@ from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.observables import jet_observables
 from jetvae_jax.report import (
     correlations,
-    curves,
     distributions,
-    images,
+    jet_images,
+    leaderboard,
     page,
     pulls,
-    single_jets,
     style,
     tables,
-    text,
+    training_plots,
 )
-from jetvae_jax.report import latents as latent_panels
-from jetvae_jax.report import leaderboard as board
-from jetvae_jax.report.page import Plot
+from jetvae_jax.report.page import Block, Details, Heading, Paragraph, Plot
 
 Observables = Mapping[str, Mapping[str, np.ndarray]]
+"""Sample to observable to ``[J]``."""
 
 
 def write(
@@ -41,20 +37,20 @@ def write(
     evaluation: Mapping[str, Any] | None = None,
     samples: Mapping[str, Jets] | None = None,
     observables: Observables | None = None,
-    history: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    history: training_plots.History | None = None,
     latents: Mapping[str, np.ndarray | None] | None = None,
     trained_on: Collection[str] = frozenset(),
     leaderboard: tuple[str, int] | None = None,
 ) -> pathlib.Path:
     """Writes the report, and each figure as PNG in ``figures/`` beside it.
 
-    Every file appears whole or not at all. What is missing is left out: two files of
-    jets can be compared without any training.
+    Every file is written completely or not at all. What is not given is left out: two
+    files of jets can be compared without any training.
 
     Args:
         path: the HTML file to write; its folder must exist.
-        title: heading of the page.
-        summary: a text, one line each of a list, or names and values.
+        title: of the page.
+        summary: a text, the lines of a list, or names and values.
         evaluation: what `metrics.evaluate` returns.
         samples: name to jets. ``"input"`` are the real jets that others are compared
             with; ``"reconstruction"``, ``"prior"`` and ``"flow"`` have fixed colours.
@@ -63,8 +59,8 @@ def write(
         history: ``"vae"`` and ``"flow"`` (or other names) to a dict per epoch with
             ``train/<term>`` and ``valid/<term>``.
         latents: ``"posterior"`` to ``[J, L]``, ``"flow"`` to ``[M, L]``.
-        trained_on: observables whose agreement the training loss enforced, such as
-            ``{"mass", "pt"}``: marked wherever they are judged.
+        trained_on: observables that were part of the training loss, such as
+            ``{"mass", "pt"}``: marked in every table and figure.
         leaderboard: class and number of particles of the jets, such as
             ``("g", 30)``: puts the evaluation beside what is published for them.
 
@@ -75,21 +71,55 @@ def write(
         ValueError: samples without ``"input"``, or observables of other samples.
         InputError: a file cannot be written.
     """
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        page.summary(summary),
-        text.enforced(trained_on),
-    ]
-    if evaluation:
-        parts += _tables(evaluation, trained_on, leaderboard)
-    plots = (
+    blocks = (
+        *page.summary(summary),
+        *_trained_on(trained_on),
+        *_tables(evaluation, trained_on, leaderboard),
         *_sample_plots(samples or {}, observables, evaluation, trained_on),
         *_training_plots(history or {}, latents or {}),
     )
-    return page.write(path, title, parts, plots)
+    return page.write(path, title, blocks)
 
 
-def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[Plot]:
+def _trained_on(trained_on: Collection[str]) -> Iterator[Block]:
+    if trained_on:
+        yield Paragraph(
+            "marks statistics that were part of the training loss: "
+            f"{', '.join(sorted(trained_on))}. Their agreement does not show the "
+            "quality of the model; the other statistics do.",
+            "note",
+            badge=style.TRAINED,
+        )
+
+
+def _tables(
+    evaluation: Mapping[str, Any] | None,
+    trained_on: Collection[str],
+    jets: tuple[str, int] | None,
+) -> Iterator[Block]:
+    if not evaluation:
+        return
+    yield Heading("Main metrics")
+    yield tables.headline(evaluation, trained_on=trained_on)
+    yield Paragraph(
+        f"{evaluation['jets']:,} jets per sample. Every metric is a distance to real "
+        "jets: lower is better. The floor is the distance of other real jets. The "
+        "published EMD compares the heights of histogram bins and does not depend on "
+        "their positions; it is listed for comparison with the published values, "
+        "which are of other jets.",
+        "note",
+    )
+    if jets:
+        measured = leaderboard.entries(evaluation, *jets)
+        yield Heading("Leaderboard")
+        yield leaderboard.table(measured, *jets, trained_on=trained_on)
+        yield Paragraph(leaderboard.note(*jets), "note")
+    yield Heading("All metrics")
+    full = tables.full(evaluation, trained_on=trained_on)
+    yield Details("By observable", [full])
+
+
+def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[Block]:
     if not samples:
         return
     if "input" not in samples:
@@ -98,45 +128,37 @@ def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[Plot
     samples = {"input": samples["input"], **samples}
     sizes = {name: len(s.mask) for name, s in samples.items()}
     values = _values(samples, observables)
-    ratio = text.ratio(sizes)
+    ratio = _ratio_caption(sizes)
     yield Plot(
         "jets",
         "Jets",
-        f"Features of the jets. {ratio} {text.floor(evaluation, 'jet')}",
+        f"Features of the jets. {ratio} {_floor_caption(evaluation, 'jet')}",
         lambda: distributions.jets(values, trained_on=trained_on),
     )
     yield from _pull_plots(values, sizes, trained_on)
     if min(sizes.values()) > 1:
-        for kind, matrix in (("Pearson", pearson), ("Spearman", spearman)):
-            yield Plot(
-                f"correlations_{kind.lower()}",
-                "Correlations of jet features",
-                text.correlations(kind, sizes, trained_on),
-                lambda matrix=matrix: correlations.figure(
-                    {
-                        k: matrix(np.column_stack([*v.values()]))
-                        for k, v in values.items()
-                    },
-                    [*values["input"]],
-                    sizes=sizes,
-                    trained_on=trained_on,
-                ),
-            )
+        yield from _correlation_plots(values, sizes, trained_on)
     yield Plot(
         "particles",
         "Particles",
-        f"Features of the particles that exist. {ratio} "
-        + text.floor(evaluation, "particle"),
+        f"Features of the particles, without padding. {ratio} "
+        + _floor_caption(evaluation, "particle"),
         lambda: distributions.particles(samples, trained_on=trained_on),
     )
     yield Plot(
-        "images", "Average jet images", text.IMAGES, lambda: images.figure(samples)
+        "images",
+        "Average jet images",
+        "Mean transverse momentum per jet and pixel around the jet's own axis, 100 by "
+        "100 pixels, and the difference from the input.",
+        lambda: jet_images.average(samples),
     )
     yield Plot(
         "single_jets",
         "Single jets",
-        text.SINGLE_JETS,
-        lambda: single_jets.figure(samples),
+        "The first jets of each sample. The area of a particle is proportional to its "
+        "fraction of the jet's transverse momentum; rings are the reconstruction of "
+        "the same jet.",
+        lambda: jet_images.single(samples),
     )
 
 
@@ -155,66 +177,106 @@ def _values(
     return {name: {k: observables[name][k] for k in names} for name in samples}
 
 
-def _pull_plots(values: Observables, sizes, trained_on) -> Iterator[Plot]:
+def _ratio_caption(sizes: Mapping[str, int]) -> str:
+    shown = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
+    return (
+        "Below, the ratio to the input. The grey band is the statistical error of the "
+        f"input's {sizes['input']:,} jets: smaller differences are not significant. "
+        "Coloured bands are the errors of the samples. Values outside the range are "
+        f"not drawn; the table counts them. Jets: {shown}."
+    )
+
+
+def _floor_caption(evaluation: Mapping[str, Any] | None, level: str) -> str:
+    """The EMD of other real jets, if an evaluation has it."""
+    if not evaluation or evaluation["floor"] is None:
+        return ""
+    binnings = evaluation["binnings"][level]
+    values = ", ".join(
+        f"{name} {metrics['emd']:.2g} {binnings[name]['unit']}".rstrip()
+        for name, metrics in evaluation["floor"][level].items()
+    )
+    return f"EMD of other real jets, the floor: {values}."
+
+
+def _pull_plots(
+    values: Observables, sizes: Mapping[str, int], trained_on: Collection[str]
+) -> Iterator[Block]:
     real = values["input"]
     binnings = distributions.binnings(real)
-    units = pulls.units(binnings)
+    units = {bins.name: bins.unit for bins in binnings}
     for i, (name, others) in enumerate(values.items()):
         if name == "input":
             continue
         found = {
             b.name: pulls.compare(real[b.name], others[b.name], b) for b in binnings
         }
-        slug = re.sub(r"[^A-Za-z0-9]+", "_", name)[:40].strip("_")
-        table = pulls.worst(found, units, trained_on=trained_on)
+        slug = page.slug(name)
         yield Plot(
             f"pulls_{slug}" if name in style.KNOWN else f"pulls_{i}_{slug}",
             "Pulls",
-            text.pulls(name, sizes, paired=name in style.PAIRED),
+            _pull_caption(name, sizes, paired=name in style.PAIRED),
             lambda found=found, name=name: pulls.figure(
                 found, name, trained_on=trained_on
             ),
-            f"<h3>{escape(name)}: worst-agreeing bins first</h3>{table}",
+        )
+        yield Heading(f"{name}: worst-agreeing bins first", 3)
+        yield pulls.worst(found, units, trained_on=trained_on)
+
+
+def _pull_caption(name: str, sizes: Mapping[str, int], *, paired: bool) -> str:
+    caption = (
+        f"{name} and input: generated minus real jets in each bin, divided by the "
+        f"statistical error of both samples ({sizes['input']:,} real and "
+        f"{sizes[name]:,} generated jets). The grey band is one standard deviation: "
+        "for jets of the same distribution two thirds of the bins are inside and "
+        "chi2/ndf is about 1. Outer bins include the values beyond the range."
+    )
+    if paired:
+        caption += (
+            " These jets were reconstructed from the input's own jets and have the "
+            "same fluctuations: pulls are smaller than for independent jets."
+        )
+    return caption
+
+
+def _correlation_plots(values: Observables, sizes, trained_on) -> Iterator[Block]:
+    largest = 1 / max(sizes["input"] - 1, 1) ** 0.5
+    for kind, matrix in (("Pearson", pearson), ("Spearman", spearman)):
+        caption = (
+            f"{kind} correlations of the input, of each sample, and their difference. "
+            "Differences in bold or with a dot exceed three times the statistical "
+            f"error of both samples; that of {sizes['input']:,} real jets alone is at "
+            f"most {largest:.2g}."
+        )
+        if trained_on:
+            caption += f" * {style.TRAINED}."
+        yield Plot(
+            f"correlations_{kind.lower()}",
+            "Correlations of jet features",
+            caption,
+            lambda matrix=matrix: correlations.figure(
+                {k: matrix(np.column_stack([*v.values()])) for k, v in values.items()},
+                [*values["input"]],
+                sizes=sizes,
+                trained_on=trained_on,
+            ),
         )
 
 
-def _training_plots(history, latents) -> Iterator[Plot]:
+def _training_plots(
+    history: training_plots.History, latents: Mapping[str, np.ndarray | None]
+) -> Iterator[Block]:
     posterior, flow = latents.get("posterior"), latents.get("flow")
     if posterior is not None:
-        beyond = posterior.shape[1] - latent_panels.MAX_PANELS
+        beyond = posterior.shape[1] - training_plots.MAX_PANELS
         yield Plot(
             "latents",
             "Latent variables",
-            text.LATENTS
-            + (f" {beyond} dimensions nearest N(0, 1) left out." * (beyond > 0)),
-            lambda: latent_panels.figure(posterior, flow),
+            "Encoded real jets, one panel per dimension, with their mean and standard "
+            "deviation. What is sampled at generation should have the same "
+            "distribution."
+            + (f" The {beyond} dimensions nearest N(0, 1) left out." * (beyond > 0)),
+            lambda: training_plots.latents(posterior, flow),
         )
-    for name, rows in history.items():
-        if curves.terms(rows):
-            yield Plot(
-                f"curves_{name}",
-                "Training",
-                f"Terms of the {name} loss, mean per jet.",
-                lambda rows=rows: curves.figure(rows),
-            )
-
-
-def _tables(evaluation, trained_on, leaderboard) -> list[str]:
-    parts = [
-        "<h2>Headline</h2>",
-        tables.headline(evaluation, trained_on=trained_on),
-        f'<p class="note">{evaluation["jets"]:,} jets per sample. {text.HEADLINE}</p>',
-    ]
-    if leaderboard:
-        measured = board.entries(evaluation, *leaderboard)
-        parts += [
-            "<h2>Leaderboard</h2>",
-            board.table(measured, *leaderboard, trained_on=trained_on),
-            f'<p class="note">{escape(board.note(*leaderboard))}</p>',
-        ]
-    full = tables.full(evaluation, trained_on=trained_on)
-    return [
-        *parts,
-        "<h2>All figures</h2>",
-        f"<details><summary>By observable</summary>{full}</details>",
-    ]
+    yield from training_plots.curve_plots(history, "jet", {"vae": "VAE"})

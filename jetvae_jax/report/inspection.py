@@ -1,4 +1,4 @@
-"""The quick plots of a look at a file of jets."""
+"""Plots of a file of jets, without any model (experiments/inspect_jets.py)."""
 
 import os
 from typing import TYPE_CHECKING
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def figure(seen: Look) -> "Figure":
-    """One panel a quantity: of the jets above, of the particles below.
+    """A panel for each observable of the jets and of the particles.
 
     Args:
         seen: what :func:`~jetvae_jax.data.inspection.look` returned.
 
     Returns:
-        The figure; with axes that say so where there is nothing to draw.
+        The figure; with a text in it if there are no good jets to draw.
     """
     panels = {
         f"jet {name}": np.histogram(values, _edges(name, values))
@@ -49,7 +49,7 @@ def figure(seen: Look) -> "Figure":
 
 
 def write(path: str | os.PathLike, seen: Look) -> None:
-    """Draws :func:`figure` into a PNG, whole or not at all.
+    """Draws :func:`figure` into a PNG, completely or not at all.
 
     Raises:
         InputError: the file cannot be written.

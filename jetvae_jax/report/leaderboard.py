@@ -1,12 +1,12 @@
 """The leaderboard: metrics measured here, then those published for the same jets."""
 
 from collections.abc import Collection, Mapping, Sequence
-from html import escape
 from typing import Any
 
 from jetvae_jax.metrics.suite import published
 from jetvae_jax.metrics.suite.published import Entry
 from jetvae_jax.report import tables
+from jetvae_jax.report.page import Cell, Row, Table
 
 _NOTE = (
     "Published rows are not measured here. Protocols and data sets differ: how many "
@@ -69,7 +69,7 @@ def table(
     num_particles: int,
     *,
     trained_on: Collection[str] = (),
-) -> tables.Html:
+) -> Table:
     """Measured entries, then the published ones of the same jets.
 
     Args:
@@ -92,31 +92,27 @@ def table(
         groups.setdefault(origin, []).append(entry)
     rows = []
     for origin, members in groups.items():
-        rows.append(tables.section(_origin(*origin), len(head)))
-        kind = "" if origin[0] == "measured" else "faint"
-        rows += [tables.row(_cells(entry, metrics), kind=kind) for entry in members]
-    return tables.raw(head, rows, kind="figures compact")
+        rows.append(Row([_origin(*origin)], "section"))
+        style = "" if origin[0] == "measured" else "faint"
+        rows += [Row(_cells(entry, metrics), style) for entry in members]
+    return Table(head, rows, "compact")
 
 
-def _origin(mark: str, source: str, protocol: str) -> tables.Html:
+def _origin(mark: str, source: str, protocol: str) -> Cell:
     title = "Measured here" if mark == "measured" else source
     quoted = ", quoted by a third party" if mark == "quoted" else ""
-    note = f'<span class="note">Protocol: {escape(protocol)}</span>'
-    return tables.Html(escape(title + quoted) + note)
+    return Cell(title + quoted, note=f"Protocol: {protocol}")
 
 
-def _cells(entry: Entry, metrics: Collection[str]) -> list[str]:
-    floor = "floor: " if entry.kind == "floor" else ""
+def _cells(entry: Entry, metrics: Collection[str]) -> list[str | Cell]:
+    name = entry.model if entry.kind == "generator" else f"floor: {entry.model}"
     measured = entry.mark == "measured"
-    mark = tables.badge(
-        "measured" if measured else "published", kind="measured" if measured else ""
-    )
-    name = tables.Html(f"{escape(floor + entry.model)} {mark}")
-    return [name, *(_cell(entry, metric) for metric in metrics)]
+    badge = ("measured", "measured") if measured else ("published", "")
+    return [Cell(name, *badge), *(_cell(entry, metric) for metric in metrics)]
 
 
 def _cell(entry: Entry, metric: str) -> str:
-    """As printed, with the digits of the error; measured ones with two of them."""
+    """The value as published, or a measured one with two digits of its error."""
     if metric not in entry.values:
         return tables.MISSING
     value, error = entry.values[metric]

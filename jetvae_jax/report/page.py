@@ -1,80 +1,20 @@
-"""The style sheet of a report: readable at any width, in light and in dark.
-What all reports share: one HTML file that needs nothing else, figures inside it.
+"""HTML pages made of blocks: headings, paragraphs, lists, tables and plots.
+
+A page is one file that needs no other: no network, and its plots inside. The template
+``templates/blocks.html`` turns them into HTML and escapes every text.
 """
 
 import base64
+import functools
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import write_atomically
-from jetvae_jax.report import style, tables
-
-CSS = """\
-:root {
-  color-scheme: light dark;
-  --text: #1b1f24; --quiet: #57606a; --page: #ffffff; --line: #d0d7de;
-  --stripe: #f6f8fa;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --text: #e6edf3; --quiet: #9da7b3; --page: #0d1117; --line: #30363d;
-    --stripe: #161b22;
-  }
-}
-body {
-  margin: 0; background: var(--page); color: var(--text);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif;
-}
-main { max-width: 76rem; margin: 0 auto; padding: 1rem; }
-h1, h2, h3 { line-height: 1.2; overflow-wrap: anywhere; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-ul { padding-left: 1.2rem; overflow-wrap: anywhere; }
-.note, figcaption { color: var(--quiet); font-size: 0.875rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.875rem; }
-th, td { padding: 0.3rem 0.6rem; text-align: right; white-space: nowrap; }
-thead th {
-  border-bottom: 2px solid var(--line); white-space: normal; vertical-align: bottom;
-}
-thead th:first-child { text-align: left; }
-tbody tr { border-bottom: 1px solid var(--line); }
-tbody tr:hover { background: var(--stripe); }
-th[scope="row"] { text-align: left; font-weight: 500; }
-td { font-variant-numeric: tabular-nums; }
-tr.faint { color: var(--quiet); }
-tr.faint th { font-weight: 400; min-width: 11rem; }
-tr.section th { text-align: left; padding-top: 1.2rem; }
-table.pairs td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-tr.section .note { display: block; font-weight: 400; white-space: normal; }
-thead th { overflow-wrap: break-word; max-width: 11rem; }
-thead .badge {
-  min-width: 5.2rem; white-space: normal; line-height: 1.2; border-radius: 0.6em;
-}
-table.compact { font-size: 0.8125rem; }
-table.compact :is(th, td) { padding: 0.25rem 0.45rem; }
-table.compact tr.section th { padding-top: 1rem; }
-th[scope="row"] {
-  max-width: 26rem; min-width: 8rem; white-space: normal; overflow-wrap: anywhere;
-}
-.badge {
-  display: inline-block; padding: 0 0.45em; border: 1px solid var(--line);
-  border-radius: 1em; font-size: 0.72rem; font-weight: 400; white-space: nowrap;
-  color: var(--quiet);
-}
-.badge.trained { background: #ffe9c2; border-color: #d9a441; color: #7a4a00; }
-.badge.measured { background: #d7efe4; border-color: #5fae8f; color: #0b4f37; }
-summary { cursor: pointer; }
-figure { margin: 1.5rem 0; }
-img {
-  display: block; max-width: 100%; height: auto; background: #ffffff;
-  border: 1px solid var(--line); border-radius: 6px;
-}
-figcaption { margin-top: 0.4rem; }
-"""
-
+from jetvae_jax.report import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,77 +22,221 @@ if TYPE_CHECKING:
 Summary = str | Sequence[str] | Mapping[str, Any]
 
 
-class Plot(NamedTuple):
-    """A figure still to be drawn: file name, heading, caption, how to draw it.
+class Heading(NamedTuple):
+    """A heading; level 2 begins a section."""
 
-    ``below`` is HTML that follows it.
+    text: str
+    level: int = 2
+
+
+class Paragraph(NamedTuple):
+    """A paragraph, perhaps after a badge.
+
+    Attributes:
+        text: the paragraph.
+        style: class in the style sheet: ``note`` is smaller and grey, ``strong`` bold.
+        badge: a short label in front of the text.
+    """
+
+    text: str
+    style: str = ""
+    badge: str = ""
+
+
+class Items(NamedTuple):
+    """A bulleted list."""
+
+    lines: Sequence[str]
+
+
+class Cell(NamedTuple):
+    """A cell of a table that is more than a text.
+
+    Attributes:
+        text: the content.
+        badge: a short label after it.
+        badge_style: class of the badge: ``trained``, ``measured`` or none.
+        note: a second line in small letters.
+    """
+
+    text: str
+    badge: str = ""
+    badge_style: str = ""
+    note: str = ""
+
+
+Cells = Sequence[str | Cell]
+
+
+class Row(NamedTuple):
+    """A row of a table, named by its first cell.
+
+    Attributes:
+        cells: as many as the table has columns; one for a section.
+        style: ``faint`` is grey, ``section`` is one cell that heads the rows after it.
+    """
+
+    cells: Cells
+    style: str = ""
+
+
+class Table(NamedTuple):
+    """A table, which scrolls by itself on a narrow screen.
+
+    Attributes:
+        head: the headings of the columns; none if empty.
+        rows: the rows.
+        style: ``compact`` has smaller letters, ``pairs`` wraps its values.
+    """
+
+    head: Cells
+    rows: Sequence[Row]
+    style: str = ""
+
+
+class Plot(NamedTuple):
+    """A figure that is drawn when the page is written.
+
+    Attributes:
+        name: of its PNG file, without suffix.
+        heading: of the section it belongs to; consecutive plots may share one.
+        caption: the text below it.
+        draw: makes the figure.
     """
 
     name: str
     heading: str
     caption: str
     draw: Callable[[], "Figure"]
-    below: str = ""
 
 
-def write(
-    path: str | os.PathLike, title: str, parts: Sequence[str], plots: Iterable[Plot]
-) -> pathlib.Path:
-    """Writes the page, and each figure as PNG in ``figures/`` beside it.
+class Image(NamedTuple):
+    """A PNG image in base64, with its caption."""
 
-    Every file appears whole or not at all. Consecutive figures of one heading stand
-    under it together.
+    data: str
+    caption: str
+
+
+class Details(NamedTuple):
+    """Blocks that are folded away until the reader opens them."""
+
+    summary: str
+    blocks: Sequence["Block"]
+
+
+class Trusted(NamedTuple):
+    """HTML of a plotting library, put into the page without escaping."""
+
+    html: str
+
+
+Block = (
+    Heading | Paragraph | Items | Table | Plot | Image | Details | Trusted
+)  # fmt: skip
+
+
+def write(path: str | os.PathLike, title: str, blocks: Iterable[Block]) -> pathlib.Path:
+    """Writes a page, and each of its plots as PNG in ``figures/`` beside it.
+
+    Every file is written completely or not at all.
 
     Args:
         path: the HTML file to write; its folder must exist.
         title: of the page.
-        parts: HTML that stands above the figures.
-        plots: the figures.
+        blocks: the content. Plots are drawn one after the other, and must not be
+            inside :class:`Details`.
+
+    Returns:
+        The path.
 
     Raises:
-        InputError: a file cannot be written.
+        InputError: a file cannot be written, or jinja2 is not installed.
     """
-    path, parts, heading = pathlib.Path(path), list(parts), None
-    folder = path.parent / "figures"
-    for plot in plots:
-        with style.look():
-            image = style.png(plot.draw())
-        folder.mkdir(exist_ok=True)
-        with write_atomically(folder / f"{plot.name}.png") as part:
-            part.write_bytes(image)
-        if plot.heading != heading:
-            parts.append(f"<h2>{escape(plot.heading)}</h2>")
-        heading = plot.heading
-        parts.append(_figure(image, plot.caption) + plot.below)
+    path = pathlib.Path(path)
+    folder, shown, section = path.parent / "figures", [], ""
+    for block in blocks:
+        if isinstance(block, Plot):
+            with style.look():
+                image = style.png(block.draw())
+            folder.mkdir(exist_ok=True)
+            with write_atomically(folder / f"{block.name}.png") as part:
+                part.write_bytes(image)
+            if block.heading != section:
+                section = block.heading
+                shown.append(Heading(section))
+            block = Image(base64.b64encode(image).decode("ascii"), block.caption)
+        elif isinstance(block, Heading) and block.level == 2:
+            section = block.text
+        shown.append(block)
     with write_atomically(path) as part:
-        part.write_text(html(title, "\n".join(parts)), encoding="utf-8")
+        part.write_text(html(title, shown), encoding="utf-8")
     return path
 
 
-def summary(given: Summary) -> str:
-    """A text, one line each of a list, or names and values, as HTML."""
+def html(title: str, blocks: Sequence[Block]) -> str:
+    """The page as HTML; its plots must be images already.
+
+    Raises:
+        InputError: jinja2 is not installed.
+    """
+    return _template().render(title=title, blocks=blocks)
+
+
+@functools.cache
+def _template():
+    try:
+        import jinja2
+    except ImportError as error:
+        raise InputError(
+            "reports need jinja2, which is not installed: "
+            "pip install 'jetvae_jax[plot]'"
+        ) from error
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jetvae_jax.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    for block in (Heading, Paragraph, Items, Table, Image, Details, Trusted):
+        environment.tests[block.__name__.lower()] = functools.partial(
+            lambda kind, value: isinstance(value, kind), block
+        )
+    return environment.get_template("page.html")
+
+
+def summary(given: Summary) -> list[Block]:
+    """A text, the lines of a list, or a table of names and values."""
+    if not given:
+        return []
     if isinstance(given, Mapping):
-        return tables.pairs(given)
+        return [pairs(given)]
     if isinstance(given, str):
-        return f"<p>{escape(given)}</p>" if given else ""
-    items = "\n".join(f"<li>{escape(str(line))}</li>" for line in given)
-    return f"<ul>{items}</ul>" if items else ""
+        return [Paragraph(given)]
+    return [Items([str(line) for line in given])]
 
 
-def _figure(image: bytes, caption: str) -> str:
-    data = base64.b64encode(image).decode("ascii")
-    caption = escape(caption)
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+def pairs(values: Mapping[str, Any]) -> Table:
+    """A table of two columns, name and value, without headings."""
+    return Table([], [Row([str(k), str(v)]) for k, v in values.items()], "pairs")
 
 
-def html(title: str, body: str) -> str:
-    """The whole page around its body."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{CSS}</style>\n"
-        f"</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+def table(
+    head: Cells, rows: Iterable[Cells], *, faint: Iterable[Cells] = (), style: str = ""
+) -> Table:
+    """A table of plain rows.
+
+    Args:
+        head: the headings of the columns.
+        rows: the cells of each row.
+        faint: further rows, in grey.
+        style: of the table, as in :class:`Table`.
+    """
+    quiet = (Row(cells, "faint") for cells in faint)
+    return Table(head, [*map(Row, rows), *quiet], style)
+
+
+def slug(name: str) -> str:
+    """A name as part of a file name: letters, digits and ``_``, at most 40."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name)[:40].strip("_")

@@ -1,28 +1,28 @@
-"""Bin by bin: by how many standard deviations generated jets differ from real ones."""
+"""Pulls: differences of generated and real jets over their standard deviation."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jetvae_jax.metrics.distributions.binning import Binning
-from jetvae_jax.report import style, tables
+from jetvae_jax.report import page, style, tables
 from jetvae_jax.report.distributions import LABELS, grouped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WORST = 12
+"""Bins in the table of the worst ones."""
 _FEWEST = 10  # entries of both samples in a bin, for a pull that is about Gaussian
-_COLUMNS = 3
-_LINEAR = 5.0  # the axis is linear up to here, logarithmic beyond if need be
+_LINEAR = 5.0  # the axis is linear up to here, and logarithmic beyond
 
 
 class Pulls(NamedTuple):
     """Two histograms, not normalised, and how they differ.
 
     Attributes:
-        edges: ``[B + 1]``; the outer bins hold what lies beyond the range too.
+        edges: ``[B + 1]``; the outer bins include the values beyond the range.
         real: ``[B]`` counts.
         generated: ``[B]`` counts.
         num_real: sum of the counts.
@@ -83,7 +83,7 @@ def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def _joined(counts: np.ndarray) -> np.ndarray:
-    """First bins of groups with enough entries; what is left joins the last group."""
+    """First bins of groups with enough entries; the rest joins the last group."""
     starts, held = [0], 0.0
     for i, count in enumerate(counts):
         if held >= _FEWEST:
@@ -107,12 +107,9 @@ def figure(
     """
     from matplotlib.ticker import NullLocator
 
-    columns = min(_COLUMNS, len(found))
-    rows = -(-len(found) // columns)
-    drawn = style.new_figure(3.9 * columns, 2.3 * rows)
-    axes = drawn.subplots(rows, columns, squeeze=False)
+    drawn, axes = style.panels(len(found), 3, (3.9, 2.3), margins=(0, 0))
     line = style.lines([name])[name]
-    for axis, (observable, pulls) in zip(axes.flat, found.items(), strict=False):
+    for axis, (observable, pulls) in zip(axes, found.items(), strict=True):
         axis.axhspan(-1, 1, color=style.BAND, linewidth=0, alpha=0.7)
         axis.axhline(0, linewidth=0.8, **style.INPUT)
         axis.stairs(
@@ -135,17 +132,15 @@ def figure(
         )
         if observable in trained_on:
             style.badge(axis)
-    for axis in axes.flat[len(found) :]:
-        axis.set_axis_off()
-    for row in axes:
-        row[0].set_ylabel("pull")
+    for axis in axes[::3]:
+        axis.set_ylabel("pull")
     return drawn
 
 
 def _used(pulls: Pulls) -> tuple[float, float]:
     """The range with all but a thousandth of the entries on each side, and a bin more.
 
-    The outer bins are wide where few jets are; they would squeeze the rest.
+    Outer bins are wide if there are few jets in them, and would narrow the others.
     """
     both = pulls.real + pulls.generated
     below = np.cumsum(both) / max(both.sum(), 1)
@@ -162,8 +157,8 @@ def _used(pulls: Pulls) -> tuple[float, float]:
 
 def worst(
     found: Mapping[str, Pulls], units: Mapping[str, str], *, trained_on=()
-) -> tables.Html:
-    """The bins that agree worst over all observables, the worst first.
+) -> page.Table:
+    """The bins with the largest pulls of all observables, the largest first.
 
     Args:
         found: observable to pulls.
@@ -177,19 +172,17 @@ def worst(
     ]
     bins.sort(key=lambda row: -row[0])
     head = ["observable", "bin", "real jets", "generated jets", "pull"]
-    return tables.table(
-        head,
-        (
-            [
-                tables.label(observable, observable in trained_on),
-                _range(found[observable].edges, i, units.get(observable, "")),
-                _share(found[observable].real[i], found[observable].num_real),
-                _share(found[observable].generated[i], found[observable].num_generated),
-                f"{found[observable].values[i]:+.1f}",
-            ]
-            for _, observable, i in bins[:WORST]
-        ),
-    )
+    rows = []
+    for _, observable, i in bins[:WORST]:
+        pulls = found[observable]
+        rows.append([
+            tables.label(observable, observable in trained_on),
+            _range(pulls.edges, i, units.get(observable, "")),
+            _percent(pulls.real[i], pulls.num_real),
+            _percent(pulls.generated[i], pulls.num_generated),
+            f"{pulls.values[i]:+.1f}",
+        ])  # fmt: skip
+    return page.table(head, rows)
 
 
 def _range(edges: np.ndarray, i: int, unit: str) -> str:
@@ -202,13 +195,8 @@ def _range(edges: np.ndarray, i: int, unit: str) -> str:
     return f"{text} {unit}".rstrip()
 
 
-def _share(count: float, total: int) -> str:
+def _percent(count: float, total: int) -> str:
     """The fraction in percent with its statistical error."""
     fraction = count / max(total, 1)
     error = np.sqrt(max(fraction * (1 - fraction), 0) / max(total, 1))
     return f"{100 * fraction:.2f} ± {100 * error:.2f} %"
-
-
-def units(binnings: Iterable[Binning]) -> dict[str, str]:
-    """Observable to unit."""
-    return {bins.name: bins.unit for bins in binnings}

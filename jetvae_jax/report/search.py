@@ -1,49 +1,58 @@
-"""A search for settings as one HTML page: Optuna's own plots, and what failed."""
+"""The report of a hyperparameter search: Optuna's own plots, and what failed."""
 
+from collections import Counter
 from collections.abc import Iterator
-from html import escape
 from typing import Any
 
-from jetvae_jax.report.page import html, summary
+from jetvae_jax.report.page import (
+    Block,
+    Heading,
+    Items,
+    Paragraph,
+    Trusted,
+    html,
+    pairs,
+)
 
 
 def page(study: Any) -> str:
     """HTML that needs no network: plots, the best values, trials that failed.
 
+    Unlike the other reports it holds a script, that of plotly.
+
     Args:
         study: an Optuna study with its trials.
     """
-    parts = [f"<h1>Search {escape(study.study_name)}</h1>", *_tables(study)]
-    script: bool | str = True  # plotly itself, once
-    for heading, figure in _figures(study):
-        plot = figure.to_html(full_html=False, include_plotlyjs=script)
-        parts.append(f"<h2>{escape(heading)}</h2>{plot}")
-        script = False
-    return html("Search", "\n".join(parts))
+    return html(f"Search {study.study_name}", [*_trials(study), *_plots(study)])
 
 
-def _tables(study: Any) -> Iterator[str]:
-    counts: dict[str, int] = {}
-    failed = []
-    for trial in study.get_trials(False):
-        counts[trial.state.name.lower()] = counts.get(trial.state.name.lower(), 0) + 1
-        if trial.state.name == "FAIL":
-            reason = trial.user_attrs.get("reason", "its process was lost")
-            failed.append(f"{trial.number}: {reason}")
-    yield "<p>" + ", ".join(f"{n} {name}" for name, n in counts.items()) + "</p>"
-    if counts.get("complete"):
-        best = study.best_trial
-        rows = {"value": f"{best.value:.6g}", "trial": best.number} | best.params
-        yield "<h2>Best values</h2>" + _table(rows.items())
-    if failed:
-        yield "<h2>Trials that failed</h2>" + summary(failed)
-
-
-def _table(rows: Any) -> str:
-    cells = "".join(
-        f"<tr><td>{escape(str(a))}</td><td>{escape(str(b))}</td></tr>" for a, b in rows
+def _trials(study: Any) -> Iterator[Block]:
+    trials = study.get_trials(False)
+    counts = Counter(trial.state.name.lower() for trial in trials)
+    counts["failed"] = counts.pop("fail", 0)
+    yield Paragraph(
+        ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     )
-    return f"<table>{cells}</table>"
+    if counts["complete"]:
+        best = study.best_trial
+        yield Heading("Best values")
+        yield pairs({"value": f"{best.value:.6g}", "trial": best.number} | best.params)
+    failed = [
+        f"{trial.number}: {trial.user_attrs.get('reason', 'its process was lost')}"
+        for trial in trials
+        if trial.state.name == "FAIL"
+    ]
+    if failed:
+        yield Heading("Trials that failed")
+        yield Items(failed)
+
+
+def _plots(study: Any) -> Iterator[Block]:
+    script: bool = True  # plotly itself, once
+    for heading, figure in _figures(study):
+        yield Heading(heading)
+        yield Trusted(figure.to_html(full_html=False, include_plotlyjs=script))
+        script = False
 
 
 def _figures(study: Any) -> Iterator[tuple[str, Any]]:

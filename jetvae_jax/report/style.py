@@ -1,9 +1,9 @@
-"""One look for all figures: colours, ticks, and how a figure becomes bytes."""
+"""One style for all figures: colours, ticks, layout, and how a figure becomes a PNG."""
 
 import contextlib
 import io
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ KNOWN = {
     "reconstructed": {"color": "#0072B2", "linestyle": "-"},
     "prior": {"color": "#D55E00", "linestyle": "--"},
     "flow": {"color": "#009E73", "linestyle": "-."},
-    # The models of Stevenson (Kruger 2022).
+    # The models of Stevenson, Kruger 2022 (studies/zgamma).
     "VAE": {"color": "#D55E00", "linestyle": "--"},
     "VAE+D": {"color": "#0072B2", "linestyle": "-"},
     "VAE+NF": {"color": "#009E73", "linestyle": "-."},
@@ -32,12 +32,12 @@ PAIRED = ("reconstruction", "reconstructed")
 _FURTHER = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#6A3D9A")
 _DASHES = ((0, (6, 1.5)), (0, (3, 1, 1, 1)), (0, (1.5, 1)), (0, (8, 2, 2, 2)), "-")
 BAND = "#cccccc"
-"""The statistical error of the real sample: nothing within it is a difference."""
+"""Colour of the statistical error of the real sample."""
 TRAINED = "in the training loss"
-"""The badge of a statistic that the training enforced: no check of quality any more."""
+"""The badge of a statistic that was part of the training loss: no check of quality."""
 _LONGEST = 26  # characters of a name in a figure
 
-_SIZES = {
+_RC: Any = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
@@ -47,6 +47,13 @@ _SIZES = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "lines.linewidth": 1.3,
+    # Ticks and labels as CMS draws them.
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xaxis.labellocation": "right",
+    "yaxis.labellocation": "top",
 }
 
 
@@ -62,43 +69,65 @@ def lines(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 @contextlib.contextmanager
 def look() -> Iterator[None]:
-    """Within it figures have the package's look, with mplhep's ticks if installed."""
+    """Within it matplotlib draws figures in the style of the reports."""
     import matplotlib
 
-    settings: Any = {**_ticks(), **_SIZES}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(_RC):
         yield
 
 
-def _ticks() -> dict[str, Any]:
-    """The ticks and label places of mplhep's CMS style, not its fonts and sizes.
-
-    Nor its minor ticks: panels are small, and they would take half the time.
-    """
-    try:
-        import mplhep
-    except ImportError:
-        return {}
-    kept = ("direction", ".top", ".right", "visible", "labellocation")
-    settings = {k: v for k, v in mplhep.style.CMS.items() if k.endswith(kept)}
-    return {k: v for k, v in settings.items() if "minor.visible" not in k}
-
-
 def new_figure(width: float, height: float) -> "Figure":
-    """A figure that no global state knows of; sizes in inches."""
+    """A figure outside of pyplot's list of open figures; sizes in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def legend_above(figure: "Figure", handles: list, labels: list[str]) -> None:
-    """A legend in its own rows, where it cannot cover data."""
-    labels = [plain(label) for label in labels]
+def panels(
+    number: int,
+    most_columns: int,
+    size: tuple[float, float],
+    *,
+    margins: tuple[float, float],
+    **options: Any,
+) -> "tuple[Figure, list[Axes]]":
+    """A figure with equal panels, row by row.
+
+    Args:
+        number: of the panels.
+        most_columns: panels in a row, at most.
+        size: width and height of a panel in inches.
+        margins: what the figure needs beside its panels, in width and height.
+        options: of ``Figure.subplots``, such as ``sharex``.
+
+    Returns:
+        The figure, and the panels. Axes left over in the last row are switched off.
+    """
+    columns = min(most_columns, number)
+    rows = -(-number // columns)
+    figure = new_figure(size[0] * columns + margins[0], size[1] * rows + margins[1])
+    axes = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    for axis in axes[number:]:
+        axis.set_axis_off()
+    return figure, axes[:number]
+
+
+def legend_above(figure: "Figure", handles: "Mapping[str, Any] | Axes") -> None:
+    """A legend in its own rows above the panels, where it cannot cover data.
+
+    Args:
+        figure: to draw it in.
+        handles: label to what was drawn, or axes whose labels are taken.
+    """
+    if not isinstance(handles, Mapping):
+        drawn, labels = handles.get_legend_handles_labels()
+        handles = dict(zip(labels, drawn, strict=True))
+    labels = [plain(label) for label in handles]
     # A character is about 0.08 inches wide, a handle with its gaps 0.7.
     widest = 0.7 + 0.08 * max(map(len, labels), default=0)
     fitting = max(int(figure.get_figwidth() / widest), 1)
     figure.legend(
-        handles,
+        list(handles.values()),
         labels,
         loc="outside upper center",
         ncols=min(len(labels), fitting, 6),
@@ -107,9 +136,9 @@ def legend_above(figure: "Figure", handles: list, labels: list[str]) -> None:
 
 
 def plain(name: str) -> str:
-    """A user's name as text for a figure: no formula, not too long, and shown.
+    """A name given by a user as text in a figure: not a formula, and not too long.
 
-    The middle of a long name goes: names of runs tend to differ at their ends.
+    A long name is cut in the middle: names of runs tend to differ at their ends.
     """
     name = " ".join(name.split())
     if len(name) > _LONGEST:

@@ -1,14 +1,14 @@
-"""The tables of a report as HTML."""
+"""The tables of an evaluation of jets, and how values are printed in tables."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
 from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import sections
+from jetvae_jax.report.page import Cell, Row, Table, table
 from jetvae_jax.report.style import TRAINED
 
 PUBLISHED = (
@@ -17,32 +17,22 @@ PUBLISHED = (
     ("ConVAE, reconstructed, beta = 0", 0.0027, None),
     ("better reconstruction (preliminary)", 0.0018, 0.0013),
 )
-"""EMD sum and EMD of the mass that Orzari et al. showed at RENAFAE 2022: gluon jets of
-JetNet, 30 particles, by :func:`~jetvae_jax.metrics.bin_height_w1`."""
+"""Model, EMD sum and EMD of the mass by Cobe, Fialho, Orzari and Tomei, "Machine
+Learning for Simulation of Collision Events", RENAFAE workshop 2022: gluon jets of
+JetNet with 30 particles; the EMD compares the heights of histogram bins."""
+PUBLISHED_BY = "published, Cobe et al. 2022"
 
 _SUMS = ("emd_normalised_sum", "bin_height_w1_sum")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MISSING = "\N{EN DASH}"
 
-Row = Sequence[str]
 
-
-class Html(str):
-    """Text that is HTML already; every other string is escaped."""
-
-
-def badge(text: str, *, kind: str = "") -> Html:
-    """A small label, such as ``published``."""
-    return Html(f'<span class="{f"badge {kind}".rstrip()}">{escape(text)}</span>')
-
-
-def label(text: str, enforced: bool) -> Html:
+def label(text: str, enforced: bool) -> Cell:
     """A name, marked if that statistic was part of the training loss."""
-    mark = " " + badge(TRAINED, kind="trained") if enforced else ""
-    return Html(escape(text) + mark)
+    return Cell(text, TRAINED if enforced else "", "trained")
 
 
-def metric_label(metric: Metric, enforced: bool, drawn: str = "") -> Html:
+def metric_label(metric: Metric, enforced: bool, drawn: str = "") -> Cell:
     """A metric's name with its scale, its unit and the direction that is better.
 
     Args:
@@ -75,8 +65,8 @@ def enforced(name: str, trained_on: Collection[str]) -> bool:
 
 def headline(
     evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()
-) -> Html:
-    """One row per sample, then the published rows.
+) -> Table:
+    """The main metrics: one row per sample, then the published rows.
 
     Args:
         evaluation: what `metrics.evaluate` returns.
@@ -126,17 +116,17 @@ def headline(
     blank = [MISSING] * (2 + len(w1) + classified)
     published = [
         [
-            Html(f"{escape(name)} {badge('published, talk 2022')}"),
+            Cell(name, PUBLISHED_BY),
             *blank,
             f"{total:.4f}",
             MISSING if mass is None else f"{mass:.4f}",
         ]
         for name, total, mass in PUBLISHED
     ]
-    return table(head, rows, faint=published, kind="figures compact")
+    return table(head, rows, faint=published, style="compact")
 
 
-def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> Html:
+def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> Table:
     """Every metric of every sample, beside its floor.
 
     Args:
@@ -146,61 +136,18 @@ def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> 
     samples = dict(evaluation["candidates"])
     if evaluation["floor"] is not None:
         samples = {"floor": evaluation["floor"], **samples}
-    head = ["", "unit", *samples]
-    body = []
-    for title, rows in sections(dict(evaluation)):
-        body.append(section(title, len(head)))
-        for found in rows:
-            marked = label(found.label, enforced(found.name, trained_on))
-            cells = (found.cell(results) for results in samples.values())
-            body.append(row([marked, found.unit or MISSING, *cells]))
-    return raw(head, body)
-
-
-def pairs(values: Mapping[str, Any]) -> Html:
-    """Two columns, name and value."""
-    rows = "\n".join(row([str(k), str(v)]) for k, v in values.items())
-    return _wrap(f"<tbody>{rows}</tbody>", kind="pairs")
-
-
-def table(
-    head: Row, rows: Iterable[Row], *, faint: Iterable[Row] = (), kind: str = "figures"
-) -> Html:
-    """A table whose first column names the rows.
-
-    Args:
-        head: headings; here and below, strings other than :class:`Html` are escaped.
-        rows: cells of each row.
-        faint: rows that follow in a quieter colour.
-        kind: class of the table; ``compact`` ones have smaller letters.
-    """
-    quiet = (row(cells, kind="faint") for cells in faint)
-    return raw(head, [*map(row, rows), *quiet], kind=kind)
-
-
-def raw(head: Row, rows: Iterable[Html], *, kind: str = "figures") -> Html:
-    """A table of rows that are HTML already."""
-    inside = "".join(f'<th scope="col">{_safe(cell)}</th>' for cell in head)
-    body = "\n".join(rows)
-    whole = f"<thead><tr>{inside}</tr></thead><tbody>{body}</tbody>"
-    return _wrap(whole, kind=kind)
-
-
-def row(cells: Row, *, kind: str = "") -> Html:
-    """One row; the first cell names it."""
-    first, *rest = map(_safe, cells)
-    inside = f'<th scope="row">{first}</th>' + "".join(f"<td>{c}</td>" for c in rest)
-    start = f'<tr class="{kind}">' if kind else "<tr>"
-    return Html(f"{start}{inside}</tr>")
-
-
-def section(title: str, columns: int) -> Html:
-    """A row that heads those after it."""
-    return Html(f'<tr class="section"><th colspan="{columns}">{_safe(title)}</th></tr>')
+    rows = []
+    for title, found in sections(dict(evaluation)):
+        rows.append(Row([title], "section"))
+        for row in found:
+            marked = label(row.label, enforced(row.name, trained_on))
+            values = [row.cell(results) for results in samples.values()]
+            rows.append(Row([marked, row.unit or MISSING, *values]))
+    return Table(["", "unit", *samples], rows)
 
 
 def with_error(value: float, error: float | None = None) -> str:
-    """A number with two digits of its error, three of its own without one."""
+    """A value with two digits of its error, or with three digits if it has no error."""
     if error is None or not math.isfinite(error):
         return f"{value:.3g}"
     digits = 4 if error <= 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
@@ -217,12 +164,3 @@ def _scaled(result: Mapping[str, Any] | None, scale: float) -> str:
 def _auc(results: Mapping[str, Any]) -> str:
     found = results.get("c2st")
     return MISSING if found is None else with_error(found["auc"], found["error"])
-
-
-def _safe(cell: str) -> str:
-    return cell if isinstance(cell, Html) else escape(cell)
-
-
-def _wrap(inside: str, *, kind: str = "figures") -> Html:
-    """A table that scrolls by itself on a narrow screen."""
-    return Html(f'<div class="scroll"><table class="{kind}">{inside}</table></div>')

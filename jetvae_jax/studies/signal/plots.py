@@ -1,26 +1,42 @@
-"""Figures of scores that find signal: ROC curves, scores, latents, injected signal."""
+"""Figures of the scores: ROC curves, distributions, latents, injected signal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jetvae_jax.report import style
-from jetvae_jax.studies.signal import roc
-from jetvae_jax.studies.signal.quality import models_of, scores_of
+from jetvae_jax.studies.signal import hypothesis, roc
+from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, FIGURES, Runs
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _POINTS = 400  # of a curve
 _SIGNALS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_MODELS = (*_SIGNALS, "#8C6D31")
+_MARKERS = "osD^vP*X<>"
+Links = Sequence[Mapping[str, Any]]
+"""Rank correlations, as in ``classification.json`` under ``hypothesis``."""
 
 
-def colours(names) -> dict[str, dict[str, Any]]:
-    """Colour and line of each score; the combination is black."""
-    found = style.lines([f"score {n}" for n in names if n != "combined"])
-    plain = {name.removeprefix("score "): line for name, line in found.items()}
-    return {n: plain.get(n, {"color": "#000000", "linestyle": "-"}) for n in names}
+def scores_of(runs: Runs) -> list[str]:
+    """The scores of all runs, the combined score last."""
+    names = dict.fromkeys(score for run in runs.values() for score in run["scores"])
+    return sorted(names, key=lambda name: name == COMBINED)
+
+
+def models_of(runs: Runs) -> list[str]:
+    """The models of the runs, in the order of the runs."""
+    return list(dict.fromkeys(run["model"] for run in runs.values()))
+
+
+def link_of(links: Links, score: str, measure: str, signal: str, over: str = "models"):
+    """The rank correlation of a score with quality, or None if it was not computed."""
+    wanted = (score, measure, signal, over)
+    keys = ("score", "figure", "signal", "over")
+    return next((r for r in links if tuple(r[k] for k in keys) == wanted), None)
 
 
 def roc_curves(panel: Mapping[str, Any], floor: int) -> "Figure":
@@ -33,7 +49,7 @@ def roc_curves(panel: Mapping[str, Any], floor: int) -> "Figure":
     signals = panel["signal"]
     drawn = style.new_figure(max(4.2 * len(signals), 6.4), 6.6)
     axes = drawn.subplots(2, len(signals), squeeze=False, sharex=True)
-    lines = colours(panel["background"])
+    lines = _score_lines(panel["background"])
     for (above, below), (name, scores) in zip(axes.T, signals.items(), strict=True):
         for score, high in scores.items():
             low = panel["background"][score]
@@ -56,38 +72,34 @@ def roc_curves(panel: Mapping[str, Any], floor: int) -> "Figure":
         below.set_ylim(bottom=0)
     axes[0, 0].set_ylabel("background rejection")
     axes[1, 0].set_ylabel("significance improvement")
-    style.legend_above(drawn, *axes[0, 0].get_legend_handles_labels())
+    style.legend_above(drawn, axes[0, 0])
     return drawn
 
 
 def histograms(panel: Mapping[str, Any]) -> "Figure":
-    """Every score of background and of the signals, a panel each."""
+    """Distributions of background and signals in every score, a panel each."""
     from scipy import stats
 
     names = list(panel["background"])
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
-    drawn = style.new_figure(3.2 * columns, 2.5 * rows + 0.6)
-    axes = drawn.subplots(rows, columns, squeeze=False)
+    drawn, axes = style.panels(len(names), 4, (3.2, 2.5), margins=(0, 0.6))
     edges = np.linspace(-3.2, 3.2, 33)
-    for axis, name in zip(axes.flat, names, strict=False):
+    for axis, name in zip(axes, names, strict=True):
         ordered = np.sort(panel["background"][name])
         samples = {"background": ordered}
         samples |= {k: scores[name] for k, scores in panel["signal"].items()}
         for i, (label, values) in enumerate(samples.items()):
-            share = (np.searchsorted(ordered, values) + 0.5) / (len(ordered) + 1)
-            counts, _ = np.histogram(np.clip(stats.norm.ppf(share), -3.19, 3.19), edges)
+            quantile = (np.searchsorted(ordered, values) + 0.5) / (len(ordered) + 1)
+            normal = np.clip(stats.norm.ppf(quantile), -3.19, 3.19)
+            counts, _ = np.histogram(normal, edges)
             color = {"color": _SIGNALS[(i - 1) % len(_SIGNALS)]} if i else style.INPUT
             fill = {} if i else {"fill": True, "alpha": 0.3}
             axis.stairs(counts / len(values), edges, label=label, **color, **fill)
         axis.set_title(name)
         axis.set_xlim(-3.2, 3.2)
         axis.set_ylim(bottom=0)
-    for axis in axes.flat[len(names) :]:
-        axis.set_axis_off()
     drawn.supxlabel("normal score among background", fontsize=10)
-    drawn.supylabel("share of events", fontsize=10)
-    style.legend_above(drawn, *axes[0, 0].get_legend_handles_labels())
+    drawn.supylabel("fraction of events", fontsize=10)
+    style.legend_above(drawn, axes[0])
     return drawn
 
 
@@ -118,31 +130,29 @@ def components(latents: Mapping[str, np.ndarray]) -> "Figure":
 
 
 def _contours(axis, points: np.ndarray, x_limits, y_limits) -> None:
-    """Lines around 68 and 95 % of points, where the smoothed histogram is highest."""
+    """Contours of the smoothed density around 68 and 95 % of the points."""
     from scipy.ndimage import gaussian_filter
 
     bins = [np.linspace(ends[0], ends[1], 61) for ends in (x_limits, y_limits)]
     density = gaussian_filter(np.histogram2d(*points.T, bins=bins)[0], 2.0)
     ordered = np.sort(density.ravel())[::-1]
     held = np.cumsum(ordered) / ordered.sum()
-    levels = [ordered[np.searchsorted(held, share)] for share in (0.95, 0.68)]
+    levels = [ordered[np.searchsorted(held, inside)] for inside in (0.95, 0.68)]
     if levels[0] < levels[1]:
         centres = [(edges[1:] + edges[:-1]) / 2 for edges in bins]
         axis.contour(*centres, density.T, levels, colors="#333333", linewidths=1)
 
 
 def aucs(runs: Mapping[str, Any], signals) -> "Figure":
-    """AUC of every score, a panel a model: mean and deviation of its runs."""
+    """AUC of every score, a panel for each model: mean and deviation of its runs."""
     names, models = scores_of(runs), models_of(runs)
-    columns = min(3, len(models))
-    rows = -(-len(models) // columns)
     thick = max(0.24, 0.075 * len(signals) + 0.06)
-    drawn = style.new_figure(
-        4.2 * columns + 1.0, (thick * len(names) + 1.0) * rows + 0.6
+    size = 4.2, thick * len(names) + 1.0
+    drawn, axes = style.panels(
+        len(models), 3, size, margins=(1.0, 0.6), sharex=True, sharey=True
     )
-    axes = drawn.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     handles = {}
-    for axis, model in zip(axes.flat, models, strict=False):
+    for axis, model in zip(axes, models, strict=True):
         of = [run for run in runs.values() if run["model"] == model]
         for i, signal in enumerate(signals):
             shift = 0.7 * ((i + 0.5) / len(signals) - 0.5)
@@ -165,25 +175,23 @@ def aucs(runs: Mapping[str, Any], signals) -> "Figure":
         axis.set_yticks(range(len(names)), names)
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.minorticks_off()
-    for axis in axes.flat[len(models) :]:
-        axis.set_axis_off()
     drawn.supxlabel("AUC", fontsize=10)
-    style.legend_above(drawn, list(handles.values()), list(handles))
+    style.legend_above(drawn, handles)
     return drawn
 
 
 def _mean(found: list[Mapping[str, float]]) -> tuple[float, float]:
-    """Mean and deviation of figures; of a single one its error."""
-    values = [figure["value"] for figure in found]
+    """Mean and standard deviation of values; of a single one its error."""
+    values = [one["value"] for one in found]
     if len(values) == 1:
         return values[0], found[0]["error"]
     return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
 def injected(run: Mapping[str, Any]) -> "Figure":
-    """Median significance against the injected fraction: rows cuts, columns signals."""
+    """Median significance against the injected fraction, for each cut and signal."""
     scores = run["scores"]
-    lines = colours(scores)
+    lines = _score_lines(scores)
     first = next(iter(scores.values()))
     signals, keeps = list(first), list(next(iter(first.values()))["injected"])
     width = 3.8 if len(signals) < 3 else 2.8
@@ -191,7 +199,7 @@ def injected(run: Mapping[str, Any]) -> "Figure":
     axes = drawn.subplots(
         len(keeps), len(signals), squeeze=False, sharex=True, sharey=True
     )
-    banded = "combined" if "combined" in scores else next(iter(scores))
+    banded = COMBINED if COMBINED in scores else next(iter(scores))
     for row, keep in zip(axes, keeps, strict=True):
         for axis, signal in zip(row, signals, strict=True):
             for score, of in scores.items():
@@ -214,5 +222,86 @@ def injected(run: Mapping[str, Any]) -> "Figure":
             axis.set_title(f"{style.plain(signal)}, keeping {float(keep):g}")
     drawn.supxlabel("fraction of signal", fontsize=10)
     drawn.supylabel("median significance", fontsize=10)
-    style.legend_above(drawn, *axes[0, 0].get_legend_handles_labels())
+    style.legend_above(drawn, axes[0, 0])
     return drawn
+
+
+def by_signal(runs: Runs, links: Links, signals: Sequence[str]) -> "Figure":
+    """Performance of the combined (or first) score against quality of the generator.
+
+    A column for each signal, a row for each measure of performance.
+    """
+    score = COMBINED if COMBINED in scores_of(runs) else scores_of(runs)[0]
+    columns = [*([ALL] if len(signals) > 1 else []), *signals]
+    there = {link["figure"] for link in links}
+    measures = [measure for measure in FIGURES if measure in there]
+    drawn = style.new_figure(
+        max(2.5 * len(columns) + 0.6, 6.0), 2.4 * len(measures) + 0.6
+    )
+    axes = drawn.subplots(len(measures), len(columns), squeeze=False, sharex=True)
+    for row, measure in zip(axes, measures, strict=True):
+        for axis, signal in zip(row, columns, strict=True):
+            _points(axis, runs, score, measure, signal)
+            link = link_of(links, score, measure, signal)
+            head = "mean over signals" if signal == ALL else style.plain(signal)
+            axis.set_title(f"{head}\n{_short(link)}" if link else head, fontsize=9)
+        row[0].set_ylabel(FIGURES[measure].removeprefix("significance "))
+    drawn.supxlabel("mean Kolmogorov-Smirnov distance", fontsize=10)
+    style.legend_above(drawn, axes[0, 0])
+    return drawn
+
+
+def by_score(runs: Runs, links: Links) -> "Figure":
+    """AUC of every score, mean over the signals, against quality of the generator."""
+    names = scores_of(runs)
+    drawn, axes = style.panels(
+        len(names), 4, (3.0, 2.6), margins=(0.4, 0.7), sharex=True, sharey=True
+    )
+    signals = next(iter(next(iter(runs.values()))["scores"].values()))
+    signal = ALL if len(signals) > 1 else next(iter(signals))
+    handles: dict[str, Any] = {}
+    for axis, score in zip(axes, names, strict=True):
+        _points(axis, runs, score, "auc", signal)
+        link = link_of(links, score, "auc", signal)
+        axis.set_title(f"{score}\n{_short(link)}" if link else score, fontsize=9)
+        found = axis.get_legend_handles_labels()
+        handles |= dict(zip(reversed(found[1]), reversed(found[0]), strict=True))
+    drawn.supxlabel("mean Kolmogorov-Smirnov distance", fontsize=10)
+    drawn.supylabel("AUC", fontsize=10)
+    order = [name for name in models_of(runs) if name in handles]
+    style.legend_above(drawn, {name: handles[name] for name in order})
+    return drawn
+
+
+def _points(axis: "Axes", runs: Runs, score: str, measure: str, signal: str) -> None:
+    """Small pale markers for the runs, a large one for the mean of each model."""
+    blind = 0.5
+    for i, model in enumerate(models_of(runs)):
+        of = [r for r in runs.values() if r["model"] == model and score in r["scores"]]
+        if not of:
+            continue
+        x = [run["quality"]["mean_ks"] for run in of]
+        y = [hypothesis.found(run, score, measure, signal) for run in of]
+        look: dict[str, Any] = {
+            "color": _MODELS[i % len(_MODELS)],
+            "marker": _MARKERS[i % len(_MARKERS)],
+            "linestyle": "",
+        }
+        axis.plot(x, y, markersize=3.5, alpha=0.5, **look)
+        axis.plot(np.mean(x), np.mean(y), markersize=8, label=model, **look)
+        if measure == "improvement":
+            some = next(iter(of[0]["scores"][score].values()))[measure]
+            blind = some["efficiency"] ** 0.5
+    axis.axhline(blind, color="#999999", linewidth=0.8)
+    axis.margins(0.12)
+
+
+def _short(link: Mapping[str, Any]) -> str:
+    return f"rank {link['value']:+.2f}, p = {link['p']:.2g}"
+
+
+def _score_lines(names) -> dict[str, dict[str, Any]]:
+    """Colour and line style of each score; the combined score is black."""
+    found = style.lines([f"score {n}" for n in names if n != COMBINED])
+    plain = {name.removeprefix("score "): line for name, line in found.items()}
+    return {n: plain.get(n, {"color": "#000000", "linestyle": "-"}) for n in names}

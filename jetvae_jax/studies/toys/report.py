@@ -1,15 +1,15 @@
-"""The page of a frequentist study: how large an excess chance gives somewhere."""
+"""The report of pseudo-experiments: local and global significance of an excess."""
 
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jetvae_jax.report import page, style, tables
-from jetvae_jax.report.tables import MISSING, Html
+from jetvae_jax.report.page import Heading, Paragraph, Plot
+from jetvae_jax.report.tables import MISSING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,8 @@ _LOOKS: dict[str, dict[str, Any]] = {
 }
 _SHOWN = (2.0, 3.0, 4.0)  # local significances of the table
 Panels = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Kind of toys to the largest excess of each ``[T]``, their mean counts ``[B]``, and
+the background ``[B]`` they are compared with."""
 
 
 def write(
@@ -38,43 +40,45 @@ def write(
     Args:
         path: the HTML file; its folder must exist.
         result: what `runs.toys` writes as JSON.
-        panels: kind of toys to the largest excess ``[T]`` of each, the mean counts
-            ``[B]`` of the toys and the background ``[B]`` they are compared with.
+        panels: what is drawn of each kind of toys.
 
     Raises:
         InputError: a file cannot be written.
     """
-    parts = [
-        "<h1>Largest excess of pseudo-experiments</h1>",
-        f"<p><strong>{escape(result['verdict'])}</strong></p>",
-        page.summary(result["notes"]),
-        "<h2>Settings</h2>",
-        tables.pairs(result["settings"] | {"latents": result["latents"]}),
-        "<h2>Local and global significance</h2>",
+    blocks = (
+        Paragraph(result["verdict"], "strong"),
+        *page.summary(result["notes"]),
+        Heading("Settings"),
+        page.pairs(result["settings"] | {"latents": result["latents"]}),
+        Heading("Local and global significance"),
         _table(result),
-        '<p class="note">Trials factor: share of toys with such an excess anywhere, '
-        "over the p-value of one window. Calibration: Kolmogorov-Smirnov p of one half "
-        "of the toys among the other. Distance: of the distribution of the largest "
-        "excess from that of the first row.</p>",
-    ]
-    return page.write(path, "Toys", parts, _plots(result, panels))
+        Paragraph(
+            "Trials factor: fraction of toys with such an excess anywhere, divided by "
+            "the p-value of one window. Calibration: Kolmogorov-Smirnov p of one half "
+            "of the toys and the other. Distance: of the distribution of the largest "
+            "excess from that of the first row.",
+            "note",
+        ),
+        *_plots(result, panels),
+    )
+    return page.write(path, "Largest excess of pseudo-experiments", blocks)
 
 
-def _plots(result, panels: Panels) -> Iterator[page.Plot]:
+def _plots(result: Mapping[str, Any], panels: Panels) -> Iterator[Plot]:
     edges = np.asarray(result["edges"])
-    yield page.Plot(
+    yield Plot(
         "toys_spectrum", "Spectrum",
         "Above: the mean spectrum of a toy, and the smooth background it is compared "
-        "with (lines). Below: what the events differ from the smooth simulation by, in "
+        "with (lines). Below: difference of the events from the smooth simulation, in "
         "statistical errors of a toy; the band is one such error.",
         lambda: spectrum(edges, panels),
     )  # fmt: skip
-    yield page.Plot(
+    yield Plot(
         "toys_largest", "Largest local excess",
-        "Distribution over toys, with the error of the toys' number.",
+        "Distribution over toys, with the statistical error of their number.",
         lambda: largest({name: panel[0] for name, panel in panels.items()}),
     )  # fmt: skip
-    yield page.Plot(
+    yield Plot(
         "toys_global", "Local and global significance",
         "Left: global p-value with the 68 % interval of Clopper and Pearson; thin "
         "lines are Gross and Vitells' estimate from crossings of a low level, grey is "
@@ -103,7 +107,7 @@ def spectrum(edges: np.ndarray, panels: Panels) -> "Figure":
     below.set_ylabel("difference / error")
     below.set_xlabel("mass [GeV]")
     below.set_xlim(edges[0], edges[-1])
-    style.legend_above(drawn, *above.get_legend_handles_labels())
+    style.legend_above(drawn, above)
     return drawn
 
 
@@ -124,7 +128,7 @@ def largest(max_z: Mapping[str, np.ndarray]) -> "Figure":
     axis.set_xlabel("largest local significance of a toy")
     axis.set_ylabel("density")
     axis.set_ylim(bottom=0)
-    style.legend_above(drawn, *axis.get_legend_handles_labels())
+    style.legend_above(drawn, axis)
     return drawn
 
 
@@ -154,11 +158,11 @@ def curves(studies: Mapping[str, Any]) -> "Figure":
     right.set_ylabel("trials factor")
     for axis in (left, right):
         axis.set_xlabel("local significance")
-    style.legend_above(drawn, *left.get_legend_handles_labels())
+    style.legend_above(drawn, left)
     return drawn
 
 
-def _table(result: Mapping[str, Any]) -> Html:
+def _table(result: Mapping[str, Any]) -> page.Table:
     names = ["events drawn from", "median largest", "95 % below",
              *(f"trials factor at {z:g}" for z in _SHOWN),
              *(f"global Z at {z:g}" for z in _SHOWN), "calibration p",
@@ -179,7 +183,7 @@ def _table(result: Mapping[str, Any]) -> Html:
         ])  # fmt: skip
     head = ["toys", *(LABELS[name] for name in result["studies"])]
     rows = [list(row) for row in zip(names, *columns, strict=True)]
-    return tables.table(head, rows, kind="figures compact")
+    return page.table(head, rows, style="compact")
 
 
 def _factor(row: Mapping[str, Any]) -> str:

@@ -1,112 +1,108 @@
-"""The report on a comparison of models of events."""
+"""The report of the comparison of models of Z gamma events."""
 
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
 from typing import Any
 
 from jetvae_jax.events import report
-from jetvae_jax.report import page, tables
+from jetvae_jax.report import page, tables, training_plots
+from jetvae_jax.report.page import Heading, Items, Paragraph
 from jetvae_jax.studies.zgamma import verdict
 
 NOTE = (
     "KS: largest difference of two cumulative distributions, mean of the columns; "
     "Spearman: Frobenius norm of the difference of the rank correlation matrices. "
-    "Values are means over trainings with their standard deviation; the floor is what "
-    "other real events of the same number score. AUC: of a network trained to tell "
-    "made events from real ones. Overall: mean of KS and Spearman distance, each over "
-    "its floor. Parameters: of all that is trained, discriminator and learned prior "
-    "included."
+    "Values are means over trainings with their standard deviation; the floor is the "
+    "value of as many other real events. AUC: of a network trained to distinguish "
+    "generated from real events. Overall: mean of KS and Spearman distance, each "
+    "divided by its floor. Parameters: of all that is trained, discriminator and "
+    "learned prior included."
 )
 SHOWN = "Of each model, the first of its trainings."
 
 
 def write(
     path: str | os.PathLike,
-    judged: Mapping[str, Any],
+    result: Mapping[str, Any],
     samples: report.Samples,
-    history: Mapping[str, Sequence[Mapping[str, Any]]],
+    history: training_plots.History,
 ) -> pathlib.Path:
     """Writes the page, and each figure as PNG in ``figures/`` beside it.
 
     Args:
         path: the HTML file to write; its folder must exist.
-        judged: the contents of ``comparison.json``.
+        result: the contents of ``comparison.json``.
         samples: model to events ``[J, C]``, ``"input"`` among them.
         history: name of a training to its epochs.
 
     Raises:
         InputError: a file cannot be written.
     """
-    names = judged["names"]
-    by_column = report.by_column(_columns(judged), names)
-    facts = [
-        f"{judged['events']:,} real test events, {judged['seeds']} trainings a model.",
-        *judged["notes"],
+    names = result["names"]
+    trainings = "1 training" if result["seeds"] == 1 else f"{result['seeds']} trainings"
+    notes = [
+        f"{result['events']:,} real test events, {trainings} of each model.",
+        *result["notes"],
     ]
-    parts = [
-        "<h1>Comparison of models</h1>",
-        page.summary(facts),
-        "<h2>Verdict</h2>",
-        page.summary(verdict.sentences(judged["verdict"])),
-        "<h2>Table</h2>",
-        tables.table(*headline(judged), kind="figures compact"),
-        f'<p class="note">{escape(NOTE)}</p>',
-        "<h2>Kolmogorov-Smirnov distance of each column</h2>",
-        tables.table(*by_column, kind="figures compact"),
-    ]
-    plots = (
+    blocks = (
+        Items(notes),
+        Heading("Verdict"),
+        Items(verdict.sentences(result["verdict"])),
+        Heading("Metrics"),
+        page.table(*headline(result), style="compact"),
+        Paragraph(NOTE, "note"),
+        Heading("Kolmogorov-Smirnov distance of each column"),
+        page.table(*report.by_column(_rows(result), names), style="compact"),
         *report.sample_plots(samples, names, rows=2, shown=SHOWN),
-        *report.training_plots(history),
+        *training_plots.curve_plots(history, "event"),
     )
-    return page.write(path, "Comparison of models", parts, plots)
+    return page.write(path, "Comparison of models", blocks)
 
 
-def headline(judged: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the talk's table: a row a model."""
-    overall = judged["verdict"]["overall"]["scores"]
-    answers = judged["verdict"].items()
-    head = ["model", *report.NAMES.values(), "overall", "best for", "parameters"]
+def headline(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table of the models, as in Stevenson, Kruger 2022."""
+    overall = result["verdict"]["overall"]["scores"]
+    answers = result["verdict"].items()
+    head = ["model", *report.NAMES.values(), "overall", "best for", "parameters",
+            "seconds"]  # fmt: skip
     rows = []
-    for name, figures in {"floor": judged["floor"], **judged["models"]}.items():
-        shown = [report.cell(figures.get(figure)) for figure in report.NAMES]
+    for name, metrics in _rows(result).items():
+        shown = [report.cell(metrics.get(metric)) for metric in report.NAMES]
         best = ", ".join(q for q, answer in answers if answer["best"] == name)
-        size = sum(figures.get("parameters", {}).values())
-        score = overall.get(name)
+        size = sum(metrics.get("parameters", {}).values())
+        seconds = metrics.get("seconds")
         rows.append([
             name, *shown,
-            tables.with_error(**score) if score else "1",
+            # Overall is in units of the floor.
+            tables.with_error(**overall[name]) if name in overall else "1",
             best, f"{size:,}" if size else tables.MISSING,
+            tables.MISSING if seconds is None else f"{seconds:.0f}",
         ])  # fmt: skip
-    return [*head, "seconds"], [
-        [*row, f"{judged['models'].get(row[0], {}).get('seconds', 0):.0f}"]
-        for row in rows
-    ]
+    return head, rows
 
 
-def text(judged: Mapping[str, Any]) -> str:
+def text(result: Mapping[str, Any]) -> str:
     """Tables and verdict for a terminal."""
-    head, rows = headline(judged)
-    columns = report.by_column(_columns(judged), judged["names"])
-    said = verdict.sentences(judged["verdict"])
-    tabled = [report.aligned(head, rows), report.aligned(*columns)]
-    return "\n".join([*tabled, *said]) + "\n"
+    metrics = report.aligned(*headline(result))
+    columns = report.aligned(*report.by_column(_rows(result), result["names"]))
+    return "\n".join([metrics, columns, *verdict.sentences(result["verdict"])]) + "\n"
 
 
-def csv(judged: Mapping[str, Any]) -> str:
-    """One line a figure: model, figure, value, error, and that of every training."""
+def csv(result: Mapping[str, Any]) -> str:
+    """A line for each metric: model, metric, value, error, value of each training."""
     lines = ["model,figure,value,error,trainings"]
-    for model, figures in _columns(judged).items():
-        scalars = {name: figures[name] for name in report.NAMES if name in figures}
-        ks = {f"ks {name}": figure for name, figure in figures["ks"].items()}
-        for name, figure in (scalars | ks).items():
-            value = figure["value"] if "value" in figure else figure["auc"]
-            every = " ".join(f"{v:.6g}" for v in figure.get("all", ()))
+    for model, metrics in _rows(result).items():
+        scalars = {name: metrics[name] for name in report.NAMES if name in metrics}
+        ks = {f"ks {name}": metric for name, metric in metrics["ks"].items()}
+        for name, metric in (scalars | ks).items():
+            value = metric["value"] if "value" in metric else metric["auc"]
+            every = " ".join(f"{v:.6g}" for v in metric.get("all", ()))
             quoted = name.replace(",", ";")
-            lines.append(f"{model},{quoted},{value:.6g},{figure['error']:.3g},{every}")
+            lines.append(f"{model},{quoted},{value:.6g},{metric['error']:.3g},{every}")
     return "\n".join(lines) + "\n"
 
 
-def _columns(judged: Mapping[str, Any]) -> dict[str, Any]:
-    return {"floor": judged["floor"], **judged["models"]}
+def _rows(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The floor, then the models, with their metrics."""
+    return {"floor": result["floor"], **result["models"]}

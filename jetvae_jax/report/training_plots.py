@@ -1,0 +1,163 @@
+"""Plots of a training: terms of the loss over the epochs, and latent variables."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jetvae_jax.report import style
+from jetvae_jax.report.page import Plot, slug
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_PANELS = 60
+"""Latent variables in a figure, at most."""
+_SPLITS: dict[str, dict[str, Any]] = {
+    "train": {"color": "#0072B2", "linestyle": "-"},
+    "valid": {"color": "#D55E00", "linestyle": "--"},
+}
+_UNITS = {"kl": "nats", "nll": "nats"}
+_LOG_RATIO = 5.0  # a curve that changes by less is read better on a linear axis
+
+History = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Name of a training to a dict per epoch with ``train/<term>`` and ``valid/<term>``."""
+
+
+def curve_plots(
+    history: History, unit: str, names: Mapping[str, str] | None = None
+) -> Iterator[Plot]:
+    """A plot of the loss of each training that has logged any term.
+
+    Args:
+        history: the epochs of each training.
+        unit: what the loss is a mean over: jet, image or event.
+        names: name of a training to its text in the caption, where they differ.
+    """
+    for name, epochs in history.items():
+        if terms(epochs):
+            yield Plot(
+                f"curves_{slug(name)}",
+                "Training",
+                f"{(names or {}).get(name, name)}: terms of the loss, mean per {unit}.",
+                lambda epochs=epochs: curves(epochs),
+            )
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
+    """One panel per term of the loss.
+
+    Args:
+        history: a dict per epoch with ``train/<term>`` and ``valid/<term>``, and
+            ``epoch`` if it is not simply counted from 1. Other keys are not drawn;
+            values that are missing or not finite leave a gap.
+    """
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
+    names = terms(history)
+    figure, axes = style.panels(len(names), 3, (3.8, 2.6), margins=(0, 0.5))
+    handles: dict[str, object] = {}
+    for axis, name in zip(axes, names, strict=True):
+        everything = []
+        for split, line in _SPLITS.items():
+            epochs, values = series(history, f"{split}/{name}")
+            if values:
+                marker = "o" if len(values) < 15 else None
+                (handles[split],) = axis.plot(
+                    epochs, values, marker=marker, markersize=3, **line
+                )
+                everything += values
+        finite = [value for value in everything if math.isfinite(value)]
+        if finite and min(finite) > 0 and max(finite) > _LOG_RATIO * min(finite):
+            axis.set_yscale("log")
+        axis.set_xlabel("epoch")
+        unit = _UNITS.get(name)
+        axis.set_ylabel(f"{name} [{unit}]" if unit else name)
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axis.xaxis.set_minor_locator(NullLocator())
+    style.legend_above(figure, handles)
+    return figure
+
+
+def terms(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the terms, ``loss`` first, then in their order in the history."""
+    found: dict[str, None] = {}
+    for row in history:
+        for key in row:
+            split, _, name = key.partition("/")
+            if split in _SPLITS and name:
+                found[name] = None
+    return sorted(found, key=lambda name: name != "loss")
+
+
+def series(
+    history: Sequence[Mapping[str, Any]], key: str
+) -> tuple[list[float], list[float]]:
+    """Epochs and values of the rows that have the key."""
+    points = [
+        (float(row.get("epoch", i)), float(row[key]))
+        for i, row in enumerate(history, start=1)
+        if row.get(key) is not None
+    ]
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def latents(posterior: np.ndarray, flow: np.ndarray | None = None) -> "Figure":
+    """Encoded data and samples of the flow, one panel per latent variable, and N(0, 1).
+
+    Args:
+        posterior: ``[J, L]`` samples of the posterior of real data.
+        flow: ``[M, L]`` samples of the flow, or None.
+
+    Returns:
+        One panel per dimension; beyond 60, those that differ most from N(0, 1).
+    """
+    posterior = np.asarray(posterior)
+    shown = _most_informative(posterior)
+    figure, axes = style.panels(len(shown), 6, (1.95, 1.5), margins=(0.3, 0.7))
+    handles: dict[str, object] = {}
+    for axis, k in zip(axes, shown, strict=True):
+        z = posterior[:, k]
+        handles |= _latent_panel(axis, z, None if flow is None else flow[:, k])
+        axis.set_title(
+            f"$z_{{{k}}}$:  {z.mean():+.2f} ± {z.std():.2f}", fontsize=8, pad=3
+        )
+    figure.supxlabel("latent variable", fontsize=10)
+    figure.supylabel("density", fontsize=10)
+    style.legend_above(figure, handles)
+    return figure
+
+
+def _latent_panel(axis: "Axes", z: np.ndarray, flow: np.ndarray | None) -> dict:
+    limit = max(4.0, float(np.quantile(np.abs(z), 0.999)) * 1.1)
+    edges = np.linspace(-limit, limit, 51)
+    handles: dict[str, object] = {
+        "posterior": axis.stairs(
+            _density(z, edges), edges, fill=True, alpha=0.35, color="#0072B2"
+        )
+    }
+    if flow is not None:
+        line = style.KNOWN["flow"]
+        handles["flow"] = axis.stairs(_density(flow, edges), edges, **line)
+    grid = np.linspace(-limit, limit, 200)
+    normal = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
+    (handles["N(0, 1)"],) = axis.plot(grid, normal, "k--", linewidth=0.9)
+    axis.set_xlim(-limit, limit)
+    axis.set_ylim(bottom=0)
+    axis.set_yticks([])
+    axis.minorticks_off()
+    axis.tick_params(labelsize=8)
+    return handles
+
+
+def _density(z: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    counts, _ = np.histogram(z, edges)
+    return counts / (max(len(z), 1) * np.diff(edges))
+
+
+def _most_informative(posterior: np.ndarray) -> np.ndarray:
+    """Indices of the panels, increasing."""
+    surprise = np.abs(posterior.mean(axis=0)) + np.abs(posterior.std(axis=0) - 1)
+    return np.sort(np.argsort(-surprise, kind="stable")[:MAX_PANELS])
