@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
+SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
 SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"
 FLOW = ["--realnvp.num_couplings=4", "--realnvp.hidden=16", "--fit.num_epochs=3",
         "--fit.batch_size=50"]  # fmt: skip
@@ -181,6 +182,15 @@ def test_kill_9_in_writing_then_again(workdir, tmp_path):
     run("generate", *arguments)
     assert output.read_bytes() == first
     assert os.listdir(tmp_path) == ["jets.hdf5"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_explains_its_flags(name, run_script):
+    result = run_script(name, "--helpshort")
+    own = {"download": "--download.folder", "inspect_jets": "--inspect.path"}
+    assert result.returncode == 1 and own.get(name, "--workdir") in result.stdout
+    wrong = run_script(name, "--no_such_flag", "--workdir=unused")
+    assert wrong.returncode == 1 and "no_such_flag" in wrong.stderr
 
 
 @pytest.mark.parametrize(
