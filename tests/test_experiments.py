@@ -24,19 +24,6 @@ def command(name, *arguments):
     return [sys.executable, f"experiments/{name}.py", *map(str, arguments)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(tmp_path_factory):
-    """The scripts run many times here: what one compiled, the next finds."""
-    settings = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        yield
-
-
 def start(name, *arguments):
     return subprocess.Popen(
         command(name, *arguments), cwd=ROOT, text=True, stderr=subprocess.PIPE
@@ -113,9 +100,9 @@ LONG_FLOW = [*FLOW, "--fit.num_epochs=40", "--fit.patience=40", "--fit.save_seco
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
+    """A training without a stop."""
     folder = tmp_path_factory.mktemp("whole")
     run("train", *LONG, f"--workdir={folder}")
-    run("fit_flow", *LONG_FLOW, f"--workdir={folder}")
     return folder
 
 
@@ -143,6 +130,7 @@ def test_kill_9_in_training_then_resume(whole, tmp_path):
 
 @pytest.mark.slow
 def test_kill_9_in_the_fit_of_the_flow_then_resume(whole, tmp_path):
+    run("fit_flow", *LONG_FLOW, f"--workdir={whole}")
     shutil.copy(whole / "vae.npz", tmp_path)
     arguments = ["fit_flow", *LONG_FLOW, f"--workdir={tmp_path}"]
     kill_twice(arguments, tmp_path / "flow.metrics.jsonl")
