@@ -20,7 +20,7 @@ smoke: $(VENV)/.ready  ## the same in seconds, with figures that mean nothing
 	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/smoke.txt --workdir=$(WORKDIR)
 
 test: $(VENV)/.ready  ## the default tests, 10 minutes on 2 idle cores
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

@@ -36,6 +36,23 @@ PLAIN = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 os.environ.setdefault(PLAIN, "1")
 
 
+# A worker that takes one of these last would keep the others waiting.
+LONGEST = (
+    *("test_experiments", "test_chamfer", "test_pixels", "test_classify", "test_efp"),
+    *("test_report", "test_metrics", "test_copulas", "test_adversarial", "test_events"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take longest come first; ``--no-loadscope-reorder`` keeps that."""
+
+    def place(item):
+        stem = item.path.stem
+        return next((i for i, n in enumerate(LONGEST) if stem.startswith(n)), 99)
+
+    items.sort(key=place)
+
+
 def pytest_unconfigure():
     if OWN_CACHE:
         shutil.rmtree(OWN_CACHE, ignore_errors=True)

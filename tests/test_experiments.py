@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
+SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
 SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"
 FLOW = ["--realnvp.num_couplings=4", "--realnvp.hidden=16", "--fit.num_epochs=3",
         "--fit.batch_size=50"]  # fmt: skip
@@ -21,19 +22,6 @@ FLOW = ["--realnvp.num_couplings=4", "--realnvp.hidden=16", "--fit.num_epochs=3"
 
 def command(name, *arguments):
     return [sys.executable, f"experiments/{name}.py", *map(str, arguments)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(tmp_path_factory):
-    """The scripts run many times here: what one compiled, the next finds."""
-    settings = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        yield
 
 
 def start(name, *arguments):
@@ -112,9 +100,9 @@ LONG_FLOW = [*FLOW, "--fit.num_epochs=40", "--fit.patience=40", "--fit.save_seco
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
+    """A training without a stop."""
     folder = tmp_path_factory.mktemp("whole")
     run("train", *LONG, f"--workdir={folder}")
-    run("fit_flow", *LONG_FLOW, f"--workdir={folder}")
     return folder
 
 
@@ -142,6 +130,7 @@ def test_kill_9_in_training_then_resume(whole, tmp_path):
 
 @pytest.mark.slow
 def test_kill_9_in_the_fit_of_the_flow_then_resume(whole, tmp_path):
+    run("fit_flow", *LONG_FLOW, f"--workdir={whole}")
     shutil.copy(whole / "vae.npz", tmp_path)
     arguments = ["fit_flow", *LONG_FLOW, f"--workdir={tmp_path}"]
     kill_twice(arguments, tmp_path / "flow.metrics.jsonl")
@@ -181,6 +170,15 @@ def test_kill_9_in_writing_then_again(workdir, tmp_path):
     run("generate", *arguments)
     assert output.read_bytes() == first
     assert os.listdir(tmp_path) == ["jets.hdf5"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_explains_its_flags(name, run_script):
+    result = run_script(name, "--helpshort")
+    own = {"download": "--download.folder", "inspect_jets": "--inspect.path"}
+    assert result.returncode == 1 and own.get(name, "--workdir") in result.stdout
+    wrong = run_script(name, "--no_such_flag", "--workdir=unused")
+    assert wrong.returncode == 1 and "no_such_flag" in wrong.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ import io
 import json
 import math
 import pathlib
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -232,11 +230,7 @@ def test_wrong_settings_are_found_before_events(tmp_path):
         ),
     ],
 )
-@pytest.mark.slow
-def test_wrong_flags_are_one_line(flag, line, tmp_path):
-    command = [sys.executable, "make_zgamma.py", f"--workdir={tmp_path}/x", flag]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=EXPERIMENTS, check=False
-    )
+def test_wrong_flags_are_one_line(flag, line, tmp_path, run_script):
+    done = run_script("make_zgamma", f"--workdir={tmp_path}/x", flag)
     assert done.returncode == 2 and line in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "x").exists()
