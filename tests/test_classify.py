@@ -17,15 +17,14 @@ from scipy import stats
 
 from jetvae_jax import densities, discriminators, events, runs, training
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Batch, GaussianPosterior
+from jetvae_jax.core.types import Batch, Context, GaussianPosterior
 from jetvae_jax.densities import copula
 from jetvae_jax.events.writer import write
-from jetvae_jax.losses import adversarial
 from jetvae_jax.losses.distances import mse
-from jetvae_jax.models import mlp_vae
+from jetvae_jax.models import adversarial, mlp_vae
+from jetvae_jax.models.vae import Built
 from jetvae_jax.runs import domains
-from jetvae_jax.runs.composition import Composed
-from jetvae_jax.runs.train import compose
+from jetvae_jax.runs.trained import build_model, task_of
 from jetvae_jax.studies.signal import hypothesis, scores
 from jetvae_jax.studies.signal.classify import (
     ClassifyConfig,
@@ -49,10 +48,11 @@ def parts():
     vae = mlp_vae.build(mlp_vae.Config(latent_dim=3, **sizes))
     module = discriminators.get("mlp")
     classifier = module.build(module.Config(**sizes))
-    composed = Composed(vae, None, classifier)
+    composed = Built(vae, None, classifier)
     x = jax.random.normal(KEY, (40, 1, 5))
-    batch = Batch(x, jnp.ones((40, 1), bool), jnp.zeros((40, 3)))
-    return composed, composed.init(jax.random.key(1)), batch
+    batch = Batch(x, jnp.ones((40, 1), bool), Context(jnp.zeros((40, 3))))
+    own = {"discriminator": classifier.init(jax.random.key(2))}
+    return composed, vae.init(jax.random.key(1)) | own, batch
 
 
 def means(parts):
@@ -106,8 +106,8 @@ def test_tail_is_fishers_sum_of_independent_uniforms(parts):
     vae = parts[0].vae._replace(
         encode=lambda params, x, mask: GaussianPosterior(x[..., 0, :], x[..., 0, :])
     )
-    encoder = Composed(vae, None, None)
-    batch = Batch(z[:, None], jnp.ones((4000, 1), bool), jnp.zeros((4000, 3)))
+    encoder = Built(vae, None, None)
+    batch = Batch(z[:, None], jnp.ones((4000, 1), bool), Context(jnp.zeros((4000, 3))))
     found = scores.tail(lambda z: z, encoder, {}, batch)
     assert stats.kstest(np.asarray(found), stats.chi2(6).cdf).pvalue > 1e-3
     far = scores.tail(lambda z: z * 0 + 9.0, encoder, {}, batch)
@@ -268,7 +268,7 @@ def test_densities_of_a_run(workdir, tmp_path):
     runs.fit_copula(tmp_path / "run", settings)
     trained = runs.load_model(tmp_path / "run")
     fitted = scores.components(np.random.default_rng(0).normal(size=(50, 4)))
-    found = scores.offered(trained, tmp_path / "run", fitted)
+    found = scores.offered(trained, fitted)
     assert "reconstruction_rest" not in found and "flow" not in found
     sample = events.load("embedded", columns=trained.meta["columns"], max_events=50)
     sample = sample.values
@@ -276,23 +276,23 @@ def test_densities_of_a_run(workdir, tmp_path):
     values = scores.evaluate(trained, wanted, sample)
     z = trained.vae.encode(trained.params, *trained.scale(sample)[:2]).mean
     # The fitted copula comes before the one that was learned with the VAE.
-    expected = -runs.load_copula(tmp_path / "run", trained).log_prob(z)
+    expected = -trained.density("copula").log_prob(z)
     np.testing.assert_allclose(values["copula"], expected, rtol=1e-3, atol=1e-3)
     assert np.isfinite(values["copula_tail"]).all()
     # A flow that was learned with the VAE.
     parts = runs.Components(
         prior="realnvp", prior_config=flow.Config(num_couplings=2, hidden=(8,))
     )
-    run = dataclasses.replace(trained.run, parts=parts)
-    composed = compose(run)
-    params = composed.init(KEY)
-    other = trained._replace(run=run, composed=composed, params=params)
-    found = scores.offered(other, tmp_path, fitted)
+    run = dataclasses.replace(trained.run, components=parts)
+    model = build_model(run, task_of(run, trained.scaler))
+    params = model.init(KEY)
+    other = trained._replace(run=run, model=model, params=params, folder=tmp_path)
+    found = scores.offered(other, fitted)
     assert "copula" not in found and "discriminator" not in found
     z = other.vae.encode(params, *other.scale(sample)[:2]).mean
     np.testing.assert_allclose(
         found["flow"](other.scale(sample)),
-        -composed.prior.log_prob(params["prior"], z),
+        -model.components.prior.log_prob(params["prior"], z),
         rtol=1e-4,
     )
 
@@ -403,10 +403,9 @@ def test_wrong_tables_of_signal(workdir, quick, tmp_path):
 def test_run_without_discriminator_or_flow(workdir, tmp_path):
     trained = runs.load_model(workdir)
     fitted = scores.components(np.random.default_rng(0).normal(size=(50, 4)))
-    bare = trained._replace(
-        composed=trained.composed._replace(prior=None, discriminator=None)
-    )
-    found = scores.offered(bare, tmp_path, fitted)
+    networks = trained.model.components._replace(prior=None, discriminator=None)
+    model = trained.model._replace(components=networks)
+    found = scores.offered(trained._replace(model=model, folder=tmp_path), fitted)
     for name in ("discriminator", "flow", "copula"):
         with pytest.raises(InputError, match=f"by {name}: the run lacks a"):
             scores.chosen(found, [name], "here")

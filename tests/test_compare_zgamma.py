@@ -28,24 +28,17 @@ import json, sys
 sys.path.insert(0, "experiments")
 import compare_zgamma as script
 import jax
-from jetvae_jax.runs import composition, dataset
-from jetvae_jax.runs.train import compose
+from jetvae_jax.runs.training import prepare
 
 script.define()
 script._cli.FLAGS(sys.argv)
 found = {}
 for name in script.MODELS:
     one = script.candidate(name)
-    run, domain = one.vae, one.vae.road
-    train = dataset.load("events", run.data).train
-    scaler = domain.fit(run.scaling, train)
-    batch = domain.scale(run.scaling, scaler, train[:50])
-    step = composition.training_step(
-        run.parts, compose(run, batch), domain.objective(run, scaler, train),
-        run.training, num_jets=len(train),
-    )
-    state = jax.eval_shape(step.init, jax.random.key(0))
-    _, terms = jax.eval_shape(step.update, state, jax.random.key(0), batch)
+    ready = prepare(one.vae)
+    batch = jax.tree.map(lambda a: a[:50], ready.train)
+    state = jax.eval_shape(ready.step.init, jax.random.key(0))
+    _, terms = jax.eval_shape(ready.step.update, state, jax.random.key(0), batch)
     found[name] = one.latents, list(state.params), list(terms)
 print(json.dumps(found))
 """

@@ -207,7 +207,7 @@ def test_a_broken_or_unknown_plug_in_gives_one_line(plugins):
         InputError, match=r"broken\.py: cannot be imported .*nothing_of"
     ):
         models.get("broken")
-    with pytest.raises(InputError, match="'gausians' is unknown .*mean 'gaussians'"):
+    with pytest.raises(InputError, match=r"'gausians' is unknown .*mean 'gaussians'"):
         models.get("gausians")
     # The library's own files cannot be replaced by accident.
     plug_in(plugins, "models", "conv_vae", "raise RuntimeError")

@@ -1,6 +1,4 @@
-"""Files that are whole or not there.
-The folder of a run: its file names and how they are written.
-"""
+"""Files that are whole or not there, and the folder of a run."""
 
 import contextlib
 import json

@@ -4,6 +4,7 @@
 now. Python asks the finder of this file only for modules that it does not find itself.
 """
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -16,7 +17,7 @@ MOVED = {
     "copulas": "densities.copula",
     "copulas.gaussian": "densities.gaussian_copula",
     "copulas.joint": "densities.copula",
-    "copulas.latent": "models.copula_latents",
+    "copulas.latent": "models.vae",
     "copulas.marginals": "densities.marginals",
     "data.cache": "data.streaming",
     "data.collect": "data.download",
@@ -52,11 +53,13 @@ MOVED = {
     "kernels.nearest": "losses.nearest",
     "kernels.search": "losses.nearest",
     "kinematics": "core.kinematics",
+    "losses.adversarial": "models.adversarial",
     "losses.elbo": "losses.jet_objective",
     "losses.jet_terms": "losses.jet_objective",
     "losses.kl": "losses.latent_terms",
     "losses.reconstruction": "losses.distances",
     "losses.uniform": "losses.latent_terms",
+    "losses.variational": "models.vae",
     "metrics.arrays": "metrics.host",
     "metrics.binning": "metrics.distributions.binning",
     "metrics.chunks": "metrics.host",
@@ -85,9 +88,8 @@ MOVED = {
     "particlenet": "metrics.frechet.particlenet",
     "plugins": "core.registry",
     "priors": "densities.normal",
-    "runs.domains.events": "events.domain",
-    "runs.domains.jets": "jets.domain",
-    "runs.domains.pixels": "images.domain",
+    "runs.composition": "models.vae",
+    "sampling": "runs.generation",
     "splines": "densities.splines",
     "types": "core.types",
 }
@@ -102,7 +104,7 @@ MOVED_NAMES = {
 
 
 def new_name(name: str) -> str | None:
-    """Where a module is now, ``jetvae_jax.flows.spline`` for example; None if unmoved."""
+    """The present name of a module that moved; None if it did not."""
     old, rest = name.removeprefix(f"{PACKAGE}."), ""
     while old:
         if old in MOVED:
@@ -136,7 +138,11 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             DeprecationWarning,
             stacklevel=2,
         )
-        sys.modules[module.__name__] = importlib.import_module(new)
+        target = importlib.import_module(new)
+        # Not the target itself: an old package may have become a plain module, and its
+        # old submodules must still be found.
+        module.__getattr__ = functools.partial(getattr, target)
+        module.__doc__ = target.__doc__
 
 
 def install() -> None:

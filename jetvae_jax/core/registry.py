@@ -1,4 +1,4 @@
-"""Plug-ins: models, densities, losses, metrics, formats found by the name of their file.
+"""Plug-ins: models, losses, metrics, formats found by the name of their file.
 
 A plug-in is one Python file. It lies in the package's own folder, or in a folder of
 the same name on the plug-in path::

@@ -1,4 +1,4 @@
-"""What samples are generated for: drawn from data or a density, or given by the user."""
+"""Contexts of generated samples: drawn from data or a density, or given by a user."""
 
 import dataclasses
 import math

@@ -259,10 +259,11 @@ def unscale(
 ) -> Jets:
     """Scaled features to jets; the model or a rule decides which particles exist.
 
-    By the rule, a particle exists if its pt is above ``config.min_pt`` and, with padding "away",
-    it is nearer to the training particles than to padding. One decision per
-    particle for all three components. A particle of negative pt, with NaN, or
-    farther than ``config.max_angle`` from the axis of the decoded jet does not exist.
+    By the rule, a particle exists if its pt is above ``config.min_pt`` and, with
+    padding "away", it is nearer to the training particles than to padding. One
+    decision per particle for all three components. A particle of negative pt, with
+    NaN, or farther than ``config.max_angle`` from the axis of the decoded jet does not
+    exist.
 
     Args:
         config: as given to :func:`fit`.

@@ -122,7 +122,6 @@ def against(
         loss, ``loss`` itself, ``disc_loss``, ``similarity`` (L_recon) and the
         probabilities ``disc_true``, ``disc_reconstructed``, ``disc_generated``.
     """
-
     assert plain.encode is not None
     encode = plain.encode
 

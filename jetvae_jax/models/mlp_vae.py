@@ -100,5 +100,5 @@ def build(config: Config) -> VAE:
 
 
 def model(config: Config, task: Task) -> Model:
-    """The generative model: this VAE with the task's objective, prior, discriminator."""
+    """The generative model: this VAE with the objective and components of the task."""
     return vae.model(build(config), task)

@@ -247,7 +247,7 @@ def _ended(study: Any) -> int:
 
 
 def _mark_failed(study: Any) -> None:
-    """Marks trials whose process on this machine has ended as failed; queues them again."""
+    """Marks trials whose process here has ended as failed, and queues them again."""
     state = _optuna().trial.TrialState
     for trial in study.get_trials(False, states=(state.RUNNING,)):
         pid = trial.user_attrs.get("pid")

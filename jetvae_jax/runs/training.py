@@ -46,7 +46,7 @@ def train(
         InputError: bad data or settings, a workdir of another run, or NaN.
     """
     folder = Workdir(workdir)
-    ready = _prepare(run)
+    ready = prepare(run)
     source = ready.parts.source
     settings = run.to_json() | {"fingerprint": source["fingerprint"]}
     arrays = {k: v for k, v in ready.scaler._asdict().items() if v is not None}
@@ -94,11 +94,20 @@ def check(run: ModelRun) -> None:
     Raises:
         InputError: whatever would stop it there: bad data, settings or monitor.
     """
-    _prepare(run)
+    prepare(run)
 
 
-class _Prepared(NamedTuple):
-    """What a training needs: the data as read and as trained on, and the algorithm."""
+class Prepared(NamedTuple):
+    """All that a training needs.
+
+    Attributes:
+        parts: the data as read, in GeV or pixels.
+        scaler: fitted to the training part.
+        model: the generative model.
+        step: the training algorithm.
+        train: the training part as ``step`` takes it, scaled unless it is augmented.
+        valid: the validation part, scaled.
+    """
 
     parts: Dataset
     scaler: Any
@@ -108,7 +117,12 @@ class _Prepared(NamedTuple):
     valid: Any
 
 
-def _prepare(run: ModelRun) -> _Prepared:
+def prepare(run: ModelRun) -> Prepared:
+    """Reads the data and builds the model of a run; nothing is trained.
+
+    Raises:
+        InputError: bad data, settings or monitor.
+    """
     pipeline = run.pipeline
     parts = dataset.load(run.domain, run.data)
     scaler = pipeline.fit(run.scaling, parts.train)
@@ -127,7 +141,7 @@ def _prepare(run: ModelRun) -> _Prepared:
         train = dataset.mapped(scale, parts.train)
     _check_monitor(run, step, train)
     valid = dataset.mapped(scale, parts.valid)
-    return _Prepared(parts, scaler, model, step, train, valid)
+    return Prepared(parts, scaler, model, step, train, valid)
 
 
 def _check_monitor(run: ModelRun, step: Step, train: Any) -> None:
@@ -152,7 +166,7 @@ def _knots(run: ModelRun, train: Any, scale: Callable[[Any], Batch]) -> Any:
 
 
 def _monitor(
-    run: ModelRun, ready: _Prepared
+    run: ModelRun, ready: Prepared
 ) -> Callable[[Params], dict[str, float]] | None:
     """Metrics of generated samples for each epoch, if the run monitors one."""
     pipeline = run.pipeline
