@@ -38,8 +38,9 @@ os.environ.setdefault(PLAIN, "1")
 
 # A worker that takes one of these last would keep the others waiting.
 LONGEST = (
-    *("test_experiments", "test_chamfer", "test_pixels", "test_classify", "test_efp"),
-    *("test_report", "test_metrics", "test_copulas", "test_adversarial", "test_events"),
+    *("test_experiments", "test_chamfer", "test_scaling", "test_pixels", "test_models"),
+    *("test_classify", "test_report", "test_adversarial", "test_efp", "test_metrics"),
+    *("test_copulas", "test_compositions", "test_events", "test_toys", "test_tune"),
 )
 
 

@@ -24,9 +24,13 @@ CONFIGS = {
     "generate": runs.GenerateConfig,
     "evaluate": runs.EvaluateConfig,
 }
-for road in map(domains.get, domains.names()):
-    kinds = {"data": road.Data, "scaling": road.Scaling, "objective": road.Objective}
-    CONFIGS |= {road.GROUPS[kind]: config for kind, config in kinds.items()}
+for domain in map(domains.get, domains.names()):
+    kinds = {
+        "data": domain.Data,
+        "scaling": domain.Scaling,
+        "objective": domain.Objective,
+    }
+    CONFIGS |= {domain.GROUPS[kind]: config for kind, config in kinds.items()}
 for package in (models, densities, distances):
     CONFIGS |= {name: package.get(name).Config for name in package.names()}
 
