@@ -126,10 +126,7 @@ def test_chosen_symmetries(jets):
     assert augmentation.build(augmentation.Config()) is None
     both = augmentation.build(augmentation.Config(beam=True, permute=True))
     assert both is not None
-    new = jax.jit(both)(
-        jax.random.key(0), jets._replace(features=jnp.arange(60.0)[:, None])
-    )
-    np.testing.assert_array_equal(new.features[:, 0], np.arange(60))
+    new = jax.jit(both)(jax.random.key(0), jets)
     np.testing.assert_allclose(
         np.sort(existing(new)[..., 2]), np.sort(existing(jets)[..., 2])
     )

@@ -166,7 +166,7 @@ def tiny_run(**changes):
         "model_config": mlp_vae.Config(latent_dim=4, num_layers=1, nodes=16),
         "loss": "mse", "loss_config": mse.Config(), "objective": domain.Objective(),
         "training": QUICK,
-        "domain": "events", "parts": part,
+        "domain": "events", "components": part,
     }  # fmt: skip
     return runs.ModelRun(**given | changes)
 

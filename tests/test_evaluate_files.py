@@ -184,5 +184,5 @@ def test_short_names_of_files(paths, names):
 
 
 def test_a_file_named_twice():
-    with pytest.raises(InputError, match="stands there twice"):
+    with pytest.raises(InputError, match="is listed twice"):
         inputs.named(("a/gen.npz", "a/./gen.npz"))

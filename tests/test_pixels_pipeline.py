@@ -104,7 +104,7 @@ def test_evaluation_and_report(workdir, monkeypatch):
         "curves_vae", "curves_flow",
     }  # fmt: skip
     report = (workdir / "report.html").read_text()
-    assert "the digit that was asked for" in report and "Fréchet" in report
+    assert "each row is the requested digit" in report and "Fréchet" in report
     # The classifier is kept: the same figures come without training it again.
     monkeypatch.setattr(digit_classifier, "train_classifier", None)
     monkeypatch.setattr("jetvae_jax.images.report.write", lambda path, **_: path)
@@ -114,7 +114,8 @@ def test_evaluation_and_report(workdir, monkeypatch):
 
 def test_any_two_files(workdir, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "jetvae_jax.images.evaluation.classifier", lambda *_, **__: (None, ["no"])
+        "jetvae_jax.images.evaluation.trained_classifier",
+        lambda *_, **__: (None, ["no"]),
     )
     generated = str(workdir / "generated_flow.npz")
     config = runs.EvaluateConfig(real="embedded", generated=(generated,))
@@ -134,7 +135,7 @@ def test_positions_only_are_judged_without_intensity(tmp_path, monkeypatch):
         seen.append(intensity)
         return None, []
 
-    monkeypatch.setattr("jetvae_jax.images.evaluation.classifier", classifier)
+    monkeypatch.setattr("jetvae_jax.images.evaluation.trained_classifier", classifier)
     scaling = domain.Scaling("unit", intensity=False)
     run = vae_run("pixel_positions", "deepsets_vae", scaling=scaling)
     assert run.model_config.num_features == 2
@@ -255,7 +256,7 @@ def test_an_interrupted_training_gets_no_flow(tmp_path, monkeypatch):
         signal_number = 2
 
     monkeypatch.setattr(comparison, "train", lambda *_: Stopped)
-    monkeypatch.setattr(comparison, "fit_flow", None)
+    monkeypatch.setattr(comparison, "fit_density", None)
     assert comparison.compare(tmp_path, {"a": vae_run()}, FLOW, seeds=(0,)) == 2
 
 

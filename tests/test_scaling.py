@@ -12,7 +12,8 @@ import pytest
 from jetvae_jax.core import kinematics
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
-from jetvae_jax.jets import scaling
+from jetvae_jax.densities.contexts import ContextRequest
+from jetvae_jax.jets import domain, scaling
 
 HINTS = get_type_hints(scaling.Config)
 METHODS, GHOSTS = get_args(HINTS["method"]), get_args(HINTS["ghosts"])
@@ -447,8 +448,10 @@ def test_statistics_do_not_depend_on_the_block(jets, monkeypatch):
     config = scaling.Config(method="standard")
     whole = scaling.fit(config, jets)
     monkeypatch.setattr(scaling, "ROWS", 7)
-    for a, b in zip(whole, scaling.fit(config, jets), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-6)
+    blocks = scaling.fit(config, jets)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), whole, blocks
+    )
 
 
 class Chunks:
@@ -468,8 +471,8 @@ class Chunks:
 def test_a_stream_gives_the_scaler_of_the_whole(jets, coordinates, method):
     config = scaling.Config(coordinates=coordinates, method=method, rotate="principal")
     streamed = scaling.fit(config, Chunks(jets))
-    for a, b in zip(scaling.fit(config, jets), streamed, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+    jax.tree.map(close, scaling.fit(config, jets), streamed)
 
 
 def test_quantiles_of_many_particles_come_from_some(make_jets, monkeypatch):
@@ -509,24 +512,73 @@ def test_a_drawn_angle_turns_the_jet_about_its_axis(jets, coordinates):
     np.testing.assert_allclose(new, old * np.exp(1j * by)[:, None], atol=1e-5 * size)
 
 
+def axes_of(config, jets, key, count):
+    contexts = domain.contexts(config, scaling.fit(config, jets), ContextRequest())
+    context = contexts(key, count)
+    assert context.condition is None
+    return np.asarray(context.axis)
+
+
 def test_drawn_axes(jets):
     key, count = jax.random.key(0), 500
     relative = scaling.Config(coordinates="relative")
     turned = scaling.Config(coordinates="relative", rotate="principal")
     library = scaling.fit(relative, jets)
-    axes = scaling.draw_axes(relative, library, key, count)
+    axes = axes_of(relative, jets, key, count)
     rows = jax.random.randint(key, (count,), 0, len(library.axes))
     np.testing.assert_array_equal(axes, library.axes[np.asarray(rows)])
-    axes = np.asarray(scaling.draw_axes(turned, library, key, count))
+    axes = axes_of(turned, jets, key, count)
     assert set(axes[:, 0]) <= set(library.axes[:, 0])
     counts, _ = np.histogram(axes[:, 3], 4, (-np.pi, np.pi))
     assert axes.shape == (count, 4) and np.all(np.abs(counts - 125) < 50)
     frame = scaling.Config(coordinates="frame", rotate="principal")
-    axes = scaling.draw_axes(frame, scaling.fit(frame, jets), key, count)
+    axes = axes_of(frame, jets, key, count)
     assert axes.shape == (count, 4) and not np.any(axes[:, :3])
-    plain = scaling.Config()
-    axes = scaling.draw_axes(plain, scaling.fit(plain, jets), key, 3)
+    axes = axes_of(scaling.Config(), jets, key, 3)
     np.testing.assert_array_equal(axes, np.zeros((3, 3)))
+
+
+def test_axis_and_condition_are_of_the_same_jet(make_jets):
+    jets = make_jets(300)
+    names = ("multiplicity", "pt", "mass")
+    config = scaling.Config(coordinates="relative", conditions=names)
+    scaler = scaling.fit(config, jets)
+    batch = scaling.scale(config, scaler, jets)
+    assert domain.sizes(domain.Data(), config)["num_conditions"] == 3
+    center, width = scaler.condition_units
+    physical = np.asarray(batch.context.condition) * width + center
+    p = np.asarray(jets.particles, np.float64)
+    total, energy = p.sum(1), np.linalg.norm(p, axis=-1).sum(1)
+    expected = {
+        "multiplicity": jets.mask.sum(-1),
+        "pt": np.hypot(total[:, 0], total[:, 1]),
+        "mass": np.sqrt(energy**2 - np.square(total).sum(-1)),
+    }
+    for i, name in enumerate(names):
+        np.testing.assert_allclose(physical[:, i], expected[name], rtol=2e-3)
+    key, known = jax.random.key(1), {}
+    for pt, multiplicity in zip(expected["pt"], expected["multiplicity"], strict=True):
+        known[round(float(pt), 1)] = multiplicity
+    drawn = domain.contexts(config, scaler, ContextRequest())(key, 50)
+    physical = np.asarray(drawn.condition) * width + center
+    np.testing.assert_allclose(physical[:, 1], drawn.axis[:, 0], rtol=1e-4)
+    for pt, row in zip(np.asarray(drawn.axis)[:, 0], physical, strict=True):
+        assert known[round(float(pt), 1)] == round(row[0])
+    # What the user asks for; the axis follows, and the rest goes with it.
+    request = ContextRequest(condition={"pt": 1234.0})
+    given = domain.contexts(config, scaler, request)(key, 50)
+    physical = np.asarray(given.condition) * width + center
+    np.testing.assert_allclose(physical[:, 1], 1234, rtol=1e-5)
+    np.testing.assert_allclose(given.axis[:, 0], 1234, rtol=1e-6)
+    near = expected["mass"][np.argsort(np.abs(expected["pt"] - 1234))[:20]]
+    assert set(np.round(physical[:, 2])) <= set(np.round(near))
+    # Drawn from a density: near the mean and correlations of the jets.
+    request = ContextRequest("density")
+    drawn = domain.contexts(config, scaler, request)(key, 5000)
+    np.testing.assert_allclose(np.mean(drawn.condition, axis=0), 0, atol=0.15)
+    for name, value in (("multiplicity", 2.5), ("pt", -1.0), ("mass", 0.0)):
+        with pytest.raises(InputError, match=f"condition={name}="):
+            domain.contexts(config, scaler, ContextRequest(condition={name: value}))
 
 
 def test_a_scaler_from_before_there_were_quantiles(jets):

@@ -28,8 +28,6 @@ from collections.abc import Callable, Iterable, Sized
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
-from absl import flags
-
 from jetvae_jax.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -141,7 +141,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         target = importlib.import_module(new)
         # Not the target itself: an old package may have become a plain module, and its
         # old submodules must still be found.
-        module.__getattr__ = functools.partial(getattr, target)
+        module.__dict__["__getattr__"] = functools.partial(getattr, target)
         module.__doc__ = target.__doc__
 
 

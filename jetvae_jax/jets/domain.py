@@ -4,10 +4,12 @@ import dataclasses
 import functools
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl import logging
 
 from jetvae_jax import data, models
@@ -19,7 +21,12 @@ from jetvae_jax.core.types import Objective as VAEObjective
 from jetvae_jax.data import streaming, writing
 from jetvae_jax.data.dataset import Dataset, split
 from jetvae_jax.data.streaming import head
-from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
+from jetvae_jax.densities.contexts import (
+    ContextRequest,
+    ContextSampler,
+    drawn_rows,
+    rows_to_draw,
+)
 from jetvae_jax.jets import augmentation, scaling
 from jetvae_jax.losses import distances, jet_objective, mass_weight
 from jetvae_jax.metrics import jet_observables
@@ -28,6 +35,7 @@ from jetvae_jax.metrics.distributions.binning import compare
 
 GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
 UNIT = "jets"
+AXIS = ("pt", "eta", "phi")
 SUFFIX = ".hdf5"
 BOUNDED = "minmax"
 MONITORS = ("bin_height_w1", "emd")
@@ -125,7 +133,7 @@ def sizes(config: Data, scaled: scaling.Config) -> dict[str, int]:
         "num_particles": config.num_particles,
         "num_features": 3,
         "jet_rows": scaled.jet_rows,
-        "num_conditions": 0,
+        "num_conditions": len(scaled.conditions),
     }
 
 
@@ -150,20 +158,64 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
 
 def condition_names(config: scaling.Config) -> tuple[str, ...]:
     """Observables of the jet on which the model depends."""
-    del config
-    return ()
+    return config.conditions
 
 
 def contexts(
     config: scaling.Config, scaler: scaling.Scaler, request: ContextRequest
 ) -> ContextSampler:
-    """Axes for relative coordinates."""
-    del request
+    """Axes and conditions of jets: those of training jets, or what is asked for.
+
+    Axis and condition are of the same jet. Only relative coordinates need an axis; a
+    given pt or eta is that of the axis, too. Where jets were turned to their principal
+    axis, the axis ends with a uniform angle.
+
+    Raises:
+        InputError: a multiplicity or pt that no jet can have.
+    """
+    _check_conditions(request.condition)
+    rows = np.asarray(scaler.axes, np.float32)
+    if config.conditions:
+        assert scaler.condition_units is not None
+        center, width = np.asarray(scaler.condition_units)
+        asked = {}
+        for name, value in request.condition.items():
+            place = config.conditions.index(name)
+            asked[3 + place] = (value - center[place]) / width[place]
+            if name in AXIS:
+                asked[AXIS.index(name)] = value
+        rows = np.concatenate([rows, np.asarray(scaler.conditions)], axis=1)
+        rows = rows_to_draw(rows, request, asked)
+    elif len(rows):
+        rows = rows_to_draw(rows, request, {})
 
     def draw(key: Key, num: int) -> Context:
-        return Context(scaling.draw_axes(config, scaler, key, num))
+        rows_key, angle_key = key, key
+        if config.rotate == "principal":
+            rows_key, angle_key = jax.random.split(key)
+        drawn = drawn_rows(rows_key, rows, num) if len(rows) else jnp.zeros((num, 3))
+        axis = drawn[:, :3]
+        if config.rotate == "principal":
+            angle = jax.random.uniform(
+                angle_key, (num, 1), minval=-jnp.pi, maxval=jnp.pi
+            )
+            axis = jnp.concatenate([axis, angle], axis=-1)
+        return Context(axis, drawn[:, 3:] if config.conditions else None)
 
     return draw
+
+
+def _check_conditions(asked: Mapping[str, float]) -> None:
+    for name, value in asked.items():
+        if name == "multiplicity" and not (value >= 1 and value == int(value)):
+            raise InputError(
+                f"--generate.condition=multiplicity={value:g}: give a whole number of "
+                "particles, 1 or more"
+            )
+        if name in ("pt", "mass") and not value > 0:
+            raise InputError(
+                f"--generate.condition={name}={value:g}: must be positive, in GeV"
+            )
 
 
 def objective(run, scaler, train) -> VAEObjective:

@@ -23,10 +23,11 @@ from jetvae_jax.core import configs, kinematics
 from jetvae_jax.core.configs import NonNegativeFloat
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_divide, safe_norm
-from jetvae_jax.core.types import Array, Batch, Context, Jets, Key
+from jetvae_jax.core.types import Array, Batch, Context, Jets
 from jetvae_jax.jets import features, quantiles
 
 __all__ = [
+    "CONDITIONS",
     "FEATURES",
     "Config",
     "Measured",
@@ -34,10 +35,10 @@ __all__ = [
     "Scaler",
     "Source",
     "Thinned",
-    "draw_axes",
     "fit",
     "measure",
     "momenta",
+    "observed_conditions",
     "scale",
     "unscale",
 ]
@@ -67,6 +68,10 @@ ROWS = 16_384  # jets at a time
 _GOLDEN = 0.6180339887498949
 
 
+CONDITIONS = ("pt", "eta", "mass", "multiplicity")
+"""Observables of a jet on which a model may depend, in GeV and pure numbers."""
+
+
 @configs.config
 class Config:
     """How momenta are presented to the network.
@@ -92,6 +97,9 @@ class Config:
         rotate: principal turns jets about their own axis until their principal axis
             lies along the first transverse feature; needs relative or frame
             coordinates. Generated jets are turned by a random angle.
+        conditions: observables of the jet on which encoder and decoder depend, of pt,
+            eta, mass and multiplicity. Generated jets have those of training jets, or
+            what --generate.condition asks for.
     """
 
     coordinates: Literal["cartesian", "cylindrical", "relative", "frame"] = "cartesian"
@@ -102,8 +110,11 @@ class Config:
     min_pt: Annotated[float, configs.not_negative, configs.finite] = 0.25
     max_angle: NonNegativeFloat = 0.0
     rotate: Literal["none", "principal"] = "none"
+    conditions: tuple[Annotated[str, configs.one_of(CONDITIONS)], ...] = ()
 
     def __post_init__(self):
+        if len(set(self.conditions)) < len(self.conditions):
+            raise InputError(f"conditions: one is named twice, {self.conditions!r}")
         if self.method == "log" and self.momentum_features:
             raise InputError(
                 f"method: 'log' needs pt as a feature, {self.coordinates} coordinates "
@@ -141,9 +152,14 @@ class Scaler(NamedTuple):
         ghost: ``[R, F]`` scaled position of padding, which keeps this name in
             checkpoints.
         axes: ``[A, 3]`` (pt [GeV], eta, phi) of the first training jets, from which
-            generation draws axes; ``[0, 3]`` unless the coordinates are relative.
+            generation draws axes; ``[0, 3]`` unless the coordinates are relative or
+            there are conditions.
         knots: ``[K, F]`` of the particles' features; ``[0, F]`` unless the method is
             quantile, None in a checkpoint older than that method.
+        conditions: ``[A, G]`` scaled conditions of the jets of ``axes``; None without
+            conditions.
+        condition_units: ``[2, G]`` mean and standard deviation of the conditions in
+            GeV or pure numbers; None without.
     """
 
     offset: Array
@@ -151,6 +167,8 @@ class Scaler(NamedTuple):
     ghost: Array
     axes: Array
     knots: Array | None = None
+    conditions: Array | None = None
+    condition_units: Array | None = None
 
 
 class Source(Protocol):
@@ -203,7 +221,11 @@ def fit(config: Config, jets: Jets | Source) -> Scaler:
         offset = np.concatenate([jet_rows[0], np.broadcast_to(offset, particles)])
         factor = np.concatenate([jet_rows[1], np.broadcast_to(factor, particles)])
     factor = np.where(factor > 0, factor, 1.0)
-    arrays = (offset, factor, (padding - offset) / factor, found.axes, knots)
+    arrays = [offset, factor, (padding - offset) / factor, found.axes, knots]
+    if config.conditions:
+        center, width = found.conditions.mean(axis=0), found.conditions.std(axis=0)
+        width = np.where(width > 1e-6 * np.abs(center), width, 1.0)
+        arrays += [(found.conditions - center) / width, np.stack([center, width])]
     return Scaler(*(np.asarray(a, np.float32) for a in arrays))
 
 
@@ -227,7 +249,29 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
         mask = jnp.concatenate([exists, mask], axis=-1)
     x = (v - scaler.offset) / scaler.factor
     x = _through_quantiles(config, scaler, quantiles.forward, x)
-    return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, Context(axis))
+    context = Context(axis, _conditions(config, scaler, jets))
+    return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, context)
+
+
+def observed_conditions(config: Config, jets: Jets) -> Array:
+    """The conditions of jets, ``[..., G]``, in GeV and pure numbers."""
+    mask = jnp.asarray(jets.mask)
+    pt_eta_phi = kinematics.jet_pt_eta_phi(jets.particles, mask)
+    found = {
+        "pt": pt_eta_phi[..., 0],
+        "eta": pt_eta_phi[..., 1],
+        "mass": kinematics.jet_mass(jets.particles, mask),
+        "multiplicity": jnp.sum(mask, axis=-1, dtype=jnp.float32),
+    }
+    return jnp.stack([found[name] for name in config.conditions], axis=-1)
+
+
+def _conditions(config: Config, scaler: Scaler, jets: Jets) -> Array | None:
+    """Scaled conditions ``[..., G]``, or None without conditions."""
+    if scaler.condition_units is None:
+        return None
+    center, width = scaler.condition_units
+    return (observed_conditions(config, jets) - center) / width
 
 
 def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
@@ -294,33 +338,6 @@ def unscale(
         distance = kinematics.to_relative(q, kinematics.jet_pt_eta_phi(q, mask))
         mask &= safe_norm(distance[..., 1:]) < config.max_angle
     return Jets(jnp.where(mask[..., None], p, 0.0), mask)
-
-
-def draw_axes(config: Config, scaler: Scaler, key: Key, num_jets: int) -> Array:
-    """Draws the axes of generated jets, in place of a true jet's ``Batch.axis``.
-
-    Args:
-        config: as given to :func:`fit`.
-        scaler: from :func:`fit`.
-        key: seeds the draw.
-        num_jets: J.
-
-    Returns:
-        ``[J, 3]``: axes drawn from those of training jets for relative coordinates,
-        zeros for others, which do not read them; ``[J, 4]`` with a uniform angle last
-        where jets were turned to their principal axis.
-    """
-    axes_key, angle_key = key, key
-    if config.rotate == "principal":
-        axes_key, angle_key = jax.random.split(key)
-    library = jnp.asarray(scaler.axes)
-    axes = jnp.zeros((num_jets, 3))
-    if len(library):
-        axes = library[jax.random.randint(axes_key, (num_jets,), 0, len(library))]
-    if config.rotate == "none":
-        return axes
-    angle = jax.random.uniform(angle_key, (num_jets, 1), minval=-jnp.pi, maxval=jnp.pi)
-    return jnp.concatenate([axes, angle], axis=-1)
 
 
 class Moments:
@@ -399,7 +416,9 @@ class Measured(NamedTuple):
             method slots, else 1.
         jet_rows: the same of the rows that describe the jet, each ``[2, 3]``.
         sample: ``[S, 3]`` evenly from all particles, for quantiles; else empty.
-        axes: ``[A, 3]`` of the first jets for relative coordinates; else empty.
+        axes: ``[A, 3]`` of the first jets for relative coordinates or conditions;
+            else empty.
+        conditions: ``[A, G]`` of the same jets.
         num_particles: N.
     """
 
@@ -407,6 +426,7 @@ class Measured(NamedTuple):
     jet_rows: tuple[np.ndarray, ...]
     sample: np.ndarray
     axes: np.ndarray
+    conditions: np.ndarray
     num_particles: int
 
 
@@ -436,19 +456,23 @@ def measure(config: Config, jets: Jets | Source) -> Measured:
         jet.add(jet_rows, np.repeat(mask.any(-1, keepdims=True), features.JET_ROWS, -1))
         if config.method == "quantile":
             sample.add(np.where(mask[..., None], values, np.nan))
-        if config.coordinates == "relative" and room > 0:
+        if (config.coordinates == "relative" or config.conditions) and room > 0:
             first.append(jax.tree.map(lambda a, room=room: a[:room], chunk))
             room -= len(mask)
     if not particles.count.any():
         raise InputError("scaling: the training jets hold no particle; check the data")
-    values, axes = np.zeros((0, 3)), np.zeros((0, 3))
+    values, axes, conditions = np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 0))
     if config.method == "quantile":
         values = sample.rows().reshape(-1, 3)
     if first:
         together = jax.tree.map(lambda *a: np.concatenate(a), *first)
         axes = np.asarray(_axis_of(together))
+        if config.conditions:
+            conditions = np.asarray(observed_conditions(config, together), np.float64)
     values = values[~np.isnan(values[:, 0])]
-    return Measured(particles.finish(), jet.finish(), values, axes, num_particles)
+    return Measured(
+        particles.finish(), jet.finish(), values, axes, conditions, num_particles
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)

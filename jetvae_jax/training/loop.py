@@ -123,133 +123,200 @@ def fit(
         InputError: too few jets, an unknown monitored term, a state of other
             settings, or a term that became NaN or infinite, with its step.
     """
-    train, valid = feed(train), feed(valid)
-    num_steps = len(train) // config.batch_size
-    if not num_steps:
-        raise InputError(
-            f"{name}: {len(train)} training {unit} are fewer than "
-            f"batch_size = {config.batch_size}: use more {unit} or a smaller batch"
-        )
-    init_key, order_key, noise_key, valid_key = jax.random.split(key, 4)
-    run_steps = compile_steps(step, config.batch_size)
-    run_evaluation = compile_evaluation(step, max(config.batch_size, 500))
+    loop = _Loop(step, feed(train), feed(valid), config, name, unit, settings or {})
+    loop.path = pathlib.Path(state_path) if state_path else None
+    loop.on_epoch, loop.on_save, loop.monitor = on_epoch, on_save, monitor
+    loop.start(key)
+    return loop.run()
 
-    state = jax.jit(step.init)(init_key)
-    zeros = zero_sums(step, state, train.spec(config.batch_size))
-    if monitor is None and config.monitor not in zeros[0]:
-        raise InputError(
-            f"monitor = {config.monitor!r}: not a term of this loss; "
-            f"choose one of {', '.join(sorted(zeros[0]))}"
-        )
-    sums, best_params = zeros, state.eval_params
-    meta = {"epoch": 0, "step": 0, "history": [], "best_epoch": 0, "finished": False}
-    settings = settings or {}
-    path = pathlib.Path(state_path) if state_path else None
-    if path and path.exists():
-        meta = checkpoint.read_meta(path)
-        _check_settings(path, meta.pop("settings"), settings)
-        template = jax.eval_shape(lambda: (state, sums, best_params))
-        state, sums, best_params = checkpoint.restore(path, template)
-    # The loop donates its state; the best parameters must be buffers of their own.
-    best_params = jax.tree.map(np.array, best_params)
-    history: list[dict] = meta["history"]
 
-    def save():
-        if path:
-            tree = (state, sums, best_params)
-            checkpoint.save(path, tree, meta=meta | {"settings": settings})
-        if on_save and meta["best_epoch"]:
-            on_save(best_params, meta["best_epoch"])
-        return time.monotonic()
+class _Loop:
+    """The state of a training, and what happens to it; see :func:`fit`.
 
-    def check_finite(epoch, sums):
-        first = jax.device_get(sums[1])
-        if (at := min(first.values())) != NEVER:
-            terms = ", ".join(sorted(n for n, i in first.items() if i == at))
-            kept = f"; the last good state is in {path}" if path else ""
+    ``meta`` is what the resumable state holds beside arrays: epoch and step that are
+    done, the history, the best epoch, and whether the training has ended.
+    """
+
+    path: pathlib.Path | None
+    on_epoch: Callable[[list[dict]], object] | None
+    on_save: Callable[[Params, int], object] | None
+    monitor: Callable[[Params], dict[str, float]] | None
+
+    def __init__(
+        self,
+        step: Step,
+        train: Feed,
+        valid: Feed,
+        config: Config,
+        name: str,
+        unit: str,
+        settings: dict,
+    ):
+        self.step, self.train, self.valid, self.config = step, train, valid, config
+        self.name, self.unit, self.settings = name, unit, settings
+        self.num_steps = len(train) // config.batch_size
+        if not self.num_steps:
             raise InputError(
-                f"{name}: {terms} became NaN or infinite at step {at + 1} of "
-                f"{num_steps} in epoch {epoch + 1}{kept}: try a smaller learning_rate "
-                "or clip_norm = 1"
+                f"{name}: {len(train)} training {unit} are fewer than "
+                f"batch_size = {config.batch_size}: use more {unit} or a smaller batch"
             )
+        self.interrupt = Interrupt()
+        self.length = 1  # steps in the next compiled call
 
-    jets_per_epoch = num_steps * config.batch_size
-    done = (meta["epoch"] * num_steps + meta["step"]) * config.batch_size
-    total = config.num_epochs * jets_per_epoch
-    progress = Progress(name, total, done=done, unit=unit)
-    interrupt = Interrupt()
-    last_save, length = time.monotonic(), 1
+    def start(self, key: Key) -> None:
+        """Initialises the state, or reads the one of an interrupted run."""
+        config = self.config
+        init_key, self.order_key, self.noise_key, self.valid_key = jax.random.split(
+            key, 4
+        )
+        self.run_steps = compile_steps(self.step, config.batch_size)
+        self.run_evaluation = compile_evaluation(self.step, max(config.batch_size, 500))
+        self.state = jax.jit(self.step.init)(init_key)
+        batch = self.train.spec(config.batch_size)
+        self.zeros = zero_sums(self.step, self.state, batch)
+        if self.monitor is None and config.monitor not in self.zeros[0]:
+            raise InputError(
+                f"monitor = {config.monitor!r}: not a term of this loss; "
+                f"choose one of {', '.join(sorted(self.zeros[0]))}"
+            )
+        self.sums, best_params = self.zeros, self.state.eval_params
+        self.meta: dict[str, Any] = {
+            "epoch": 0, "step": 0, "history": [], "best_epoch": 0, "finished": False,
+        }  # fmt: skip
+        if self.path and self.path.exists():
+            self.meta = checkpoint.read_meta(self.path)
+            _check_settings(self.path, self.meta.pop("settings"), self.settings)
+            tree = self.state, self.sums, best_params
+            template = jax.eval_shape(lambda: tree)
+            restored = checkpoint.restore(self.path, template)
+            self.state, self.sums, best_params = restored
+        # The loop donates its state; the best parameters must be buffers of their own.
+        self.best_params = jax.tree.map(np.array, best_params)
 
-    def train_epoch(epoch):
-        """The steps that are left of it, or those until a signal."""
-        nonlocal state, sums, last_save, length
-        epoch_key = jax.random.fold_in(noise_key, epoch)
-        shuffled = train.shuffled(
-            order_key, epoch, batch_size=config.batch_size, start=meta["step"]
+    def run(self) -> FitResult:
+        """Epochs until the training ends or a signal stops it."""
+        per_epoch = self.num_steps * self.config.batch_size
+        done = self.meta["epoch"] * per_epoch
+        done += self.meta["step"] * self.config.batch_size
+        total = self.config.num_epochs * per_epoch
+        self.progress = Progress(self.name, total, done=done, unit=self.unit)
+        self.last_save = time.monotonic()
+        with self.interrupt, self.progress:
+            while not self.meta["finished"] and not self.interrupt.signal_number:
+                began = time.monotonic()
+                self.train_epoch()
+                if self.meta["step"] < self.num_steps:
+                    break
+                self.end_epoch(began)
+            if self.interrupt.signal_number:
+                self.save()
+        meta, number = self.meta, self.interrupt.signal_number
+        return FitResult(self.best_params, meta["history"], meta["best_epoch"], number)
+
+    def train_epoch(self) -> None:
+        """The steps that are left of an epoch, or those until a signal."""
+        config, meta = self.config, self.meta
+        epoch = meta["epoch"]
+        epoch_key = jax.random.fold_in(self.noise_key, epoch)
+        shuffled = self.train.shuffled(
+            self.order_key, epoch, batch_size=config.batch_size, start=meta["step"]
         )
         with contextlib.closing(shuffled):
             for first, data, order in shuffled:
-                end = min(first + len(order) // config.batch_size, num_steps)
+                end = min(first + len(order) // config.batch_size, self.num_steps)
                 while (start := meta["step"]) < end:
-                    if interrupt.signal_number:
+                    if self.interrupt.signal_number:
                         return
-                    stop = min(start + length, end)
+                    stop = min(start + self.length, end)
                     began = time.monotonic()
-                    chunk = first, data, order
-                    state, sums = run_steps(state, sums, chunk, epoch_key, start, stop)
-                    check_finite(epoch, sums)
+                    self.state, self.sums = self.run_steps(
+                        self.state, self.sums, (first, data, order), epoch_key, start,
+                        stop,
+                    )  # fmt: skip
+                    self.check_finite(epoch)
                     done = stop - start
                     speed = CHUNK_SECONDS / max(time.monotonic() - began, 1e-9)
-                    length = max(1, int(min(2 * length, speed * done, num_steps)))
+                    longest = min(2 * self.length, speed * done, self.num_steps)
+                    self.length = max(1, int(longest))
                     meta["step"] = stop
-                    progress.advance(done * config.batch_size, f"epoch {epoch + 1}")
-                    if time.monotonic() - last_save > config.save_seconds:
-                        last_save = save()
+                    self.progress.advance(
+                        done * config.batch_size, f"epoch {epoch + 1}"
+                    )
+                    if time.monotonic() - self.last_save > config.save_seconds:
+                        self.save()
 
-    with interrupt, progress:
-        while not meta["finished"] and not interrupt.signal_number:
-            epoch, epoch_start = meta["epoch"], time.monotonic()
-            train_epoch(epoch)
-            if meta["step"] < num_steps:
-                break
-            valid_terms = run_evaluation(state.eval_params, valid, valid_key)
-            row = {"epoch": epoch + 1}
-            row |= {f"train/{n}": float(v) / num_steps for n, v in sums[0].items()}
-            row |= {f"valid/{n}": v for n, v in valid_terms.items()}
-            if monitor:
-                found = monitor(state.eval_params)
-                row |= {f"valid/{n}": float(v) for n, v in found.items()}
-            row["seconds"] = round(max(time.monotonic() - epoch_start, 1e-3), 3)
-            history.append(row)
-            monitored = f"valid/{config.monitor}"
-            if not np.isfinite(row[monitored]):
-                raise InputError(
-                    f"{name}: {monitored} is NaN or infinite after epoch {epoch + 1}: "
-                    "try a smaller learning_rate or clip_norm = 1"
-                )
-            best_epoch = meta["best_epoch"]
-            if not best_epoch or row[monitored] < history[best_epoch - 1][monitored]:
-                meta["best_epoch"] = epoch + 1
-                best_params = jax.tree.map(np.array, state.eval_params)
-            meta |= {"epoch": epoch + 1, "step": 0}
-            stale = meta["epoch"] - meta["best_epoch"]
-            meta["finished"] = (
-                meta["epoch"] >= config.num_epochs or stale >= config.patience
+    def check_finite(self, epoch: int) -> None:
+        """Stops at the first step at which a term was NaN or infinite."""
+        first = jax.device_get(self.sums[1])
+        if (at := min(first.values())) != NEVER:
+            terms = ", ".join(sorted(n for n, i in first.items() if i == at))
+            kept = f"; the last good state is in {self.path}" if self.path else ""
+            raise InputError(
+                f"{self.name}: {terms} became NaN or infinite at step {at + 1} of "
+                f"{self.num_steps} in epoch {epoch + 1}{kept}: try a smaller "
+                "learning_rate or clip_norm = 1"
             )
-            sums = zeros
-            terms = "  ".join(
-                f"{n} {row[f'train/{n}']:.5g}/{row[f'valid/{n}']:.5g}" for n in zeros[0]
+
+    def end_epoch(self, began: float) -> None:
+        """Validates, keeps the best parameters, reports and saves."""
+        config, meta = self.config, self.meta
+        row = self.epoch_row(began)
+        monitored = f"valid/{config.monitor}"
+        if not np.isfinite(row[monitored]):
+            raise InputError(
+                f"{self.name}: {monitored} is NaN or infinite after epoch "
+                f"{row['epoch']}: try a smaller learning_rate or clip_norm = 1"
             )
-            if config.monitor not in zeros[0]:
-                terms += f"  {config.monitor} -/{row[monitored]:.5g}"
-            progress.note(
-                f"{name} epoch {epoch + 1}/{config.num_epochs}  (train/valid) {terms}"
-                f"  best {meta['best_epoch']}  {progress.status()}"
-            )
-            if on_epoch:
-                on_epoch(history)
-            if meta["finished"] or time.monotonic() - last_save > config.save_seconds:
-                last_save = save()
-        if interrupt.signal_number:
-            save()
-    return FitResult(best_params, history, meta["best_epoch"], interrupt.signal_number)
+        history, best_epoch = meta["history"], meta["best_epoch"]
+        history.append(row)
+        if not best_epoch or row[monitored] < history[best_epoch - 1][monitored]:
+            meta["best_epoch"] = row["epoch"]
+            self.best_params = jax.tree.map(np.array, self.state.eval_params)
+        meta |= {"epoch": row["epoch"], "step": 0}
+        stale = meta["epoch"] - meta["best_epoch"]
+        last = meta["epoch"] >= config.num_epochs
+        meta["finished"] = last or stale >= config.patience
+        self.sums = self.zeros
+        self.report(row)
+        if self.on_epoch:
+            self.on_epoch(history)
+        if meta["finished"] or time.monotonic() - self.last_save > config.save_seconds:
+            self.save()
+
+    def epoch_row(self, began: float) -> dict[str, Any]:
+        """Mean terms of training and validation, and the seconds that they took."""
+        params = self.state.eval_params
+        valid = self.run_evaluation(params, self.valid, self.valid_key)
+        row: dict[str, Any] = {"epoch": self.meta["epoch"] + 1}
+        for term, total in self.sums[0].items():
+            row[f"train/{term}"] = float(total) / self.num_steps
+        row |= {f"valid/{term}": value for term, value in valid.items()}
+        if self.monitor:
+            found = self.monitor(params)
+            row |= {f"valid/{term}": float(value) for term, value in found.items()}
+        row["seconds"] = round(max(time.monotonic() - began, 1e-3), 3)
+        return row
+
+    def report(self, row: dict[str, Any]) -> None:
+        """One line on an epoch."""
+        terms = "  ".join(
+            f"{n} {row[f'train/{n}']:.5g}/{row[f'valid/{n}']:.5g}"
+            for n in self.zeros[0]
+        )
+        monitor = self.config.monitor
+        if monitor not in self.zeros[0]:
+            terms += f"  {monitor} -/{row[f'valid/{monitor}']:.5g}"
+        self.progress.note(
+            f"{self.name} epoch {row['epoch']}/{self.config.num_epochs}  (train/valid) "
+            f"{terms}  best {self.meta['best_epoch']}  {self.progress.status()}"
+        )
+
+    def save(self) -> None:
+        """Writes the resumable state, and hands the best parameters on."""
+        if self.path:
+            tree = (self.state, self.sums, self.best_params)
+            meta = self.meta | {"settings": self.settings}
+            checkpoint.save(self.path, tree, meta=meta)
+        if self.on_save and self.meta["best_epoch"]:
+            self.on_save(self.best_params, self.meta["best_epoch"])
+        self.last_save = time.monotonic()
