@@ -1,4 +1,4 @@
-"""What the entry points share: flag groups, log format, one-line errors."""
+"""Common code of the scripts: flags, log format, one-line errors."""
 
 import dataclasses
 import logging as python_logging
@@ -26,15 +26,15 @@ FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
 
 def define_flags() -> None:
     """All flags, the same for every script: one flagfile describes a whole run."""
-    flags.DEFINE_string("workdir", None, "folder that holds everything of one run")
+    flags.DEFINE_string("workdir", None, "folder of all files of one run")
     flags.mark_flag_as_required("workdir")
     flags.DEFINE_integer("seed", 0, "seed of training and of the flow's fit")
-    flags.DEFINE_enum("domain", "jets", domains.names(), "what is to be generated")
+    flags.DEFINE_enum("domain", "jets", domains.names(), "kind of data")
     for name in domains.names():
         domain = domains.get(name)
         for kind, config in _kinds(domain).items():
             configs.define(domain.GROUPS[kind], config)
-    flags.DEFINE_enum("model", "conv_vae", models.names(), "network to train")
+    flags.DEFINE_enum("model", "conv_vae", models.names(), "model to train")
     flags.DEFINE_enum(
         "loss", "chamfer", distances.names(), "distance between sets of particles"
     )
@@ -47,8 +47,8 @@ def define_flags() -> None:
     )  # fmt: skip
     flags.DEFINE_enum(
         "latent", "gaussian", ("gaussian", "uniform", "cdf"),
-        "what the decoder is given: latents, or their uniforms; cdf: the features' own "
-        "CDFs in place of an encoder",
+        "input of the decoder: latents, or their uniforms; cdf: uniforms, with the "
+        "CDFs of the features as encoder",
     )  # fmt: skip
     flags.DEFINE_float("uniform", 0.0, "weight of the marginals' distance from uniform")
     flags.DEFINE_enum(
@@ -57,7 +57,7 @@ def define_flags() -> None:
     )  # fmt: skip
     flags.DEFINE_enum(
         "discriminator", NONE, (NONE, *discriminators.names()),
-        "network that the VAE is trained against",
+        "network against which the VAE is trained",
     )  # fmt: skip
     for package in (models, distances, densities, discriminators):
         for name in package.names():
@@ -154,13 +154,13 @@ def save_flags() -> None:
 
 
 def generate_config(**changes) -> runs.GenerateConfig:
-    """What to generate, by the flags."""
+    """The samples to generate, by the flags."""
     config = configs.read("generate", runs.GenerateConfig)
     return dataclasses.replace(config, **changes)
 
 
 def data_config() -> Any:
-    """Which data, by the flags: the ``Data`` of the domain."""
+    """The data, by the flags: the ``Data`` of the domain."""
     domain = domains.get(FLAGS.domain)
     return configs.read(domain.GROUPS["data"], domain.Data)
 
@@ -171,22 +171,22 @@ def evaluate_config() -> runs.EvaluateConfig:
 
 
 def stop_if_interrupted(signal_number: int) -> None:
-    """After a saved stop, say how to go on and exit as the signal asks."""
+    """After a signal, print how to continue and exit with its exit code."""
     if signal_number:
         logging.warning(
-            "stopped by signal %d; everything is saved in %s. Go on with: python %s",
+            "stopped by signal %d; everything is saved in %s. Continue with: python %s",
             signal_number, FLAGS.workdir, " ".join(sys.argv),
         )  # fmt: skip
         sys.exit(128 + signal_number)
 
 
 def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> None:
-    """Parse the flags and run ``main``; a user's mistake ends in one line."""
+    """Parse the flags and run ``main``; an InputError is printed in one line."""
     define()
     for flag in own_flags():  # so that --help shows them
         FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     logging.set_verbosity(logging.INFO)
-    # jax says at this level which accelerators it did not find.
+    # At this level jax logs which accelerators it did not find.
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)
     logging.get_absl_handler().setFormatter(
         python_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")

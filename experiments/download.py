@@ -3,8 +3,8 @@ r"""Fetch public data sets of jets, with sizes and checksums checked.
   python experiments/download.py --download.dataset=jetnet30 --download.jet_types=g
   python experiments/download.py --download.dataset=hls4ml150 --download.folder=data
 
-A download that was stopped goes on when the same command is given again. Without a
-network, --download.by_hand prints what to fetch with a browser and where to put it.
+After an interruption the same command continues. Without a network,
+--download.by_hand prints what to fetch with a browser and where to put it.
 """
 
 import dataclasses

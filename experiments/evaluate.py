@@ -2,8 +2,8 @@ r"""Compare jets with real jets: table, JSON, CSV, LaTeX, HTML report.
 
   python experiments/evaluate.py --workdir=runs/quickstart
 
-judges what generate.py left in the workdir against its test jets. Any files, of any
-generator, in any layout that can be read:
+compares the samples that generate.py wrote into the workdir with the test jets. To
+compare files of any generator, in any format that can be read:
 
   python experiments/evaluate.py --workdir=runs/mpgan \
       --evaluate.real=g.hdf5 --evaluate.generated=mpgan.hdf5,epic_gan.hdf5

@@ -1,4 +1,4 @@
-"""Fit a copula to the latents of a trained VAE: marginals, and how they depend.
+"""Fit a copula, marginals and their dependence, to the latents of a trained VAE.
 
 python experiments/fit_copula.py --workdir=runs/zgamma --copula.dependence=gaussian
 python experiments/generate.py --workdir=runs/zgamma --generate.latents=copula
@@ -10,7 +10,7 @@ from jetvae_jax import runs
 
 
 def main() -> None:
-    """Fit, or go on fitting."""
+    """Fit, or continue a fit."""
     run = _cli.copula_run()
     _cli.save_flags()
     if result := runs.fit_copula(_cli.FLAGS.workdir, run):

@@ -2,7 +2,7 @@
 
   python experiments/fit_flow.py --workdir=runs/quickstart
 
-A fit that was stopped or killed goes on when the same command is given again.
+After an interruption the same command continues the fit.
 """
 
 import _cli
@@ -11,7 +11,7 @@ from jetvae_jax import runs
 
 
 def main() -> None:
-    """Fit, or go on fitting."""
+    """Fit, or continue a fit."""
     run = _cli.flow_run()
     _cli.save_flags()
     if result := runs.fit_flow(_cli.FLAGS.workdir, run):

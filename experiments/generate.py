@@ -1,7 +1,12 @@
-r"""Generate jets with a trained VAE and write them in the JetNet layout.
+r"""Generate samples with a trained model and write them to a file.
 
-python experiments/generate.py --workdir=runs/quickstart \
-    --generate.latents=flow --generate.num_jets=50000
+  python experiments/generate.py --workdir=runs/quickstart \
+      --generate.latents=flow --generate.num_jets=50000
+
+Jets are written in the JetNet layout, or as Parquet, ROOT or npz by the suffix of
+--generate.output. A conditional model takes values of its conditions:
+
+  python experiments/generate.py --workdir=runs/digits --generate.condition=digit=3
 """
 
 import _cli
@@ -10,7 +15,7 @@ from jetvae_jax import runs
 
 
 def main() -> None:
-    """Write one file of jets."""
+    """Write one file of samples."""
     runs.generate(_cli.FLAGS.workdir, _cli.generate_config())
 
 

@@ -1,9 +1,9 @@
-r"""The main job in a row: train, fit the flow, generate, evaluate.
+r"""The main job in one command: train, fit the flow, generate, evaluate.
 
   python experiments/pipeline.py --workdir=runs/quickstart \
       --flagfile=experiments/flagfiles/quickstart.txt
 
-Steps already done are not done again: give the same command after an interruption.
+After an interruption the same command continues.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from jetvae_jax import runs
 
 
 def main() -> None:
-    """Run the four steps, each where the last left off."""
+    """Run the four steps, or continue them."""
     workdir = _cli.FLAGS.workdir
     run, flow, evaluation = _cli.model_run(), _cli.flow_run(), _cli.evaluate_config()
     _cli.save_flags()

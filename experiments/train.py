@@ -1,9 +1,9 @@
-r"""Train a VAE on jets.
+r"""Train a generative model on jets, images or events.
 
   python experiments/train.py --workdir=runs/quickstart \
       --flagfile=experiments/flagfiles/quickstart.txt
 
-A run that was stopped or killed goes on when the same command is given again.
+After an interruption the same command continues the training.
 """
 
 import _cli
@@ -12,7 +12,7 @@ from jetvae_jax import runs
 
 
 def main() -> None:
-    """Train, or go on training."""
+    """Train, or continue a training."""
     run = _cli.model_run()
     _cli.save_flags()
     result = runs.train(_cli.FLAGS.workdir, run)

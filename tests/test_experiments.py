@@ -146,7 +146,7 @@ def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, number):
     process.send_signal(number)
     _, log = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "Go on with: python experiments/train.py" in log
+    assert "Continue with: python experiments/train.py" in log
     assert "Traceback" not in log
     run("train", *LONG, f"--workdir={tmp_path}")
     assert (tmp_path / "vae.npz").read_bytes() == (whole / "vae.npz").read_bytes()

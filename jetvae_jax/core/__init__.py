@@ -1,1 +1,1 @@
-"""Types, errors, settings, files and numerics that every other room uses."""
+"""Types, errors, settings, files and numerics that the whole package uses."""

@@ -104,11 +104,11 @@ _T = typing.TypeVar("_T")
 
 @typing.dataclass_transform(frozen_default=True)
 def config(config_class: type[_T]) -> type[_T]:
-    """Make a class a frozen dataclass whose fields keep to their type hints.
+    """Make a class a frozen dataclass whose fields are checked against their types.
 
     Checked are the limits in ``Annotated``, the choices of a ``Literal``, the entries
-    of a tuple and its length if that is fixed; a float is never NaN. What holds between
-    fields is checked by the ``__post_init__`` of the class, which runs afterwards.
+    of a tuple and its length if that is fixed; a float is never NaN. Relations between
+    fields are checked by the ``__post_init__`` of the class, which runs afterwards.
 
     Raises:
         InputError: on making an instance; the message begins with the field's name.
@@ -134,7 +134,7 @@ def _hints(config_class: Any) -> dict[str, Any]:
 
 
 def _mistake(kind: Any, value: Any) -> tuple[str, Any] | None:
-    """What is wrong with a value, and with which entry of it; None if nothing is."""
+    """What is wrong with a value, and with which entry of it; None if it is valid."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         kind, *limits = arguments
@@ -266,7 +266,7 @@ def read(
 
 
 def from_json(config_class: type, values: dict) -> Any:
-    """A config from the dict that ``dataclasses.asdict`` made, lists as tuples.
+    """A config from the dict of ``dataclasses.asdict``, lists as tuples.
 
     Raises:
         InputError: unknown fields, as from another version of the package.
@@ -287,7 +287,7 @@ def named(package: ModuleType, values: dict) -> tuple[str, Any]:
 
     Args:
         package: a package with a registry, such as ``jetvae_jax.models``.
-        values: as :func:`with_name` made them.
+        values: as :func:`with_name` returns them.
     """
     values = dict(values)
     name = values.pop("name")
@@ -305,7 +305,7 @@ def plain(values: dict) -> dict:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides a result, for checkpoints and reports."""
+    """Versions of the packages that results depend on, for checkpoints and reports."""
     packages = ("jetvae_jax", "jax", "jaxlib", "flax", "optax", "distrax", "numpy")
     return {"python": platform.python_version()} | {
         name: importlib.metadata.version(name) for name in packages

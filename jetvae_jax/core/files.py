@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the folder of a run."""
+"""Atomic writing of files, and the folder of a run."""
 
 import contextlib
 import json
@@ -12,12 +12,12 @@ from jetvae_jax.core.errors import InputError
 
 @contextlib.contextmanager
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """A file beside ``path`` to write to, which then becomes ``path``.
+    """Write to a temporary file that replaces ``path`` when it is complete.
 
         with write_atomically("report.html") as part:
             part.write_text(page)
 
-    If the block fails, or the process is killed, an older ``path`` stays as it was.
+    If the block fails, or the process is killed, an existing ``path`` is unchanged.
 
     Args:
         path: of the file, in a folder that exists.
@@ -32,7 +32,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     part = path.with_name(path.name + ".part")
     try:
         yield part
-        # The name may not reach the disk before the content.
+        # The content must be on disk before the new name is.
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -48,7 +48,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
 
 class Workdir:
-    """Paths inside one run's folder, created if need be.
+    """The folder of one run, created if it does not exist.
 
     Args:
         path: the folder.
@@ -73,18 +73,18 @@ class Workdir:
         return self.path / name
 
     def write_text(self, name: str, text: str) -> pathlib.Path:
-        """Write a file whole or not at all."""
+        """Write a text file atomically."""
         target = self / name
         with write_atomically(target) as part:
             part.write_text(text)
         return target
 
     def write_json(self, name: str, value: Any) -> pathlib.Path:
-        """Write indented JSON whole or not at all."""
+        """Write indented JSON atomically."""
         return self.write_text(name, json.dumps(value, indent=2) + "\n")
 
     def write_lines(self, name: str, rows: list[dict]) -> pathlib.Path:
-        """Write one JSON object a line, whole or not at all."""
+        """Write one JSON object per line, atomically."""
         return self.write_text(name, "".join(json.dumps(row) + "\n" for row in rows))
 
     def read_lines(self, name: str) -> list[dict]:

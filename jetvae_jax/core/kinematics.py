@@ -1,4 +1,4 @@
-"""Four-momenta of massless particles and of the jets they make.
+"""Four-momenta of massless particles and of their jets.
 
 Particles are ``[..., N, 3]`` Cartesian momenta in GeV, axes along +z (the beam);
 ``mask [..., N]`` marks those that exist, None means all. Masked particles never
@@ -152,7 +152,7 @@ def jet_mass_squared(p: Array, mask: Array | None = None) -> Array:
     Returns:
         ``[...]`` in GeV^2; zero, with zero gradient, for an empty jet.
     """
-    # One array a component: twelve times faster than [..., 3] on a CPU.
+    # One array per component: twelve times faster than [..., 3] on a CPU.
     px, py, pz = (_existing(p, mask)[..., i] for i in range(3))
     total = jnp.stack([jnp.sum(v, axis=-1) for v in (px, py, pz)], axis=-1)
     momentum = safe_norm(total)

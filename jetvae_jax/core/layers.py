@@ -1,4 +1,4 @@
-"""Layers shared by the models and the flows: linen inside, few and plain.
+"""Flax linen layers that models, discriminators and flows share.
 
 Every contraction is one flat matmul (:func:`matmul`); convolutions over particles
 gather their windows by slicing (:func:`windows`), transposed ones add theirs up
@@ -21,7 +21,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Key, Params
 
 QUIET = 0.3
-"""Scale of layers that start small: those of residual branches and of outputs."""
+"""Scale of the initial kernels of residual branches and of outputs."""
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
@@ -56,7 +56,7 @@ def fan_in(size: int, *, scale: float = 1.0) -> Callable[..., Array]:
     """Kernels start uniform with variance ``1/size``: signals keep their size.
 
     PyTorch's default, which the published network had, has a third of it; after
-    eight layers the jet is all but lost in the biases. On gluon jets this start
+    eight layers the signal is small against the biases. On gluon jets this start
     reached the same Chamfer loss in half the epochs or fewer (filters 8, 16, 32; rates
     1e-3 and 3e-4). Biases start from zero; ``scale`` makes an output start small.
     """
@@ -67,8 +67,8 @@ def fan_in(size: int, *, scale: float = 1.0) -> Callable[..., Array]:
 def init(module: nn.Module, key: Key, *args: Array) -> Params:
     """Random parameters for a module of this file's layers, called with ``args``.
 
-    Compiled, and one draw for all: a draw for every parameter apart takes XLA
-    several times as long to compile as the whole rest.
+    All parameters are slices of one random vector: separate draws for each of them
+    take XLA several times as long to compile as everything else.
     """
     bounds, tree = jax.tree.flatten(module.init(key, *args)["params"])
     ends = np.cumsum([bound.size for bound in bounds])
@@ -83,7 +83,7 @@ def init(module: nn.Module, key: Key, *args: Array) -> Params:
 
 
 def apply(module: nn.Module, params: Params, *args: Array) -> Any:
-    """What the module makes of ``args`` with these parameters."""
+    """Apply a module with these parameters to ``args``."""
     return module.apply({"params": params}, *args)
 
 
@@ -133,7 +133,7 @@ def overlap_add(x: Array, kernel: int) -> Array:
 def with_condition(
     vector: Array, condition: Array | None, num_conditions: int | None = None
 ) -> Array:
-    """A vector ``[..., I]`` with the conditions behind it, ``[..., I + G]``.
+    """A vector ``[..., I]`` with the conditions appended, ``[..., I + G]``.
 
     Args:
         vector: ``[..., I]``.
@@ -154,7 +154,7 @@ def with_condition(
 
 
 def mean_and_sum(x: Array, mask: Array, capacity: int) -> tuple[Array, Array]:
-    """Of the points ``[..., N, C]`` that exist: mean, and sum over ``capacity``."""
+    """Mean of the existing points ``[..., N, C]``, and their sum over ``capacity``."""
     real = mask[..., None]
     total = jnp.sum(jnp.where(real, x, 0.0), axis=-2)
     return total / jnp.maximum(jnp.sum(real, axis=-2), 1), total / capacity
@@ -279,7 +279,7 @@ def max_over_points(x: Array) -> Array:
 
 
 def pool(x: Array, mask: Array | None, capacity: int) -> Array:
-    """A summary of a set that its order and its padding do not change.
+    """A permutation-invariant summary of a set; padding has no influence.
 
     Mean, sum over ``capacity`` (so that the number of points is seen) and maximum;
     all zero for an empty set.
@@ -303,10 +303,11 @@ def pool(x: Array, mask: Array | None, capacity: int) -> Array:
 
 
 class EpicLayer(nn.Module):
-    """Equivariant layer of EPiC-GAN (arXiv:2301.08128): points talk by a summary.
+    """Equivariant layer of EPiC-GAN (arXiv:2301.08128).
 
-    First the summary of the set renews the context, then the context renews every
-    point; both are residual. Cost and memory are linear in the number of points.
+    First a pooled summary of the points updates the context, then the context updates
+    every point; both updates are residual. Cost and memory are linear in the number
+    of points.
 
     Attributes:
         width: C, channels of a point.
@@ -324,7 +325,7 @@ class EpicLayer(nn.Module):
     def __call__(
         self, x: Array, context: Array, mask: Array | None = None
     ) -> tuple[Array, Array]:
-        """``x [..., N, C]`` and ``context [..., G]``, both renewed."""
+        """``x [..., N, C]`` and ``context [..., G]``, both updated."""
         act = activation(self.activation)
         summary = jnp.concatenate([pool(x, mask, self.capacity), context], axis=-1)
         hidden = act(Dense(self.width, name="context_0")(summary))

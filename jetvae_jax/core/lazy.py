@@ -1,7 +1,7 @@
 """Public names that are imported when they are first used (PEP 562).
 
-``import jetvae_jax as jv; jv.losses.chamfer_distance`` works at once and imports only
-what it needs, so that nobody pays for the parts of the package that he does not use.
+``import jetvae_jax as jv; jv.losses.chamfer_distance`` imports only the modules that
+the distance needs: ``import jetvae_jax`` itself stays fast.
 """
 
 import importlib

@@ -1,7 +1,7 @@
 """Four-momenta in NumPy and double precision, for files and for making jets.
 
-No JAX is imported here: each worker of a production imports this module. What is traced
-and differentiated is in :mod:`~jetvae_jax.core.kinematics`.
+Without JAX, so that the worker processes of a production start fast. The functions for
+``jit`` and ``grad`` are in :mod:`~jetvae_jax.core.kinematics`.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Modules of earlier versions under their old names, with a warning.
 
-``from jetvae_jax.flows import realnvp`` goes on working and says where ``realnvp`` is
-now. Python asks the finder of this file only for modules that it does not find itself.
+``from jetvae_jax.flows import realnvp`` still works, and a warning gives the new name.
+Python asks the finder of this file only for modules that it does not find itself.
 """
 
 import functools
@@ -104,7 +104,7 @@ MOVED_NAMES = {
 
 
 def new_name(name: str) -> str | None:
-    """The present name of a module that moved; None if it did not."""
+    """The new name of a module that moved; None if it did not."""
     old, rest = name.removeprefix(f"{PACKAGE}."), ""
     while old:
         if old in MOVED:
@@ -115,7 +115,7 @@ def new_name(name: str) -> str | None:
 
 
 def new_public_name(name: str) -> str | None:
-    """Where a function is now; None if it did not move."""
+    """The new name of a function that moved; None if it did not."""
     new = MOVED_NAMES.get(name.removeprefix(f"{PACKAGE}."))
     return f"{PACKAGE}.{new}" if new else None
 
@@ -146,6 +146,6 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-    """Put the finder behind Python's own, once."""
+    """Append the finder to those of Python, once."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())

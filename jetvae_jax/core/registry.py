@@ -1,7 +1,7 @@
 """Plug-ins: models, losses, metrics, formats found by the name of their file.
 
-A plug-in is one Python file. It lies in the package's own folder, or in a folder of
-the same name on the plug-in path::
+A plug-in is one Python file. It is in the package's own folder, or in a folder of the
+same name on the plug-in path::
 
     JETVAE_PLUGINS=/home/me/plugins        # several folders are separated by ":"
     /home/me/plugins/models/my_model.py    # --model=my_model
@@ -47,7 +47,7 @@ class Registry:
         self.folder = folder or package.rpartition(".")[2]
 
     def names(self) -> tuple[str, ...]:
-        """All names, sorted; a file on the plug-in path hides none of the library's."""
+        """All names, sorted. A plug-in cannot replace a file of the library."""
         path = sys.modules[self.package].__path__
         found = {module.name for module in pkgutil.iter_modules(path)}
         found = found.difference(self.helpers) | set(self._files())

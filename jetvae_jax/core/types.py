@@ -1,6 +1,6 @@
-"""The values that travel through the package, and the interface of its models.
+"""Data types of the package and the interface of its models.
 
-All values are small, immutable pytrees; all models and densities are records of pure
+All data types are small, immutable pytrees; models and densities are records of pure
 functions.
 
 Shapes use one letter each, here and in every docstring: ``J`` jets, ``N`` and
@@ -21,7 +21,7 @@ Params = Any
 
 
 class Jets(NamedTuple):
-    """Jets as physics knows them: momenta in GeV.
+    """Jets as sets of particle momenta in GeV.
 
     Attributes:
         particles: ``[..., N, 3]`` Cartesian momenta (px, py, pz) in GeV, exactly
@@ -34,7 +34,7 @@ class Jets(NamedTuple):
 
 
 class RelativeJets(NamedTuple):
-    """Jets relative to their axis, without units: what the field's metrics act on.
+    """Jets relative to their axis, dimensionless: the input of W1M, FPD and the like.
 
     Attributes:
         particles: ``[..., N, 3]`` (ptrel, etarel, phirel), exactly zero where ``mask``
@@ -47,7 +47,7 @@ class RelativeJets(NamedTuple):
 
 
 class PixelSets(NamedTuple):
-    """Images as sets of points; a black pixel is no point.
+    """Images as sets of points; black pixels are left out.
 
     Attributes:
         points: ``[..., K, 3]`` (x, y, I): x to the right and y downward, in pixels of
@@ -112,7 +112,7 @@ class Points(NamedTuple):
 
 
 def given(condition: Array | None) -> tuple[Array, ...]:
-    """A condition as the last argument of a network; no argument without one."""
+    """Optional last argument of a network: ``(condition,)``, or ``()`` without one."""
     return () if condition is None else (condition,)
 
 
@@ -132,7 +132,7 @@ class VAE(NamedTuple):
     """The networks of a variational autoencoder with a deterministic decoder.
 
     A conditional VAE takes ``condition [..., G]`` as the last argument of ``encode``
-    and ``decode``; without conditions nobody has to pass it.
+    and ``decode``; a VAE without conditions needs no such argument.
 
     Attributes:
         init: ``(key) -> params``, ``{"encoder": ..., "decoder": ...}``.
@@ -231,7 +231,7 @@ class Decoder(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A generative model: all that training, generation and evaluation know of it.
+    """A generative model: the functions that training, generation and evaluation call.
 
     Attributes:
         init: ``(key) -> params``.
@@ -249,7 +249,7 @@ class Model(NamedTuple):
             of that of the training; 0 freezes it. None trains all parameters on one
             loss with one optimiser.
         step: ``(training config, number of training samples) -> Step``, for a model
-            that brings its own training algorithm; None for the usual ones.
+            with its own training algorithm; None for gradient descent on ``loss``.
         components: networks that the model is built from, for studies; or None.
     """
 
@@ -266,7 +266,7 @@ class Model(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a model is to generate, as its builder needs to know it.
+    """What the builder of a model needs to know of the data and of the loss.
 
     Attributes:
         num_particles: N, points of a set.
@@ -278,8 +278,8 @@ class Task(NamedTuple):
             a deterministic decoder exist; None: all.
         components: what a VAE is trained together with (latent space, prior,
             discriminator), a :class:`jetvae_jax.models.vae.Components`; or None.
-        knots: of the CDFs of the scaled training features, for an encoder made of
-            these; or None.
+        knots: of the CDFs of the scaled training features, for an encoder that
+            consists of these CDFs; or None.
     """
 
     num_particles: int

@@ -4,8 +4,8 @@
 :class:`~jetvae_jax.core.types.Density`. A new density is a new file here, or in the
 folder ``densities/`` of the plug-in path, with a frozen dataclass ``Config`` and
 ``build(config, *, dim, num_conditions=0)``;
-``tests/test_densities_protocol.py`` says what it must fulfil. The standard normal is
-in ``normal``, marginals and dependence joined to a copula in ``copula``.
+``tests/test_densities_protocol.py`` tests each of them. The standard normal is in
+``normal``; ``copula`` combines marginals and a copula into a density.
 """
 
 from jetvae_jax.core.registry import Registry

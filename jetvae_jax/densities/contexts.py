@@ -1,4 +1,4 @@
-"""Contexts of generated samples: drawn from data or a density, or given by a user."""
+"""Contexts of generated samples: drawn from data or a density, or given by the user."""
 
 import dataclasses
 import math
@@ -14,20 +14,20 @@ from jetvae_jax.core.types import Array, Context, Key
 from jetvae_jax.densities import copula
 
 DENSITY_ROWS, DENSITY_SEED = 100_000, 0
-"""Of the sample that stands for a density fitted to contexts."""
+"""Size and seed of the sample drawn from a density that is fitted to contexts."""
 
 ContextSampler = Callable[[Key, int], Context]
-"""``(key, J) -> Context`` of J samples, pure, for use under ``jit`` with a fixed J."""
+"""Pure ``(key, J) -> Context`` of J samples, for use under ``jit`` with a fixed J."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ContextRequest:
-    """What samples are to be generated for.
+    """The contexts that a user wants samples for.
 
     Attributes:
         source: 'data' takes the contexts of training samples, 'density' draws from a
             density fitted to them.
-        condition: name to value of what is asked for, in physical units.
+        condition: name to value of the conditions given, in physical units.
     """
 
     source: Literal["data", "density"] = "data"
@@ -38,7 +38,7 @@ def parsed(texts: Sequence[str], known: Sequence[str], flag: str) -> dict[str, f
     """Name to value from ``name=value``.
 
     Args:
-        texts: as given.
+        texts: of the command line.
         known: the conditions of the model.
         flag: for messages.
 
@@ -75,23 +75,23 @@ def parsed(texts: Sequence[str], known: Sequence[str], flag: str) -> dict[str, f
 def rows_to_draw(
     table: Array, request: ContextRequest, given: Mapping[int, float]
 ) -> np.ndarray:
-    """The rows from which contexts are drawn, on the host.
+    """The rows from which contexts are drawn, computed on the host.
 
-    Where some conditions are given and others are not, the others have to fit: only
-    the hundredth part of the rows that is nearest in the given ones is kept (in units
-    of their standard deviations), at least twenty rows, and the given values replace
+    Where only some conditions are given, the others must be compatible with them: only
+    the 1 % of the rows whose values are nearest to the given ones is kept (distances in
+    units of standard deviations), at least twenty rows, and the given values replace
     theirs.
 
     Args:
         table: ``[A, C]`` contexts of training samples.
-        request: where they come from.
+        request: the source, data or density.
         given: column to value.
 
     Returns:
         ``[B, C]`` float32.
 
     Raises:
-        InputError: a density is asked for, and the table is too small or constant.
+        InputError: the source is a density, and the table is too small or constant.
     """
     rows = np.asarray(table, np.float32)
     if request.source == "density":

@@ -1,34 +1,27 @@
-"""Marginals and dependence put together (Sklar's theorem): a prior of latents.
+"""Densities of latents from marginals and a copula (Sklar's theorem).
 
     z_l = F_l^-1(u_l),  u = Phi(y),  y ~ copula
     log p(z) = log p(y(z)) + sum_l log dy_l/dz_l
 
-Any density of scores will do as a copula. That of a flow has marginals that are only
-nearly normal; :func:`own_marginals` takes them out exactly, by their own empirical
-CDFs, so that u is uniform.
-Copulas: latents whose columns are uniform, and how they depend on each other.
+- :mod:`~jetvae_jax.densities.marginals` maps each column to its normal score y, with
+  ``u = Phi(y)``, by an empirical or a neural CDF.
+- The copula is a density of normal scores: a Gaussian copula, or a flow. The marginals
+  of a flow are only nearly normal; :func:`own_marginals` removes them exactly by their
+  empirical CDFs, so that u is uniform.
+- :func:`with_marginals` combines both into a density of latents.
 
-A copula-VAE (Stevenson, Kruger 2022) has a multivariate uniform latent u. Here
+A copula-VAE (Stevenson, Kruger 2022) has latents that are uniform on the unit cube. It
+can be trained in three ways:
 
-- ``marginals`` maps each column to its normal score, ``u = Phi(y)``, by an empirical
-  or a neural CDF;
-- ``gaussian`` and any flow (``priors.from_flow``, ``own_marginals``) say how the
-  columns depend on each other;
-- ``with_marginals`` puts both together into a ``Density`` of latents, to draw from and
-  to rank events by;
-- ``squashed`` gives a decoder the uniforms; ``cdf_encoder`` does without training an
-  encoder at all.
-
-Three ways of training:
-
-apart (arXiv:1906.05423)
-    1. Any VAE, on its own. 2. ``fit`` to its latents. 3. Decode draws of the copula.
-cdf encoder
-    ``cdf_encoder``: encoder known beforehand, decoder trained alone, ``fit`` to the
-    scores of the events; neither waits for the other.
-together
-    ``squashed`` with ``gaussian.build`` as learned prior: the KL to a copula, or with
-    the penalty ``losses.uniform`` on the marginals only and a copula fitted after.
+separately (arXiv:1906.05423)
+    Train any VAE, :func:`fit` a copula to its latents, decode draws of the copula.
+with a CDF encoder
+    :func:`~jetvae_jax.models.vae.cdf_encoder` fixes the encoder beforehand. Train the
+    decoder alone and :func:`fit` a copula to the scores of the events.
+jointly
+    :func:`~jetvae_jax.models.vae.squashed` gives the decoder uniform latents. Take
+    ``gaussian_copula`` as learned prior, or penalise the marginals alone
+    (:func:`~jetvae_jax.losses.latent_terms.normal_marginals`) and fit a copula later.
 """
 
 from typing import Annotated, Literal
@@ -44,7 +37,7 @@ from jetvae_jax.densities.marginals import Marginals, fit_empirical
 
 
 def uniforms(y: Array) -> Array:
-    """``u = Phi(y)``, the point of the unit cube that scores stand for."""
+    """``u = Phi(y)``, the point of the unit cube with normal scores y."""
     return jax.scipy.special.ndtr(y)
 
 
@@ -62,7 +55,7 @@ def log_density(copula: Density, params: Params, u: Array) -> Array:
 
 
 def with_marginals(copula: Density, marginals: Marginals) -> Density:
-    """The prior of z; its parameters are ``{"marginals": ..., "copula": ...}``."""
+    """The density of z; its parameters are ``{"marginals": ..., "copula": ...}``."""
 
     def init(key: Key) -> Params:
         return {"marginals": marginals.init(key), "copula": copula.init(key)}
@@ -85,13 +78,13 @@ def with_marginals(copula: Density, marginals: Marginals) -> Density:
 
 
 def own_marginals(prior: Density, marginals: Marginals) -> Density:
-    """A density of scores with its marginals made standard normal: a copula.
+    """A copula from a density of scores: its marginals become standard normal.
 
     Its parameters are ``{"own": knots of the prior's marginals, "flow": its own}``;
     :func:`fit_own` makes them.
 
     Args:
-        prior: of scores, nearly normal in each column.
+        prior: a density of scores, nearly normal in each column.
         marginals: empirical ones.
     """
 
@@ -140,7 +133,7 @@ def fit_own(
 
 @configs.config
 class Config:
-    """What a copula of latents is made of.
+    """Marginals and copula of a density of latents.
 
     Attributes:
         dependence: 'gaussian', or 'flow' on the normal scores.
@@ -165,10 +158,10 @@ def columns(config: Config, dim: int) -> Marginals:
 
 
 def build(config: Config, *, dim: int, flow: Density | None = None) -> Density:
-    """The prior of latents that ``config`` describes.
+    """The density of latents that ``config`` describes.
 
     Args:
-        config: its parts.
+        config: kinds of marginals and copula.
         dim: L.
         flow: on L scores; for ``dependence = flow``.
 
@@ -177,7 +170,7 @@ def build(config: Config, *, dim: int, flow: Density | None = None) -> Density:
         are ``{"own", "flow"}``.
 
     Raises:
-        ValueError: a flow is missing, or was given for nothing.
+        ValueError: a flow is missing, or is given for a Gaussian copula.
     """
     if (flow is not None) != (config.dependence == "flow"):
         raise ValueError(f"dependence = {config.dependence!r} with flow = {flow}")
@@ -192,14 +185,14 @@ def build(config: Config, *, dim: int, flow: Density | None = None) -> Density:
 def fit(config: Config, latents: Array, *, what: str = "latents") -> Params:
     """Marginals, and the correlations of a Gaussian copula, of a sample.
 
-    Neural CDFs start close; ``losses.nll`` polishes them. A flow copula has its
-    ``"copula"`` fitted after: the flow to ``columns(...).scores`` of the sample by
-    ``losses.nll``, then :func:`fit_own`.
+    Neural CDFs start from the quantiles of the sample, for a fit by maximum likelihood.
+    For a flow copula, fit the flow to ``columns(...).scores`` of the sample by maximum
+    likelihood, then call :func:`fit_own`.
 
     Args:
-        config: the parts.
+        config: kinds of marginals and copula.
         latents: ``[J, L]``, J at least 20.
-        what: of the message.
+        what: name of the sample, for messages.
 
     Returns:
         ``{"marginals": ..., "copula": ...}``, the latter for 'gaussian' only.

@@ -1,4 +1,4 @@
-"""What coupling flows share: fixed orders of coordinates, conditions, one scan."""
+"""Common code of coupling flows: fixed permutations, conditions, one scan."""
 
 import functools
 from collections.abc import Callable
@@ -16,15 +16,16 @@ PERMUTATION_SEED = 0
 
 
 def orders(num_couplings: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """How each coupling reorders what it gets: fixed, not parameters.
+    """The fixed permutation of the coordinates before each coupling.
 
-    Odd couplings exchange the two halves, so that in two couplings every coordinate
-    of an even L moves; even ones shuffle, as the published flow does after each
-    coupling, so that others move together. Coupling k does not depend on K.
+    Odd couplings exchange the two halves, so that two couplings transform every
+    coordinate of an even L. Even couplings shuffle, as the published flow does after
+    each coupling, so that other coordinates are transformed together. The permutation
+    of coupling k does not depend on K.
 
     Returns:
-        ``[K, L]`` the orders, and ``[L]`` the order that undoes them all: a flow
-        whose couplings do nothing is the identity.
+        ``[K, L]`` the permutations, and ``[L]`` the inverse of their product: a flow
+        whose couplings are identities is the identity.
     """
     halves = np.roll(np.arange(dim), dim // 2)
     random = np.random.default_rng(PERMUTATION_SEED)
@@ -34,7 +35,7 @@ def orders(num_couplings: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check(x: Array, condition: Array | None, dim: int, num_conditions: int) -> None:
-    """Shapes of events and of conditions.
+    """Check the shapes of events and conditions.
 
     Raises:
         ValueError: they are not ``[..., dim]`` and ``[..., num_conditions]``.
@@ -58,7 +59,7 @@ def build(
     dim: int,
     num_conditions: int = 0,
 ) -> Density:
-    """A flow that keeps ``ceil(L/2)`` coordinates in each coupling and moves the rest.
+    """A flow whose couplings keep ``ceil(L/2)`` coordinates and transform the rest.
 
     The parameters of the K couplings are stacked along a leading axis and the flow is
     one ``lax.scan`` over it: program size and compile time do not depend on K.
@@ -124,7 +125,7 @@ def build(
 def from_maps(
     init: Callable, forward: Callable, inverse: Callable, dim: int
 ) -> Density:
-    """A Density over the standard normal from its two maps."""
+    """A Density from the two maps between it and the standard normal."""
 
     def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
         u, log_det = inverse(params, z, condition)

@@ -2,9 +2,9 @@
 
     c(u) = N(y; 0, R) / prod_l phi(y_l),   y = Phi^-1(u)
 
-(Nelsen, An Introduction to Copulas, 2.3.) The marginals are uniform whatever R. R is
-kept as the rows of its Cholesky factor, each scaled to length one, so that any numbers
-below the diagonal are a correlation matrix: it can be fitted to a sample in one line,
+(Nelsen, An Introduction to Copulas, 2.3.) The marginals are uniform for any R. R is
+parametrised by the rows of its Cholesky factor, each scaled to length one, so that any
+numbers below the diagonal give a correlation matrix. It can be computed from a sample,
 or learned by gradients as the prior of a VAE.
 """
 
@@ -45,10 +45,9 @@ def build(
     """The copula as a density of normal scores ``y [..., L]``; independent at first.
 
     Args:
-        config: nothing to set.
+        config: has no settings.
         dim: L.
-        num_conditions: accepted, since every density takes them; the copula does not
-            depend on conditions.
+        num_conditions: ignored: the copula does not depend on conditions.
     """
     del config, num_conditions
 
@@ -80,7 +79,7 @@ def build(
 
 
 def _ranks(column: np.ndarray) -> np.ndarray:
-    """Ranks from 1; equal numbers share the mean of theirs."""
+    """Ranks from 1; ties get their mean rank."""
     _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[inverse]
@@ -89,8 +88,8 @@ def _ranks(column: np.ndarray) -> np.ndarray:
 def nearest_correlation(matrix: np.ndarray) -> np.ndarray:
     """A positive definite correlation matrix near a symmetric one.
 
-    Eigenvalues below :data:`SMALLEST_EIGENVALUE` are raised to it and the diagonal is
-    scaled back to one; a matrix that is positive already comes back as it is.
+    Eigenvalues below :data:`SMALLEST_EIGENVALUE` are raised and the diagonal is scaled
+    back to one; a matrix without such eigenvalues is returned unchanged.
     """
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     if values[0] >= SMALLEST_EIGENVALUE:
@@ -110,13 +109,13 @@ def fit(
 
     'scores' is the correlation of the normal scores of the ranks (van der Waerden):
     the efficient estimate. 'spearman' is ``2 sin(pi rho_S / 6)`` (Pearson 1907), which
-    reproduces Spearman's rank correlations and is not moved by a few far points.
-    Neither depends on the marginals: values do as well as scores.
+    reproduces Spearman's rank correlations and is robust against outliers. Neither
+    depends on the marginals, so values may be given instead of scores.
 
     Args:
         sample: ``[J, L]``.
         method: as above.
-        what: of the message.
+        what: name of the sample, for messages.
 
     Raises:
         InputError: the sample is too small, not finite, or a column is constant.
@@ -124,8 +123,8 @@ def fit(
     sample = checked(sample, what)
     ranks = np.stack([_ranks(column) for column in sample.T], axis=-1)
     if method == "scores":
-        shares = (ranks / (len(ranks) + 1)).astype(np.float32)
-        ranks = np.asarray(jax.scipy.special.ndtri(shares), np.float64)
+        levels = (ranks / (len(ranks) + 1)).astype(np.float32)
+        ranks = np.asarray(jax.scipy.special.ndtri(levels), np.float64)
     matrix = np.atleast_2d(np.corrcoef(ranks, rowvar=False))
     if method == "spearman":
         matrix = 2 * np.sin(np.pi * matrix / 6)

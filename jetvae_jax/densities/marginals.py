@@ -1,14 +1,14 @@
-"""Each column alone: monotone maps between values z and normal scores y.
+"""Marginals: monotone maps between the values z of each column and normal scores y.
 
 The cumulative distribution function of a column is ``F(z) = Phi(y(z))``, so
-``u = Phi(y)`` is uniform. Maps go to y and not to u: no digits are lost in the tails,
-where u rounds to 0 or 1, and both directions are exact.
+``u = Phi(y)`` is uniform. The maps give y instead of u, which would round to 0 or 1 in
+the tails. Both directions are exact.
 
 - :func:`empirical`: y is linear in z between knots that lie at equal steps of y, that
   is, at quantiles of a sample; the density between two knots is a piece of a Gaussian.
-  Beyond the last knots, at the tenth-last event of the sample, it goes on as a
-  Gaussian whose width is that of the outer sixteenth of the knots. Heavier tails than
-  that should be transformed (log) before.
+  Beyond the last knots, at the tenth-last event of the sample, it is a Gaussian whose
+  width is that of the outer sixteenth of the knots. Transform columns with heavier
+  tails (log) first.
 - :func:`spline`: y is a monotone rational-quadratic spline of ``(z - shift) / scale``,
   linear beyond ``bound``, learned by maximum likelihood: a neural CDF.
 """
@@ -45,7 +45,7 @@ class Marginals(NamedTuple):
 
 
 def checked(z: Array, what: str = "latents") -> np.ndarray:
-    """A sample that marginals can be fitted to, float64 ``[J, L]``.
+    """A sample as float64 ``[J, L]``, checked for a fit of marginals.
 
     Raises:
         InputError: it is too small, not finite, or a column is constant.
@@ -71,13 +71,13 @@ def checked(z: Array, what: str = "latents") -> np.ndarray:
 def fit_empirical(z: Array, *, num_knots: int = 256, what: str = "latents") -> Params:
     """Knots of a sample: the parameters of :func:`empirical`.
 
-    Values that occur many times leave knots on one place; these are moved apart by a
-    millionth of the column's range, so that the map stays invertible.
+    Values that occur many times give equal knots; these are separated by a millionth of
+    the column's range, so that the map is invertible.
 
     Args:
         z: ``[J, L]``.
         num_knots: K, some hundreds.
-        what: of the message.
+        what: name of the sample, for messages.
 
     Returns:
         ``{"knots": [L, K] float32, "top": scalar}``: the values of z at K equal steps
@@ -99,7 +99,7 @@ def fit_empirical(z: Array, *, num_knots: int = 256, what: str = "latents") -> P
 
 
 def empirical(dim: int, *, num_knots: int = 256) -> Marginals:
-    """Piecewise linear scores; the parameters are data and get no gradient.
+    """Piecewise linear scores; the parameters are fixed and get no gradient.
 
     Args:
         dim: L.
@@ -114,7 +114,7 @@ def empirical(dim: int, *, num_knots: int = 256) -> Marginals:
         return {"knots": jnp.tile(row, (dim, 1)), "top": jnp.asarray(top)}
 
     def pieces(params, find):
-        """Value, score and slope dy/dz of the piece that each number is in."""
+        """Start, score and slope dy/dz of the piece that contains each number."""
         params = jax.lax.stop_gradient(params)
         knots, top = params["knots"], params["top"]
         step = 2 * top / (num_knots - 1)
@@ -182,16 +182,16 @@ def spline(dim: int, *, num_bins: int = 16, bound: float = 5.0) -> Marginals:
 def start_spline(
     z: Array, *, num_bins: int = 16, bound: float = 5.0, what: str = "latents"
 ) -> Params:
-    """Parameters of :func:`spline` from which to learn: quantiles of a sample.
+    """Initial parameters of :func:`spline` from the quantiles of a sample.
 
-    The knots are set at the sample's quantiles, at equal steps of y, with slopes one;
-    maximum likelihood then only has to polish.
+    The knots are the sample's quantiles at equal steps of y, with slopes one: a good
+    start for a fit by maximum likelihood.
 
     Args:
         z: ``[J, L]``.
         num_bins: as for :func:`spline`.
         bound: the same.
-        what: of the message.
+        what: name of the sample, for messages.
 
     Raises:
         InputError: see :func:`checked`.
@@ -204,12 +204,12 @@ def start_spline(
     levels = np.asarray(jax.scipy.special.ndtr(edges[1:-1]))
     inner = np.quantile((z - shift) / scale, levels, axis=0).T
     low, high = np.full((len(shift), 1), -bound), np.full((len(shift), 1), bound)
-    # Beyond the sample's own ends the quantiles stand still: spread the rest evenly.
+    # Quantiles beyond the ends of the sample coincide: give each bin some width.
     inner = np.clip(inner, -bound, bound)
     widths = np.diff(np.concatenate([low, inner, high], axis=1), axis=1)
-    share = np.maximum(widths / (2 * bound), 2 * splines.MIN_SIZE)
-    share = share / share.sum(axis=1, keepdims=True)
-    raw[:, :num_bins] = np.log(share - 0.999 * splines.MIN_SIZE)
+    sizes = np.maximum(widths / (2 * bound), 2 * splines.MIN_SIZE)
+    sizes = sizes / sizes.sum(axis=1, keepdims=True)
+    raw[:, :num_bins] = np.log(sizes - 0.999 * splines.MIN_SIZE)
     return jax.tree.map(
         np.float32, {"shift": shift, "log_scale": np.log(scale), "raw": raw}
     )

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jetvae_jax.core.types import Array, Density, Key, Params, given
 
 MAX_DRAWS = 100
-"""Attempts at a draw inside of ``reach``."""
+"""Attempts at a draw within ``reach``."""
 
 
 def normal(dim: int) -> Density:
@@ -35,8 +35,8 @@ def normal(dim: int) -> Density:
 def standardised(density: Density, reach: Array | float = jnp.inf) -> Density:
     """The density of ``z = mean + std y``, with y from another density.
 
-    A flow has tails that its training never saw: of 26,000 draws of a RealNVP four lay
-    9 to 426 standard deviations out, and a decoder makes jets of 100 TeV of them. A
+    A flow has tails beyond its training data: of 26,000 draws of a RealNVP, four were 9
+    to 426 standard deviations from the mean, and were decoded to jets of 100 TeV. A
     draw beyond ``reach`` is drawn again; ``log_prob`` does not account for it.
 
     Args:

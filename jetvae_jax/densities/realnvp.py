@@ -1,6 +1,6 @@
 """RealNVP (arXiv:1605.08803) on latent vectors, as one scanned distrax bijector.
 
-A coupling permutes the L coordinates, keeps the first ``ceil(L/2)``, ``a``, and moves
+A coupling permutes the L coordinates, keeps the first ``ceil(L/2)``, ``a``, and maps
 the rest, ``b``, by an affine map whose scale and shift are an MLP of ``a``::
 
     forward   b' = b exp(s(a)) + t(a)      log|det| = sum s
@@ -50,8 +50,8 @@ def _conditioner(config: Config, dim: int) -> layers.MLP:
 class RealNVP(distrax.Bijector):
     """The couplings as one distrax bijector of events ``[L]``, base to latents.
 
-    Do not let ``jax.vmap`` return a distribution made from it: distrax then gives
-    wrong shapes without an error. Return arrays.
+    Under ``jax.vmap`` return arrays, never a distribution made from it: distrax then
+    gives wrong shapes without an error.
 
     Attributes:
         params: of the conditioners, each leaf with a leading axis K.

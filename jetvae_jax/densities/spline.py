@@ -1,8 +1,8 @@
 """Neural spline couplings (arXiv:1906.04032) on latent vectors, as one scan.
 
-A coupling permutes the L coordinates, keeps the first ``ceil(L/2)``, and moves each of
+A coupling permutes the L coordinates, keeps the first ``ceil(L/2)``, and maps each of
 the rest by a monotone rational-quadratic spline whose shape is an MLP of those kept.
-Unlike an affine map it can split or join peaks. Beyond ``bound`` the splines are the
+Unlike an affine map it can split or merge peaks. Beyond ``bound`` the splines are the
 identity: standardise the latents first.
 """
 
@@ -23,7 +23,7 @@ class Config:
     Attributes:
         num_couplings: coupling layers.
         num_bins: bins of each spline.
-        bound: coordinates beyond it, in standard deviations, are left as they are.
+        bound: coordinates beyond it, in standard deviations, are not changed.
         hidden: sizes of the hidden layers of each coupling's network.
         activation: function between the layers of a coupling's network.
     """

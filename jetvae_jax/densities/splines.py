@@ -1,9 +1,9 @@
-"""Monotone rational-quadratic splines (arXiv:1906.04032): exact both ways.
+"""Monotone rational-quadratic splines (arXiv:1906.04032) with exact inverses.
 
 A spline maps ``[-bound, bound]`` onto itself and is the identity outside, with slope
-one at both ends. Between two knots it is the quotient of two parabolas, which has a
-closed inverse. Each spline has ``3 K - 1`` free numbers, all zero for the identity: K
-widths, K heights, and the slopes at the K - 1 inner knots.
+one at both ends. Between two knots it is the quotient of two parabolas, whose inverse
+has a closed form. Each spline has ``3 K - 1`` free numbers, all zero for the identity:
+K widths, K heights, and the slopes at the K - 1 inner knots.
 """
 
 import math
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jetvae_jax.core.types import Array
 
 MIN_SIZE = 1e-3
-"""Smallest share of a bin in the interval."""
+"""Smallest width of a bin, as a fraction of the interval."""
 MIN_SLOPE = 1e-3
 """Smallest slope at a knot."""
 
@@ -26,8 +26,8 @@ def num_parameters(num_bins: int) -> int:
 
 def _edges(raw: Array, bound: float) -> Array:
     """``[..., K]`` free numbers to the K + 1 edges of bins that fill the interval."""
-    share = MIN_SIZE + (1 - MIN_SIZE * raw.shape[-1]) * jax.nn.softmax(raw, axis=-1)
-    inner = jnp.cumsum(share[..., :-1], axis=-1)
+    sizes = MIN_SIZE + (1 - MIN_SIZE * raw.shape[-1]) * jax.nn.softmax(raw, axis=-1)
+    inner = jnp.cumsum(sizes[..., :-1], axis=-1)
     ends = [jnp.zeros_like(inner[..., :1]), jnp.ones_like(inner[..., :1])]
     if raw.shape[-1] == 1:
         ends = [jnp.zeros_like(raw), jnp.ones_like(raw)]
@@ -49,7 +49,7 @@ def _knots(raw: Array, bound: float) -> tuple[Array, Array, Array]:
 
 
 def _bin(at: Array, edges: Array, *arrays: Array) -> list[Array]:
-    """Lower and upper entry of each array in the bin of ``edges`` that holds ``at``.
+    """Lower and upper entry of each array in the bin of ``edges`` that contains ``at``.
 
     Sums over a one-hot row, not gathers: their gradients would be slow scatters.
     """
@@ -110,6 +110,6 @@ def inverse(raw: Array, y: Array, *, bound: float) -> tuple[Array, Array]:
 
 
 def _log_slope(mean, d0, d1, t, bottom):
-    """``log dy/dx`` at the share t of a bin (arXiv:1906.04032, equation 5)."""
+    """``log dy/dx`` at the fraction t of a bin (arXiv:1906.04032, equation 5)."""
     top = d1 * t * t + 2 * mean * t * (1 - t) + d0 * jnp.square(1 - t)
     return 2 * jnp.log(mean) + jnp.log(top) - 2 * jnp.log(bottom)

@@ -1,6 +1,7 @@
 """Discriminators, one file each: ``get("mlp").build(config) -> Discriminator``.
 
-A new one is a new file here; ``tests/test_discriminators.py`` says what it needs.
+A new discriminator is a new file here, or in the folder ``discriminators/`` of the
+plug-in path; ``tests/test_discriminators.py`` says what it must define.
 """
 
 from jetvae_jax.core.registry import Registry

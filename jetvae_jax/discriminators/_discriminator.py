@@ -1,4 +1,4 @@
-"""What every discriminator shares: a linen module made pure functions."""
+"""Common code of the discriminators: pure functions from a linen module."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -16,11 +16,11 @@ def as_discriminator(
     any_length: bool = False,
     num_conditions: int = 0,
 ) -> Discriminator:
-    """A module ``(x, mask, whole) -> (logit, features)`` with checked shapes.
+    """A discriminator with checked shapes from a linen module.
 
     Args:
-        module: of ``x [..., N, F]``, ``mask [..., N]`` and ``whole [..., G]``, which
-            holds the rows of the jet, flat, and the conditions.
+        module: ``(x [..., N, F], mask [..., N], whole [..., G]) -> (logit, features)``;
+            ``whole`` holds the rows of the jet, flattened, and the conditions.
         num_particles: N.
         num_features: F.
         jet_rows: R; x is ``[..., R + N, F]``.

@@ -1,8 +1,8 @@
-"""A discriminator of sets: neither the order of the points nor padding is seen.
+"""A discriminator of sets: neither the order of the points nor padding has influence.
 
-Equivariant layers (arXiv:1703.06114) in which every point is told the mean and the sum
-of all, then the same summary and dense layers (the critic of arXiv:2301.08128 works
-likewise). A point beyond the mask has no influence, whatever it holds.
+Equivariant layers (arXiv:1703.06114) in which every point depends on the mean and the
+sum of all points, then the same summary and dense layers, as in the discriminator of
+arXiv:2301.08128. Padding may hold any values.
 """
 
 from typing import Annotated, Literal
@@ -31,7 +31,7 @@ class Config:
             feature-layer form.
         activation: function between the layers.
         jet_rows: rows before the points that describe the set as a whole.
-        num_conditions: numbers that it is told beside the features.
+        num_conditions: numbers given to the network beside the features.
     """
 
     num_particles: PositiveInt = 30
@@ -59,11 +59,12 @@ class Network(nn.Module):
         x = act(layers.Dense(config.width, name="embed")(x))
         for i in range(config.layers):
             summary = layers.mean_and_sum(x, mask, capacity)
-            told = jnp.concatenate([*summary, whole], axis=-1)
-            told = layers.Dense(config.width, use_bias=False, name=f"told_{i}")(told)
-            x = act(
-                layers.Dense(config.width, name=f"point_{i}")(x) + told[..., None, :]
-            )
+            shared = jnp.concatenate([*summary, whole], axis=-1)
+            # "told" is the name of the layer in checkpoints.
+            dense = layers.Dense(config.width, use_bias=False, name=f"told_{i}")
+            shared = dense(shared)
+            point = layers.Dense(config.width, name=f"point_{i}")(x)
+            x = act(point + shared[..., None, :])
         summary = layers.mean_and_sum(x, mask, capacity)
         x = jnp.concatenate([*summary, whole], axis=-1)
         for i, size in enumerate(config.hidden):

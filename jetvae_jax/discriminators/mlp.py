@@ -28,7 +28,7 @@ class Config:
         nodes: size of each hidden layer.
         activation: function between the layers.
         jet_rows: rows before the points that describe the set as a whole.
-        num_conditions: numbers that it is told beside the features.
+        num_conditions: numbers given to the network beside the features.
     """
 
     num_particles: PositiveInt = 1

@@ -1,7 +1,7 @@
 """The loss of a VAE of jets: distance, errors of jet pT and mass, and KL, per jet.
 
-Two published ways of weighting the same terms, each a pure function of momenta and a
-posterior; :func:`objective` is either of them for training.
+The same terms have two published weightings, each a pure function of momenta and a
+posterior; :func:`objective` gives either of them to a training.
 """
 
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def jet_mass_error(
 def mass_weight(p: Array, mask: Array | None = None) -> Array:
     """``<pT> / <m>`` of a sample of jets: ConVAE's weight of the mass error.
 
-    It gives the mass error the size of the pT error. About 10 for gluon jets.
+    It scales the mass error to the size of the pT error. About 10 for gluon jets.
 
     Args:
         p: ``[J, N, 3]`` (px, py, pz) in GeV of the training jets.
@@ -90,7 +90,8 @@ class Config:
             of the training jets, which the training run fills in.
         space: take the distance between 'momenta' in GeV, as published, or between
             'scaled' features.
-        mask_ghosts: leave padding out of the true particles; published: it counts.
+        mask_ghosts: leave padding out of the true particles; in the publication it
+            counts as particles.
     """
 
     form: Literal["published", "classic"] = "published"
@@ -188,9 +189,9 @@ def classic_objective(
 def compressed_momenta(p: Array, axis: Array) -> Array:
     """Momenta of length about ``sqrt(|p|)`` in a jet's frame.
 
-    Squared distances in GeV see only the hardest particles: one of 2 GeV may be
-    anywhere. Over ``sqrt(|p| + 1 GeV)``, in a frame that no boost along the beam
-    changes, all of them count.
+    Squared distances in GeV are dominated by the hardest particles and hardly depend on
+    one of 2 GeV. After division by ``sqrt(|p| + 1 GeV)``, in a frame that is invariant
+    under boosts along the beam, all particles contribute.
 
     Args:
         p: ``[..., N, 3]`` (px, py, pz) in GeV.
@@ -208,7 +209,7 @@ def objective(
     reconstruction: Reconstruction,
     momenta: Callable[[Array, Array], Array],
 ) -> Objective:
-    """What a VAE of jets minimises: distance and weights.
+    """The objective of a VAE of jets: distance and weights.
 
     Every decoded point counts as a particle. The true jet's pT and mass are those of
     its existing particles, whether or not padding counts in the distance.
@@ -223,10 +224,10 @@ def objective(
         ``jet_pt``, ``jet_mass`` and, if it has a weight, ``soft``.
 
     Raises:
-        ValueError: ``gamma_mass`` is still negative, to be filled in.
+        ValueError: ``gamma_mass`` is negative.
     """
     if config.gamma_mass < 0:
-        raise ValueError("fill gamma_mass < 0 in with losses.mass_weight beforehand")
+        raise ValueError("gamma_mass < 0: replace it by losses.mass_weight(...) first")
 
     def distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
         x, mask, axis = batch.x, batch.mask, batch.context.axis
@@ -259,7 +260,7 @@ def _distance(
     weights: tuple[float, float, float, float],
     reconstruction: Reconstruction,
 ) -> tuple[Array, Terms]:
-    """All but the KL, which every form of the objective shares.
+    """Distance and jet terms, which both forms of the objective have.
 
     Args:
         pair: true and decoded points that ``reconstruction`` compares.

@@ -1,4 +1,4 @@
-"""Terms of a loss that act on latents: draws, KL divergence, marginals, likelihood.
+"""Loss terms of latents: posterior draws, KL divergence, marginals.
 
 The Cramér distance of a sample of J numbers from U(0, 1) is (von Mises)::
 
@@ -64,16 +64,16 @@ def gaussian_kl(posterior: GaussianPosterior) -> Array:
         ``[...]`` in nats, summed over L.
     """
     mean, logvar = posterior
-    # expm1(v) - v keeps its digits near the prior, where exp(v) - v - 1 cancels.
+    # Near the prior, exp(v) - v - 1 cancels; expm1(v) - v does not.
     nats = 0.5 * (jnp.square(mean) + (jnp.expm1(logvar) - logvar))
     return jnp.sum(nats, axis=-1)
 
 
 def cramer(u: Array) -> Array:
-    """Each sample's share of the Cramér distance to U(0, 1), summed over columns.
+    """Contribution of each sample to the Cramér distance to U(0, 1).
 
-    The mean over J is the distance. The ranks carry no gradient: the rest is its
-    exact gradient wherever no two numbers are equal.
+    It is summed over columns; its mean over J is the distance. The ranks are
+    constants for the gradient, which is exact wherever no two numbers are equal.
 
     Args:
         u: ``[J, L]`` in [0, 1].
@@ -90,7 +90,7 @@ def cramer(u: Array) -> Array:
 def normal_marginals(z: Array) -> Array:
     """:func:`cramer` of ``Phi(z)``: zero when each column of z is standard normal.
 
-    The dependence between the columns is left free: a copula describes it.
+    It does not depend on the copula of the columns.
 
     Args:
         z: ``[J, L]``.
@@ -102,7 +102,7 @@ def normal_marginals(z: Array) -> Array:
 
 
 class ForwardPass(NamedTuple):
-    """What the loss of a VAE is computed from.
+    """Latents and their loss terms.
 
     Attributes:
         z: ``[J, L]`` drawn from the posterior.

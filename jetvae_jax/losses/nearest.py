@@ -1,14 +1,13 @@
-"""Which point is nearest: two implementations, chosen by the platform compiled for.
+"""Nearest neighbours between two sets of points, with exact gradients.
 
-Both compare direct differences. The expanded form ``x^2 + y^2 - 2 x.y`` is one
-matrix product but loses all digits of close points, and accelerators would run it
-in reduced precision.
-Nearest neighbours between two sets of points, with exact gradients.
+The search only yields indices and is not differentiated; values and gradients are then
+computed from the same gathered differences. (The gradient of a minimum compares
+recomputed distances for equality, which compiled code may round differently: it would
+then choose wrong neighbours silently.)
 
-The search only yields indices and is not differentiated; values and gradients are
-then made of the same gathered differences. (Differentiating a minimum compares
-recomputed distances for equality, which compiled code may round in another way:
-wrong neighbours, silently.)
+The search has two implementations, one for CPUs and one for accelerators. Both compare
+direct differences. The expanded form ``x^2 + y^2 - 2 x.y`` is one matrix product but
+loses all digits of close points, and accelerators compute it in reduced precision.
 """
 
 from typing import NamedTuple
@@ -22,7 +21,7 @@ from jetvae_jax.core.types import Array
 UNROLL = 10
 
 
-@jax.jit  # so that calls outside of jit do not compile the loop anew each time
+@jax.jit  # so that calls outside of jit do not compile the loop again
 def nearest_indices(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     """Index of the nearest y of each x, and of the nearest x of each y.
 
@@ -108,7 +107,7 @@ def broadcast_argmin(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     return xy_index.astype(jnp.int32), yx_index.astype(jnp.int32)
 
 
-# Where the search puts masked points: beyond any datum, its square far from overflow.
+# Coordinate of masked points in the search: beyond any data, its square no overflow.
 FAR = 1e15
 
 
@@ -137,8 +136,8 @@ def nearest_neighbours(
 ) -> Neighbours:
     """Nearest neighbour of every x among the y, and of every y among the x.
 
-    Masked points are nobody's neighbour; whatever they hold, NaN included, changes
-    no result. A masked point itself, and every point when the other set is empty,
+    Masked points are never neighbours; their values, even NaN, do not change any
+    result. A masked point itself, and every point when the other set is empty,
     has distance zero with zero gradient and a meaningless index. NaN or infinity in
     a point that exists gives NaN or infinity at that point.
 
@@ -190,7 +189,7 @@ def _check(x, y, x_mask, y_mask):
 
 
 def _put_away(points, mask):
-    """The points with masked ones at zero (to gather), and far away (to search)."""
+    """The points with masked ones at zero (to gather), and at FAR (to search)."""
     if mask is None:
         return points, points, None
     mask = jnp.asarray(mask).reshape(points.shape[:-1])
@@ -198,7 +197,7 @@ def _put_away(points, mask):
 
 
 def _only_where(squared, mask, others_mask):
-    """Zero for points that do not exist or have none to be near to."""
+    """Zero for masked points, and for all points if the other set is empty."""
     if mask is not None:
         squared = jnp.where(mask, squared, 0.0)
     if others_mask is not None:

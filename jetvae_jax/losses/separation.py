@@ -1,4 +1,4 @@
-"""A term that keeps the points of one set apart."""
+"""Repulsion between the points of one set."""
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,8 @@ from jetvae_jax.core.types import Array
 def repulsion(x: Array, *, mask: Array | None = None, length: float = 0.5) -> Array:
     """``sum_i exp(-d_i / length)``, d_i the distance to the nearest other point.
 
-    Without it a decoder may put many points on one place, which distances to the
-    nearest neighbour alone do not notice (github.com/borzari/ria_convae, with length
+    Without it a decoder may put many points at one place: distances to the nearest
+    neighbour do not penalise that (github.com/borzari/ria_convae, with length
     0.5 pixels and weight 1, between decoded positions).
 
     Args:
@@ -21,13 +21,13 @@ def repulsion(x: Array, *, mask: Array | None = None, length: float = 0.5) -> Ar
 
     Returns:
         ``[...]``, from 0 to N; a point without another adds nothing. The gradient
-        between coincident points is zero: they have no direction to part in.
+        between coincident points is zero: it has no direction.
     """
     x = jnp.asarray(x)
     n = x.shape[-2]
     exists = jnp.ones(x.shape[:-1], bool) if mask is None else jnp.asarray(mask)
     x = jnp.where(exists[..., None], x, 0.0)
-    # As in kernels.nearest: indices first, then differences that carry gradients.
+    # As in losses.nearest: indices first, then differences that carry gradients.
     fixed = jax.lax.stop_gradient(x)
     squared = jnp.zeros((*x.shape[:-1], n), x.dtype)
     for column in jnp.moveaxis(fixed, -1, 0):

@@ -4,15 +4,15 @@ A model is a file here, or in the folder ``models/`` of the plug-in path, with
 
 - ``Config``: a frozen dataclass; each field becomes a flag, ``--my_model.width``.
   Fields named ``num_particles``, ``num_features``, ``jet_rows`` and
-  ``num_conditions`` are filled in from the data;
+  ``num_conditions`` follow from the data;
 - ``model(config, task) -> Model``: a few pure functions, see
   :class:`~jetvae_jax.core.types.Model`; the task says what is to be generated;
 - ``USES_MASK``: True if padding and the order of the particles have no influence;
   False if there is none.
 
 The VAEs here also have ``build(config) -> VAE``, the bare networks.
-``tests/test_models_protocol.py`` says what each must fulfil. ``vae`` makes a
-generative model of networks, ``adversarial`` adds a discriminator.
+``tests/test_models_protocol.py`` tests each of them. ``vae`` builds generative models
+from networks, ``adversarial`` adds a discriminator.
 """
 
 from jetvae_jax.core import lazy

@@ -9,8 +9,8 @@ the decoded draw of the prior::
     Err_dec   = gamma L_recon - Loss_disc
     Err_enc   = beta L_KL + gamma L_recon
 
-and the one that it comes from, VAE/GAN (arXiv:1512.09300, equations 7 to 10), whose
-reconstruction is a unit Gaussian in the last hidden layer h of the discriminator::
+and its origin, VAE/GAN (arXiv:1512.09300, equations 7 to 10), whose reconstruction
+error is that of a unit Gaussian in the last hidden layer h of the discriminator::
 
     L_recon   = |h(x') - h(x)|^2 / 2
     Err_enc   = beta L_KL + L_recon
@@ -46,7 +46,7 @@ from jetvae_jax.losses.latent_terms import forward
 
 @configs.config
 class Config:
-    """How discriminator and VAE are played against each other.
+    """Form and weights of the adversarial losses.
 
     Attributes:
         form: 'algorithm2' (Stevenson, Kruger 2022) measures the reconstruction by the
@@ -108,7 +108,7 @@ def against(
             stay.
         config: form and weights.
         vae: its networks.
-        discriminator: takes what the VAE decodes.
+        discriminator: of true and decoded sets.
         objective: gives the plain distance and the term ``loss`` to monitor.
         prior: of the latents, learned by the KL alone; None for N(0, 1).
         particle_mask: ``(x_hat [J, N, F], context) -> [J, N]``, which decoded points
@@ -145,7 +145,7 @@ def against(
             z = prior.sample(params["prior"], draw, z.shape[:-1], *condition)
         generated = vae.decode(params, z, *condition)
 
-        def judged(x, mask):
+        def discriminate(x, mask):
             if particle_mask is None:
                 mask = jnp.ones(x.shape[:-1], bool)
             elif mask is None:
@@ -156,9 +156,9 @@ def against(
                 return logits, discriminator.features(*arguments)
             return logits, logits
 
-        true, true_hidden = judged(batch.x, batch.mask)
-        again, again_hidden = judged(x_hat, None)
-        made, _ = judged(generated, None)
+        true, true_hidden = discriminate(batch.x, batch.mask)
+        again, again_hidden = discriminate(x_hat, None)
+        made, _ = discriminate(generated, None)
         disc_loss = discriminator_loss(true, again, made)
         encoder_gamma = config.gamma
         if config.form == "feature":

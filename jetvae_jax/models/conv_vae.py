@@ -1,11 +1,11 @@
 """The ConVAE of arXiv:2310.13138 (code: github.com/borzari/ConVAE_Jet).
 
 A jet is an image of features x particles with one channel. The first convolution
-spans all features and ``kernel`` neighbouring particles, the others only
-particles; no padding, stride 1. Then a dense part, and everything mirrored. As
-the features are always spanned whole, the image is one-dimensional: here the
-features are channels and the convolutions run over particles, which gives the same
-numbers (tests compare with 2-D convolutions) in little more than half the time.
+spans all features and ``kernel`` neighbouring particles, the others only particles,
+without padding and with stride 1. Dense layers follow; the decoder mirrors the encoder.
+Every convolution spans all features, so here the features are channels and the
+convolutions run over particles. This gives the same results as 2-D convolutions (tests
+compare them) in little more than half the time.
 
 Particles must come in a fixed order (descending pt). The mask is not read: padding
 is part of the image, at the value that the scaling gave it.
@@ -60,7 +60,7 @@ def width(config: Config) -> int:
     """Particles left after the convolutions.
 
     Raises:
-        InputError: none.
+        InputError: no particle is left.
     """
     left = config.num_particles - len(config.filters) * (config.kernel - 1)
     if left < 1:

@@ -1,11 +1,10 @@
-"""A VAE for sets: the order of the particles does not matter, and padding is unseen.
+"""A VAE for sets: neither the order of the particles nor padding has any influence.
 
-The encoder is a stack of equivariant EPiC layers (arXiv:2301.08128) closed by a
-pooled summary, a Deep Set (arXiv:1703.06114) whose points know their jet. The
-decoder begins with one learned embedding a slot, adds the latent vector to each,
-and lets the slots settle who becomes which particle through the same layers. It
-writes every slot: the scaling's rule decides which particles exist. Train it with
-a loss that does not see the order (Chamfer, Sinkhorn).
+The encoder is a stack of equivariant EPiC layers (arXiv:2301.08128) and a pooled
+summary: a Deep Set (arXiv:1703.06114) whose points also depend on a summary of their
+jet. The decoder starts from one learned embedding per slot, adds the latent vector to
+each and applies the same layers. It gives one particle per slot; the scaling decides
+which of them exist. Train it with a permutation-invariant loss (Chamfer, Sinkhorn).
 """
 
 from typing import Literal
@@ -26,7 +25,7 @@ class Config:
     """Sizes of the network.
 
     Attributes:
-        num_particles: particles that the decoder writes.
+        num_particles: particles that the decoder generates.
         num_features: features of a particle.
         latent_dim: dimensions of the latent space.
         width: channels of a particle.
@@ -63,7 +62,7 @@ def _layer(config: Config, i: int) -> layers.EpicLayer:
 
 
 class Encoder(nn.Module):
-    """Points to a posterior that neither order nor padding changes."""
+    """Points to a posterior, independent of their order and of padding."""
 
     config: Config
 
@@ -93,7 +92,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A latent vector to as many points as there are slots."""
+    """A latent vector to one point per slot."""
 
     config: Config
 

@@ -1,4 +1,4 @@
-"""A VAE of dense layers on the flattened features: for tables, one row an event.
+"""A VAE of dense layers on the flattened features: for tables, one row per event.
 
 The model of "The assessment of different VAE derivatives" (Stevenson, Kruger 2022):
 layers of equal size, their number, size and activation to choose. Sets of several

@@ -1,23 +1,23 @@
 """Variational autoencoders as generative models, from networks to the loss.
 
-Three steps, each of which a new model may take or leave:
+Three steps, of which a new model may use any:
 
-1. :func:`as_vae` makes pure functions of two linen modules, an encoder and a
-   deterministic decoder.
-2. :func:`deterministic` makes a likelihood of that decoder, with
-   ``log p(x|z) = -D(x, decode(z))`` for a distance D such as Chamfer's. A decoder that
-   is a density of its own brings its own :class:`~jetvae_jax.core.types.Decoder`.
-3. :func:`build` makes a generative model of an encoder, a decoder and a prior, with
+1. :func:`as_vae` turns two linen modules, an encoder and a deterministic decoder,
+   into pure functions.
+2. :func:`deterministic` turns that decoder into a likelihood, with
+   ``log p(x|z) = -D(x, decode(z))`` for a distance D such as Chamfer's. A model with a
+   stochastic decoder defines its own :class:`~jetvae_jax.core.types.Decoder`.
+3. :func:`build` combines an encoder, a decoder and a prior into a generative model with
    the loss of the beta-VAE (arXiv:1312.6114)::
 
        loss = -w log p(x|z) + beta KL(q(z|x) || p(z)) + u C(z),   z ~ q(z|x)
 
-:func:`model` takes all three, with the latent space, prior and discriminator of
-:class:`Components`: all of VAE, VAE+NF, VAE+D, VAE+NF+D and copula-VAE of Stevenson,
-Kruger 2022. With the standard normal prior the KL is analytic. With a learned one it
-is estimated by the draw that is decoded, ``log q(z|x) - log p(z)``: unbiased
-(arXiv:1312.6114, equation 2), and the prior learns with the rest; for a single jet it
-can be negative.
+:func:`model` takes all three steps, with the latent space, prior and discriminator of
+:class:`Components`: VAE, VAE+NF, VAE+D, VAE+NF+D and copula-VAE of Stevenson, Kruger
+2022. With the standard normal prior the KL is analytic. With a learned prior it is
+estimated from the draw that is decoded, ``log q(z|x) - log p(z)``. The estimate is
+unbiased (arXiv:1312.6114, equation 2), may be negative for a single jet, and trains the
+prior with the other components.
 """
 
 import dataclasses
@@ -60,20 +60,20 @@ from jetvae_jax.models.adversarial import against
 
 NONE = "none"
 SLICE = 500
-"""Sets decoded or encoded at once in generation: the activations stay in cache."""
+"""Sets decoded or encoded at once, so that the activations fit in the cache."""
 
 LOGVAR_RANGE = (-20.0, 10.0)
-"""Of a posterior: standard deviations from 5e-5 to 150."""
+"""Range of a posterior's log-variance: standard deviations from 5e-5 to 150."""
 
 
 # Networks ---------------------------------------------------------------------------
 
 
 def smooth_clip(x: Array, low: float, high: float) -> Array:
-    """``x`` held inside ``(low, high)``, the identity to 5e-5 ten units inside.
+    """``x`` clipped smoothly to ``(low, high)``: the identity to 5e-5 ten units inside.
 
-    Its gradient fades beyond the bounds but does not vanish at once, as a hard
-    clip's would: a value beyond the bound can come back.
+    Beyond the bounds the gradient is small but not zero, unlike that of a hard clip,
+    so that training can bring a value back.
     """
     return low + jax.nn.softplus(high - low - jax.nn.softplus(high - x))
 
@@ -81,8 +81,8 @@ def smooth_clip(x: Array, low: float, high: float) -> Array:
 def posterior(outputs: Array) -> GaussianPosterior:
     """The last layer of an encoder, ``[..., 2 L]``, as mean and log-variance.
 
-    The log-variance is clipped smoothly to :data:`LOGVAR_RANGE`, here and nowhere
-    else: ``exp`` cannot overflow and no loss needs a guard of its own.
+    The log-variance is clipped smoothly to :data:`LOGVAR_RANGE` here, so that ``exp``
+    cannot overflow in any loss.
     """
     mean, logvar = jnp.split(outputs, 2, axis=-1)
     return GaussianPosterior(mean, smooth_clip(logvar, *LOGVAR_RANGE))
@@ -91,7 +91,7 @@ def posterior(outputs: Array) -> GaussianPosterior:
 def jet_features(x: Array, size: int) -> Array:
     """What a decoder adds to the jet's features: a linear map of ``x``, zero at first.
 
-    Called inside a decoder's ``__call__``; without features, without parameters.
+    Called inside a decoder's ``__call__``; it has no parameters if ``size`` is 0.
     """
     if not size:
         return jnp.zeros((*x.shape[:-1], 0), x.dtype)
@@ -109,15 +109,15 @@ def as_vae(
     any_length: bool = False,
     num_conditions: int = 0,
 ) -> VAE:
-    """Two linen modules as a VAE of pure functions with checked shapes.
+    """A VAE of pure functions with checked shapes from two linen modules.
 
-    Rows before those of the particles, if any, describe the jet. They reach the
-    encoder as one vector of G features, and skip the networks: the first G latents
-    are those features plus what the encoder adds, and the decoded features are those
-    latents plus what the decoder adds.
+    Rows before those of the particles, if any, describe the jet. The encoder takes them
+    as one vector of G features, and a skip connection passes them by the networks: the
+    first G latents are those features plus an output of the encoder, and the decoded
+    features are those latents plus an output of the decoder.
 
-    Conditions reach the encoder behind those features and the decoder behind the
-    latents; the modules only see a longer vector.
+    Conditions are appended to those features for the encoder, and to the latents for
+    the decoder.
 
     Args:
         encoder: ``(x [..., N, F], mask [..., N], jet [..., G]) -> GaussianPosterior``.
@@ -180,16 +180,16 @@ def as_vae(
 
 
 EXACT_LOGVAR = -20.0
-"""Of the posterior of an encoder that is exact: a standard deviation of 5e-5."""
+"""Log-variance of an exact encoder's posterior: a standard deviation of 5e-5."""
 
 
 def squashed(vae: VAE) -> VAE:
-    """The VAE with a decoder of uniform latents; encoder and parameters as before.
+    """The VAE with uniform latents for its decoder; its parameters do not change.
 
     The decoder is given ``sqrt(12) (Phi(z) - 1/2)``: the uniform ``u = Phi(z)``,
-    centred and of variance one. As the KL does not change under ``u = Phi(z)``, that
-    to the standard normal of z is the KL of u to the uniform, and that to a Gaussian
-    copula of z the KL to the copula.
+    centred and of variance one. The KL is invariant under ``u = Phi(z)``: that of z to
+    the standard normal is that of u to the uniform distribution, and that of z to the
+    density of a Gaussian copula's normal scores is that of u to the copula.
     """
 
     def decode(params: Params, z: Array, *condition: Array | None) -> Array:
@@ -200,17 +200,17 @@ def squashed(vae: VAE) -> VAE:
 
 
 def cdf_encoder(vae: VAE, marginals: Marginals, knots: Params | None = None) -> VAE:
-    """The VAE with its encoder replaced by the CDFs of the events' own features.
+    """The VAE with its encoder replaced by the CDFs of the features.
 
-    The latent of an event is its features' normal scores, its uniforms their CDFs:
-    known before any training. The decoder learns by itself to map uniforms to events;
-    train it with the component ``"encoder"`` frozen.
+    The latents of an event are the normal scores of its features, which are known
+    before training. Only the decoder is trained, with the component ``"encoder"``
+    frozen.
 
     Args:
-        vae: of one point a set, and as many latents as features.
+        vae: of one point per set, with as many latents as features.
         marginals: of the scaled features.
         knots: fitted to the scaled training events ``[J, F]``, with which the
-            parameters start; None if a checkpoint will bring them.
+            parameters start; None if they are read from a checkpoint.
 
     Returns:
         A squashed VAE; ``params["encoder"]`` are the marginals' parameters.
@@ -276,7 +276,7 @@ def deterministic(
 
 
 def in_slices(function: Callable[[Any], Any], rows: Any) -> Any:
-    """A function of one row over many, :data:`SLICE` at a time to stay in cache.
+    """Map a function of one row over many rows, :data:`SLICE` at a time.
 
     Args:
         function: of a pytree of arrays without leading axis.
@@ -295,7 +295,7 @@ def build(
     prior: Density | None = None,
     components: Any = None,
 ) -> Model:
-    """A generative model of an encoder, a likelihood and a prior.
+    """A generative model from an encoder, a likelihood and a prior.
 
     Args:
         init: ``(key) -> params`` of encoder and decoder.
@@ -343,23 +343,23 @@ def _with_prior(
     )
 
 
-# A VAE and what it is trained together with -----------------------------------------
+# A VAE with prior and discriminator -------------------------------------------------
 
 
 @configs.config
 class Components:
-    """Settings of the networks beside encoder and decoder.
+    """Settings of latent space, prior and discriminator of a VAE.
 
     Attributes:
         latent: 'gaussian'; 'uniform', where the decoder is given Phi(z), a point of
-            the unit cube; 'cdf', the same with the features' own CDFs for an encoder.
+            the unit cube; 'cdf', the same with the CDFs of the features as encoder.
         uniform: weight of the distance of the latents' marginals from uniform ones.
         prior: learned with the VAE: name of a file in ``densities/``; 'none' for the
             standard normal.
         prior_config: its Config.
         discriminator: name of a file in ``discriminators/``, or 'none'.
         discriminator_config: its Config.
-        adversarial: how VAE and discriminator are played against each other.
+        adversarial: form and weights of the adversarial losses.
     """
 
     latent: Literal["gaussian", "uniform", "cdf"] = "gaussian"
@@ -372,7 +372,7 @@ class Components:
 
     @classmethod
     def from_json(cls, values: dict) -> "Components":
-        """What ``dataclasses.asdict`` made, back."""
+        """The inverse of ``dataclasses.asdict``."""
         values = dict(values)
         for name, package in (("prior", densities), ("discriminator", discriminators)):
             key = f"{name}_config"
@@ -385,7 +385,7 @@ class Components:
 
 
 class Built(NamedTuple):
-    """The networks of a VAE and what it is trained together with.
+    """The networks of a VAE, with its prior and its discriminator.
 
     Attributes:
         vae: encoder and decoder; its parameters are branches of the whole tree.
@@ -399,7 +399,7 @@ class Built(NamedTuple):
 
 
 def fill(config: Any, sizes: dict[str, int]) -> Any:
-    """A Config with those of its fields that follow from the data."""
+    """A Config with the sizes that follow from the data filled in."""
     names = {field.name for field in dataclasses.fields(config)}
     return dataclasses.replace(config, **{k: v for k, v in sizes.items() if k in names})
 
@@ -408,7 +408,7 @@ def built(vae: VAE, task: Task) -> Built:
     """The networks that ``task.components`` asks for, around a VAE.
 
     Raises:
-        InputError: a size of a network that cannot be.
+        InputError: sizes that do not fit together.
     """
     config: Components = task.components or Components()
     prior = discriminator = None
@@ -439,7 +439,7 @@ def model(vae: VAE, task: Task) -> Model:
 
     Args:
         vae: encoder and decoder.
-        task: what it is to generate; without an objective (a checkpoint is read), the
+        task: of the model; without an objective, as when a checkpoint is read, the
             model cannot be trained.
     """
     config: Components = task.components or Components()

@@ -1,8 +1,8 @@
-"""The main job as functions over one folder, the workdir.
+"""The main job: functions that work in one folder, the workdir.
 
-``train -> fit_flow (or fit_copula) -> generate -> evaluate``: each reads what the one
-before it left in the folder. The scripts under ``experiments/`` only turn flags into
-the frozen configs taken here; a notebook calls these functions directly.
+``train -> fit_flow (or fit_copula) -> generate -> evaluate``: each reads the files that
+the one before it wrote. The scripts under ``experiments/`` turn flags into the frozen
+configs of these functions; a notebook calls the functions directly.
 """
 
 from jetvae_jax.core import lazy

@@ -1,4 +1,4 @@
-"""What a run is: frozen configs, to and from JSON."""
+"""Settings of runs: frozen configs, to and from JSON."""
 
 import dataclasses
 from typing import Any, Literal
@@ -19,7 +19,7 @@ DERIVED = ("num_particles", "num_features", "jet_rows", "num_conditions")
 
 @dataclasses.dataclass(frozen=True)
 class ModelRun:
-    """A training of a generative model, whole.
+    """All settings of the training of a generative model.
 
     Attributes:
         data: which samples, the ``Data`` of the domain.
@@ -32,7 +32,7 @@ class ModelRun:
         training: epochs, batches, optimiser.
         seed: of initialisation, shuffles and noise.
         domain: 'jets', 'pixels' or 'events'.
-        components: what a VAE is trained together with.
+        components: latent space, prior and discriminator of a VAE.
     """
 
     data: Any
@@ -77,7 +77,7 @@ class ModelRun:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What follows from data and scaling: the fields of :data:`DERIVED`."""
+        """The fields of :data:`DERIVED`, which follow from data and scaling."""
         return self.pipeline.sizes(self.data, self.scaling)
 
     def to_json(self) -> dict:
@@ -98,7 +98,7 @@ class ModelRun:
     @classmethod
     def from_json(cls, values: dict) -> "ModelRun":
         """Rebuild the run that :meth:`to_json` described."""
-        domain = values.get("domain", "jets")  # the only one there was at first
+        domain = values.get("domain", "jets")  # the first versions had no others
         pipeline = domains.get(domain)
         model, model_config = configs.named(models, values["model"])
         loss, loss_config = configs.named(distances, values["loss"])
@@ -160,7 +160,7 @@ class CopulaRun:
     """A fit of a copula to the latents of a trained VAE.
 
     Attributes:
-        config: of marginals and dependence.
+        config: marginals and dependence.
         flow: name of a file in ``densities/``, for the dependence 'flow'.
         flow_config: its Config.
         training: epochs, batches, optimiser of that flow.
@@ -194,19 +194,19 @@ class CopulaRun:
 
 @configs.config
 class GenerateConfig:
-    """Which jets to make.
+    """Which samples to generate.
 
     Attributes:
         latents: 'prior' draws N(0, 1), or the prior that was learned with the VAE;
             'flow' draws the fitted flow, 'copula' the fitted copula; 'reconstruction'
             encodes and decodes the test part.
-        num_jets: jets to make; 0 makes as many as there are test jets.
+        num_jets: samples to generate; 0 for as many as there are test samples.
         seed: of the latents.
         output: file to write; empty for generated_<latents>.hdf5 in the workdir.
-        context: where axes and conditions of the jets come from: 'data' takes those of
-            training jets, 'density' draws from a Gaussian copula fitted to them.
-        condition: what is asked for, as name=value, such as digit=3 or pt=1000,mass=90;
-            conditions that are not given are drawn.
+        context: source of axes and conditions: 'data' takes those of training samples,
+            'density' draws them from a Gaussian copula fitted to those.
+        condition: conditions of the samples as name=value, such as digit=3; conditions
+            that are not given are drawn.
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"

@@ -1,4 +1,4 @@
-"""The samples of a run: read once, kept for the next step."""
+"""The data set of a run, read once and kept for the next step."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from jetvae_jax.runs import domains
 
 
 def mapped(function: Callable[[Any], Any], part: Any) -> Any:
-    """What a function makes of all samples, in memory, or chunk by chunk when read."""
+    """Apply a function to all samples: in memory at once, else when a chunk is read."""
     if isinstance(part, Stream):
         return part.map(function)
     return jax.jit(function)(part)

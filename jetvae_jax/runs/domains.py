@@ -1,8 +1,7 @@
-"""The domains, kinds of data that take the same pipeline: jets, pixel sets, events.
+"""The domains, kinds of data with a common pipeline: jets, pixel sets, events.
 
-A domain is a room of its own, a folder with two modules: ``domain``, whose functions
-:class:`Domain` lists, and ``evaluation``, which says how generated samples are
-evaluated.
+Each domain is a folder with two modules: ``domain``, with the functions of
+:class:`Domain`, and ``evaluation``, which evaluates generated samples.
 """
 
 import difflib
@@ -28,17 +27,17 @@ MODULES = {
 
 
 class Domain(Protocol):
-    """What the module ``domain`` of a folder offers.
+    """The interface of the module ``domain`` of a folder.
 
     ``Data``, ``Scaling`` and ``Objective`` are frozen Configs; ``GROUPS`` has the
     prefix of the flags of each, under ``"data"``, ``"scaling"``, ``"objective"``.
     ``Scaler`` is a NamedTuple of arrays.
 
     Attributes:
-        UNIT: what samples are called: jets, images, events.
+        UNIT: name of the samples: jets, images, events.
         SUFFIX: of files of generated samples.
         BOUNDED: the scaling method whose values lie in [0, 1], or an empty string.
-        MONITORS: terms that :meth:`monitor` gives.
+        MONITORS: names of the metrics of :meth:`monitor`.
     """
 
     UNIT: str
@@ -56,7 +55,7 @@ class Domain(Protocol):
         ...
 
     def resolved(self, data: Any, scaling: Any) -> tuple[Any, Any]:
-        """Both Configs, with what only the file says filled in for the checkpoint."""
+        """Both Configs, with what follows from the file filled in, for checkpoints."""
         ...
 
     def sizes(self, data: Any, scaling: Any) -> dict[str, int]:
@@ -64,11 +63,11 @@ class Domain(Protocol):
         ...
 
     def fit(self, scaling: Any, train: Any) -> Any:
-        """The Scaler, measured on the training part."""
+        """The Scaler, fitted to the training part."""
         ...
 
     def scale(self, scaling: Any, scaler: Any, sample: Any) -> Batch:
-        """Samples to what networks see."""
+        """Samples to the input of the networks."""
         ...
 
     def unscale(
@@ -84,17 +83,17 @@ class Domain(Protocol):
         ...
 
     def condition_names(self, scaling: Any) -> tuple[str, ...]:
-        """Conditions that a user may ask for; empty without conditions."""
+        """Names of the conditions that a user may give; empty without conditions."""
         ...
 
     def contexts(
         self, scaling: Any, scaler: Any, request: ContextRequest
     ) -> ContextSampler:
-        """Draws what samples are generated for."""
+        """Sampler of the contexts for which samples are generated."""
         ...
 
     def objective(self, run: Any, scaler: Any, train: Any) -> types.Objective:
-        """What a VAE minimises."""
+        """The objective of a VAE."""
         ...
 
     def augment(self, run: Any) -> Callable[[Key, Any], Any] | None:
@@ -115,15 +114,15 @@ class Domain(Protocol):
 
 
 class Evaluation(Protocol):
-    """What the module ``evaluation`` of a folder offers."""
+    """The interface of the module ``evaluation`` of a folder."""
 
     def evaluate(
         self, folder: Workdir, trained: Any, config: Any, files: Any
     ) -> pathlib.Path:
-        """Compare samples, write a report into the folder, return its path.
+        """Compare samples, write a report into the folder and return its path.
 
         Args:
-            folder: of a run, or where to write.
+            folder: of a run, or for the report.
             trained: the run's :class:`~jetvae_jax.runs.trained.TrainedModel`, or None.
             config: a :class:`~jetvae_jax.metrics.inputs.EvaluateConfig`.
             files: how to read files, the ``Data`` of the domain.

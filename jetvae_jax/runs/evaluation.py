@@ -17,24 +17,24 @@ def evaluate(
     *,
     domain: str = "jets",
 ) -> pathlib.Path:
-    """Write ``evaluation.json`` and ``report.html``, and whatever else the domain has.
+    """Write ``evaluation.json``, ``report.html`` and the tables of the domain.
 
     Candidates are the files named in the config, or else the reconstructed test part
-    and what was generated from the prior and from the flow, whichever are in the
-    workdir. The floor of every metric compares other real samples with the same ones.
+    and the samples generated from the prior and from the flow that are in the workdir.
+    The floor of every metric compares other real samples with the same real samples.
 
     Args:
-        workdir: of a run, or where to write.
-        config: what is compared with what.
-        files: how to read files where no run says it, the ``Data`` of the domain.
-        domain: of the files; a run knows its own.
+        workdir: of a run, or for the report.
+        config: which files to compare, and how.
+        files: how to read files without a run, the ``Data`` of the domain.
+        domain: of the files; that of a run is in its checkpoint.
 
     Returns:
         The path of the report.
 
     Raises:
-        InputError: nothing to evaluate, a file that is wrong, or data that changed
-            since training.
+        InputError: nothing to evaluate, an invalid file, or data that changed since
+            training.
     """
     folder = Workdir(workdir)
     trained = None

@@ -19,14 +19,14 @@ from jetvae_jax.runs.trained import TrainedModel, load_model
 from jetvae_jax.training.progress import Progress
 
 CHUNK = 2000
-"""Samples in one compiled call. Chunk i has the key of the run folded with i, so that
-the same seed gives the same samples however many are asked for."""
+"""Samples in one compiled call. The key of chunk i is that of the run folded with i, so
+that the same seed gives the same samples for any number of them."""
 
 
 def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path:
     """Write ``generated_<latents>`` into ``workdir`` and return the file's path.
 
-    The same seed gives the same bytes; more samples only append to fewer.
+    The same seed gives the same samples; a larger number appends to them.
 
     Raises:
         InputError: no trained model or flow, a condition that the model does not have,
@@ -64,7 +64,7 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
 def samples_of(
     trained: TrainedModel, config: GenerateConfig
 ) -> tuple[int, Iterator[Any]]:
-    """How many samples there will be, and an iterator over chunks of them.
+    """The number of samples, and an iterator over chunks of them.
 
     Raises:
         InputError: no flow has been fitted, the data changed, or a condition that the
@@ -74,8 +74,8 @@ def samples_of(
     if config.latents == "reconstruction":
         if config.condition:
             raise InputError(
-                "--generate.condition: a reconstruction has the conditions of the "
-                "jets it is made of: give --generate.latents=prior or flow"
+                "--generate.condition: a reconstruction has the conditions of its "
+                "test samples: give --generate.latents=prior or flow"
             )
         trained.check_encoder()
         batch = jax.jit(trained.scale)(head(_test(trained), config.num_jets))
@@ -112,7 +112,7 @@ def stream(draw: Callable[[Key], Any], key: Key, number: int) -> Iterator[Any]:
     Args:
         draw: compiled ``key -> samples``, :data:`CHUNK` of them.
         key: folded with the chunk's number.
-        number: samples in all; the last chunk is cut.
+        number: of samples; the last chunk is cut.
     """
     for start in range(0, number, CHUNK):
         samples = draw(jax.random.fold_in(key, start // CHUNK))
@@ -122,7 +122,7 @@ def stream(draw: Callable[[Key], Any], key: Key, number: int) -> Iterator[Any]:
 def stream_batches(
     draw: Callable[[Key, Batch], Any], key: Key, batch: Batch
 ) -> Iterator[Any]:
-    """Like :func:`stream`, one sample out for each of the batch."""
+    """Like :func:`stream`, with one sample for each row of the batch."""
     number = batch.x.shape[0]
     for start in range(0, number, CHUNK):
         # One compiled shape: the last chunk repeats its last row, then is cut.

@@ -1,9 +1,9 @@
 """Fit a density to the latents of the training part: a flow, or a copula.
 
-Both are marginals and a dependence between them. A flow takes standardised latents; a
-copula takes each latent through its own distribution function, and then is a Gaussian
-in closed form or a flow whose marginals are taken out afterwards. A flow is fitted by
-maximum likelihood in the one training loop, with exact resume.
+Both consist of marginals and a dependence. A flow is fitted to standardised latents. A
+copula first maps each latent by its distribution function; its dependence is Gaussian,
+in closed form, or a flow whose marginals are removed afterwards. Flows are fitted by
+maximum likelihood in the same training loop as models, with exact resume.
 """
 
 import functools
@@ -42,15 +42,15 @@ class _Latents(NamedTuple):
 
 
 class _Ready(NamedTuple):
-    """What is fitted by maximum likelihood, and what that makes of it.
+    """The data of a maximum-likelihood fit, and how its result completes the density.
 
     Attributes:
-        params: of the whole density, as far as they are known in closed form.
-        train: what the flow is fitted to; None where there is nothing left to fit.
+        params: of the density, as far as they are known in closed form.
+        train: data of the flow; None where no flow is to be fitted.
         valid: the same for validation.
         key: of the fit.
         meta: for the checkpoint.
-        finish: ``(params of the flow) -> params of the whole density``.
+        finish: ``(params of the flow) -> params of the density``.
     """
 
     params: Params
@@ -64,17 +64,17 @@ class _Ready(NamedTuple):
 def fit_density(
     workdir: str | os.PathLike, run: FlowRun | CopulaRun
 ) -> FitResult | None:
-    """Fit, or go on fitting, a density to the latents of the model in ``workdir``.
+    """Fit a density to the latents of the model in ``workdir``, or continue a fit.
 
-    Leaves ``flow.npz`` or ``copula.npz`` and, where a flow is fitted, its state and
+    Writes ``flow.npz`` or ``copula.npz`` and, where a flow is fitted, its state and
     metrics beside it. The test part is not touched.
 
     Returns:
-        Of the fit of a flow; None for a copula in closed form.
+        The result of the fit of a flow; None for a copula in closed form.
 
     Raises:
-        InputError: no trained model, one without encoder, changed data, too few
-            samples, a fit of other settings, or NaN.
+        InputError: no trained model, a model without encoder, changed data, too few
+            samples, a fit with other settings, or NaN.
     """
     folder = Workdir(workdir)
     trained = load_model(folder.path)
@@ -144,7 +144,7 @@ def likelihood(density: Density):
 
 
 def _fixed(values: Array) -> GaussianPosterior:
-    """A posterior without width: every draw is ``values``."""
+    """A posterior of zero width: every draw is ``values``."""
     return GaussianPosterior(values, jnp.full_like(values, -jnp.inf))
 
 

@@ -1,8 +1,8 @@
 """Search for settings with Optuna: each trial runs in its own process.
 
-The searching process asks Optuna for values, trains in a process of its own and
-reports the outcome: finished, pruned, or failed with its reason. A crash, NaN or lack
-of memory in a trial therefore does not stop the search. Many such processes, on any
+The search asks Optuna for values, starts a process that trains with them and reports
+the outcome: finished, pruned, or failed with its reason. A crash, NaN or lack of memory
+in a trial therefore does not stop the search. Many such processes, on any
 machines, share one study through its storage.
 """
 
@@ -32,16 +32,16 @@ from jetvae_jax.runs.config import ModelRun
 
 INSTALL = "pip install 'jetvae_jax[tune]'"
 _FAILURES = 10
-"""Trials that fail one after the other and end the search."""
+"""Consecutive failed trials that end the search."""
 _POLL_SECONDS = 0.2
 
 
 class Outcome(NamedTuple):
-    """What became of a trial.
+    """Result of a trial.
 
     Attributes:
-        kind: it ended, was ended for being worse than others, or broke off.
-        reason: in words; empty if finished.
+        kind: whether it finished, was pruned for being worse than others, or failed.
+        reason: of the pruning or failure; empty if finished.
         value: lowest value of the monitored term, if finished.
     """
 
@@ -52,20 +52,20 @@ class Outcome(NamedTuple):
 
 @configs.config
 class TuneConfig:
-    """What is searched, and where the study is kept.
+    """Settings of a search and of its study.
 
     Attributes:
         space: TOML file of fields and their ranges; see experiments/spaces.
-        trials: finished or pruned trials that the study is to have in all.
+        trials: finished or pruned trials at which the search ends.
         storage: URL of the study: sqlite:///..., postgresql://..., or a path ending
             in .journal for a file shared by many machines; empty: tune.db in workdir.
         study: name of the study in the storage.
         sampler: 'tpe' learns from earlier trials, 'random' does not.
         pruner: 'median' stops a trial that is worse than half of the others at the
-            same epoch, 'none' lets all end.
+            same epoch, 'none' lets all finish.
         warmup_epochs: epochs before a trial may be pruned.
         timeout_minutes: longest time of a trial; 0 for none.
-        keep: leave the folder of every trial, not only that of the best one.
+        keep: keep the folder of every trial, not only that of the best one.
         seed: of the sampler.
     """
 
@@ -92,7 +92,7 @@ def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:
         known: whether a flag of that name exists.
 
     Raises:
-        InputError: no such file, no TOML, an unknown field, or no range.
+        InputError: no such file, invalid TOML, an unknown flag, or no range.
     """
     distributions = _optuna().distributions
     try:
@@ -144,20 +144,20 @@ def tune(
     space: dict,
     build_run: Callable[[dict], ModelRun],
 ) -> pathlib.Path:
-    """Search until the study has its trials; the same call goes on after any stop.
+    """Search until the study has its trials; the same call continues after any stop.
 
-    The value of a trial is the lowest value of what its training monitors. A trial
-    whose process was lost is recorded as failed and its values are tried again.
+    The value of a trial is the lowest value of its monitored term. A trial whose
+    process was killed is recorded as failed and its values are tried again.
 
     Args:
-        workdir: holds ``tune.db``, ``tune.html``, ``best.json`` and a folder a trial.
-        config: how long, and where.
+        workdir: for ``tune.db``, ``tune.html``, ``best.json`` and a folder per trial.
+        config: number of trials, storage, sampler and pruner.
         space: from :func:`read_space`.
         build_run: the training that values of the space describe; raises InputError
-            for values that cannot be.
+            for invalid values.
 
     Returns:
-        The HTML of Optuna's plots.
+        The path of the HTML page of Optuna's plots.
 
     Raises:
         InputError: Optuna is not installed, the storage cannot be opened, or 10 trials
@@ -207,7 +207,7 @@ def _optuna() -> Any:
 def _study(folder: Workdir, config: TuneConfig) -> Any:
     optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Before version 5 the sampler and the page take what Optuna calls experimental.
+    # Before version 5, features of the sampler and the plots count as experimental.
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     url = config.storage or f"sqlite:///{folder.path.resolve() / 'tune.db'}"
     try:
@@ -216,7 +216,7 @@ def _study(folder: Workdir, config: TuneConfig) -> Any:
             storage = optuna.storages.JournalStorage(backend)
         else:
             storage = optuna.storages.RDBStorage(url)
-        # The sampler's seed moves on with the study, or a resumed one would repeat.
+        # The seed depends on earlier trials: a resumed study must not repeat them.
         old = optuna.study.get_all_study_summaries(storage)
         past = next((s.n_trials for s in old if s.study_name == config.study), 0)
         seed = config.seed + past
@@ -234,7 +234,7 @@ def _study(folder: Workdir, config: TuneConfig) -> Any:
             storage=storage, sampler=sampler, pruner=pruner, study_name=config.study,
             direction="minimize", load_if_exists=True,
         )  # fmt: skip
-    except Exception as error:  # every driver of a database has its own
+    except Exception as error:  # each database driver has its own errors
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"--tune.storage={url}: cannot be opened: {first[:200]}"
@@ -247,7 +247,7 @@ def _ended(study: Any) -> int:
 
 
 def _mark_failed(study: Any) -> None:
-    """Marks trials whose process here has ended as failed, and queues them again."""
+    """Mark running trials whose process has ended as failed, and queue them again."""
     state = _optuna().trial.TrialState
     for trial in study.get_trials(False, states=(state.RUNNING,)):
         pid = trial.user_attrs.get("pid")
@@ -279,10 +279,9 @@ def _tell(study: Any, trial: Any, outcome: Outcome) -> None:
 
 
 def _write_best(folder: Workdir, study: Any, *, keep: bool) -> None:
-    """The best values so far, as JSON and as a flagfile.
+    """Write the best values so far, as JSON and as a flagfile.
 
-    Unless ``keep``, the folders of other trials that have ended go; those that any
-    process still runs stay.
+    Unless ``keep``, delete the folders of all other trials that have ended.
     """
     state = _optuna().trial.TrialState
     trials = study.get_trials(False)
@@ -290,13 +289,13 @@ def _write_best(folder: Workdir, study: Any, *, keep: bool) -> None:
     if not done:
         return
     best = min(done, key=lambda trial: trial.value)
-    facts = {"trial": best.number, "value": best.value, "params": best.params}
-    folder.write_json("best.json", facts)
+    values = {"trial": best.number, "value": best.value, "params": best.params}
+    folder.write_json("best.json", values)
     lines = [f"--{name}={value}\n" for name, value in best.params.items()]
     folder.write_text("best.flags.txt", "".join(lines))
     for trial in trials:
         if trial.state.is_finished() and trial.number != best.number and not keep:
-            # Another process may be at it too.
+            # Another process may delete it at the same time.
             shutil.rmtree(_place(folder, trial), ignore_errors=True)
 
 
@@ -312,7 +311,7 @@ class _Pruned(Exception):
 def run_trial(
     workdir: str | os.PathLike, run: ModelRun, trial: Any, *, minutes: float = 0.0
 ) -> Outcome:
-    """Trains, reports every epoch to the trial and stops when it should be pruned.
+    """Train, report every epoch to the trial, and stop when it is to be pruned.
 
     Args:
         workdir: of this trial.
@@ -341,12 +340,12 @@ def run_trial(
 
 
 def check(run: ModelRun) -> None:
-    """What :func:`jetvae_jax.runs.training.check` does, in a process that then ends.
+    """Call :func:`jetvae_jax.runs.training.check` in a process of its own.
 
-    The one that starts trials holds no device, whose memory they need.
+    The process of the search uses no device, whose memory the trials need.
 
     Raises:
-        InputError: what would stop the training at its start.
+        InputError: bad data, settings or monitor.
     """
     with _running(_check, run) as (pipe, process):
         try:
@@ -362,12 +361,12 @@ def check(run: ModelRun) -> None:
 
 @contextlib.contextmanager
 def _running(target: Callable[..., None], *args: Any):
-    """A process with one end of a pipe; the other end and the process are given."""
-    context = multiprocessing.get_context("spawn")  # a forked XLA hangs
+    """Start a process with one end of a pipe; yield the other end and the process."""
+    context = multiprocessing.get_context("spawn")  # XLA hangs in a forked process
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *args), daemon=True)
     process.start()
-    theirs.close()  # so that the end of the process is the end of the pipe
+    theirs.close()  # so that the pipe closes when the process ends
     try:
         yield ours, process
     finally:
@@ -385,7 +384,7 @@ def _check(pipe: Connection, run: ModelRun) -> None:
 
 
 def _train(pipe: Connection, workdir: str, run: ModelRun) -> None:
-    """What the process of a trial does."""
+    """The process of a trial."""
     monitored = f"valid/{run.training.monitor}"
 
     def report(history):

@@ -1,4 +1,4 @@
-"""A trained model, rebuilt from its checkpoint, and the densities fitted to it."""
+"""Trained models from their checkpoints, and the densities fitted to them."""
 
 import functools
 import os
@@ -44,7 +44,7 @@ class TrainedDensity(NamedTuple):
     """A density of latents that was fitted after the model.
 
     Attributes:
-        density: the pure functions, of the model's own latents.
+        density: the pure functions of latents of the model.
         params: fitted parameters.
         run: the settings it was fitted with.
     """
@@ -63,7 +63,7 @@ class TrainedDensity(NamedTuple):
 
 
 class TrainedModel(NamedTuple):
-    """A model as its checkpoint describes it.
+    """A trained model, rebuilt from its checkpoint.
 
     Attributes:
         model: the pure functions.
@@ -71,7 +71,7 @@ class TrainedModel(NamedTuple):
         scaler: fitted to the training samples.
         run: the settings it was trained with.
         meta: versions, source of the data, best epoch.
-        folder: of the checkpoint, where fitted densities lie.
+        folder: of the checkpoint and of fitted densities.
     """
 
     model: Model
@@ -86,7 +86,7 @@ class TrainedModel(NamedTuple):
         """The networks of a VAE with a deterministic decoder.
 
         Raises:
-            InputError: the model is of another kind.
+            InputError: it is another kind of model.
         """
         if not isinstance(self.model.components, Built):
             raise InputError(
@@ -96,11 +96,11 @@ class TrainedModel(NamedTuple):
 
     @property
     def identity(self) -> dict:
-        """What the checkpoint of a fitted density remembers of its model."""
+        """What the checkpoint of a fitted density stores of its model."""
         return {"vae": self.run.to_json(), "vae_epoch": self.meta["best_epoch"]}
 
     def scale(self, sample: Any) -> Batch:
-        """Samples, such as jets in GeV, to what the networks see."""
+        """Samples, such as jets in GeV, to the input of the networks."""
         return self.run.pipeline.scale(self.run.scaling, self.scaler, sample)
 
     def unscale(self, points: Points, context: Context) -> Any:
@@ -147,8 +147,8 @@ class TrainedModel(NamedTuple):
     def encode(self, sample: Any) -> tuple[GaussianPosterior, Array | None]:
         """Posterior ``[J, L]`` and condition ``[J, G]`` of every jet (image, event).
 
-        Of a stream, chunk by chunk: L numbers a jet fit in memory where N particles do
-        not.
+        A stream is encoded chunk by chunk: L numbers per jet fit in memory where N
+        particles do not.
 
         Raises:
             InputError: the model has no encoder.
@@ -168,7 +168,7 @@ class TrainedModel(NamedTuple):
         return jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
 
     def data(self) -> Dataset:
-        """The data that the model was trained on, in three parts.
+        """The training, validation and test data of the model.
 
         Raises:
             InputError: the file has changed since.
@@ -177,10 +177,10 @@ class TrainedModel(NamedTuple):
         return dataset.load_same(self.run.domain, self.run.data, source)
 
     def check_encoder(self) -> None:
-        """Stops unless the model has an encoder and a decoder of latents.
+        """Check that the model has an encoder and a decoder of latents.
 
         Raises:
-            InputError: it has none.
+            InputError: it has not.
         """
         if self.model.encode is None or self.model.decode is None:
             raise InputError(
@@ -215,13 +215,13 @@ def task_of(
     objective: Objective | None = None,
     knots: Any = None,
 ) -> Task:
-    """What the model of a run has to generate.
+    """The task of the model of a run.
 
     Args:
         run: its settings.
         scaler: fitted to its training samples.
         objective: None if the model is not to be trained.
-        knots: of the CDFs of scaled features, if a checkpoint does not bring them.
+        knots: of the CDFs of scaled features, if no checkpoint contains them.
     """
     return Task(
         **run.sizes,
@@ -286,7 +286,7 @@ def density_of(
 
 
 def _unconditional(density: Density) -> Density:
-    """A density that does not read the condition it is given."""
+    """A density that ignores the condition."""
     return density._replace(
         log_prob=lambda params, z, condition=None: density.log_prob(params, z),
         sample=lambda params, key, shape=(), condition=None: density.sample(
@@ -299,7 +299,7 @@ def load_density(trained: TrainedModel, name: str) -> TrainedDensity:
     """See :meth:`TrainedModel.density`."""
     path = trained.folder / f"{name}.npz"
     meta = checkpoint.read_meta(path)
-    # Rebuilt, so that a field that a later version added has its default in both.
+    # Rebuilt, so that fields that a later version added have their defaults in both.
     same = ModelRun.from_json(meta["vae"]) == trained.run
     if meta["vae_epoch"] != trained.meta["best_epoch"] or not same:
         remedy = f"run fit_{name} again"

@@ -32,18 +32,18 @@ def train(
     *,
     on_epoch: Callable[[list[dict]], object] | None = None,
 ) -> FitResult:
-    """Train, or go on with, the model of ``run`` in ``workdir``.
+    """Train the model of ``run`` in ``workdir``, or continue its training.
 
-    Leaves ``vae.npz`` (the best epoch; rebuilds its model alone), ``vae.state.npz``
-    (to resume), ``vae.metrics.jsonl`` and ``config.json``.
+    Writes ``vae.npz`` (the best epoch, with all that is needed to rebuild the model),
+    ``vae.state.npz`` (to resume), ``vae.metrics.jsonl`` and ``config.json``.
 
     Args:
         workdir: the folder of the run.
-        run: what to train on what.
+        run: model, data and settings.
         on_epoch: called with the history after each epoch.
 
     Raises:
-        InputError: bad data or settings, a workdir of another run, or NaN.
+        InputError: bad data or settings, a workdir of another run, or NaN in training.
     """
     folder = Workdir(workdir)
     ready = prepare(run)
@@ -89,23 +89,23 @@ def train(
 
 
 def check(run: ModelRun) -> None:
-    """Does all that comes before the first step of a training.
+    """Check everything that precedes the first step of a training.
 
     Raises:
-        InputError: whatever would stop it there: bad data, settings or monitor.
+        InputError: bad data, settings or monitor.
     """
     prepare(run)
 
 
 class Prepared(NamedTuple):
-    """All that a training needs.
+    """Inputs of a training.
 
     Attributes:
-        parts: the data as read, in GeV or pixels.
+        parts: training, validation and test data, in GeV or pixels.
         scaler: fitted to the training part.
         model: the generative model.
         step: the training algorithm.
-        train: the training part as ``step`` takes it, scaled unless it is augmented.
+        train: the training part as ``step`` takes it: scaled, unless it is augmented.
         valid: the validation part, scaled.
     """
 
@@ -118,7 +118,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(run: ModelRun) -> Prepared:
-    """Reads the data and builds the model of a run; nothing is trained.
+    """Read the data and build the model of a run, without training it.
 
     Raises:
         InputError: bad data, settings or monitor.
@@ -135,7 +135,7 @@ def prepare(run: ModelRun) -> Prepared:
     model = build_model(run, task)
     step = model_step(model, run.training, num_jets=count(parts.train))
     if symmetries := pipeline.augment(run):
-        train = parts.train  # changed at random, then scaled, at every step
+        train = parts.train  # augmented, then scaled, at every step
         step = augmented(step, lambda key, part: scale(symmetries(key, part)))
     else:
         train = dataset.mapped(scale, parts.train)
@@ -158,7 +158,7 @@ def _check_monitor(run: ModelRun, step: Step, train: Any) -> None:
 
 
 def _knots(run: ModelRun, train: Any, scale: Callable[[Any], Batch]) -> Any:
-    """Of the CDFs of the scaled features, where they take the encoder's place."""
+    """Knots of the CDFs of the scaled features, if they replace the encoder."""
     if run.components.latent != "cdf":
         return None
     features = jax.jit(scale)(head(train, CDF_EVENTS)).x[:, 0]
@@ -168,7 +168,7 @@ def _knots(run: ModelRun, train: Any, scale: Callable[[Any], Batch]) -> Any:
 def _monitor(
     run: ModelRun, ready: Prepared
 ) -> Callable[[Params], dict[str, float]] | None:
-    """Metrics of generated samples for each epoch, if the run monitors one."""
+    """Metrics of samples generated at each epoch, if the run monitors one."""
     pipeline = run.pipeline
     if run.training.monitor not in pipeline.MONITORS:
         return None

@@ -1,8 +1,8 @@
-"""Checkpoints: one npz file of named arrays and one JSON text, nothing else.
+"""Checkpoints: npz files of named arrays and one JSON text.
 
 The key of an array is its path in the tree (``params/encoder/mean/kernel``), so a
 checkpoint can be read with ``numpy.load`` alone. Restoring compares every path,
-shape and dtype: a checkpoint of another model is refused, never half accepted.
+shape and dtype: a checkpoint of another model is refused, never partly loaded.
 """
 
 import json
@@ -31,16 +31,16 @@ def _flatten(tree: Any) -> dict[str, np.ndarray]:
     flat = {}
     for path, leaf in leaves:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
-        # npz holds no typed PRNG keys; their words are plain integers.
+        # npz cannot store typed PRNG keys; their data are plain integers.
         flat[name] = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
     return flat
 
 
 def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> None:
-    """Write a tree of arrays and its description; the old file stays until then.
+    """Write a tree of arrays and its description atomically.
 
-    The same tree and meta give the same bytes. The file is written under a
-    temporary name, flushed to disk, then renamed: a kill leaves the old one whole.
+    The same tree and meta give the same bytes. The file is written under a temporary
+    name, flushed to disk, then renamed: if the process is killed, the old file remains.
 
     Args:
         path: file to write, ending in ``.npz``.
@@ -57,7 +57,7 @@ def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.nd
     if not path.exists():
         raise InputError(f"{path}: no such checkpoint; train first or fix the path")
     try:
-        # np.load leaves a file that it opened itself open when it is no archive.
+        # np.load does not close a file that it opened and that is not an archive.
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in names or file.files}
     except (
@@ -65,14 +65,14 @@ def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.nd
         OSError,
         KeyError,
         EOFError,
-        AttributeError,  # np.load of a plain npy array: no archive
+        AttributeError,  # np.load of a plain npy array: not an archive
         TypeError,
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
         raise InputError(
             f"{path}: not a whole checkpoint of this package ({error}); "
-            "it may be truncated or of another program: train again"
+            "it may be truncated or from another program: train again"
         ) from error
 
 
@@ -94,7 +94,7 @@ def restore(path: str | os.PathLike, like: Any) -> Any:
 
     Args:
         path: file written by :func:`save`.
-        like: a tree of arrays or ``jax.ShapeDtypeStruct``; only its form is read.
+        like: a tree of arrays or ``jax.ShapeDtypeStruct``; its values are not read.
 
     Returns:
         The tree with NumPy arrays (and typed keys where ``like`` has them).
@@ -115,7 +115,7 @@ def restore(path: str | os.PathLike, like: Any) -> Any:
     for name in wanted.keys() & stored.keys():
         leaf = wanted[name]
         if _is_key(leaf):
-            # eval_shape also serves templates that hold no data.
+            # eval_shape also accepts templates without data.
             leaf = jax.eval_shape(jax.random.key_data, leaf)
         expected = (tuple(np.shape(leaf)), np.dtype(getattr(leaf, "dtype", type(leaf))))
         found = (stored[name].shape, stored[name].dtype)

@@ -1,4 +1,4 @@
-"""The compiled parts of training: a chunk of steps and a validation pass."""
+"""The compiled functions of training: a chunk of steps, and a validation."""
 
 import contextlib
 import functools
@@ -17,7 +17,7 @@ NEVER = np.iinfo(np.int32).max
 
 
 def compile_steps(step: Step, batch_size: int) -> Callable:
-    """Any number of steps of an epoch in one call; the state is donated.
+    """Compile any number of steps of an epoch into one call; the state is donated.
 
     Returns:
         ``(state, sums, chunk, key, start, stop) -> (state, sums)``: ``chunk`` is
@@ -46,10 +46,10 @@ def compile_steps(step: Step, batch_size: int) -> Callable:
 
 
 def compile_evaluation(step: Step, batch_size: int) -> Callable:
-    """The mean of each term over all rows, ``(params, feed, key) -> {"name": mean}``.
+    """Compile ``(params, feed, key) -> {"name": mean}``, the mean of each term.
 
     The last batch is padded with copies of the last row, which do not count. Chunks
-    are of whole batches, so that the draws of a row do not depend on them.
+    consist of whole batches, so that the draws of a row do not depend on the chunks.
     """
 
     @functools.partial(jax.jit, static_argnums=4)
@@ -81,7 +81,7 @@ def compile_evaluation(step: Step, batch_size: int) -> Callable:
 
 
 def zero_sums(step: Step, state: Any, batch: Any) -> tuple:
-    """The ``sums`` that an epoch starts with.
+    """The initial ``sums`` of an epoch.
 
     Args:
         step: the algorithm.

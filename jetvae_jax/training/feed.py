@@ -1,4 +1,4 @@
-"""Where batches come from: arrays on the device, or anything that gives chunks."""
+"""Sources of batches: arrays on the device, or an object that yields chunks."""
 
 from collections.abc import Generator
 from typing import Any, Protocol, runtime_checkable
@@ -10,7 +10,7 @@ from jetvae_jax.core.types import Array, Key
 
 @runtime_checkable
 class Feed(Protocol):
-    """Rows of data that come in chunks, pytrees of arrays with a leading axis."""
+    """Rows of data in chunks, which are pytrees of arrays with a leading axis."""
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -21,18 +21,18 @@ class Feed(Protocol):
         ...
 
     def chunks(self, *, multiple_of: int) -> Generator[Any, None, None]:
-        """All rows in their order; all chunks but the last are of whole batches."""
+        """All rows in order; all chunks but the last consist of whole batches."""
         ...
 
     def shuffled(
         self, key: Key, epoch: int, *, batch_size: int, start: int = 0
     ) -> Generator[tuple[int, Any, Array], None, None]:
-        """The steps of an epoch, from the chunk that holds the step ``start``.
+        """The steps of an epoch, from the chunk that contains the step ``start``.
 
         Yields:
             ``(first, data, order)``: step ``first + i`` takes the rows
             ``order[i * batch_size : (i + 1) * batch_size]`` of ``data``. They depend
-            on the arguments alone, save that earlier chunks are missing.
+            on the key and the epoch alone; chunks before ``start`` are skipped.
         """
         ...
 
@@ -71,5 +71,5 @@ class Resident:
 
 
 def feed(data: Any) -> Feed:
-    """``data`` itself if it gives chunks, else its arrays on the device."""
+    """``data`` itself if it is a Feed, else its arrays on the device."""
     return data if isinstance(data, Feed) else Resident(data)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a polite request: finish the chunk, save, stop."""
+"""Handling of Ctrl-C and SIGTERM: training finishes its chunk, saves and stops."""
 
 import signal
 import threading
@@ -7,8 +7,8 @@ import threading
 class Interrupt:
     """Context in which SIGINT and SIGTERM set ``signal_number`` instead of killing.
 
-    A second signal acts as usual, for someone who will not wait. Outside the main
-    thread, where Python allows no handlers, it does nothing.
+    A second signal acts as usual and stops at once. Outside the main thread, where
+    Python allows no handlers, the context does nothing.
     """
 
     def __init__(self):

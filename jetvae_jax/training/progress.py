@@ -16,13 +16,13 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Jets (images, events) done of a total, with the rate and the time left.
+    """Counts processed jets (images, events), with the rate and the time left.
 
     Args:
-        name: what is being done, for the start of each line.
-        total: jets in all.
-        done: jets that an earlier, interrupted run has already done.
-        unit: what they are called: jets, images, events.
+        name: of the task, at the start of each line.
+        total: number of jets.
+        done: jets that an earlier, interrupted run has already processed.
+        unit: name of the samples: jets, images, events.
     """
 
     def __init__(self, name: str, total: int, *, done: int = 0, unit: str = "jets"):
@@ -62,7 +62,7 @@ class Progress:
         return f"{rate:,.0f} {self.unit}/s, {left} left"
 
     def advance(self, jets: int, text: str = "") -> None:
-        """Report ``jets`` more; ``text`` says what is being worked on."""
+        """Count ``jets`` more; ``text`` describes the current work."""
         self.done += jets
         if not self.start:
             self.first, self.start = self.done, time.monotonic()
@@ -76,7 +76,7 @@ class Progress:
             logging.info("%s: %.0f%%  %s", self.name, percent, line)
 
     def note(self, text: str) -> None:
-        """Print a line that stays, above the bar."""
+        """Print a permanent line above the bar."""
         self.last_line = time.monotonic()
         if self._bar:
             self._bar.console.print(text, highlight=False)

@@ -19,15 +19,14 @@ class Config:
 
     Attributes:
         num_epochs: epochs at most.
-        batch_size: jets in a step; what is left over at an epoch's end waits for
-            the next shuffle.
+        batch_size: jets per step; the remainder of an epoch is left out.
         learning_rate: step size of Adam, at its peak.
         schedule: 'constant', or 'cosine' falling to 1 % over num_epochs.
         warmup_steps: steps of linear rise before the schedule.
         clip_norm: largest norm of the whole gradient; 0 for no clipping.
         weight_decay: decoupled weight decay (AdamW).
-        averaging: decay of the running mean of the parameters that is evaluated and
-            kept (0.999, say); 0 keeps the parameters themselves.
+        averaging: decay of the running mean of the parameters (EMA), such as 0.999,
+            which is then evaluated and kept; 0 keeps the parameters themselves.
         patience: epochs without a better monitored value before stopping.
         monitor: validation term that selects the best epoch and stops early.
         save_seconds: seconds between saves of the resumable state.

@@ -22,8 +22,8 @@ class TrainState(NamedTuple):
     Attributes:
         params: tree of the networks' parameters.
         opt_state: state of the optimiser, or of several.
-        average: running mean of ``params``, which then is what gets evaluated and
-            kept; None without averaging.
+        average: running mean of ``params``, which is evaluated and kept; None without
+            averaging.
         count: steps done, int32.
     """
 
@@ -39,7 +39,7 @@ class TrainState(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A training algorithm as three pure functions; ``fit`` knows no more of it.
+    """A training algorithm: the three pure functions that ``fit`` calls.
 
     Attributes:
         init: ``(key) -> TrainState``.
@@ -55,9 +55,9 @@ class Step(NamedTuple):
 def update_ema(
     state: TrainState, params: Params, opt_state: Any, *, averaging: float
 ) -> TrainState:
-    """The state after a step; its running mean, if there is one, follows.
+    """The state after a step, with its running mean updated, if there is one.
 
-    The mean starts short and lengthens: ``min(averaging, (1 + t) / (10 + t))``.
+    The decay increases to its final value: ``min(averaging, (1 + t) / (10 + t))``.
     """
     average, t = state.average, state.count.astype(jnp.float32)
     if averaging:
@@ -83,7 +83,7 @@ def gradient_step(
             0 keeps none.
 
     Returns:
-        A Step whose terms are the loss, under the name ``loss``, and its parts.
+        A Step whose terms are the loss, under the name ``loss``, and the loss's terms.
     """
 
     def init_state(key):
@@ -134,16 +134,16 @@ def components_step(
     *,
     averaging: float = 0.0,
 ) -> Step:
-    """Each component of the parameters goes down the mean of its own loss.
+    """Gradient descent of each component of the parameters on its own loss.
 
-    All gradients are of one forward pass, as Algorithm 2 of Stevenson, Kruger 2022 is
-    written; then each optimiser steps. A component without an optimiser stays as it
-    is, to the bit.
+    All gradients are taken at the same parameters, as in Algorithm 2 of Stevenson,
+    Kruger 2022; then each optimiser makes its step. A component without an optimiser
+    does not change.
 
     Args:
         loss_fn: ``(params, key, batch) -> ({component: [J]}, {"name": [J]})``.
         init: ``(key) -> params``, a dict of components.
-        optimizers: one for each component that learns.
+        optimizers: one for each component that is trained.
         averaging: as for :func:`gradient_step`.
     """
 
@@ -175,7 +175,7 @@ def components_step(
 
 
 def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
-    """How a generative model is trained: by its own step, or by its loss.
+    """The training step of a generative model: its own, or gradient descent.
 
     Args:
         model: see :class:`~jetvae_jax.core.types.Model`.
@@ -203,9 +203,9 @@ def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
 def augmented(step: Step, augment: Callable[[Key, Any], Any]) -> Step:
     """A step whose updates see ``augment(key, rows)`` instead of the rows of data.
 
-    The rows need not be what the step takes: they may be jets in GeV that ``augment``
-    turns and then scales. Evaluation is left alone, so validation data are what the
-    step takes.
+    The rows may have another form than the step's batches, such as jets in GeV that
+    ``augment`` rotates and then scales. Evaluation is not augmented: validation data
+    have the form of the step's batches.
 
     Args:
         step: the training algorithm.
@@ -213,7 +213,7 @@ def augmented(step: Step, augment: Callable[[Key, Any], Any]) -> Step:
             independent of the one the step's own noise comes from.
 
     Returns:
-        A Step. Same key, same batch: resuming stays exact.
+        A Step. The same key gives the same batch, so that resuming is exact.
     """
 
     def update(state, key, rows):

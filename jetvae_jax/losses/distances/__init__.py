@@ -1,8 +1,9 @@
 """Distances between a set and its reconstruction, one file each.
 
 ``get("chamfer").build(config)`` is a function ``(x [..., N, F], y [..., M, F], *,
-x_mask=None, y_mask=None) -> [...]``. A new loss is a new file here;
-``tests/test_losses_protocol.py`` says what it needs.
+x_mask=None, y_mask=None) -> [...]``. A new distance is a new file here, or in the
+folder ``distances/`` of the plug-in path; ``tests/test_losses_protocol.py`` says what
+it must define.
 """
 
 from jetvae_jax.core.registry import Registry

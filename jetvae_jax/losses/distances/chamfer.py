@@ -56,7 +56,7 @@ def chamfer_distance(
 
     Returns:
         ``[...]``, in the unit of x squared (or of x). Zero if a set is empty: its
-        own sum has no terms, and the other set has nothing to be near to.
+        own sum has no terms, and the other set has no neighbours.
 
     Raises:
         ValueError: the shapes do not fit together, or reduction is neither.

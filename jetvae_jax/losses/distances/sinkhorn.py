@@ -28,11 +28,11 @@ def sinkhorn_divergence(
 
     ``OT(x, y) = min_P sum_ij P_ij |x_i - y_j|^2 + eps KL(P | a b)`` over couplings P
     of the uniform weights a and b of the existing points (arXiv:1810.08278). Unlike
-    the nearest-neighbour distance it matches the sets one to one, so it sees how
-    many points are where; it costs about a hundred times as much.
+    the nearest-neighbour distance it matches the sets one to one, so it depends on the
+    density of points; it costs about a hundred times as much.
 
     ``eps`` is ``epsilon`` times the mean squared distance between the two sets, so
-    the result scales with the unit of x squared. Solved by ott-jax's Sinkhorn. The
+    the result has the unit of x squared. Solved by ott-jax's Sinkhorn. The
     gradient is that of the minimum at a fixed coupling (Danskin's theorem) and a fixed
     ``eps``, as exact as the solution is; it takes no memory of the iterations.
 
@@ -112,7 +112,7 @@ class Config:
     """How the transport is smoothed and solved.
 
     Attributes:
-        epsilon: blur, as a share of the mean squared distance between the sets.
+        epsilon: blur, as a fraction of the mean squared distance between the sets.
         threshold: error of the coupling's marginals that ends the iterations.
         max_iterations: iterations at most.
     """
