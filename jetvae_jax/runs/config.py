@@ -205,8 +205,8 @@ class GenerateConfig:
         output: file to write; empty for generated_<latents>.hdf5 in the workdir.
         context: source of axes and conditions: 'data' takes those of training samples,
             'density' draws them from a Gaussian copula fitted to those.
-        condition: conditions of the samples as name=value, such as digit=3; conditions
-            that are not given are drawn.
+        condition: conditions of the samples as name=value, such as digit=3 or
+            pt=1000,mass=90; conditions that are not given are drawn.
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
