@@ -14,8 +14,8 @@ compare several runs, and signals of several masses:
       --workdirs=runs/zgamma_vae,runs/zgamma_vae_d,runs/zgamma_vae_nf \
       --classify.signal=data/masses/signal150.hdf5,data/masses/signal400.hdf5
 
-A folder that holds runs, such as --workdir=runs/zgamma of a comparison, stands for all
-of them; runs that differ by their seed only count as one model. --output names
+A folder of runs, such as --workdir=runs/zgamma of a comparison, means all of them; runs
+that differ by their seed only count as one model. --output names
 another folder for the report; by default it is the common parent folder of all runs.
 The last line says whether models that generate better also find signal better.
 """

@@ -281,7 +281,7 @@ def max_over_points(x: Array) -> Array:
 def pool(x: Array, mask: Array | None, capacity: int) -> Array:
     """A permutation-invariant summary of a set; padding has no influence.
 
-    Mean, sum over ``capacity`` (so that the number of points is seen) and maximum;
+    Mean, sum over ``capacity`` (which depends on the number of points) and maximum;
     all zero for an empty set.
 
     Args:

@@ -83,7 +83,7 @@ class Context(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Sets of points as a network sees them: scaled, padded to one length.
+    """Sets of points as the input of networks: scaled, padded to one length.
 
     A jet is N points of three features; a table row is one point; a pixel set is
     points ``(x, y, I)``.

@@ -55,7 +55,7 @@ def gaussian_kl(posterior: GaussianPosterior) -> Array:
     """KL divergence of a diagonal Gaussian from the standard normal.
 
     ``1/2 sum_l mean_l^2 + exp(logvar_l) - logvar_l - 1`` (arXiv:1312.6114,
-    appendix B). ``logvar`` is taken as it is: the network bounds it.
+    appendix B). ``logvar`` is not clipped here: the network bounds it.
 
     Args:
         posterior: mean and logvar ``[..., L]``.

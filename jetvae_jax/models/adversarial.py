@@ -52,7 +52,7 @@ class Config:
         form: 'algorithm2' (Stevenson, Kruger 2022) measures the reconstruction by the
             discriminator's output, 'feature' by its last hidden layer (VAE/GAN).
         alpha: learning rate of the discriminator over that of the others.
-        gamma: weight of the reconstruction as the discriminator sees it.
+        gamma: weight of L_recon, the reconstruction measured by the discriminator.
         beta: weight of the KL in the encoder's loss; negative: that of the objective,
             such as --objective.beta.
         reconstruction: weight of the plain distance, beside gamma; 0 leaves it out.
@@ -104,16 +104,15 @@ def against(
     """A VAE with a deterministic decoder, trained against a discriminator.
 
     Args:
-        plain: the model of the VAE alone: its ``encode``, ``decode`` and ``sample``
-            stay.
+        plain: the model of the VAE alone, of which only ``init`` and ``loss`` change.
         config: form and weights.
         vae: its networks.
         discriminator: of true and decoded sets.
         objective: gives the plain distance and the term ``loss`` to monitor.
         prior: of the latents, learned by the KL alone; None for N(0, 1).
-        particle_mask: ``(x_hat [J, N, F], context) -> [J, N]``, which decoded points
-            the discriminator sees as existing; true ones go by their mask. None: all
-            points count, on both sides, as for tables.
+        particle_mask: ``(x_hat [J, N, F], context) -> [J, N]``, the mask of decoded
+            points for the discriminator; true points have their own. None: all points
+            exist, true and decoded, as in tables.
         freeze_encoder: the encoder does not learn.
 
     Returns:

@@ -85,7 +85,7 @@ def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:
     """Field to Optuna distribution, from a TOML file.
 
     Every table is named after a flag and has ``choices = [...]``, or ``low`` and
-    ``high`` with optional ``step`` or ``log = true``. Whole numbers stay whole.
+    ``high`` with optional ``step`` or ``log = true``. Ranges of integers give integers.
 
     Args:
         path: of the file.

@@ -38,7 +38,7 @@ class Feed(Protocol):
 
 
 class Resident:
-    """A :class:`Feed` of arrays that stay on the device: one chunk.
+    """A :class:`Feed` of arrays on the device: one chunk.
 
     Args:
         data: pytree of arrays with one leading axis.
