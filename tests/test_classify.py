@@ -104,7 +104,9 @@ def test_tail_is_fishers_sum_of_independent_uniforms(parts):
     # Of uniforms it is chi squared with two degrees of freedom each.
     z = jax.random.normal(KEY, (4000, 3))
     vae = parts[0].vae._replace(
-        encode=lambda params, x, mask: GaussianPosterior(x[..., 0, :], x[..., 0, :])
+        encode=lambda params, x, mask, condition: GaussianPosterior(
+            x[..., 0, :], x[..., 0, :]
+        )
     )
     encoder = Built(vae, None, None)
     batch = Batch(z[:, None], jnp.ones((4000, 1), bool), Context(jnp.zeros((4000, 3))))

@@ -10,7 +10,7 @@ from jetvae_jax import densities, models
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import copula as copulas
 from jetvae_jax.densities import gaussian_copula, marginals, normal
-from jetvae_jax.losses import latent_terms
+from jetvae_jax.losses import objective as objectives
 from jetvae_jax.models import vae as vaes
 
 RHO = np.array([[1.0, 0.8, -0.3], [0.8, 1.0, 0.1], [-0.3, 0.1, 1.0]])
@@ -271,7 +271,7 @@ def test_cramer_distance_against_the_integral():
     for column in u.T:
         share = np.searchsorted(np.sort(column), grid, side="right") / 7
         expected += np.mean(np.square(share - grid))
-    got = latent_terms.cramer(jnp.asarray(u, jnp.float32))
+    got = objectives.cramer(jnp.asarray(u, jnp.float32))
     assert got.shape == (7,)
     assert np.mean(got) == pytest.approx(expected, rel=1e-4)
     # half the energy distance to the uniform, whose expectations are known:
@@ -288,7 +288,7 @@ def test_the_penalty_makes_marginals_normal():
 
     @jax.jit
     def descend(z):
-        gradient = jax.grad(lambda z: jnp.mean(latent_terms.normal_marginals(z)))
+        gradient = jax.grad(lambda z: jnp.mean(objectives.normal_marginals(z)))
         return jax.lax.fori_loop(0, 2000, lambda _, z: z - 100 * gradient(z), z)
 
     z = descend(start)

@@ -26,11 +26,11 @@ NOTHING = Objective(lambda batch, x_hat: (0.0, {}), beta=1.0)
 def linear_vae():
     weight = jnp.arange(L * N * 3, dtype=jnp.float32).reshape(L, N, 3) / 50
 
-    def encode(params, x, mask):
+    def encode(params, x, mask, condition=None):
         mean = jnp.mean(x, axis=-2) @ jnp.ones((3, L))
         return GaussianPosterior(mean, jnp.full_like(mean, -jnp.inf))
 
-    def decode(params, z):
+    def decode(params, z, condition=None):
         return jnp.einsum("...l,lnf->...nf", z, weight)
 
     return VAE(lambda key: {}, encode, decode, L)

@@ -8,7 +8,8 @@ import pytest
 from jetvae_jax import models
 from jetvae_jax.core.types import Jets, Task
 from jetvae_jax.jets import scaling
-from jetvae_jax.losses import distances, jet_objective
+from jetvae_jax.losses import distances
+from jetvae_jax.losses import objective as objectives
 from jetvae_jax.models import vae as vaes
 
 R, F = 2, 3
@@ -66,13 +67,13 @@ def test_the_objective_of_perfect_momenta_is_the_divergence(name, make_jets):
     scaler = scaling.fit(config, jets)
     batch = scaling.scale(config, scaler, jets)
     vae, params = build(name)
-    truth = vae._replace(decode=lambda params, z: batch.x)
+    truth = vae._replace(decode=lambda params, z, condition: batch.x)
 
     def momenta(x, axis):
         return scaling.momenta(config, scaler, x, axis)
 
-    objective = jet_objective.objective(
-        jet_objective.Config(beta=0.5, alpha_soft=1.0),
+    objective = objectives.objective(
+        objectives.Config(beta=0.5, alpha_soft=1.0),
         distances.get("chamfer").build(distances.get("chamfer").Config()),
         momenta,
     )
@@ -87,7 +88,7 @@ def test_the_objective_of_perfect_momenta_is_the_divergence(name, make_jets):
 def test_compressed_momenta_weigh_soft_particles():
     axis = jnp.array([1000.0, 0.7, -2.0])
     p = jnp.array([[1.0, 0.0, 0.0], [900.0, 0.0, 0.0]])
-    q = np.asarray(jet_objective.compressed_momenta(p, axis), np.float64)
+    q = np.asarray(objectives.compressed_momenta(p, axis), np.float64)
     # In the frame, by hand: rotate, then boost by -eta.
     for row, out in zip(np.asarray(p, np.float64), q, strict=True):
         cos, sin = np.cos(-2.0), np.sin(-2.0)

@@ -135,6 +135,10 @@ def room(module):
     return module.partition(".")[0]
 
 
+def is_registry(module):
+    return "= Registry(" in MODULES[module].read_text()
+
+
 def test_imports_point_down_and_run_in_no_circle():
     graph = {
         module: {place(name) for name, _ in imports(module)} - {None, module, ""}
@@ -153,6 +157,11 @@ def test_imports_point_down_and_run_in_no_circle():
     for module, target in CIRCULAR:
         assert target in graph[module], f"{module} imports {target} no more: strike it"
         graph[module].remove(target)
+    # A folder of plug-ins finds them by name, and they may use what stands in its
+    # __init__: the base class of a reader, say. Every other circle is one.
+    for module, targets in graph.items():
+        if is_registry(module):
+            targets -= {t for t in targets if t.rpartition(".")[0] == module}
     for one in rooms:
         inside = {m: {t for t in graph[m] if room(t) == one} for m in graph}
         tuple(graphlib.TopologicalSorter(inside).static_order())  # raises CycleError

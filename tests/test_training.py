@@ -8,7 +8,7 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.training import Config, fit, gradient_step
-from jetvae_jax.training.settings import optimizer
+from jetvae_jax.training.step import optimizer
 
 TRUTH = np.array([1.5, -2.0, 0.5], np.float32)
 

@@ -111,11 +111,6 @@ class Points(NamedTuple):
     mask: Array
 
 
-def given(condition: Array | None) -> tuple[Array, ...]:
-    """Optional last argument of a network: ``(condition,)``, or ``()`` without one."""
-    return () if condition is None else (condition,)
-
-
 class GaussianPosterior(NamedTuple):
     """A diagonal Gaussian q(z|x).
 

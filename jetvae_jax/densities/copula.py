@@ -21,7 +21,7 @@ with a CDF encoder
 jointly
     :func:`~jetvae_jax.models.vae.squashed` gives the decoder uniform latents. Take
     ``gaussian_copula`` as learned prior, or penalise the marginals alone
-    (:func:`~jetvae_jax.losses.latent_terms.normal_marginals`) and fit a copula later.
+    (:func:`~jetvae_jax.losses.objective.normal_marginals`) and fit a copula later.
 """
 
 from typing import Annotated, Literal

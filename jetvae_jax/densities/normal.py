@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.core.types import Array, Density, Key, Params, given
+from jetvae_jax.core.types import Array, Density, Key, Params
 
 MAX_DRAWS = 100
 """Attempts at a draw within ``reach``."""
@@ -53,7 +53,7 @@ def standardised(density: Density, reach: Array | float = jnp.inf) -> Density:
 
     def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
         y = (z - params["mean"]) / params["std"]
-        log_p = density.log_prob(params["params"], y, *given(condition))
+        log_p = density.log_prob(params["params"], y, condition)
         return log_p - jnp.sum(jnp.log(params["std"]))
 
     def sample(
@@ -63,7 +63,7 @@ def standardised(density: Density, reach: Array | float = jnp.inf) -> Density:
         condition: Array | None = None,
     ) -> Array:
         def draw(key):
-            drawn = density.sample(params["params"], key, shape, *given(condition))
+            drawn = density.sample(params["params"], key, shape, condition)
             return drawn, jnp.all(jnp.abs(drawn) <= reach, axis=-1)  # False for NaN
 
         def again(state):

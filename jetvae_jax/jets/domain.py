@@ -28,7 +28,8 @@ from jetvae_jax.densities.contexts import (
     rows_to_draw,
 )
 from jetvae_jax.jets import augmentation, scaling
-from jetvae_jax.losses import distances, jet_objective, mass_weight
+from jetvae_jax.losses import distances, mass_weight
+from jetvae_jax.losses import objective as objectives
 from jetvae_jax.metrics import jet_observables
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.binning import compare
@@ -81,7 +82,7 @@ class Data:
 
 
 Scaling, Scaler = scaling.Config, scaling.Scaler
-Objective = jet_objective.Config
+Objective = objectives.Config
 fit, scale = scaling.fit, scaling.scale
 
 
@@ -225,7 +226,7 @@ def objective(run, scaler, train) -> VAEObjective:
         few = head(train, MASS_JETS)
         weight = float(mass_weight(few.particles, few.mask))
         config = dataclasses.replace(config, gamma_mass=weight)
-    return jet_objective.objective(
+    return objectives.objective(
         config,
         distances.get(run.loss).build(run.loss_config),
         functools.partial(scaling.momenta, run.scaling, scaler),

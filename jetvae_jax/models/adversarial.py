@@ -39,9 +39,8 @@ from jetvae_jax.core.types import (
     Model,
     Objective,
     Params,
-    given,
 )
-from jetvae_jax.losses.latent_terms import forward
+from jetvae_jax.losses.objective import forward
 
 
 @configs.config
@@ -129,27 +128,27 @@ def against(
         return dict(plain.init(key)) | {"discriminator": own}
 
     def loss(params: Params, key: Key, batch: Batch):
-        condition = given(batch.context.condition)
+        condition = batch.context.condition
         z, latent_terms = forward(
             params, key, batch,
             encode=encode, prior=prior, uniform=bool(objective.uniform),
         )  # fmt: skip
-        x_hat = vae.decode(params, z, *condition)
+        x_hat = vae.decode(params, z, condition)
         distance, terms = objective.distance(batch, x_hat)
         terms = {**terms, **latent_terms}
         draw = jax.random.fold_in(key, 1)
         if prior is None:
             z = jax.random.normal(draw, z.shape)
         else:
-            z = prior.sample(params["prior"], draw, z.shape[:-1], *condition)
-        generated = vae.decode(params, z, *condition)
+            z = prior.sample(params["prior"], draw, z.shape[:-1], condition)
+        generated = vae.decode(params, z, condition)
 
         def discriminate(x, mask):
             if particle_mask is None:
                 mask = jnp.ones(x.shape[:-1], bool)
             elif mask is None:
                 mask = particle_mask(x, batch.context)
-            arguments = params["discriminator"], x, mask, *condition
+            arguments = params["discriminator"], x, mask, condition
             logits = discriminator.apply(*arguments)
             if config.form == "feature":
                 return logits, discriminator.features(*arguments)

@@ -49,12 +49,11 @@ from jetvae_jax.core.types import (
     Points,
     Task,
     Terms,
-    given,
 )
 from jetvae_jax.densities import marginals as marginals_of
 from jetvae_jax.densities.marginals import Marginals
 from jetvae_jax.densities.normal import normal
-from jetvae_jax.losses.latent_terms import forward
+from jetvae_jax.losses.objective import forward
 from jetvae_jax.models.adversarial import Config as Adversarial
 from jetvae_jax.models.adversarial import against
 
@@ -192,9 +191,9 @@ def squashed(vae: VAE) -> VAE:
     density of a Gaussian copula's normal scores is that of u to the copula.
     """
 
-    def decode(params: Params, z: Array, *condition: Array | None) -> Array:
+    def decode(params: Params, z: Array, condition: Array | None = None) -> Array:
         u = math.sqrt(12) * (jax.scipy.special.ndtr(z) - 0.5)
-        return vae.decode(params, u, *condition)
+        return vae.decode(params, u, condition)
 
     return vae._replace(decode=decode)
 
@@ -260,13 +259,13 @@ def deterministic(
     """
 
     def log_prob(params: Params, z: Array, batch: Batch) -> tuple[Array, Terms]:
-        x_hat = vae.decode(params, z, *given(batch.context.condition))
+        x_hat = vae.decode(params, z, batch.context.condition)
         distance, terms = objective.distance(batch, x_hat)
         return -distance, terms
 
     def sample(params: Params, key: Key, z: Array, context: Context) -> Points:
         del key
-        rows = (z, *given(context.condition))
+        rows = (z, context.condition)
         x = in_slices(lambda row: vae.decode(params, *row), rows)
         if particle_mask is None:
             return Points(x, jnp.ones(x.shape[:-1], bool))
@@ -323,7 +322,7 @@ def build(
 
     def sample(params: Params, key: Key, context: Context) -> Points:
         own = params["prior"] if prior is not None else {}
-        z = draw.sample(own, key, context.axis.shape[:-1], *given(context.condition))
+        z = draw.sample(own, key, context.axis.shape[:-1], context.condition)
         return decoder.sample(params, jax.random.fold_in(key, 1), z, context)
 
     return Model(
@@ -449,7 +448,7 @@ def model(vae: VAE, task: Task) -> Model:
     objective = objective._replace(uniform=config.uniform)
 
     def encode(params: Params, batch: Batch) -> GaussianPosterior:
-        return vae.encode(params, batch.x, batch.mask, *given(batch.context.condition))
+        return vae.encode(params, batch.x, batch.mask, batch.context.condition)
 
     plain = build(
         vae.init, encode, deterministic(vae, objective, task.particle_mask), objective,

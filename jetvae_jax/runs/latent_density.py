@@ -23,10 +23,9 @@ from jetvae_jax.core.types import (
     Key,
     Params,
     Terms,
-    given,
 )
 from jetvae_jax.densities import copula
-from jetvae_jax.losses.latent_terms import reparameterize
+from jetvae_jax.losses.objective import reparameterize
 from jetvae_jax.runs.config import CopulaRun, FlowRun
 from jetvae_jax.runs.trained import load_model
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
@@ -137,7 +136,7 @@ def likelihood(density: Density):
     def loss(params: Params, key: Key, latents: Any) -> tuple[Array, Terms]:
         posterior, condition = latents
         z = reparameterize(key, posterior)
-        nll = -density.log_prob(params, z, *given(condition))
+        nll = -density.log_prob(params, z, condition)
         return nll, {"nll": nll}
 
     return loss

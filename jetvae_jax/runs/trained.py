@@ -28,7 +28,7 @@ from jetvae_jax.core.types import (
 from jetvae_jax.data.dataset import Dataset
 from jetvae_jax.data.streaming import Stream
 from jetvae_jax.densities import copula, normal
-from jetvae_jax.losses.latent_terms import reparameterize
+from jetvae_jax.losses.objective import reparameterize
 from jetvae_jax.models.vae import Built, in_slices
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun

@@ -2,8 +2,8 @@
 
 from jetvae_jax.training.checkpoint import read_meta, restore, save
 from jetvae_jax.training.loop import FitResult, fit, loss_terms
-from jetvae_jax.training.settings import Config
 from jetvae_jax.training.step import (
+    Config,
     Step,
     TrainState,
     configured_step,

@@ -30,8 +30,7 @@ from jetvae_jax.training.compiled import (
 from jetvae_jax.training.feed import Feed, feed
 from jetvae_jax.training.interrupt import Interrupt
 from jetvae_jax.training.progress import Progress
-from jetvae_jax.training.settings import Config
-from jetvae_jax.training.step import Step
+from jetvae_jax.training.step import Config, Step
 
 CHUNK_SECONDS = 1.0  # between looks at signals, the clock and NaN
 

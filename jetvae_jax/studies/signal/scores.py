@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Batch, Params, given
+from jetvae_jax.core.types import Array, Batch, Params
 from jetvae_jax.densities import copula as copulas
 from jetvae_jax.densities import normal
 from jetvae_jax.models.vae import NONE, Built, in_slices
@@ -61,8 +61,8 @@ class Components(NamedTuple):
 
 def means(networks: Built, params: Params, batch: Batch) -> Array:
     """Posterior means ``[..., L]``."""
-    condition = given(batch.context.condition)
-    return networks.vae.encode(params, batch.x, batch.mask, *condition).mean
+    condition = batch.context.condition
+    return networks.vae.encode(params, batch.x, batch.mask, condition).mean
 
 
 def reconstruction(
@@ -77,7 +77,7 @@ def reconstruction(
         weights: ``[F]`` of the features; 0 leaves one out.
     """
     z = means(networks, params, batch)
-    again = networks.vae.decode(params, z, *given(batch.context.condition))
+    again = networks.vae.decode(params, z, batch.context.condition)
     exists = jnp.broadcast_to(batch.mask[..., None] * weights, again.shape)
     error = jnp.where(exists > 0, exists * jnp.square(again - batch.x), 0.0)
     total = jnp.sum(exists, axis=(-2, -1))
@@ -94,14 +94,14 @@ def discriminator(networks: Built, params: Params, batch: Batch) -> Array:
     """``-logit`` of the discriminator: large for events that it takes for generated."""
     if networks.discriminator is None:
         raise ValueError("there is no discriminator")
-    condition = given(batch.context.condition)
+    condition = batch.context.condition
     own = params["discriminator"]
-    return -networks.discriminator.apply(own, batch.x, batch.mask, *condition)
+    return -networks.discriminator.apply(own, batch.x, batch.mask, condition)
 
 
 def surprise(log_prob: LogProb, networks: Built, params: Params, batch: Batch) -> Array:
     """``-log p(mu)`` of a density ``(z [..., L], condition...) -> [...]``."""
-    return -log_prob(means(networks, params, batch), *given(batch.context.condition))
+    return -log_prob(means(networks, params, batch), batch.context.condition)
 
 
 def tail(
@@ -287,7 +287,7 @@ def _densities(trained: TrainedModel) -> dict[str, LogProb]:
     if prior is not None and name != NONE:
         kind = "copula" if name == "gaussian_copula" else "flow"
         own = trained.params["prior"]
-        found[kind] = lambda z, *condition: prior.log_prob(own, z, *condition)
+        found[kind] = lambda z, condition=None: prior.log_prob(own, z, condition)
     return found | {n: density.log_prob for n, density in trained.fitted().items()}
 
 
