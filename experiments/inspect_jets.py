@@ -19,7 +19,7 @@ import _cli
 
 from jetvae_jax.core import configs
 from jetvae_jax.data.inspection import look
-from jetvae_jax.data.request import find
+from jetvae_jax.data.loading import find
 from jetvae_jax.report.inspection import write
 
 

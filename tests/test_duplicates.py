@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from jetvae_jax.data import duplicates, load
+from jetvae_jax.data import load, validation
 
 
 def jets(num, seed=0):
@@ -19,7 +19,7 @@ def test_as_a_set_of_bytes(size):
     p, mask = jets(300)
     rows = np.random.default_rng(1).integers(0, 300, 1000)
     p, mask = p[rows], mask[rows]
-    seen, known, found = duplicates.Seen(), set(), []
+    seen, known, found = validation.Seen(), set(), []
     wanted = []
     for i, row in enumerate(p):
         key = row.tobytes()
@@ -32,7 +32,7 @@ def test_as_a_set_of_bytes(size):
 
 def test_no_jets():
     p, mask = jets(3)
-    assert duplicates.Seen().repeated(p[:0], mask[:0]).shape == (0,)
+    assert validation.Seen().repeated(p[:0], mask[:0]).shape == (0,)
 
 
 def test_one_number_makes_another_jet():
@@ -40,10 +40,10 @@ def test_one_number_makes_another_jet():
     many = np.repeat(p, 15, axis=0)
     many.reshape(15, 15)[np.arange(15), np.arange(15)] += np.float32(1e-3)
     mask = np.ones((15, 5), bool)
-    assert len(np.unique(duplicates.hashes(many, mask))) == 15
+    assert len(np.unique(validation.hashes(many, mask))) == 15
     swapped = p[:, ::-1]
     all_there = np.ones((1, 5), bool)
-    assert duplicates.hashes(swapped, all_there) != duplicates.hashes(p, all_there)
+    assert validation.hashes(swapped, all_there) != validation.hashes(p, all_there)
 
 
 def test_the_same_file_twice_is_noted_and_repaired(make_jetnet, tmp_path):
@@ -79,10 +79,10 @@ def test_the_same_jets_in_files_without_phi(make_jetnet, tmp_path):
 
 def test_draws_are_uniform_independent_of_seed_and_of_other_jets():
     p, mask = jets(20_000)
-    x, y = (duplicates.draws(p, mask, seed) for seed in (0, 1))
-    np.testing.assert_array_equal(duplicates.draws(p[7:9], mask[7:9], 1), y[7:9])
+    x, y = (validation.draws(p, mask, seed) for seed in (0, 1))
+    np.testing.assert_array_equal(validation.draws(p[7:9], mask[7:9], 1), y[7:9])
     counts, _, _ = np.histogram2d(x, y, bins=8, range=[(0, 1), (0, 1)])
     # Chi-square with 63 degrees of freedom: 103.4 is the 99.9 % point.
     assert np.sum((counts - 312.5) ** 2 / 312.5) < 103.4
-    nudged = duplicates.draws(p + np.float32(1e-6), mask, 0)
+    nudged = validation.draws(p + np.float32(1e-6), mask, 0)
     assert abs(np.corrcoef(x, nudged)[0, 1]) < 4 / np.sqrt(len(x))

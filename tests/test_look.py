@@ -10,8 +10,8 @@ import pytest
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
 from jetvae_jax.data import embedded, load, writing
-from jetvae_jax.data.duplicates import hashes as _hashes
 from jetvae_jax.data.inspection import FIT, look
+from jetvae_jax.data.validation import hashes as _hashes
 from jetvae_jax.report import inspection as plots
 
 ENOUGH = 1200

@@ -17,7 +17,7 @@ import pytest
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load, split
 from jetvae_jax.data import streaming as stream
-from jetvae_jax.data.request import Request
+from jetvae_jax.data.loading import Request
 from jetvae_jax.data.streaming import JETS, MANIFEST, ahead, streams
 from jetvae_jax.jets import scaling
 from jetvae_jax.training import Config, fit, gradient_step

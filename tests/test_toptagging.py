@@ -6,7 +6,7 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load
-from jetvae_jax.data.request import opened
+from jetvae_jax.data.loading import opened
 
 PANDAS = np.dtype(
     [

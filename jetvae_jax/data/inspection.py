@@ -14,11 +14,10 @@ import numpy as np
 from jetvae_jax.core import momenta
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import validation
-from jetvae_jax.data.duplicates import hashes
 from jetvae_jax.data.formats import Reader, Wanted
 from jetvae_jax.data.formats import columns as column_mapping
-from jetvae_jax.data.request import opened
-from jetvae_jax.data.validation import Audit, Block, Rows
+from jetvae_jax.data.loading import opened
+from jetvae_jax.data.validation import Audit, Block, Rows, hashes
 
 MIN_JETS = 1000
 # Two jets are never equal by chance; a few may be mistakes of the generator.

@@ -1,13 +1,261 @@
 """Loads jets from files, folders and the embedded sample, in every known format."""
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
-from jetvae_jax.data.request import Request
+from jetvae_jax.data import containers, embedded, formats, validation
+from jetvae_jax.data.formats import Wanted
+from jetvae_jax.data.formats import columns as column_mapping
+from jetvae_jax.data.validation import Seen
+
+EMBEDDED = "embedded"
+_OF_CLASS = re.compile(r"([gqtwz])(?:[\d_-].*)?", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def opened(
+    path: str | os.PathLike, mapping: column_mapping.Columns | None = None
+) -> Iterator[formats.Reader]:
+    """Opens a file of any known format.
+
+    Args:
+        path: of the file.
+        mapping: where the jets are in a user's own file; None to recognise it.
+
+    Raises:
+        InputError: unreadable, or of no known format.
+    """
+    with containers.opened(path, mapping.tree if mapping else "") as table:
+        if mapping is None:
+            yield formats.reader(table)
+        else:
+            yield column_mapping.Reader(table, mapping)
+
+
+class Request:
+    """The jets of some files, read in one pass.
+
+    Reading fills in the attributes.
+
+    Args:
+        spec: a file, a folder of files of one format, or "embedded".
+        num_particles: N; the leading N by pt are kept, fewer are padded.
+        max_jets: jets to read (of the class), from the first; None for all.
+        jet_type: g, q, t, w or z.
+        repair: drop or reorder bad rows and count them in the notes, instead of
+            stopping at them.
+        seed: of the jets' phi where the file has none.
+        columns: where the jets are in a user's own file.
+        unique: look for jets that are listed twice; not in files to evaluate, where
+            repeated jets are a fault of the generator.
+
+    Attributes:
+        paths: the files that hold the class.
+        layout: name of their format.
+        generated: whether a file read is of jets that this package generated.
+        notes: what was repaired, chosen or cut, in words with counts.
+
+    Raises:
+        InputError: an argument is out of its range, or there are no files of one known
+            format.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        num_particles: int = 30,
+        max_jets: int | None = None,
+        jet_type: str = "g",
+        repair: bool = False,
+        seed: int = 0,
+        columns: Sequence[str] = (),
+        unique: bool = True,
+    ):
+        validation.check_request(num_particles, max_jets, jet_type, seed)
+        if spec == EMBEDDED and jet_type != "g":
+            raise InputError(
+                f"jet_type is {jet_type!r}: the embedded sample holds gluon jets (g) "
+                "only; give a data file"
+            )
+        self._spec, self._repair, self._unique = spec, repair, unique
+        self._wanted = Wanted(num_particles, max_jets, jet_type, seed)
+        self._mapping = column_mapping.parse(columns) if columns else None
+        self.layout, self.paths = _one_layout(spec, find(spec), jet_type, self._mapping)
+        self.notes: list[str] = []
+        self.generated = False
+        self._generator, self._key = None, ""
+
+    def rows(self) -> Iterator[validation.Rows]:
+        """The good jets, in the order of the files, some at a time. Call it once.
+
+        Raises:
+            InputError: one line that names file, key, first row, number of rows and
+                what to do.
+        """
+        widths: dict[int, pathlib.Path] = {}
+        seen = Seen() if self._unique else None
+        left, totals = self._wanted.max_jets, [np.zeros((0, 2), np.float32)]
+        for path in self.paths:
+            if left == 0:
+                break
+            audit = validation.Audit(str(path), self._repair)
+            count = 0
+            with opened(path, self._mapping) as file:
+                audit.seen = None if file.generated else seen
+                if file.width is not None:
+                    widths[file.width] = path
+                for rows in self._good(file, audit, left):
+                    count += len(rows.mask)
+                    total = rows.particles[..., :2].sum(1, dtype=np.float64)
+                    totals.append(total.astype(np.float32))
+                    yield rows
+            self.notes += audit.finish()
+            if len(widths) > 1:
+                first, second = widths.values()
+                raise InputError(
+                    f"{self._spec}: {first.name} and {second.name} hold different "
+                    "numbers of particles, so they may hold the same jets; give one "
+                    "of them"
+                )
+            left = None if left is None else left - count
+        self._check(np.concatenate(totals))
+
+    def _good(self, file: formats.Reader, audit, left) -> Iterator[validation.Rows]:
+        """Good jets of one file; the notes of its blocks are added up at the end."""
+        self._key = file.key
+        self.generated |= file.generated
+        self._generator = self._generator or file.generator
+        wanted = self._wanted._replace(max_jets=left)
+        for block in file.read(wanted, audit):
+            yield validation.good_rows(
+                block,
+                audit,
+                file.key,
+                wanted.num_particles,
+                allow_empty=file.generated,
+            )
+        audit.notes[:] = _added_up(audit.path, audit.notes)
+
+    def _check(self, totals: np.ndarray) -> None:
+        """Checks all jets together; ``totals [J, 2]`` are their (px, py)."""
+        if not len(totals):
+            why = "no good jet is left"
+            if not self._repair:
+                why = f"no jet of type {self._wanted.jet_type!r}"
+            raise InputError(
+                f"{self._spec}: {self._key}: {why}; give another file or jet_type"
+            )
+        if not self.generated:
+            # The sum of its particles stands for each jet.
+            validation.check_units(self._spec, self._key, totals[:, None])
+        asked = self._wanted.max_jets
+        if asked is not None and len(totals) < asked:
+            self.notes.append(
+                f"{self._spec}: {asked} jets asked for, {len(totals)} found"
+            )
+
+    def source(self, num_jets: int, fingerprint: str) -> dict[str, Any]:
+        """JSON-able metadata of the jets that were read."""
+        return {
+            "path": self._spec,
+            "files": [p.name for p in self.paths],
+            "layout": self.layout,
+            "jet_type": self._wanted.jet_type,
+            "num_particles": self._wanted.num_particles,
+            "jets": num_jets,
+            "repaired": self._repair,
+            "seed": self._wanted.seed,
+            "units": "GeV",
+            "generator": self._generator,
+            "fingerprint": fingerprint,
+        }
+
+
+def find(spec: str) -> list[pathlib.Path]:
+    """The files of ``spec``: a file, all data files of a folder, or the sample.
+
+    Raises:
+        InputError: nothing there, or a folder without data files.
+    """
+    if spec == EMBEDDED:
+        return [embedded.path()]
+    path = pathlib.Path(spec)
+    if path.is_file():
+        return [path]
+    if not spec or not path.is_dir():
+        raise InputError(
+            f"{spec}: no such file or folder; give a data file, a folder of them, or "
+            f"{EMBEDDED!r} for the sample in the package"
+        )
+    known = containers.suffixes(jets=True)
+    try:
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in known)
+    except OSError as error:
+        raise InputError(f"{spec}: cannot list the folder ({error.strerror})") from None
+    files = [p for p in files if p.is_file()]
+    if not files:
+        raise InputError(
+            f"{spec}: folder holds no {', '.join(known)} file; subfolders are not "
+            "searched"
+        )
+    return files
+
+
+def _added_up(path: str, notes: Sequence[str]) -> list[str]:
+    """Notes of the blocks of a file; those that differ only in their number as one."""
+    counts: dict[str, int] = {}
+    for note in notes:
+        text = note.removeprefix(f"{path}: ")
+        number = re.match(r"\d+ ", text)
+        text = text[number.end() :] if number else text
+        counts[text] = counts.get(text, 0) + int(number[0] if number else 0)
+    return [f"{path}: {f'{n} ' if n else ''}{text}" for text, n in counts.items()]
+
+
+def _one_layout(
+    spec: str,
+    paths: list[pathlib.Path],
+    jet_type: str,
+    mapping: column_mapping.Columns | None,
+) -> tuple[str, list[pathlib.Path]]:
+    """The format of all files, and the files that hold the class.
+
+    Raises:
+        InputError: unknown or mixed formats, or no file of the class.
+    """
+    found: dict[str, pathlib.Path] = {}
+    one_class = False
+    for path in paths:
+        with opened(path, mapping) as file:
+            found.setdefault(file.layout, path)
+            one_class = file.one_class
+    if len(found) > 1:
+        first, second = found.values()
+        raise InputError(
+            f"{spec}: {first.name} and {second.name} have different formats; give a "
+            "folder of one format, or one file"
+        )
+    (layout,) = found
+    if one_class and len(paths) > 1:
+        named = {p: _OF_CLASS.fullmatch(p.stem) for p in paths}
+        if any(named.values()):
+            paths = [p for p, m in named.items() if m and m[1].lower() == jet_type]
+        if not paths:
+            raise InputError(
+                f"{spec}: no file of class {jet_type!r} (such as {jet_type}.hdf5) "
+                f"among {', '.join(p.name for p in named)}; give another jet_type"
+            )
+    return layout, paths
 
 
 class Loaded(NamedTuple):

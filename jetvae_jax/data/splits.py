@@ -1,11 +1,13 @@
 """Training, validation and test parts of a data set."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.data.streaming import count
 
 
 class Split(NamedTuple):
@@ -56,3 +58,43 @@ def split(
         raise InputError(f"split seed is {seed}: give 0 or more")
     order = np.random.default_rng(seed).permutation(num_jets)
     return Split(*np.split(order, ends[:2]))
+
+
+class Dataset(NamedTuple):
+    """Samples of a domain, such as jets in GeV, in three disjoint parts.
+
+    Attributes:
+        train: fits the networks and the scaler. Each part is a pytree of arrays, or
+            a ``data.streaming.Stream`` of what is too large for memory.
+        valid: selects the epoch.
+        test: is only ever evaluated.
+        notes: what the reader repaired or chose.
+        source: path, layout, fingerprint of the file.
+    """
+
+    train: Any
+    valid: Any
+    test: Any
+    notes: tuple[str, ...]
+    source: dict
+
+
+def split_sample(
+    sample: Any,
+    *,
+    seed: int,
+    fractions: tuple[float, float, float],
+    notes: tuple[str, ...],
+    source: dict,
+) -> Dataset:
+    """Splits a pytree of arrays along their leading axis.
+
+    Raises:
+        InputError: a part would be empty.
+    """
+    parts = split(seed, count(sample), fractions=fractions)
+    train, valid, test = (
+        jax.tree.map(lambda a, rows=rows: a[rows], sample)
+        for rows in (parts.train, parts.valid, parts.test)
+    )
+    return Dataset(train, valid, test, notes, source)

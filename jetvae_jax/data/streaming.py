@@ -30,8 +30,7 @@ import numpy as np
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Jets, Key
 from jetvae_jax.data import splits
-from jetvae_jax.data.loading import fingerprint
-from jetvae_jax.data.request import Request
+from jetvae_jax.data.loading import Request, fingerprint
 
 CHUNK_BYTES = 2**26  # on the device at once; a second one is on its way
 BLOCK_BYTES = 2**21  # read at once

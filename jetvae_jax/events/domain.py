@@ -17,7 +17,7 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from jetvae_jax.core.types import Array, Batch, Context, Key, Points, Terms
 from jetvae_jax.core.types import Objective as VAEObjective
-from jetvae_jax.data.dataset import Dataset, split
+from jetvae_jax.data.splits import Dataset, split_sample
 from jetvae_jax.densities.contexts import (
     ContextRequest,
     ContextSampler,
@@ -110,7 +110,7 @@ def load(config: Data) -> Dataset:
         InputError: whatever is wrong with the file, or an empty part.
     """
     table = config.read()
-    return split(
+    return split_sample(
         table.values,
         seed=config.split_seed,
         fractions=config.fractions,

@@ -11,7 +11,7 @@ from jetvae_jax.core.configs import NonNegativeInt, PositiveFloat
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Key, PixelSets, Points
 from jetvae_jax.core.types import Objective as VAEObjective
-from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.data.splits import Dataset
 from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
 from jetvae_jax.images import augmentation, files, mnist, scaling
 from jetvae_jax.images import load as images

@@ -19,7 +19,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Jets, Key, Points
 from jetvae_jax.core.types import Objective as VAEObjective
 from jetvae_jax.data import streaming, writing
-from jetvae_jax.data.dataset import Dataset, split
+from jetvae_jax.data.splits import Dataset, split_sample
 from jetvae_jax.data.streaming import head
 from jetvae_jax.densities.contexts import (
     ContextRequest,
@@ -114,7 +114,7 @@ def load(config: Data) -> Dataset:
         )
         return Dataset(*streams)
     loaded = data.load(config.path, **request)
-    return split(
+    return split_sample(
         loaded.jets,
         seed=config.split_seed,
         fractions=config.fractions,

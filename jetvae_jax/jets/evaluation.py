@@ -13,8 +13,8 @@ from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Jets
-from jetvae_jax.data.duplicates import num_repeated
 from jetvae_jax.data.streaming import head
+from jetvae_jax.data.validation import num_repeated
 from jetvae_jax.jets.domain import SUFFIX, Data
 from jetvae_jax.losses import reparameterize
 from jetvae_jax.metrics import inputs

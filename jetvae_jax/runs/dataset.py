@@ -8,7 +8,7 @@ import jax
 from absl import logging
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.data.splits import Dataset
 from jetvae_jax.data.streaming import Stream, count
 from jetvae_jax.runs import domains
 

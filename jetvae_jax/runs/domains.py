@@ -15,7 +15,7 @@ from jetvae_jax.core import types
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Batch, Context, Key, Points
-from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.data.splits import Dataset
 from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
 
 MODULES = {

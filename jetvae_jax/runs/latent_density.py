@@ -16,14 +16,7 @@ import jax.numpy as jnp
 from jetvae_jax import densities
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.core.types import (
-    Array,
-    Density,
-    GaussianPosterior,
-    Key,
-    Params,
-    Terms,
-)
+from jetvae_jax.core.types import Array, Density, GaussianPosterior, Key, Params, Terms
 from jetvae_jax.densities import copula
 from jetvae_jax.losses.objective import reparameterize
 from jetvae_jax.runs.config import CopulaRun, FlowRun

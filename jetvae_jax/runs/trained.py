@@ -25,7 +25,7 @@ from jetvae_jax.core.types import (
     Points,
     Task,
 )
-from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.data.splits import Dataset
 from jetvae_jax.data.streaming import Stream
 from jetvae_jax.densities import copula, normal
 from jetvae_jax.losses.objective import reparameterize

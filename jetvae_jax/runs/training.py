@@ -11,7 +11,7 @@ from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Batch, Model, Params
-from jetvae_jax.data.dataset import Dataset
+from jetvae_jax.data.splits import Dataset
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities import marginals
 from jetvae_jax.densities.contexts import ContextRequest

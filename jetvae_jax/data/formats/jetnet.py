@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data import duplicates, formats, validation
+from jetvae_jax.data import formats, validation
+from jetvae_jax.data import validation as duplicates
 from jetvae_jax.data.containers import hdf5
 from jetvae_jax.data.containers.tables import Table
 from jetvae_jax.data.validation import Audit, Block
