@@ -87,13 +87,13 @@ def gather(
         real, truth = parts.test, parts.train
     if config.truth:
         truth = read("truth", config.truth)
-    judged = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "events")
-    # What a model made is judged as it is; a column may be constant, by its fault.
+    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "events")
+    # Generated events are evaluated as they are, even if a column is constant.
     candidates = {
         name: read(name, path, repair=True, constant=True)
-        for name, path in judged.items()
+        for name, path in paths.items()
     }
-    title = " and ".join(pathlib.Path(path).name for path in judged.values())
+    title = " and ".join(pathlib.Path(path).name for path in paths.values())
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
     return Inputs(columns, real, candidates, truth, notes, sources, title)
@@ -124,27 +124,27 @@ def evaluate(
         f"{len(real):,}",
     )  # fmt: skip
     floor = metrics.floor(real, events.truth, names, size=size, seed=config.seed)
-    judged = {
+    evaluated = {
         name: metrics.compare(real, made, names)
         for name, made in events.candidates.items()
     }
     if config.classify:
         for name, made in {"floor": events.truth[:size], **events.candidates}.items():
             logging.info("training classifiers on %s", name)
-            figures = floor if name == "floor" else judged[name]
+            figures = floor if name == "floor" else evaluated[name]
             figures["c2st"] = classify(real, made, names, seed=config.seed)
     result = {
         "names": list(names),
         "events": len(real),
         "floor": floor,
-        "candidates": judged,
+        "candidates": evaluated,
         "run": trained.run.to_json() if trained else None,
         "best_epoch": trained.meta["best_epoch"] if trained else None,
         "versions": versions(),
         "notes": events.notes,
         "sources": events.sources,
     }
-    record(folder, result, report.text({"floor": floor, **judged}, names))
+    record(folder, result, report.text({"floor": floor, **evaluated}, names))
     history: dict[str, list[dict]] = {}
     if trained and not config.generated:
         history = trained.history()

@@ -49,7 +49,7 @@ class Data(Request):
         fractions: of the training, validation and test parts; of training and
             validation only, in their ratio, where the test part is the data set's own.
         augment: of shift, turn and stretch, the small changes that training images go
-            through, drawn anew at every step; empty for none.
+            through, drawn at every step; empty for none.
     """
 
     path: str = mnist.EMBEDDED
@@ -168,7 +168,7 @@ def objective(run, scaler, train) -> VAEObjective:
 
 
 def augment(run):
-    """``(key, sets) -> sets``: small changes that training draws anew, or None."""
+    """``(key, sets) -> sets``: small random changes of training images, or None."""
     if not run.data.augment:
         return None
     return augmentation.build(run.data.augment, raster=run.data.order == "raster")

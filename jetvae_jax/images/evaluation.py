@@ -31,7 +31,7 @@ SEED = 0
 
 
 def without_intensity(sets: PixelSets) -> PixelSets:
-    """Every point with I = 1: how positions alone are judged."""
+    """Every point with I = 1: positions alone are evaluated."""
     mask = np.asarray(sets.mask)
     bright = mask[..., None].astype(np.float32)
     points = np.concatenate([np.asarray(sets.points)[..., :2], bright], axis=-1)
@@ -119,7 +119,7 @@ def ends(real: PixelSets) -> PixelSets:
 
 
 def lines(trained: Any, real: PixelSets) -> PixelSets:
-    """Decoded along lines between posterior means; the digit told is the nearer's."""
+    """Decoded along lines between posterior means, with the nearer image's digit."""
     few = head(real, 2 * LINES)
     means = trained.encode(few)[0].mean
     lines = len(means) // 2
@@ -177,8 +177,8 @@ def evaluate(
     """
     if trained is not None:
         given = trained.run.data
-    judged = None if config.generated else trained  # the run that made the images
-    encoder = judged if judged and judged.model.encode is not None else None
+    generator = None if config.generated else trained  # of the images
+    encoder = generator if generator and generator.model.encode is not None else None
     compared = _gather(folder, trained, config, given)
     intensity = trained is None or trained.run.scaling.intensity
     if not intensity:
@@ -191,7 +191,7 @@ def evaluate(
         compared.candidates,
         classifier=classifier,
         truth=compared.truth,
-        paired=("reconstruction",) if judged else (),
+        paired=("reconstruction",) if generator else (),
     )
     result["notes"] = [*compared.notes, *notes, *result["notes"]]
     result |= {
@@ -220,7 +220,7 @@ def evaluate(
         superpixels=given.form == "superpixels",
         lines=lines(encoder, compared.real) if encoder else None,
         ends=ends(compared.real) if encoder else None,
-        history=judged.history() if judged else {},
+        history=generator.history() if generator else {},
         latents=_latents(encoder, compared.real) if encoder else {},
     )
 
@@ -266,14 +266,14 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
     if config.truth:
         truth = _whole(given, config.truth)
         sources["truth"] = config.truth
-    judged = {pathlib.Path(path).stem: path for path in config.generated}
-    if len(judged) < len(config.generated):
+    paths = {pathlib.Path(path).stem: path for path in config.generated}
+    if len(paths) < len(config.generated):
         raise InputError("--evaluate.generated: files of one name: rename one")
-    if not judged:
-        judged = inputs.found(folder, SUFFIX, "images")
+    if not paths:
+        paths = inputs.found(folder, SUFFIX, "images")
     made = {
         name: files.read(path, columns=given.columns, blank=True)
-        for name, path in judged.items()
+        for name, path in paths.items()
     }
     if trained is not None and not config.generated:
         if "reconstruction" in made:
@@ -281,7 +281,7 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
             labels = np.asarray(real.labels)[: len(again.mask)]
             made["reconstruction"] = again._replace(labels=labels)
         made = {name: _of_the_one_digit(s, real) for name, s in made.items()}
-    return Inputs(real, truth, made, notes, sources | judged, title)
+    return Inputs(real, truth, made, notes, sources | paths, title)
 
 
 def _of_the_one_digit(sets: PixelSets, real: PixelSets) -> PixelSets:

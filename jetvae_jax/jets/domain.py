@@ -234,7 +234,7 @@ def objective(run, scaler, train) -> VAEObjective:
 
 
 def augment(run):
-    """``(key, jets) -> jets``: the symmetries that training draws anew, or None.
+    """``(key, jets) -> jets``: random symmetries of training jets, or None.
 
     Raises:
         InputError: particles are to be permuted for a model that takes their order.

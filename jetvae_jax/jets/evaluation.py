@@ -73,16 +73,16 @@ def gather(
     inputs.check(folder, trained, config)
     reader = _Reader(files if trained is None else trained.run.data)
     real, truth = _real(reader, trained, config)
-    judged = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "jets")
+    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "jets")
     candidates = {
-        name: reader.read(name, path, repair=True) for name, path in judged.items()
+        name: reader.read(name, path, repair=True) for name, path in paths.items()
     }
     for name, loaded in candidates.items():
         reader.notes += _repeated(name, loaded.jets)
     # Full-jet axes serve where every sample brings them; else each its particles' own.
     given = {"real": real, "truth": truth} | candidates
     axes = {n: loaded.axis for n, loaded in given.items() if loaded.axis is not None}
-    title = " and ".join(pathlib.Path(path).name for path in judged.values())
+    title = " and ".join(pathlib.Path(path).name for path in paths.values())
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
     return Inputs(
@@ -115,8 +115,8 @@ class _Reader:
             num_particles=self.how.num_particles,
             max_jets=self.how.max_jets or None,
             jet_type=self.how.jet_type,
-            # What a model made is judged as it is: bad jets are dropped and counted,
-            # repeated ones stay.
+            # Generated jets are evaluated as they are: bad ones are dropped and
+            # counted, duplicates stay.
             repair=repair or self.how.repair,
             unique=not repair,
         )
@@ -205,11 +205,11 @@ def evaluate(
     )
     observables["input"] = observables.pop("real")
     result["jet_type"] = jet_type
-    judged = None if config.generated else trained  # the run that made the jets
+    generator = None if config.generated else trained  # of the jets
     result["trained_on"] = []
-    if judged:
-        is_vae = judged.model.components is not None
-        result["trained_on"] = sorted(trained_on(judged.run, deterministic=is_vae))
+    if generator:
+        is_vae = generator.model.components is not None
+        result["trained_on"] = sorted(trained_on(generator.run, deterministic=is_vae))
     result["run"] = trained.run.to_json() if trained else None
     result["versions"] = versions()
     result["best_epoch"] = trained.meta["best_epoch"] if trained else None
@@ -228,8 +228,8 @@ def evaluate(
         evaluation=result,
         samples=samples,
         observables={name: observables[name] for name in samples},
-        history=judged.history() if judged else {},
-        latents=_latents(judged, jets.real) if judged else {},
+        history=generator.history() if generator else {},
+        latents=_latents(generator, jets.real) if generator else {},
         trained_on=result["trained_on"],
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )

@@ -1,0 +1,155 @@
+"""Faults of the interface before it was one: each stays mended."""
+
+import ast
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from jetvae_jax import models, runs, training
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Batch, Context, Jets
+from jetvae_jax.discriminators import deepsets
+from jetvae_jax.events import domain as events
+from jetvae_jax.images import domain as images
+from jetvae_jax.images import files
+from jetvae_jax.jets import domain as jets
+from jetvae_jax.jets.evaluation import trained_on
+from jetvae_jax.losses.distances import chamfer, mse
+from jetvae_jax.models import adversarial
+
+ROOT = pathlib.Path(__file__).parent.parent
+QUICK = training.Config(num_epochs=1, batch_size=20)
+
+
+def jets_run(**components):
+    return runs.ModelRun(
+        data=jets.Data(max_jets=300),
+        scaling=jets.Scaling(),
+        model="conv_vae",
+        model_config=models.get("conv_vae").Config(),
+        loss="chamfer",
+        loss_config=chamfer.Config(),
+        objective=jets.Objective(),
+        training=QUICK,
+        components=runs.Components(**components),
+    )
+
+
+def test_only_a_loss_that_holds_mass_and_pt_is_marked_as_trained_on_them():
+    assert trained_on(jets_run()) == {"mass", "pt"}
+    critic = {"discriminator": "deepsets", "discriminator_config": deepsets.Config()}
+    for weight, expected in ((0.0, set()), (1.0, {"mass", "pt"})):
+        settings = adversarial.Config(reconstruction=weight)
+        assert trained_on(jets_run(**critic, adversarial=settings)) == expected
+    # The loss of a decoder that is a density does not hold the objective's terms.
+    assert trained_on(jets_run(), deterministic=False) == set()
+
+
+def test_the_weight_of_the_distance_of_events_counts_beside_a_discriminator():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 1, 3)).astype(np.float32)
+    batch = Batch(x, np.ones((4, 1), bool), Context(np.zeros((4, 3), np.float32)))
+    run = runs.ModelRun(
+        domain="events",
+        data=events.Data(max_events=100),
+        scaling=events.Scaling(),
+        model="mlp_vae",
+        model_config=models.get("mlp_vae").Config(),
+        loss="mse",
+        loss_config=mse.Config(),
+        objective=events.Objective(alpha=3.0),
+        training=QUICK,
+    )
+    objective = events.objective(run, None, None)
+    distance, terms = objective.distance(batch, np.zeros_like(x))
+    expected = np.square(np.float64(x)).sum((1, 2))
+    np.testing.assert_allclose(terms["reconstruction"], expected, rtol=1e-5)
+    # What a discriminator's model adds to its losses is this distance.
+    np.testing.assert_allclose(distance, 3 * expected, rtol=1e-5)
+    total = objective.total(distance, {"kl": np.zeros(4)})
+    np.testing.assert_allclose(total, 3 * expected, rtol=1e-5)
+
+
+def test_digits_on_demand(tmp_path):
+    run = runs.ModelRun(
+        domain="pixels",
+        data=images.Data(num_pixels=12, max_images=150),
+        scaling=images.Scaling("standard", tell_digit=True),
+        model="mlp_vae",
+        model_config=models.get("mlp_vae").Config(num_layers=1, nodes=8, latent_dim=3),
+        loss="pixel_third_axis",
+        loss_config=runs_loss("pixel_third_axis"),
+        objective=images.Objective(),
+        training=QUICK,
+    )
+    runs.train(tmp_path, run)
+
+    def generated(*condition):
+        config = runs.GenerateConfig(
+            latents="prior", num_jets=30, condition=condition, output=""
+        )
+        return files.read(runs.generate(tmp_path, config), columns="xy", blank=True)
+
+    assert len(np.unique(generated().labels)) > 3
+    assert set(generated("digit=3").labels) == {3}
+    for condition, message in (
+        ("digit=12", "the training part has only the digits 0, 1"),
+        ("digit=2.5", "digit=2.5: the training part has only"),
+        ("pt=3", "'pt' is not a condition of this model; it has digit"),
+        ("3", "write name=value"),
+    ):
+        with pytest.raises(InputError, match=message):
+            generated(condition)
+    config = runs.GenerateConfig(latents="reconstruction", condition=("digit=3",))
+    with pytest.raises(InputError, match="a reconstruction has the conditions of"):
+        runs.generate(tmp_path, config)
+
+
+def runs_loss(name):
+    from jetvae_jax.losses import distances
+
+    return distances.get(name).Config()
+
+
+def test_jets_hold_what_somebody_reads():
+    assert Jets._fields == ("particles", "mask")
+
+
+def test_every_library_that_is_imported_is_installed():
+    """Each third-party import stands in setup.py, or in the extra that it needs."""
+    wanted = set(re.findall(r'"([\w.-]+?)(?:\[\w+\])?[><=]', (ROOT / "setup.py").read_text()))
+    names = {
+        "absl": "absl-py", "ot": "POT", "ott": "ott-jax", "fastjet": "fastjet",
+        "distributed": "dask",
+    }  # fmt: skip
+    inside = {"jetvae_jax", "__future__"}
+    missing = set()
+    import sys
+
+    for path in (ROOT / "jetvae_jax").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            found = []
+            if isinstance(node, ast.Import):
+                found = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found = [node.module]
+            for name in (name.partition(".")[0] for name in found):
+                if name in inside or name in sys.stdlib_module_names:
+                    continue
+                if names.get(name, name) not in wanted:
+                    missing.add(name)
+    assert missing == set()
+
+
+def test_the_duration_of_the_tests_is_stated_once():
+    said = []
+    for file in ("README.md", "Makefile", "BUILD_NOTES.md"):
+        text = (ROOT / file).read_text()
+        said += [
+            (file, line)
+            for line in text.splitlines()
+            if re.search(r"tests?\b.*\d+ minutes|minutes.*\btests?\b", line)
+        ]
+    assert len(said) <= 1, said
