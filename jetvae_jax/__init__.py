@@ -1,7 +1,7 @@
 """Variational autoencoders for LHC jets in JAX.
 
-``import jetvae_jax as jv`` is all that is needed: ``jv.losses.chamfer_distance``,
-``jv.models.ConvVAE``, ``jv.metrics.w1m``. Every part is imported when it is first used.
+``import jetvae_jax as jv`` gives ``jv.losses.chamfer_distance``, ``jv.models.ConvVAE``,
+``jv.metrics.w1m`` and so on. Modules are imported when they are first used.
 """
 
 from jetvae_jax.core import lazy, moved

@@ -205,4 +205,9 @@ def test_every_flagfile_describes_a_run(path, monkeypatch):
     with flagsaver.flagsaver():
         _cli.define_flags()
         _cli.FLAGS(["pipeline.py", f"--flagfile={path}", "--workdir=x"])
-        _cli.vae_run(), _cli.flow_run(), _cli.generate_config(), _cli.evaluate_config()
+        (
+            _cli.model_run(),
+            _cli.flow_run(),
+            _cli.generate_config(),
+            _cli.evaluate_config(),
+        )

@@ -1,9 +1,9 @@
 """The loss of a VAE, per jet: distance, jet terms, KL divergence, marginals.
 
-Two published ways of weighting the terms of a jet, each a pure function of momenta
-and a posterior (:func:`published_objective`, :func:`classic_objective`);
-:func:`objective` is either of them for training. What acts on latents serves images
-and events too.
+The terms of a jet have two published weightings, each a pure function of momenta and a
+posterior (:func:`published_objective`, :func:`classic_objective`); :func:`objective`
+gives either of them to a training. The terms of latents are also used for images and
+events.
 
 The Cramér distance of a sample of J numbers from U(0, 1) is (von Mises)::
 

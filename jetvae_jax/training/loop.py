@@ -1,10 +1,9 @@
 """The one training loop: compiled chunks of steps, early stopping, exact resume.
 
-Shuffles and noise depend only on the key, the epoch and the step, never on when
-the run was saved or how its steps were cut into compiled calls. A run that was
-killed and started again therefore ends with the same bits as one that was not. Data
-come from a :class:`~jetvae_jax.training.feed.Feed`: all at once from arrays on the
-device, or chunk by chunk from whatever else is one.
+Shuffles and noise depend only on the key, the epoch and the step, not on when the run
+was saved or how its steps were divided into compiled calls. A run that was killed and
+started again therefore ends with the same bits as one that was not. Data come from a
+:class:`~jetvae_jax.training.feed.Feed`: arrays on the device, or a stream of chunks.
 """
 
 import contextlib
@@ -32,15 +31,15 @@ from jetvae_jax.training.interrupt import Interrupt
 from jetvae_jax.training.progress import Progress
 from jetvae_jax.training.step import Config, Step
 
-CHUNK_SECONDS = 1.0  # between looks at signals, the clock and NaN
+CHUNK_SECONDS = 1.0  # between checks for signals, the clock and NaN
 
 
 class FitResult(NamedTuple):
-    """What training gives.
+    """Result of a training.
 
     Attributes:
         params: those of the best epoch, by the monitored validation term.
-        history: one dict an epoch: epoch, train/<term>, valid/<term>, seconds.
+        history: one dict per epoch: epoch, train/<term>, valid/<term>, seconds.
         best_epoch: epoch of ``params``, counted from 1.
         signal_number: the signal that stopped the run early, or 0.
     """
@@ -52,12 +51,12 @@ class FitResult(NamedTuple):
 
 
 def loss_terms(step: Step, train: Any, config: Config) -> list[str]:
-    """Names of the terms that a training reports and may monitor; nothing is trained.
+    """Names of the terms that a training reports and may monitor, without training.
 
     Args:
         step: the algorithm.
-        train: as of :func:`fit`.
-        config: how long, in which batches.
+        train: as for :func:`fit`.
+        config: gives the batch size.
     """
     state = jax.eval_shape(step.init, jax.random.key(0))
     batch = feed(train).spec(config.batch_size)
@@ -78,7 +77,7 @@ def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
             raise InputError(
                 f"{path}: holds a run with other settings ({name}: {old.get(name)!r} "
                 f"there, {new.get(name)!r} here): give another --workdir, or delete "
-                "the folder to start anew"
+                "the folder to start again"
             )
 
 
@@ -97,7 +96,7 @@ def fit(
     on_save: Callable[[Params, int], object] | None = None,
     monitor: Callable[[Params], dict[str, float]] | None = None,
 ) -> FitResult:
-    """Train until the epochs, the patience or the user end it.
+    """Train until the last epoch, until patience runs out, or until a signal.
 
     Args:
         step: the algorithm; see :class:`~jetvae_jax.training.Step`.
@@ -106,14 +105,14 @@ def fit(
         valid: the same for validation; never used in a gradient.
         config: epochs, batch size, patience, and so on.
         name: for progress lines and messages.
-        unit: what samples are called there.
-        state_path: ``.npz`` of the resumable state; when it exists the run goes on
-            from there. None keeps nothing on disk.
-        settings: JSON-serialisable; a state of other settings is refused.
+        unit: name of the samples there.
+        state_path: ``.npz`` of the resumable state; if it exists, training continues
+            from it. None writes nothing to disk.
+        settings: JSON-serialisable; a state with other settings is refused.
         on_epoch: called with the history after each epoch.
         on_save: called with (best params, best epoch) at each save.
-        monitor: gives further validation terms of each epoch's parameters, such as
-            metrics of generated samples, which ``config.monitor`` may name.
+        monitor: ``(params) -> {name: value}``, further validation terms of each epoch,
+            such as metrics of generated samples; ``config.monitor`` may name them.
 
     Returns:
         A FitResult.
@@ -130,10 +129,10 @@ def fit(
 
 
 class _Loop:
-    """The state of a training, and what happens to it; see :func:`fit`.
+    """The state of a training, and the methods that advance it; see :func:`fit`.
 
-    ``meta`` is what the resumable state holds beside arrays: epoch and step that are
-    done, the history, the best epoch, and whether the training has ended.
+    ``meta`` is the part of the resumable state that is not arrays: completed epochs and
+    steps, the history, the best epoch, and whether the training has finished.
     """
 
     path: pathlib.Path | None
@@ -163,7 +162,7 @@ class _Loop:
         self.length = 1  # steps in the next compiled call
 
     def start(self, key: Key) -> None:
-        """Initialises the state, or reads the one of an interrupted run."""
+        """Initialise the state, or read that of an interrupted run."""
         config = self.config
         init_key, self.order_key, self.noise_key, self.valid_key = jax.random.split(
             key, 4
@@ -189,11 +188,11 @@ class _Loop:
             template = jax.eval_shape(lambda: tree)
             restored = checkpoint.restore(self.path, template)
             self.state, self.sums, best_params = restored
-        # The loop donates its state; the best parameters must be buffers of their own.
+        # The loop donates its state: the best parameters need their own buffers.
         self.best_params = jax.tree.map(np.array, best_params)
 
     def run(self) -> FitResult:
-        """Epochs until the training ends or a signal stops it."""
+        """Train epochs until the training has finished or a signal stops it."""
         per_epoch = self.num_steps * self.config.batch_size
         done = self.meta["epoch"] * per_epoch
         done += self.meta["step"] * self.config.batch_size
@@ -213,7 +212,7 @@ class _Loop:
         return FitResult(self.best_params, meta["history"], meta["best_epoch"], number)
 
     def train_epoch(self) -> None:
-        """The steps that are left of an epoch, or those until a signal."""
+        """Train the remaining steps of an epoch, or those until a signal."""
         config, meta = self.config, self.meta
         epoch = meta["epoch"]
         epoch_key = jax.random.fold_in(self.noise_key, epoch)
@@ -245,7 +244,7 @@ class _Loop:
                         self.save()
 
     def check_finite(self, epoch: int) -> None:
-        """Stops at the first step at which a term was NaN or infinite."""
+        """Raise InputError if a term became NaN or infinite, with the step."""
         first = jax.device_get(self.sums[1])
         if (at := min(first.values())) != NEVER:
             terms = ", ".join(sorted(n for n, i in first.items() if i == at))
@@ -257,7 +256,7 @@ class _Loop:
             )
 
     def end_epoch(self, began: float) -> None:
-        """Validates, keeps the best parameters, reports and saves."""
+        """Validate, keep the best parameters, report and save."""
         config, meta = self.config, self.meta
         row = self.epoch_row(began)
         monitored = f"valid/{config.monitor}"
@@ -283,7 +282,7 @@ class _Loop:
             self.save()
 
     def epoch_row(self, began: float) -> dict[str, Any]:
-        """Mean terms of training and validation, and the seconds that they took."""
+        """Mean terms of training and validation, and the time in seconds."""
         params = self.state.eval_params
         valid = self.run_evaluation(params, self.valid, self.valid_key)
         row: dict[str, Any] = {"epoch": self.meta["epoch"] + 1}
@@ -297,7 +296,7 @@ class _Loop:
         return row
 
     def report(self, row: dict[str, Any]) -> None:
-        """One line on an epoch."""
+        """Print one line about an epoch."""
         terms = "  ".join(
             f"{n} {row[f'train/{n}']:.5g}/{row[f'valid/{n}']:.5g}"
             for n in self.zeros[0]
@@ -311,7 +310,7 @@ class _Loop:
         )
 
     def save(self) -> None:
-        """Writes the resumable state, and hands the best parameters on."""
+        """Write the resumable state, and call ``on_save`` with the best parameters."""
         if self.path:
             tree = (self.state, self.sums, self.best_params)
             meta = self.meta | {"settings": self.settings}
