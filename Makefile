@@ -19,7 +19,7 @@ quickstart: $(VENV)/.ready  ## the main job on the embedded jets, under 10 minut
 smoke: $(VENV)/.ready  ## the same in seconds, with figures that mean nothing
 	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/smoke.txt --workdir=$(WORKDIR)
 
-test: $(VENV)/.ready  ## the default tests, 10 minutes on 2 idle cores
+test: $(VENV)/.ready  ## the default tests; how long they take is in BUILD_NOTES.md
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.ready

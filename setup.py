@@ -53,6 +53,7 @@ setup(
         "scipy>=1.14",
         "POT>=0.9.5",
         "absl-py>=2.3.1",
+        "rich>=13",
         "threadpoolctl>=3.5",
     ],
     extras_require={

@@ -119,7 +119,8 @@ def test_jets_hold_what_somebody_reads():
 
 def test_every_library_that_is_imported_is_installed():
     """Each third-party import stands in setup.py, or in the extra that it needs."""
-    wanted = set(re.findall(r'"([\w.-]+?)(?:\[\w+\])?[><=]', (ROOT / "setup.py").read_text()))
+    text = (ROOT / "setup.py").read_text()
+    wanted = set(re.findall(r'"([\w.-]+?)(?:\[\w+\])?[><=]', text))
     names = {
         "absl": "absl-py", "ot": "POT", "ott": "ott-jax", "fastjet": "fastjet",
         "distributed": "dask",

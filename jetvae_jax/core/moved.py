@@ -101,8 +101,12 @@ MOVED_NAMES = {
     "metrics.digit_table": "images.metrics.digit_table",
     "metrics.image_frechet": "images.metrics.image_frechet",
     "metrics.pixel_errors": "images.metrics.pixel_errors",
+    "runs.DataConfig": "jets.domain.Data",
+    "runs.PartsConfig": "models.vae.Components",
+    "runs.VAERun": "runs.config.ModelRun",
+    "runs.load_vae": "runs.trained.load_model",
 }
-"""Old name to new name of functions of packages that import lazily."""
+"""Old name to new name of what packages that import lazily offered."""
 
 
 def new_name(name: str) -> str | None:

@@ -55,7 +55,8 @@ def digit_table(
             conditioned, -1 for none.
         classifier: trained on other sets; None leaves out the metrics that need it.
         truth: other real sets with labels, for the floor of the pixel errors.
-        paired: candidates that are reconstructions of ``real``, set by set.
+        paired: candidates that are reconstructions of ``real``, set by set from the
+            first on.
 
     Returns:
         ``candidates``: name to its metrics; ``floor``: those of real images, the
@@ -81,7 +82,9 @@ def digit_table(
             except InputError as error:
                 notes.append(f"{name}: {error}")
         if name in paired:
-            results |= pixel_errors(real, sets)
+            number = len(sets.mask)
+            originals = jax.tree.map(lambda a, n=number: a[:n], real)
+            results |= pixel_errors(originals, sets)
         blank = int(np.sum(~np.asarray(sets.mask).any(axis=-1)))
         if blank:
             notes.append(f"{name}: {blank:,} of {len(sets.labels):,} images are blank")
