@@ -92,7 +92,7 @@ def test_surprise_is_the_density_of_the_means(parts):
     log_prob = functools.partial(
         jax.scipy.stats.multivariate_normal.logpdf, mean=jnp.zeros(3), cov=covariance
     )
-    found = scores.surprise(log_prob, *parts)
+    found = scores.surprise(lambda z, condition: log_prob(z), *parts)
     np.testing.assert_allclose(found, -reference.logpdf(means(parts)), rtol=1e-4)
 
 

@@ -1,8 +1,11 @@
 """Faults of the interface before it was one: each stays mended."""
 
 import ast
+import dataclasses
+import json
 import pathlib
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -127,8 +130,6 @@ def test_every_library_that_is_imported_is_installed():
     }  # fmt: skip
     inside = {"jetvae_jax", "__future__"}
     missing = set()
-    import sys
-
     for path in (ROOT / "jetvae_jax").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             found = []
@@ -154,3 +155,26 @@ def test_the_duration_of_the_tests_is_stated_once():
             if re.search(r"tests?\b.*\d+ minutes|minutes.*\btests?\b", line)
         ]
     assert len(said) <= 1, said
+
+
+def test_a_state_of_an_earlier_version_is_continued(tmp_path):
+    """Fields that a later version added have their defaults in both."""
+    run = jets_run()
+    run = dataclasses.replace(
+        run, training=training.Config(num_epochs=1, batch_size=50)
+    )
+    runs.train(tmp_path, run)
+    state = tmp_path / "vae.state.npz"
+    with np.load(state) as file:
+        arrays = dict(file)
+    meta = json.loads(arrays["meta.json"].tobytes().decode())
+    del meta["settings"]["scaling"]["conditions"]
+    del meta["settings"]["parts"]
+    arrays["meta.json"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    np.savez(state, **arrays)
+    before = (tmp_path / "vae.npz").read_bytes()
+    runs.train(tmp_path, run)
+    assert (tmp_path / "vae.npz").read_bytes() == before
+    other = dataclasses.replace(run, seed=1)
+    with pytest.raises(InputError, match=r"other settings \(seed: 0 there, 1 here\)"):
+        runs.train(tmp_path, other)

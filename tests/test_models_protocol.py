@@ -6,9 +6,11 @@ Put one file into ``jetvae_jax/models/``. It defines
   ``Attributes:`` in the docstring; both become a flag, ``--my_vae.width``.
   ``num_particles``, ``num_features`` and ``latent_dim`` are among them; the data set
   the first two. A value that cannot be raises ``InputError("field: why")``.
-- ``USES_MASK``: True if padding is never looked at.
-- ``build(config) -> VAE``: pure functions of a plain dict ``{"encoder", "decoder"}``.
-  ``models/_vae.py`` makes them from two linen modules and checks the shapes.
+- ``USES_MASK``: True if neither padding nor the order of the particles matters.
+- ``model(config, task) -> Model``: a generative model as pure functions.
+- For a VAE also ``build(config) -> VAE``, its networks: pure functions of a plain dict
+  ``{"encoder", "decoder"}``. ``models.vae.as_vae`` makes them of two linen modules and
+  checks the shapes; ``models.vae.model`` makes a generative model of them.
 
 No list has to be edited: ``models.names()`` reads the folder, and flags, training,
 checkpoints and this test follow. The test runs every model at its defaults, with
@@ -25,10 +27,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jetvae_jax import models
+from jetvae_jax import losses, models
 from jetvae_jax.core.configs import field_help
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import VAE, GaussianPosterior
+from jetvae_jax.core.types import (
+    VAE,
+    Batch,
+    Context,
+    GaussianPosterior,
+    Objective,
+    Task,
+)
 
 N, F, L = 14, 3, 6
 every_model = pytest.mark.parametrize("name", models.names())
@@ -210,6 +219,52 @@ def test_the_gradient_on_padding_is_exactly_zero(name):
     assert np.all(gradient[~mask] == 0)
     assert np.all(np.isfinite(gradient))
     assert np.any(gradient[mask] != 0)
+
+
+def generative(name, **settings):
+    """The model as a generator of jets of at most N particles."""
+    module = models.get(name)
+    config = module.Config(num_particles=N, num_features=F, latent_dim=L)
+
+    def distance(batch, x_hat):
+        error = losses.chamfer_distance(batch.x, x_hat, x_mask=batch.mask)
+        return error, {"reconstruction": error}
+
+    objective = Objective(distance, **{"beta": 1.0} | settings)
+    task = Task(
+        N, F, objective=objective, particle_mask=lambda x, context: x[..., 0] > 0.0
+    )
+    return module.model(config, task)
+
+
+@every_model
+def test_a_generative_model_has_a_loss_and_samples(name):
+    model = generative(name, beta=0.25, reconstruction_weight=2.0)
+    params, key = jax.jit(model.init)(jax.random.key(0)), jax.random.key(1)
+    x, mask = jets(5)
+    batch = Batch(x, mask, Context(np.zeros((5, 3), np.float32)))
+    loss, terms = jax.jit(model.loss)(params, key, batch)
+    assert loss.shape == (5,) and set(terms) == {"reconstruction", "kl"}
+    expected = 2 * terms["reconstruction"] + 0.25 * terms["kl"]
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    # At unit weights the loss is minus the evidence lower bound.
+    bound = jax.jit(model.log_prob)(params, key, batch)
+    np.testing.assert_allclose(bound, -jax.jit(generative(name).loss)(
+        params, key, batch
+    )[0], rtol=1e-5)  # fmt: skip
+    sample = jax.jit(model.sample)
+    points = sample(params, key, batch.context)
+    assert points.x.shape == (5, N, F) and points.mask.shape == (5, N)
+    np.testing.assert_array_equal(points.mask, points.x[..., 0] > 0)
+    again, other = (sample(params, jax.random.key(k), batch.context) for k in (1, 2))
+    jax.tree.map(np.testing.assert_array_equal, points, again)
+    assert np.any(points.x != other.x)
+    # A sample is decoded from a draw of the prior.
+    z = jax.random.normal(key, (5, L))
+    decoded = jax.jit(model.decode)(params, jax.random.key(3), z, batch.context)
+    assert_close(decoded.x, points.x)
+    posterior = jax.jit(model.encode)(params, batch)
+    assert_close(posterior, built(name)[0].encode(params, x, mask))
 
 
 def test_unknown_names_get_a_suggestion():

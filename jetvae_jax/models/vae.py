@@ -307,7 +307,8 @@ def build(
 
     Returns:
         The model. Its loss has the unweighted terms of the decoder, ``kl`` in nats
-        and, if it has a weight, ``uniform``.
+        and, if it has a weight, ``uniform``. Its ``log_prob`` is the evidence lower
+        bound from one draw of the posterior, up to the constant of the decoder.
     """
     draw = prior or normal(latent_dim)
 
@@ -320,6 +321,10 @@ def build(
         terms = {**reported, **terms}
         return objective.total(-log_p, terms), terms
 
+    def log_prob(params: Params, key: Key, batch: Batch) -> Array:
+        z, terms = forward(params, key, batch, encode=encode, prior=prior)
+        return decoder.log_prob(params, z, batch)[0] - terms["kl"]
+
     def sample(params: Params, key: Key, context: Context) -> Points:
         own = params["prior"] if prior is not None else {}
         z = draw.sample(own, key, context.axis.shape[:-1], context.condition)
@@ -327,7 +332,7 @@ def build(
 
     return Model(
         _with_prior(init, prior), loss, sample,
-        encode=encode, decode=decoder.sample,
+        encode=encode, decode=decoder.sample, log_prob=log_prob,
         latent_dim=latent_dim, components=components,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Density, GaussianPosterior, Key, Params, Terms
 from jetvae_jax.densities import copula
 from jetvae_jax.losses.objective import reparameterize
-from jetvae_jax.runs.config import CopulaRun, FlowRun
+from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
 from jetvae_jax.runs.trained import load_model
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
 
@@ -115,6 +115,11 @@ def fit_density(
         unit=trained.run.pipeline.UNIT,
         state_path=folder / f"{name}.state.npz",
         settings=run.to_json() | trained.identity,
+        renew=lambda old: {
+            **old,
+            **type(run).from_json(old).to_json(),
+            "vae": ModelRun.from_json(old["vae"]).to_json(),
+        },
         on_epoch=functools.partial(folder.write_lines, f"{name}.metrics.jsonl"),
         on_save=save,
     )

@@ -80,6 +80,7 @@ def train(
         unit=run.pipeline.UNIT,
         state_path=folder / STATE,
         settings=settings,
+        renew=lambda old: {**old, **ModelRun.from_json(old).to_json()},
         on_epoch=write_metrics,
         on_save=save,
         monitor=_monitor(run, ready),

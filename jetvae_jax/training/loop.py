@@ -92,6 +92,7 @@ def fit(
     unit: str = "jets",
     state_path: str | os.PathLike | None = None,
     settings: dict | None = None,
+    renew: Callable[[dict], dict] | None = None,
     on_epoch: Callable[[list[dict]], object] | None = None,
     on_save: Callable[[Params, int], object] | None = None,
     monitor: Callable[[Params], dict[str, float]] | None = None,
@@ -109,6 +110,8 @@ def fit(
         state_path: ``.npz`` of the resumable state; if it exists, training continues
             from it. None writes nothing to disk.
         settings: JSON-serialisable; a state with other settings is refused.
+        renew: brings the settings of a state, perhaps of an earlier version, up to
+            date before they are compared.
         on_epoch: called with the history after each epoch.
         on_save: called with (best params, best epoch) at each save.
         monitor: ``(params) -> {name: value}``, further validation terms of each epoch,
@@ -124,6 +127,7 @@ def fit(
     loop = _Loop(step, feed(train), feed(valid), config, name, unit, settings or {})
     loop.path = pathlib.Path(state_path) if state_path else None
     loop.on_epoch, loop.on_save, loop.monitor = on_epoch, on_save, monitor
+    loop.renew = renew
     loop.start(key)
     return loop.run()
 
@@ -139,6 +143,7 @@ class _Loop:
     on_epoch: Callable[[list[dict]], object] | None
     on_save: Callable[[Params, int], object] | None
     monitor: Callable[[Params], dict[str, float]] | None
+    renew: Callable[[dict], dict] | None
 
     def __init__(
         self,
@@ -183,7 +188,9 @@ class _Loop:
         }  # fmt: skip
         if self.path and self.path.exists():
             self.meta = checkpoint.read_meta(self.path)
-            _check_settings(self.path, self.meta.pop("settings"), self.settings)
+            stored = self.meta.pop("settings")
+            stored = self.renew(stored) if self.renew else stored
+            _check_settings(self.path, stored, self.settings)
             tree = self.state, self.sums, best_params
             template = jax.eval_shape(lambda: tree)
             restored = checkpoint.restore(self.path, template)
