@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.streaming import count
 
 
 class Split(NamedTuple):
@@ -92,7 +91,8 @@ def split_sample(
     Raises:
         InputError: a part would be empty.
     """
-    parts = split(seed, count(sample), fractions=fractions)
+    number = len(jax.tree.leaves(sample)[0])
+    parts = split(seed, number, fractions=fractions)
     train, valid, test = (
         jax.tree.map(lambda a, rows=rows: a[rows], sample)
         for rows in (parts.train, parts.valid, parts.test)
