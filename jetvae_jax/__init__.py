@@ -1,6 +1,6 @@
 """Variational autoencoders for LHC jets in JAX.
 
-``import jetvae_jax as jv`` gives ``jv.losses.chamfer_distance``, ``jv.models.ConvVAE``,
+``import jetvae_jax as jv`` gives ``jv.losses.chamfer_distance``, ``jv.models.ConvVAEConfig``,
 ``jv.metrics.w1m`` and so on. Modules are imported when they are first used.
 """
 

@@ -5,6 +5,7 @@ the distance needs: ``import jetvae_jax`` itself stays fast.
 """
 
 import importlib
+import pkgutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,8 +14,15 @@ from typing import Any
 from jetvae_jax.core import moved
 
 
+def submodules(package: str) -> dict[str, str]:
+    """The public modules of a package, as :func:`attach` takes them."""
+    path = sys.modules[package].__path__
+    found = (module.name for module in pkgutil.iter_modules(path))
+    return {name: "" for name in found if not name.startswith("_")}
+
+
 def attach(
-    package: str, members: Mapping[str, str]
+    package: str, members: Mapping[str, str], others: tuple[str, ...] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """``__getattr__``, ``__dir__`` and ``__all__`` of a package.
 
@@ -24,6 +32,7 @@ def attach(
             ``{"w1m": "suite.jetnet_w1"}``, or ``"suite.jetnet_w1:other_name"``; from
             elsewhere by its full name. A name that maps to an empty string is a
             submodule.
+        others: further public names, which the package defines itself.
     """
 
     def __getattr__(name: str) -> Any:
@@ -50,5 +59,5 @@ def attach(
         setattr(sys.modules[package], name, value)
         return value
 
-    names = sorted(members)
+    names = sorted({*members, *others})
     return __getattr__, lambda: names, names

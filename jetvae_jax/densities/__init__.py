@@ -8,8 +8,13 @@ folder ``densities/`` of the plug-in path, with a frozen dataclass ``Config`` an
 ``normal``; ``copula`` combines marginals and a copula into a density.
 """
 
+from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
 _HELPERS = ("contexts", "copula", "coupling", "marginals", "normal", "splines")
 _registry = Registry("density", __name__, helpers=_HELPERS)
 names, get = _registry.names, _registry.get
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__, lazy.submodules(__name__), others=("get", "names")
+)

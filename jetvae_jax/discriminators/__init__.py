@@ -4,7 +4,12 @@ A new discriminator is a new file here, or in the folder ``discriminators/`` of 
 plug-in path; ``tests/test_discriminators.py`` says what it must define.
 """
 
+from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
 _registry = Registry("discriminator", __name__)
 names, get = _registry.names, _registry.get
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__, lazy.submodules(__name__), others=("get", "names")
+)

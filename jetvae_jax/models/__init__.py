@@ -24,13 +24,10 @@ names, get = _registry.names, _registry.get
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
-        "ConvVAE": "conv_vae:Config",
-        "DeepSetsVAE": "deepsets_vae:Config",
-        "MLPVAE": "mlp_vae:Config",
-        "adversarial": "",
-        "conv_vae": "",
-        "deepsets_vae": "",
-        "mlp_vae": "",
-        "vae": "",
+        "ConvVAEConfig": "conv_vae:Config",
+        "DeepSetsVAEConfig": "deepsets_vae:Config",
+        "MLPVAEConfig": "mlp_vae:Config",
+        **lazy.submodules(__name__),
     },
+    others=("get", "names"),
 )

@@ -4,6 +4,8 @@ Everything comes in as plain arrays and dicts, so nothing here knows how a model
 trained. matplotlib and jinja2 are imported when a page is written.
 """
 
-from jetvae_jax.report.evaluation import write
+from jetvae_jax.core import lazy
 
-__all__ = ["write"]
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__, {"write": "evaluation", **lazy.submodules(__name__)}
+)

@@ -1,1 +1,5 @@
 """Studies: comparisons, searches for signal and toys, apart from the library."""
+
+from jetvae_jax.core import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(__name__, lazy.submodules(__name__))

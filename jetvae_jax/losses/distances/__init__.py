@@ -6,7 +6,12 @@ folder ``distances/`` of the plug-in path; ``tests/test_losses_protocol.py`` say
 it must define.
 """
 
+from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
 _registry = Registry("loss", __name__)
 names, get = _registry.names, _registry.get
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__, lazy.submodules(__name__), others=("get", "names")
+)

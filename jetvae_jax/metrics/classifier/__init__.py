@@ -1,1 +1,5 @@
 """Classifier two-sample test."""
+
+from jetvae_jax.core import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(__name__, lazy.submodules(__name__))

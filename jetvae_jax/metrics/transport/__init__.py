@@ -1,1 +1,5 @@
 """Energy mover's distance, coverage and MMD."""
+
+from jetvae_jax.core import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(__name__, lazy.submodules(__name__))

@@ -1,1 +1,5 @@
 """Comparison of six models of Z gamma events (Stevenson, Kruger 2022)."""
+
+from jetvae_jax.core import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(__name__, lazy.submodules(__name__))
