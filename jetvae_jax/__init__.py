@@ -1,7 +1,8 @@
 """Variational autoencoders for LHC jets in JAX.
 
-``import jetvae_jax as jv`` gives ``jv.losses.chamfer_distance``, ``jv.models.ConvVAEConfig``,
-``jv.metrics.w1m`` and so on. Modules are imported when they are first used.
+``import jetvae_jax as jv`` gives every public name, such as
+``jv.losses.chamfer_distance``, ``jv.models.ConvVAEConfig`` or ``jv.metrics.w1m``, and
+imports each module when it is first used.
 """
 
 from jetvae_jax.core import lazy, moved
