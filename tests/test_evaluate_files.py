@@ -107,7 +107,7 @@ def test_generated_jets_of_this_package_have_their_own_axis(files, tmp_path):
     ours = str(tmp_path / "ours.hdf5")
     assert data.load(ours).axis is None
     config = runs.EvaluateConfig(real=real, generated=(ours,), **SMALL)
-    found = contest.gather(Workdir(tmp_path), None, config, runs.DataConfig())
+    found = contest.gather(Workdir(tmp_path), None, config, Data())
     assert found.axes is None and set(found.candidates) == {"ours"}
 
 
