@@ -1,4 +1,4 @@
-"""What ``import jetvae_jax.losses`` costs beyond ``import jax``, in seconds.
+"""What the import of a loss and of a trained model costs beyond JAX, in seconds.
 
     python benchmarks/import_cost.py --repeats=15
 
@@ -13,7 +13,12 @@ import subprocess
 import sys
 import time
 
-CODES = ("pass", "import jax", "import jetvae_jax.losses", "import jetvae_jax.runs")
+CODES = (
+    "pass",
+    "import jax",
+    "from jetvae_jax.losses import chamfer_distance",
+    "from jetvae_jax.runs import TrainedModel",
+)
 
 
 def main():
@@ -33,7 +38,7 @@ def main():
     bare, *rest = (statistics.median(record[1:]) for record in times.values())
     for code, median in zip(CODES[1:], rest, strict=True):
         extra = median - rest[0]
-        print(f"{code:28} {median - bare:6.2f} s   over jax {extra:+6.2f} s")
+        print(f"{code:46} {median - bare:6.2f} s   over jax {extra:+6.2f} s")
 
 
 if __name__ == "__main__":
