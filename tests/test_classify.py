@@ -337,7 +337,7 @@ def test_hypothesis_and_its_words(aucs, word):
     assert f"is {word} by these 5 models" in line and "over all 10 runs" in line
     few = {k: v for k, v in given.items() if v["model"] < 4}
     assert "needs 5 models" in hypothesis.answer(few, hypothesis.links(few, 0))
-    assert "here are 0" in hypothesis.answer({}, [])
+    assert "0 were given" in hypothesis.answer({}, [])
     line = verdict({"runs": given, "answer": "so it is", "signals": ["s"]})
     assert line.endswith("so it is") and "AUC 0.92" in line
     assert "best generator: 0/-0.4" in line

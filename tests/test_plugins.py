@@ -209,6 +209,11 @@ def test_a_broken_or_unknown_plug_in_gives_one_line(plugins):
         models.get("broken")
     with pytest.raises(InputError, match=r"'gausians' is unknown .*mean 'gaussians'"):
         models.get("gausians")
+    plug_in(plugins, "models", "unfinished", "class Config: ...")
+    with pytest.raises(
+        InputError, match=r"unfinished\.py: a model needs model: define"
+    ):
+        models.get("unfinished")
     # The library's own files cannot be replaced by accident.
     plug_in(plugins, "models", "conv_vae", "raise RuntimeError")
     assert models.get("conv_vae").__name__ == "jetvae_jax.models.conv_vae"

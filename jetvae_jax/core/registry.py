@@ -34,6 +34,7 @@ class Registry:
         helpers: modules of that package that are not plug-ins. Names that begin with
             an underscore never are.
         folder: name of the folder on the plug-in path.
+        needs: names that each file must define, such as "Config" and "build".
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Registry:
         package: str,
         helpers: tuple[str, ...] = (),
         folder: str = "",
+        needs: tuple[str, ...] = (),
     ):
         self.kind, self.package, self.helpers = kind, package, helpers
+        self.needs = needs
         self.folder = folder or package.rpartition(".")[2]
 
     def names(self) -> tuple[str, ...]:
@@ -58,7 +61,7 @@ class Registry:
 
         Raises:
             InputError: there is none; the message names the nearest. Or a file on the
-                plug-in path cannot be imported.
+                plug-in path cannot be imported, or does not define what it needs.
         """
         known = self.names()
         if name not in known:
@@ -69,7 +72,14 @@ class Registry:
                 f"{', '.join(known)}"
             )
         if file := self._files().get(name):
-            return _imported(f"jetvae_plugins_{self.folder}_{name}", file)
+            module = _imported(f"jetvae_plugins_{self.folder}_{name}", file)
+            missing = [need for need in self.needs if not hasattr(module, need)]
+            if missing:
+                raise InputError(
+                    f"{file}: a {self.kind} needs {', '.join(missing)}: define what "
+                    f"the docstring of {self.package} lists"
+                )
+            return module
         return importlib.import_module(f"{self.package}.{name}")
 
     def _files(self) -> dict[str, pathlib.Path]:

@@ -12,7 +12,7 @@ from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
 _HELPERS = ("contexts", "copula", "coupling", "marginals", "normal", "splines")
-_registry = Registry("density", __name__, helpers=_HELPERS)
+_registry = Registry("density", __name__, helpers=_HELPERS, needs=("Config", "build"))
 names, get = _registry.names, _registry.get
 
 __getattr__, __dir__, __all__ = lazy.attach(

@@ -240,7 +240,7 @@ def augment(run):
         InputError: particles are to be permuted for a model that takes their order.
     """
     wanted = set(run.data.augment)
-    if "permute" in wanted and not models.get(run.model).USES_MASK:
+    if "permute" in wanted and not getattr(models.get(run.model), "USES_MASK", False):
         raise InputError(
             f"data.augment: permute: {run.model} takes particles in the order of "
             "their pt; leave it out, or give another --model"

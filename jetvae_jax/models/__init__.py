@@ -18,7 +18,12 @@ from networks, ``adversarial`` adds a discriminator.
 from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
-_registry = Registry("model", __name__, helpers=("vae", "adversarial"))
+_registry = Registry(
+    "model",
+    __name__,
+    helpers=("vae", "adversarial"),
+    needs=("Config", "model"),
+)
 names, get = _registry.names, _registry.get
 
 __getattr__, __dir__, __all__ = lazy.attach(

@@ -22,7 +22,12 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.registry import Registry
 from jetvae_jax.data.containers.tables import Field, Table, Writer
 
-_registry = Registry("container", __name__, helpers=("tables",))
+_registry = Registry(
+    "container",
+    __name__,
+    helpers=("tables",),
+    needs=("SUFFIXES", "JETS", "opened"),
+)
 names, get = _registry.names, _registry.get
 
 

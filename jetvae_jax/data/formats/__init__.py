@@ -22,7 +22,7 @@ from jetvae_jax.data import validation
 from jetvae_jax.data.containers.tables import Table, listing, printable
 from jetvae_jax.data.validation import Audit, Block
 
-_registry = Registry("format", __name__)
+_registry = Registry("format", __name__, needs=("EXPECTS", "matches", "Reader"))
 names, get = _registry.names, _registry.get
 
 

@@ -130,8 +130,8 @@ def answer(runs: Runs, rows: list[dict[str, Any]]) -> str:
     decides, all_runs = first.get(("auc", "models")), first.get(("auc", "runs"))
     if not decides or decides["num"] < FEWEST:
         return (
-            f"whether good generators find signal needs {FEWEST} models or more, here "
-            f"{'is' if num == 1 else 'are'} {num}"
+            f"whether good generators also find signal: needs {FEWEST} models or more, "
+            f"{num} {'was' if num == 1 else 'were'} given"
         )
     if not decides["p"] < 0.05:
         says = "not shown by"
