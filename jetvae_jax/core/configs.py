@@ -15,7 +15,6 @@ written twice::
 """
 
 import dataclasses
-import difflib
 import functools
 import importlib.metadata
 import json
@@ -28,7 +27,7 @@ from collections.abc import Callable, Iterable, Sized
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from absl import flags
@@ -86,8 +85,7 @@ def one_of(choices: Iterable[Any]) -> Callable[[Any], str | None]:
         if value in known:
             return None
         names = [str(choice) for choice in known]
-        near = difflib.get_close_matches(str(value), names, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        hint = did_you_mean(str(value), names)
         return f"must be one of {', '.join(names)}{hint}"
 
     return check

@@ -1,4 +1,7 @@
-"""The one error class for a user's mistake."""
+"""The one error class for a user's mistake, and the hint at the nearest name."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -6,3 +9,9 @@ class InputError(ValueError):
 
     Entry points print the message without a traceback and stop with exit code 2.
     """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'width'?)`` for messages, or nothing if no name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near and near[0] != name else ""

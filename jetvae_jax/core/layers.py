@@ -10,7 +10,7 @@ Layers on sets of points: nothing depends on order or padding.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from jetvae_jax.core.types import Array, Key, Params
 QUIET = 0.3
 """Scale of the initial kernels of residual branches and of outputs."""
 
+Activation = Literal["relu", "gelu", "leaky_relu", "selu", "elu"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
     "gelu": jax.nn.gelu,

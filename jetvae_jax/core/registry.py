@@ -10,7 +10,6 @@ same name on the plug-in path::
 No list has to be edited: flags, checkpoints and reports follow from the file.
 """
 
-import difflib
 import importlib
 import importlib.util
 import os
@@ -19,7 +18,7 @@ import pkgutil
 import sys
 from types import ModuleType
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.errors import InputError, did_you_mean
 
 VARIABLE = "JETVAE_PLUGINS"
 
@@ -65,8 +64,7 @@ class Registry:
         """
         known = self.names()
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            hint = did_you_mean(name, known)
             raise InputError(
                 f"{self.kind}: {name!r} is unknown{hint}; choose one of "
                 f"{', '.join(known)}"

@@ -6,10 +6,9 @@ where they are taken at download time; the sizes here are only for fetching by h
 The file names of hls4ml50 follow those of its sisters and have not been verified.
 """
 
-import difflib
 from typing import NamedTuple
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.errors import InputError, did_you_mean
 
 ZENODO = "https://zenodo.org"
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"
@@ -86,8 +85,7 @@ def get(name: str) -> DataSet:
         InputError: unknown; the message names the nearest.
     """
     if name not in _ALL:
-        near = difflib.get_close_matches(name, _ALL, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        hint = did_you_mean(name, _ALL)
         raise InputError(
             f"dataset {name!r} is unknown{hint}; choose one of {', '.join(_ALL)}"
         )

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Jets, Key
 from jetvae_jax.data import splits
@@ -351,8 +352,9 @@ def streams(
         "columns": tuple(columns),
     }
     request = Request(spec, **asked)
-    what = {"spec": spec, "fractions": list(fractions), "version": VERSION, **asked}
-    what = json.loads(json.dumps(what))
+    what = configs.plain(
+        {"spec": spec, "fractions": list(fractions), "version": VERSION, **asked}
+    )
     name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     target = pathlib.Path(folder) / name
     with _reported(target):

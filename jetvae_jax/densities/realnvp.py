@@ -10,8 +10,6 @@ The parameters of the K couplings are stacked along a leading axis and the flow 
 one ``lax.scan`` over it: program size and compile time do not depend on K.
 """
 
-from typing import Literal
-
 import distrax
 import jax
 import jax.numpy as jnp
@@ -40,7 +38,7 @@ class Config:
     num_couplings: PositiveInt = 8
     hidden: tuple[PositiveInt, ...] = (128, 128)
     log_scale_bound: PositiveFloat = 2.0
-    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
+    activation: layers.Activation = "relu"
 
 
 def _conditioner(config: Config, dim: int) -> layers.MLP:

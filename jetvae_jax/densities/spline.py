@@ -6,7 +6,7 @@ Unlike an affine map it can split or merge peaks. Beyond ``bound`` the splines a
 identity: standardise the latents first.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import jax.numpy as jnp
 
@@ -32,7 +32,7 @@ class Config:
     num_bins: Annotated[int, configs.between(1, 100)] = 8
     bound: PositiveFloat = 5.0
     hidden: tuple[PositiveInt, ...] = (64, 64)
-    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
+    activation: layers.Activation = "relu"
 
 
 def build(config: Config, *, dim: int, num_conditions: int = 0) -> Density:

@@ -5,13 +5,14 @@ sum of all points, then the same summary and dense layers, as in the discriminat
 arXiv:2301.08128. Padding may hold any values.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from jetvae_jax.core import configs, layers
 from jetvae_jax.core.configs import NonNegativeInt, PositiveInt
+from jetvae_jax.core.layers import Activation
 from jetvae_jax.core.types import Array, Discriminator
 from jetvae_jax.discriminators import _discriminator
 
@@ -39,7 +40,7 @@ class Config:
     width: PositiveInt = 64
     layers: PositiveInt = 2
     hidden: Annotated[tuple[PositiveInt, ...], configs.not_empty] = (128, 64)
-    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+    activation: Activation = "leaky_relu"
     jet_rows: NonNegativeInt = 0
     num_conditions: NonNegativeInt = 0
 

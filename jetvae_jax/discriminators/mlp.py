@@ -4,8 +4,6 @@ The points must come in a fixed order and number. The mask is not read: padding 
 part of the input.
 """
 
-from typing import Literal
-
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -35,7 +33,7 @@ class Config:
     num_features: PositiveInt = 18
     num_layers: PositiveInt = 3
     nodes: PositiveInt = 128
-    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+    activation: layers.Activation = "leaky_relu"
     jet_rows: NonNegativeInt = 0
     num_conditions: NonNegativeInt = 0
 

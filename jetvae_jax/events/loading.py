@@ -1,6 +1,5 @@
 """Loads tables of events: a user's own file or the embedded sample."""
 
-import difflib
 import hashlib
 import importlib.resources
 import pathlib
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.data import containers
 from jetvae_jax.data.validation import Audit
 from jetvae_jax.events import tables
@@ -133,8 +132,7 @@ def _check_names(table: tables.EventTable, names: list[str]) -> None:
         raise InputError(f"{table.path}: {twice[0]}: column is listed twice")
     for name in names:
         if name not in table.names:
-            near = difflib.get_close_matches(name, table.names, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            hint = did_you_mean(name, table.names)
             listed = ", ".join(table.names[:30])
             raise InputError(
                 f"{table.path}: {name}: missing column{hint}; the file has: {listed}"

@@ -50,7 +50,7 @@ class Config:
     filters: Annotated[tuple[PositiveInt, ...], configs.not_empty] = (50, 100, 200)
     kernel: PositiveInt = 5
     hidden: tuple[PositiveInt, ...] = (1500,)
-    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "relu"
+    activation: layers.Activation = "relu"
     output: Literal["sigmoid", "linear"] = "sigmoid"
     jet_rows: NonNegativeInt = 0
     num_conditions: NonNegativeInt = 0

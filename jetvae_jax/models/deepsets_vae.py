@@ -7,8 +7,6 @@ each and applies the same layers. It gives one particle per slot; the scaling de
 which of them exist. Train it with a permutation-invariant loss (Chamfer, Sinkhorn).
 """
 
-from typing import Literal
-
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -46,7 +44,7 @@ class Config:
     encoder_layers: NonNegativeInt = 2
     decoder_layers: PositiveInt = 4
     hidden: tuple[PositiveInt, ...] = (256,)
-    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+    activation: layers.Activation = "leaky_relu"
     jet_rows: NonNegativeInt = 0
     num_conditions: NonNegativeInt = 0
 

@@ -41,7 +41,7 @@ class Config:
     latent_dim: PositiveInt = 10
     num_layers: PositiveInt = 3
     nodes: PositiveInt = 128
-    activation: Literal["relu", "gelu", "leaky_relu", "selu", "elu"] = "leaky_relu"
+    activation: layers.Activation = "leaky_relu"
     output: Literal["sigmoid", "linear"] = "linear"
     jet_rows: NonNegativeInt = 0
     num_conditions: NonNegativeInt = 0

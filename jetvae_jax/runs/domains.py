@@ -4,7 +4,6 @@ Each domain is a folder with two modules: ``domain``, with the functions of
 :class:`Domain`, and ``evaluation``, which evaluates generated samples.
 """
 
-import difflib
 import importlib
 import os
 import pathlib
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from jetvae_jax.core import types
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Batch, Context, Key, Points
 from jetvae_jax.data.splits import Dataset
@@ -155,8 +154,7 @@ def evaluation(name: str) -> Evaluation:
 
 def _module(name: str, module: str) -> Any:
     if name not in MODULES:
-        near = difflib.get_close_matches(name, MODULES, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        hint = did_you_mean(name, MODULES)
         raise InputError(
             f"domain: {name!r} is unknown{hint}; choose one of {', '.join(MODULES)}"
         )

@@ -7,7 +7,6 @@ started again therefore ends with the same bits as one that was not. Data come f
 """
 
 import contextlib
-import json
 import os
 import pathlib
 import time
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Key, Params
 from jetvae_jax.training import checkpoint
@@ -71,7 +71,7 @@ def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
             k: v for n, t in tree.items() for k, v in flat(t, f"{prefix}{n}.").items()
         }
 
-    old, new = flat(stored), flat(json.loads(json.dumps(wanted)))
+    old, new = flat(stored), flat(configs.plain(wanted))
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             raise InputError(

@@ -12,13 +12,12 @@ The same in every container. Without a mapping, files with the columns of JetCla
 """
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.data import formats, validation
 from jetvae_jax.data.containers import tables
 from jetvae_jax.data.containers.tables import Column, Ragged, Table, listing
@@ -69,8 +68,7 @@ def parse(items: Sequence[str]) -> Columns:
     for item in items:
         name, equals, value = (part.strip() for part in item.partition("="))
         if name not in FIELDS or not equals or not value or name in given:
-            near = difflib.get_close_matches(name, FIELDS, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near and name not in near else ""
+            hint = did_you_mean(name, FIELDS)
             raise InputError(
                 f"columns: {item!r}{hint}: write name=column, each name once, of "
                 f"{', '.join(FIELDS)}"
@@ -186,8 +184,7 @@ def _expand(table: Table, item: str) -> tuple[list[str], int | None]:
         found = [(int(m[1]), n) for n in table.names if (m := pattern.fullmatch(n))]
         if found:
             return [name for _, name in sorted(found)], None
-    near = difflib.get_close_matches(item, table.names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    hint = did_you_mean(item, table.names)
     raise InputError(
         f"{table.path}: {item}: missing column{hint}; the file has: "
         f"{listing(table.names)}"
