@@ -83,10 +83,13 @@ def samples_of(
     if config.latents != "prior":
         trained.check_encoder()
         trained.density(config.latents)  # stops before the data are read
-    return config.num_jets or count(_test(trained)), _drawn(trained, config, key)
+    number = config.num_jets or count(_test(trained))
+    return number, _drawn(trained, config, key, number)
 
 
-def _drawn(trained: TrainedModel, config: GenerateConfig, key: Key) -> Iterator[Any]:
+def _drawn(
+    trained: TrainedModel, config: GenerateConfig, key: Key, number: int
+) -> Iterator[Any]:
     run = trained.run
     names = run.pipeline.condition_names(run.scaling)
     asked = parsed(config.condition, names, "generate.condition")
@@ -99,7 +102,7 @@ def _drawn(trained: TrainedModel, config: GenerateConfig, key: Key) -> Iterator[
         context = contexts(context_key, CHUNK)
         return trained.sample(latent_key, context, config.latents)
 
-    return stream(draw, key, config.num_jets or count(_test(trained)))
+    return stream(draw, key, number)
 
 
 def _test(trained: TrainedModel) -> Any:

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax import densities
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Density, GaussianPosterior, Key, Params, Terms
 from jetvae_jax.densities import copula
 from jetvae_jax.losses.objective import reparameterize
 from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
-from jetvae_jax.runs.trained import load_model
+from jetvae_jax.runs.trained import flow_of, load_model
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
 
 MARGIN = 1.2  # how far beyond the outermost training latent a draw may lie
@@ -73,11 +72,12 @@ def fit_density(
     trained.check_encoder()
     train, valid = (_Latents(*trained.encode(part)) for part in trained.data()[:2])
     name = "flow" if isinstance(run, FlowRun) else "copula"
-    dim, sizes = trained.model.latent_dim, trained.run.sizes
+    dim = trained.model.latent_dim
+    flow = flow_of(run, dim, trained.run.sizes["num_conditions"])
     if isinstance(run, FlowRun):
         ready = _prepare_flow(run, train, valid)
     else:
-        ready = _prepare_copula(run, train, valid, dim)
+        ready = _prepare_copula(run, train, valid, flow)
 
     def save(params, best_epoch=None):
         meta = {
@@ -93,13 +93,9 @@ def fit_density(
         tree = jax.tree.map(jnp.asarray, ready.finish(params))
         checkpoint.save(folder / f"{name}.npz", tree, meta=meta)
 
-    if ready.train is None:
+    if flow is None:
         save(None)
         return None
-    conditions = sizes["num_conditions"] if name == "flow" else 0
-    flow = densities.get(run.flow).build(
-        run.flow_config, dim=dim, num_conditions=conditions
-    )
     return fit(
         configured_step(
             likelihood(flow),
@@ -174,16 +170,15 @@ def _prepare_flow(run: FlowRun, train: _Latents, valid: _Latents) -> _Ready:
 
 
 def _prepare_copula(
-    run: CopulaRun, train: _Latents, valid: _Latents, dim: int
+    run: CopulaRun, train: _Latents, valid: _Latents, flow: Density | None
 ) -> _Ready:
     key, fit_key, own_key = jax.random.split(jax.random.key(run.seed), 3)
     drawn = [reparameterize(key, part.posterior) for part in (train, valid)]
     params = copula.fit(run.config, drawn[0])
-    if run.config.dependence == "gaussian":
+    if flow is None:
         return _Ready(params, None, None, fit_key, {}, lambda _: params)
-    columns = copula.columns(run.config, dim)
+    columns = copula.columns(run.config, flow.dim)
     scores = [columns.scores(params["marginals"], z)[0] for z in drawn]
-    flow = densities.get(run.flow).build(run.flow_config, dim=dim)
 
     def finish(fitted: Params) -> Params:
         own = copula.fit_own(flow, fitted, own_key, num_knots=run.config.num_knots)

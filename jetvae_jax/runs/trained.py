@@ -274,15 +274,26 @@ def density_of(
         num_conditions: G; a copula does not depend on conditions.
         reach: ``[L]`` of a flow, see :func:`~jetvae_jax.densities.normal.standardised`.
     """
+    flow = flow_of(run, dim, num_conditions)
     if isinstance(run, FlowRun):
-        flow = densities.get(run.flow).build(
-            run.flow_config, dim=dim, num_conditions=num_conditions
-        )
+        assert flow is not None
         return normal.standardised(flow, reach)
-    flow = None
-    if run.config.dependence == "flow":
-        flow = densities.get(run.flow).build(run.flow_config, dim=dim)
     return _unconditional(copula.build(run.config, dim=dim, flow=flow))
+
+
+def flow_of(
+    run: FlowRun | CopulaRun, dim: int, num_conditions: int = 0
+) -> Density | None:
+    """The flow that a fit trains; None for a copula in closed form.
+
+    Arguments as those of :func:`density_of`.
+    """
+    if isinstance(run, CopulaRun):
+        num_conditions = 0
+        if run.config.dependence != "flow":
+            return None
+    build = densities.get(run.flow).build
+    return build(run.flow_config, dim=dim, num_conditions=num_conditions)
 
 
 def _unconditional(density: Density) -> Density:
