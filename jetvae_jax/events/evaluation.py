@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import kinds, metrics, report, transform
 from jetvae_jax.events.domain import SUFFIX, Data
@@ -138,9 +137,7 @@ def evaluate(
         "events": len(real),
         "floor": floor,
         "candidates": evaluated,
-        "run": trained.run.to_json() if trained else None,
-        "best_epoch": trained.meta["best_epoch"] if trained else None,
-        "versions": versions(),
+        **inputs.provenance(trained),
         "notes": events.notes,
         "sources": events.sources,
     }

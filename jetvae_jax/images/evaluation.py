@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Context, PixelSets
@@ -21,7 +20,6 @@ from jetvae_jax.images import digit_classifier, files, metrics, mnist, report, s
 from jetvae_jax.images import load as images
 from jetvae_jax.images.digit_classifier import Classifier
 from jetvae_jax.images.domain import SUFFIX, Data
-from jetvae_jax.losses import reparameterize
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.training import checkpoint
@@ -201,9 +199,7 @@ def evaluate(
             "accuracy_validation": classifier.accuracy, "epochs": classifier.epochs,
         },
         "sources": compared.sources,
-        "run": trained.run.to_json() if trained else None,
-        "best_epoch": trained.meta["best_epoch"] if trained else None,
-        "versions": versions(),
+        **inputs.provenance(trained),
     }  # fmt: skip
     record(folder, result, metrics.text(result))
     logging.info("drawing the report")
@@ -221,7 +217,9 @@ def evaluate(
         lines=lines(encoder, compared.real) if encoder else None,
         ends=ends(compared.real) if encoder else None,
         history=generator.history() if generator else {},
-        latents=_latents(encoder, compared.real) if encoder else {},
+        latents=encoder.latents(compared.real, jax.random.key(0), jax.random.key(1))
+        if encoder
+        else {},
     )
 
 
@@ -333,14 +331,3 @@ def _reconstructed(trained: Any, compared: Inputs) -> dict[str, dict[str, PixelS
             again = {"reconstruction": reconstructed(trained, few)}
             shown[part] = whole.get(part, {}) | {"input": few} | again
     return shown
-
-
-def _latents(trained: Any, real: PixelSets) -> dict[str, np.ndarray]:
-    """Latents of test images and of a fitted flow."""
-    posterior, condition = trained.encode(real)
-    latents: dict[str, Any] = {
-        "posterior": reparameterize(jax.random.key(0), posterior)
-    }
-    if flow := trained.fitted().get("flow"):
-        latents["flow"] = flow.sample(jax.random.key(1), len(real.labels), condition)
-    return {name: np.asarray(z) for name, z in latents.items()}

@@ -9,14 +9,12 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax import data, metrics, report
-from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Jets
 from jetvae_jax.data.streaming import head
 from jetvae_jax.data.validation import num_repeated
 from jetvae_jax.jets.domain import SUFFIX, Data
-from jetvae_jax.losses import reparameterize
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     JET_TYPES,
@@ -210,15 +208,14 @@ def evaluate(
     if generator:
         is_vae = generator.model.components is not None
         result["trained_on"] = sorted(trained_on(generator.run, deterministic=is_vae))
-    result["run"] = trained.run.to_json() if trained else None
-    result["versions"] = versions()
-    result["best_epoch"] = trained.meta["best_epoch"] if trained else None
+    result |= inputs.provenance(trained)
     result["notes"] = [*jets.notes, *note]
     result["sources"] = jets.sources
     record(folder, result, metrics.table(result))
     folder.write_text("evaluation.csv", export.csv(result))
     folder.write_text("evaluation.tex", export.latex(result))
     logging.info("drawing the report")
+    key = jax.random.key(0)
     target = folder / "report.html"
     samples = {"input": jets.real} | jets.candidates
     report.write(
@@ -229,7 +226,9 @@ def evaluate(
         samples=samples,
         observables={name: observables[name] for name in samples},
         history=generator.history() if generator else {},
-        latents=_latents(generator, jets.real) if generator else {},
+        latents=generator.latents(head(jets.real, LATENT_JETS), key, key)
+        if generator
+        else {},
         trained_on=result["trained_on"],
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
@@ -282,16 +281,3 @@ def _fpnd(where: str, jet_type: str, jets: Inputs):
         return None, [f"FPND: left out: {error}"]
     measure = functools.partial(fpnd, jet_type=jet_type, resources=resources)
     return measure, []
-
-
-def _latents(trained: Any, test: Jets) -> dict[str, np.ndarray]:
-    """Latents of test jets and of a fitted flow; nothing for models without."""
-    if trained.model.encode is None:
-        return {}
-    few = head(test, LATENT_JETS)
-    posterior, condition = trained.encode(few)
-    key = jax.random.key(0)
-    latents: dict[str, Any] = {"posterior": reparameterize(key, posterior)}
-    if flow := trained.fitted().get("flow"):
-        latents["flow"] = flow.sample(key, len(few.mask), condition)
-    return {name: np.asarray(z) for name, z in latents.items()}

@@ -114,6 +114,19 @@ def _short(path: str, paths: tuple[str, ...]) -> str:
     return next((mine for mine, *other in forms if mine not in other), path)
 
 
+def provenance(trained: Any) -> dict[str, Any]:
+    """Settings and best epoch of the evaluated model, and versions of the packages.
+
+    Args:
+        trained: the run's TrainedModel, or None.
+    """
+    return {
+        "run": trained.run.to_json() if trained else None,
+        "best_epoch": trained.meta["best_epoch"] if trained else None,
+        "versions": configs.versions(),
+    }
+
+
 def record(folder: Workdir, result: dict[str, Any], table: str) -> None:
     """``evaluation.json`` and ``evaluation.txt``; the latter to the log, too.
 

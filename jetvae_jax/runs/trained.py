@@ -167,6 +167,27 @@ class TrainedModel(NamedTuple):
         chunks = [jax.device_get(encode(chunk)) for chunk in sample.chunks()]
         return jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
 
+    def latents(
+        self, sample: Any, posterior_key: Key, flow_key: Key
+    ) -> dict[str, np.ndarray]:
+        """Latents ``[J, L]`` of samples, and of a fitted flow, to be compared.
+
+        Args:
+            sample: J of them, whose conditions the draws of the flow have.
+            posterior_key: of the draws of the posterior.
+            flow_key: of the draws of the flow.
+
+        Returns:
+            ``posterior`` and, if one was fitted, ``flow``; nothing without an encoder.
+        """
+        if self.model.encode is None:
+            return {}
+        posterior, condition = self.encode(sample)
+        found = {"posterior": reparameterize(posterior_key, posterior)}
+        if flow := self.fitted().get("flow"):
+            found["flow"] = flow.sample(flow_key, len(posterior.mean), condition)
+        return {name: np.asarray(z) for name, z in found.items()}
+
     def data(self) -> Dataset:
         """The training, validation and test data of the model.
 
