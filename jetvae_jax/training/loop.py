@@ -7,6 +7,7 @@ started again therefore ends with the same bits as one that was not. Data come f
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import time
@@ -124,14 +125,16 @@ def fit(
         InputError: too few jets, an unknown monitored term, a state of other
             settings, or a term that became NaN or infinite, with its step.
     """
-    loop = _Loop(step, feed(train), feed(valid), config, name, unit, settings or {})
-    loop.path = pathlib.Path(state_path) if state_path else None
-    loop.on_epoch, loop.on_save, loop.monitor = on_epoch, on_save, monitor
-    loop.renew = renew
+    loop = _Loop(
+        step, feed(train), feed(valid), config, name, unit, settings or {},
+        path=pathlib.Path(state_path) if state_path else None,
+        renew=renew, on_epoch=on_epoch, on_save=on_save, monitor=monitor,
+    )  # fmt: skip
     loop.start(key)
     return loop.run()
 
 
+@dataclasses.dataclass
 class _Loop:
     """The state of a training, and the methods that advance it; see :func:`fit`.
 
@@ -139,29 +142,26 @@ class _Loop:
     steps, the history, the best epoch, and whether the training has finished.
     """
 
+    step: Step
+    train: Feed
+    valid: Feed
+    config: Config
+    name: str
+    unit: str
+    settings: dict
     path: pathlib.Path | None
+    renew: Callable[[dict], dict] | None
     on_epoch: Callable[[list[dict]], object] | None
     on_save: Callable[[Params, int], object] | None
     monitor: Callable[[Params], dict[str, float]] | None
-    renew: Callable[[dict], dict] | None
 
-    def __init__(
-        self,
-        step: Step,
-        train: Feed,
-        valid: Feed,
-        config: Config,
-        name: str,
-        unit: str,
-        settings: dict,
-    ):
-        self.step, self.train, self.valid, self.config = step, train, valid, config
-        self.name, self.unit, self.settings = name, unit, settings
-        self.num_steps = len(train) // config.batch_size
+    def __post_init__(self):
+        size = self.config.batch_size
+        self.num_steps = len(self.train) // size
         if not self.num_steps:
             raise InputError(
-                f"{name}: {len(train)} training {unit} are fewer than "
-                f"batch_size = {config.batch_size}: use more {unit} or a smaller batch"
+                f"{self.name}: {len(self.train)} training {self.unit} are fewer than "
+                f"batch_size = {size}: use more {self.unit} or a smaller batch"
             )
         self.interrupt = Interrupt()
         self.length = 1  # steps in the next compiled call
