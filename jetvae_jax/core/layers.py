@@ -98,6 +98,15 @@ def matmul(x: Array, kernel: Array) -> Array:
     return flat.reshape(*x.shape[:-1], kernel.shape[-1])
 
 
+def normalise(x: Array) -> Array:
+    """The last axis with mean 0 and variance 1 (arXiv:1607.06450).
+
+    There are no gain and offset: the affine map that follows has them.
+    """
+    x = x - jnp.mean(x, axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-6)
+
+
 def windows(x: Array, kernel: int) -> Array:
     """All windows of ``kernel`` neighbours (im2col).
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Array = jax.Array | np.ndarray
@@ -27,10 +28,13 @@ class Jets(NamedTuple):
         particles: ``[..., N, 3]`` Cartesian momenta (px, py, pz) in GeV, exactly
             zero where ``mask`` is False.
         mask: ``[..., N]`` bool, True where a particle exists.
+        axis: ``[..., 3]`` (pt [GeV], eta, phi) of the whole jet, of which the particles
+            here may be the leading ones; None if only these are known.
     """
 
     particles: Array
     mask: Array
+    axis: Array | None = None
 
 
 class RelativeJets(NamedTuple):
@@ -195,16 +199,22 @@ class Objective(NamedTuple):
         reconstruction_weight: w.
         uniform: u, weight of the Cramér distance of the latents' marginals from the
             standard normal, so that ``Phi(z)`` is uniform; for copulas.
+        free_nats: nats of the KL divergence, averaged over the batch, that cost
+            nothing, so that a decoder that needs no latents still uses them.
     """
 
     distance: Distance
     beta: float
     reconstruction_weight: float = 1.0
     uniform: float = 0.0
+    free_nats: float = 0.0
 
     def total(self, distance: Array, terms: Terms) -> Array:
         """The loss ``[J]`` from D and the terms ``kl`` and ``uniform``."""
-        loss = self.reconstruction_weight * distance + self.beta * terms["kl"]
+        kl = terms["kl"]
+        if self.free_nats:
+            kl = kl + jnp.maximum(self.free_nats - jnp.mean(kl), 0.0)
+        loss = self.reconstruction_weight * distance + self.beta * kl
         return loss + self.uniform * terms["uniform"] if self.uniform else loss
 
 
@@ -243,6 +253,8 @@ class Model(NamedTuple):
         learning_rates: component, a key of ``params``, to its learning rate in units
             of that of the training; 0 freezes it. None trains all parameters on one
             loss with one optimiser.
+        constants: keys of ``params`` whose values are measured on the training sample
+            when the model is initialised, and do not change in training.
         step: ``(training config, number of training samples) -> Step``, for a model
             with its own training algorithm; None for gradient descent on ``loss``.
         components: networks that the model is built from, for studies; or None.
@@ -256,6 +268,7 @@ class Model(NamedTuple):
     log_prob: Callable[[Params, Key, Batch], Array] | None = None
     latent_dim: int = 0
     learning_rates: Mapping[str, float] | None = None
+    constants: tuple[str, ...] = ()
     step: Callable[..., Any] | None = None
     components: Any = None
 
@@ -273,8 +286,8 @@ class Task(NamedTuple):
             a deterministic decoder exist; None: all.
         components: what a VAE is trained together with (latent space, prior,
             discriminator), a :class:`jetvae_jax.models.vae.Components`; or None.
-        knots: of the CDFs of the scaled training features, for an encoder that
-            consists of these CDFs; or None.
+        sample: ``(J) -> Batch``, the first J training sets or as many as there are, of
+            which a model measures its constants; None if a checkpoint contains them.
     """
 
     num_particles: int
@@ -284,7 +297,7 @@ class Task(NamedTuple):
     objective: Objective | None = None
     particle_mask: Callable[[Array, Context], Array] | None = None
     components: Any = None
-    knots: Any = None
+    sample: Callable[[int], Batch] | None = None
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -62,6 +62,7 @@ class Request:
         paths: the files that hold the class.
         layout: name of their format.
         generated: whether a file read is of jets that this package generated.
+        whole: whether the axes in the files are those of whole jets.
         notes: what was repaired, chosen or cut, in words with counts.
 
     Raises:
@@ -92,7 +93,7 @@ class Request:
         self._mapping = column_mapping.parse(columns) if columns else None
         self.layout, self.paths = _one_layout(spec, find(spec), jet_type, self._mapping)
         self.notes: list[str] = []
-        self.generated = False
+        self.generated, self.whole = False, True
         self._generator, self._key = None, ""
 
     def rows(self) -> Iterator[validation.Rows]:
@@ -134,6 +135,7 @@ class Request:
         """Good jets of one file; the notes of its blocks are added up at the end."""
         self._key = file.key
         self.generated |= file.generated
+        self.whole &= file.whole
         self._generator = self._generator or file.generator
         wanted = self._wanted._replace(max_jets=left)
         for block in file.read(wanted, audit):
@@ -267,10 +269,9 @@ class Loaded(NamedTuple):
         source: JSON-able metadata: path, files, layout, jet_type, num_particles, jets,
             repaired, seed, units, generator (if the file says it) and fingerprint, the
             sha256 of the momenta and masks as loaded.
-        axis: ``[J, 3]`` (pt in GeV, eta, phi) that the relative features of a JetNet
-            file refer to: that of all particles of a jet, of which it holds the leading
-            ones. None for formats without it, and for jets that this package generated:
-            they have no other axis than that of their particles.
+        axis: that of ``jets``, ``[J, 3]``: the relative features of a JetNet file refer
+            to it. None for formats without it, and for jets that this package generated
+            from their particles alone.
     """
 
     jets: Jets
@@ -334,10 +335,10 @@ def load(
     particles = np.concatenate([part.particles for part in parts])
     mask = np.concatenate([part.mask for part in parts])
     axes = [part.axis for part in parts if part.axis is not None]
-    whole = sum(map(len, axes)) == len(mask) and not request.generated
+    whole = sum(map(len, axes)) == len(mask) and request.whole
     axis = np.concatenate(axes) if whole else None
     source = request.source(len(mask), fingerprint(len(mask), [particles], [mask]))
-    return Loaded(Jets(particles, mask), tuple(request.notes), source, axis)
+    return Loaded(Jets(particles, mask, axis), tuple(request.notes), source, axis)
 
 
 def fingerprint(

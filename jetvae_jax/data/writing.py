@@ -139,8 +139,12 @@ class JetWriter:
         if self._file is None:
             raise ValueError(f"{type(self).__name__}: use it in a with block")
         p, mask = _ordered(jets, self._width)
+        axis = None
+        if jets.axis is not None:
+            axis = np.asarray(jets.axis, np.float64)
+            self._attrs["axis"] = "jet"
         with reported(self._path):
-            self._empty += self._file.append(p, mask)
+            self._empty += self._file.append(p, mask, axis)
 
     def __exit__(self, kind, error, trace) -> None:
         """Completes the file, or removes it after an exception."""
@@ -173,8 +177,10 @@ class JetNetWriter(JetWriter):
     ``particle_features [J, N, 4]`` etarel, phirel, ptrel, mask, in descending pt,
     zeros on padding; ``jet_features [J, 4]`` pt, eta, mass, num_particles;
     ``jet_extra [J, 4]`` phi, energy, multiplicity, 0. The jet is the sum of its
-    massless particles. Jets without particles (or whose pt cancels exactly, which
-    leaves them no axis) are rows of zeros, counted in the attribute ``empty_jets``.
+    massless particles; where jets have an axis of their own, this is their pt, eta, phi
+    and the file has the attribute ``axis = "jet"``. Jets without particles (or whose pt
+    cancels exactly, which leaves them no axis) are rows of zeros, counted in the
+    attribute ``empty_jets``.
     ``attrs`` are attributes of the file: numbers and texts as they are, everything else
     as JSON text. For arguments and errors see :class:`JetWriter`.
     """
@@ -186,7 +192,7 @@ class JetNetWriter(JetWriter):
 class _File(Protocol):
     """An open file of jets."""
 
-    def append(self, p: np.ndarray, mask: np.ndarray) -> int:
+    def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
         """Adds jets, ordered by pt; returns how many of them are empty."""
         ...
 
@@ -222,8 +228,8 @@ class _JetNetFile:
             )
             data.attrs["names"] = np.array(columns, "S")
 
-    def append(self, p: np.ndarray, mask: np.ndarray) -> int:
-        rows, empty = _jetnet_features(p, mask, self._width)
+    def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
+        rows, empty = _jetnet_features(p, mask, self._width, axis)
         for name, values in rows.items():
             self._waiting[name].append(values)
         self._num_waiting += len(mask)
@@ -267,7 +273,8 @@ class _ColumnFile:
     def __init__(self, file: Writer):
         self._file = file
 
-    def append(self, p: np.ndarray, mask: np.ndarray) -> int:
+    def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
+        del axis  # jets in these columns are sums of their particles
         for start in range(0, len(mask), GROUP):
             rows = slice(start, start + GROUP)
             self._file.write(_columns(p[rows], mask[rows]))
@@ -289,7 +296,8 @@ class _NpzFile:
         # Fail now rather than at the end.
         self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
 
-    def append(self, p: np.ndarray, mask: np.ndarray) -> int:
+    def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
+        del axis
         self._parts.append(_columns(p, mask))
         return int((~mask.any(axis=1)).sum())
 
@@ -368,15 +376,18 @@ def _ordered(jets: Jets, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _jetnet_features(
-    p: np.ndarray, mask: np.ndarray, width: int
+    p: np.ndarray, mask: np.ndarray, width: int, axis: np.ndarray | None
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Rows of the data sets ``JETNET``, in float64, and how many are empty."""
+    """Rows of the data sets ``JETNET``, in float64, and how many are empty.
+
+    The axis of a jet is the sum of its particles if none is given.
+    """
     spare = width - p.shape[1]
     p = np.pad(p, ((0, 0), (0, spare), (0, 0)))
     mask = np.pad(mask, ((0, 0), (0, spare)))
 
     total = p.sum(axis=1)
-    jet_pt, jet_eta, jet_phi = momenta.pt_eta_phi(total)
+    jet_pt, jet_eta, jet_phi = momenta.pt_eta_phi(total) if axis is None else axis.T
     filled = mask.any(axis=1) & (jet_pt > 0)
     mask = mask & filled[:, None]
     pt, eta, phi = momenta.pt_eta_phi(p)

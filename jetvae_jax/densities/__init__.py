@@ -11,7 +11,15 @@ folder ``densities/`` of the plug-in path, with a frozen dataclass ``Config`` an
 from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
-_HELPERS = ("contexts", "copula", "coupling", "marginals", "normal", "splines")
+_HELPERS = (
+    "contexts",
+    "copula",
+    "coupling",
+    "marginals",
+    "mixtures",
+    "normal",
+    "splines",
+)
 _registry = Registry("density", __name__, helpers=_HELPERS, needs=("Config", "build"))
 names, get = _registry.names, _registry.get
 

@@ -64,9 +64,12 @@ def permute(key: Key, jets: Jets) -> Jets:
 
 def turn_about_beam(key: Key, jets: Jets) -> Jets:
     """All particles of a jet turned in phi by one angle."""
-    p = _existing(jets)
-    across = turn(p[..., :2], _angles(key, jets))
-    return jets._replace(particles=jnp.concatenate([across, p[..., 2:]], axis=-1))
+    angles = _angles(key, jets)
+
+    def turned(p):
+        return jnp.concatenate([turn(p[..., :2], angles), p[..., 2:]], axis=-1)
+
+    return _mapped(turned, jets)
 
 
 def turn_about_axis(key: Key, jets: Jets) -> Jets:
@@ -75,14 +78,16 @@ def turn_about_axis(key: Key, jets: Jets) -> Jets:
     A boost along the beam by the jet's rapidity makes the plane transverse to the jet
     that of (phi, rapidity). The jet is turned there, and boosted back.
     """
-    p = _existing(jets)
-    axis = _true_axis(p)
-    q = kinematics.to_frame(p, axis)
-    q = jnp.concatenate([q[..., :1], turn(q[..., 1:], _angles(key, jets))], axis=-1)
+    angles, axis = _angles(key, jets), _true_axis(_existing(jets))
     phi = axis[..., kinematics.PHI]
     direction = jnp.stack([jnp.cos(phi), jnp.sin(phi)], axis=-1)
-    p = kinematics.from_frame(q, axis[..., kinematics.ETA], direction)
-    return jets._replace(particles=p)
+
+    def turned(p):
+        q = kinematics.to_frame(p, axis)
+        q = jnp.concatenate([q[..., :1], turn(q[..., 1:], angles)], axis=-1)
+        return kinematics.from_frame(q, axis[..., kinematics.ETA], direction)
+
+    return _mapped(turned, jets)
 
 
 def mirror(key: Key, jets: Jets) -> Jets:
@@ -93,9 +98,22 @@ def mirror(key: Key, jets: Jets) -> Jets:
     normal = safe_divide(jnp.stack([-total[..., 1], total[..., 0]], axis=-1), pt)
     normal = jnp.where(jax.random.bernoulli(key, shape=pt.shape), normal, 0.0)
     normal = normal[..., None, :]
-    across = p[..., :2]
-    across = across - 2 * jnp.sum(across * normal, axis=-1, keepdims=True) * normal
-    return jets._replace(particles=jnp.concatenate([across, p[..., 2:]], axis=-1))
+
+    def mirrored(p):
+        across = p[..., :2]
+        across = across - 2 * jnp.sum(across * normal, axis=-1, keepdims=True) * normal
+        return jnp.concatenate([across, p[..., 2:]], axis=-1)
+
+    return _mapped(mirrored, jets)
+
+
+def _mapped(change: Callable[[Array], Array], jets: Jets) -> Jets:
+    """A linear change of momenta ``[..., M, 3]``, of the particles and of the axis."""
+    jets = jets._replace(particles=change(_existing(jets)))
+    if jets.axis is None:
+        return jets
+    axis = change(kinematics.from_pt_eta_phi(jets.axis)[..., None, :])[..., 0, :]
+    return jets._replace(axis=kinematics.to_pt_eta_phi(axis))
 
 
 def _existing(jets: Jets) -> Array:

@@ -140,10 +140,14 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
     reader.notes += trained.meta["notes"]
     source = trained.meta["source"]
     test = head(jets.test, MAX_TEST)
-    truth = _Sample(head(jets.train, MAX_TRUTH), None, source)
+    train = head(jets.train, MAX_TRUTH)
+    axes = (None, None)
+    if trained.run.scaling.axis == "jet":
+        axes = (test.axis, train.axis)
+    truth = _Sample(train, axes[1], source)
     if config.truth:
         truth = reader.read("truth", config.truth)
-    return _Sample(test, None, source), truth
+    return _Sample(test, axes[0], source), truth
 
 
 def _repeated(name: str, jets: Jets) -> list[str]:

@@ -97,6 +97,8 @@ class Config:
         rotate: principal turns jets about their own axis until their principal axis
             lies along the first transverse feature; needs relative or frame
             coordinates. Generated jets are turned by a random angle.
+        axis: what relative features refer to: the sum of the particles that are kept,
+            or jet, the axis of the whole jet, for files that contain it.
         conditions: observables of the jet on which encoder and decoder depend, of pt,
             eta, mass and multiplicity. Generated jets have those of training jets, or
             what --generate.condition asks for.
@@ -110,6 +112,7 @@ class Config:
     min_pt: Annotated[float, configs.not_negative, configs.finite] = 0.25
     max_angle: NonNegativeFloat = 0.0
     rotate: Literal["none", "principal"] = "none"
+    axis: Literal["particles", "jet"] = "particles"
     conditions: tuple[Annotated[str, configs.one_of(CONDITIONS)], ...] = ()
 
     def __post_init__(self):
@@ -124,6 +127,11 @@ class Config:
             raise InputError(
                 f"rotate: {self.coordinates} coordinates have no jet axis: "
                 "give coordinates = frame or relative, or rotate = none"
+            )
+        if self.axis == "jet" and self.coordinates != "relative":
+            raise InputError(
+                f"axis: {self.coordinates} coordinates do not refer to the axis of the "
+                "whole jet: give coordinates = relative, or axis = particles"
             )
 
     @property
@@ -256,7 +264,7 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
 def observed_conditions(config: Config, jets: Jets) -> Array:
     """The conditions of jets, ``[..., G]``, in GeV and pure numbers."""
     mask = jnp.asarray(jets.mask)
-    pt_eta_phi = kinematics.jet_pt_eta_phi(jets.particles, mask)
+    pt_eta_phi = _axis_of(config, jets)
     found = {
         "pt": pt_eta_phi[..., 0],
         "eta": pt_eta_phi[..., 1],
@@ -317,12 +325,14 @@ def unscale(
         particles: ``[..., N]`` bool, which particles exist; None: the rule.
 
     Returns:
-        Jets ``[..., N, 3]`` in GeV, exactly zero where they do not exist.
+        Jets ``[..., N, 3]`` in GeV, exactly zero where they do not exist; with the
+        given axis if that is the axis of the whole jet.
     """
     p, v = _physical(config, scaler, x, axis)
+    whole = jnp.asarray(axis)[..., :3] if config.axis == "jet" else None
     if particles is not None:
         mask = jnp.asarray(particles) & jnp.all(jnp.isfinite(p), axis=-1)
-        return Jets(jnp.where(mask[..., None], p, 0.0), mask)
+        return Jets(jnp.where(mask[..., None], p, 0.0), mask, whole)
     if config.momentum_features:
         pt = kinematics.to_pt_eta_phi(p)[..., 0]
     else:
@@ -337,7 +347,7 @@ def unscale(
         q = jnp.where(mask[..., None], p, 0.0)
         distance = kinematics.to_relative(q, kinematics.jet_pt_eta_phi(q, mask))
         mask &= safe_norm(distance[..., 1:]) < config.max_angle
-    return Jets(jnp.where(mask[..., None], p, 0.0), mask)
+    return Jets(jnp.where(mask[..., None], p, 0.0), mask, whole)
 
 
 class Moments:
@@ -466,7 +476,7 @@ def measure(config: Config, jets: Jets | Source) -> Measured:
         values = sample.rows().reshape(-1, 3)
     if first:
         together = jax.tree.map(lambda *a: np.concatenate(a), *first)
-        axes = np.asarray(_axis_of(together))
+        axes = np.asarray(_axis_of(config, together))
         if config.conditions:
             conditions = np.asarray(observed_conditions(config, together), np.float64)
     values = values[~np.isnan(values[:, 0])]
@@ -489,14 +499,11 @@ def _chunks(jets: Jets | Source) -> Iterator[Jets]:
                 f"expected [J, N, 3] and [J, N], got {shapes[0]}, {shapes[1]}"
             )
         starts = range(0, len(jets.mask), ROWS)
-        found = (
-            Jets(particles=jets.particles[s : s + ROWS], mask=jets.mask[s : s + ROWS])
-            for s in starts
-        )
+        found = (jax.tree.map(lambda a, s=s: a[s : s + ROWS], jets) for s in starts)
     else:
         found = jets.chunks(ROWS)
     for chunk in found:
-        yield Jets(np.asarray(chunk.particles), np.asarray(chunk.mask))
+        yield jax.tree.map(np.asarray, chunk)
 
 
 def _through_quantiles(config: Config, scaler: Scaler, way: Callable, x: Array):
@@ -547,7 +554,7 @@ def _from_jets(config: Config, jets: Jets) -> tuple[Array, Array]:
         The features ``[..., N, F]`` and the axis ``[..., 3]``, or ``[..., 4]`` with
         the angle of the principal axis last if jets are turned to it.
     """
-    axis, mask = _axis_of(jets), jnp.asarray(jets.mask)
+    axis, mask = _axis_of(config, jets), jnp.asarray(jets.mask)
     particles = jnp.where(mask[..., None], jets.particles, 0.0)
     if config.coordinates == "cartesian":
         v = particles
@@ -572,12 +579,12 @@ def _from_jets(config: Config, jets: Jets) -> tuple[Array, Array]:
     return v, axis
 
 
-def _axis_of(jets: Jets) -> Array:
-    """``[..., 3]`` axis (pt [GeV], eta, phi) of the summed existing particles.
-
-    Not the axis of the jet before it was cut to N particles: Jets holds only those
-    that are kept, and generated jets have no others.
-    """
+def _axis_of(config: Config, jets: Jets) -> Array:
+    """``[..., 3]`` axis (pt [GeV], eta, phi) of the existing particles, or given."""
+    if config.axis == "jet":
+        if jets.axis is None:
+            raise ValueError("scaling.axis = 'jet', but jets.axis is None")
+        return jnp.asarray(jets.axis)
     return kinematics.jet_pt_eta_phi(jnp.asarray(jets.particles), jets.mask)
 
 

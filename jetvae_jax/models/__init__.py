@@ -7,6 +7,8 @@ A model is a file here, or in the folder ``models/`` of the plug-in path, with
   ``num_conditions`` follow from the data;
 - ``model(config, task) -> Model``: a few pure functions, see
   :class:`~jetvae_jax.core.types.Model`; the task says what is to be generated;
+- ``REQUIRES``: a dict of flags and the values that they must have, such as
+  ``{"scaling.coordinates": "relative"}``; optional;
 - ``USES_MASK``: True if padding and the order of the particles have no influence;
   False if there is none.
 

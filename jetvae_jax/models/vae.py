@@ -178,6 +178,8 @@ def as_vae(
 # Latents on the unit cube -----------------------------------------------------------
 
 
+CDF_EVENTS = 1_000_000
+"""Events of which a CDF encoder is made, enough for its knots."""
 EXACT_LOGVAR = -20.0
 """Log-variance of an exact encoder's posterior: a standard deviation of 5e-5."""
 
@@ -415,7 +417,7 @@ def built(vae: VAE, task: Task) -> Built:
         InputError: sizes that do not fit together.
     """
     config: Components = task.components or Components()
-    prior = discriminator = None
+    discriminator = None
     if config.latent == "uniform":
         vae = squashed(vae)
     elif config.latent == "cdf":
@@ -424,18 +426,28 @@ def built(vae: VAE, task: Task) -> Built:
                 f"latent = 'cdf': needs tables, and latent_dim = "
                 f"{task.num_features} as there are columns, got {vae.latent_dim}"
             )
-        vae = cdf_encoder(vae, marginals_of.empirical(vae.latent_dim), task.knots)
-    if config.prior != NONE:
-        module = densities.get(config.prior)
-        prior = module.build(
-            config.prior_config or module.Config(),
-            dim=vae.latent_dim,
-            num_conditions=task.num_conditions,
-        )
+        knots = None
+        if task.sample is not None:
+            columns = task.sample(CDF_EVENTS).x[:, 0]
+            knots = marginals_of.fit_empirical(columns, what="features")
+        vae = cdf_encoder(vae, marginals_of.empirical(vae.latent_dim), knots)
     if config.discriminator != NONE:
         module = discriminators.get(config.discriminator)
         discriminator = module.build(fill(config.discriminator_config, task.sizes))
-    return Built(vae, prior, discriminator)
+    return Built(vae, prior_of(vae.latent_dim, task), discriminator)
+
+
+def prior_of(latent_dim: int, task: Task) -> Density | None:
+    """The prior that ``task.components`` asks for; None for the standard normal."""
+    config: Components = task.components or Components()
+    if config.prior == NONE:
+        return None
+    module = densities.get(config.prior)
+    return module.build(
+        config.prior_config or module.Config(),
+        dim=latent_dim,
+        num_conditions=task.num_conditions,
+    )
 
 
 def model(vae: VAE, task: Task) -> Model:

@@ -56,6 +56,14 @@ class ModelRun:
         if self.sizes["num_conditions"] and "num_conditions" not in fields:
             raise InputError(f"--model={self.model}: takes no conditions")
         object.__setattr__(self, "model_config", model_config)
+        required = getattr(models.get(self.model), "REQUIRES", {})
+        for flag, value in required.items():
+            group, name = flag.split(".")
+            if getattr(getattr(self, group), name) != value:
+                raise InputError(
+                    f"--{flag}: --model={self.model} needs --{flag}={value}, got "
+                    f"{getattr(getattr(self, group), name)!r}"
+                )
         sigmoid = getattr(model_config, "output", None) == "sigmoid"
         bounded, prefix = self.pipeline.BOUNDED, self.pipeline.GROUPS["scaling"]
         if sigmoid and not bounded:

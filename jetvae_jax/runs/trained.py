@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -234,7 +235,7 @@ def task_of(
     scaler: Any,
     *,
     objective: Objective | None = None,
-    knots: Any = None,
+    sample: Callable[[int], Batch] | None = None,
 ) -> Task:
     """The task of the model of a run.
 
@@ -242,14 +243,15 @@ def task_of(
         run: its settings.
         scaler: fitted to its training samples.
         objective: None if the model is not to be trained.
-        knots: of the CDFs of scaled features, if no checkpoint contains them.
+        sample: of scaled training sets, if no checkpoint contains the constants that
+            the model measures on them.
     """
     return Task(
         **run.sizes,
         objective=objective,
         particle_mask=run.pipeline.particle_mask(run.scaling, scaler),
         components=run.components,
-        knots=knots,
+        sample=sample,
     )
 
 

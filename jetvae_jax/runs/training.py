@@ -10,10 +10,9 @@ import jax
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.core.types import Batch, Model, Params
+from jetvae_jax.core.types import Model, Params
 from jetvae_jax.data.splits import Dataset
 from jetvae_jax.data.streaming import count, head
-from jetvae_jax.densities import marginals
 from jetvae_jax.densities.contexts import ContextRequest
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import ModelRun
@@ -22,7 +21,6 @@ from jetvae_jax.training import FitResult, Step, checkpoint, fit, loss_terms
 from jetvae_jax.training.step import augmented, model_step
 
 STATE = "vae.state.npz"
-CDF_EVENTS = 1_000_000  # enough for the knots of a CDF
 MONITORED = 5_000  # samples generated each epoch, if they are monitored
 
 
@@ -131,7 +129,7 @@ def prepare(run: ModelRun) -> Prepared:
     task = task_of(
         run, scaler,
         objective=pipeline.objective(run, scaler, parts.train),
-        knots=_knots(run, parts.train, scale),
+        sample=lambda count: jax.jit(scale)(head(parts.train, count)),
     )  # fmt: skip
     model = build_model(run, task)
     step = model_step(model, run.training, num_jets=count(parts.train))
@@ -156,14 +154,6 @@ def _check_monitor(run: ModelRun, step: Step, train: Any) -> None:
             f"train.monitor = {monitor!r}: choose a term of the loss: "
             f"{', '.join(terms)}{made if known else ''}"
         )
-
-
-def _knots(run: ModelRun, train: Any, scale: Callable[[Any], Batch]) -> Any:
-    """Knots of the CDFs of the scaled features, if they replace the encoder."""
-    if run.components.latent != "cdf":
-        return None
-    features = jax.jit(scale)(head(train, CDF_EVENTS)).x[:, 0]
-    return marginals.fit_empirical(features, what="features")
 
 
 def _monitor(

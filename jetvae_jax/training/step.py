@@ -243,9 +243,10 @@ def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
     """
     if model.step is not None:
         return model.step(config, num_jets)
-    if model.learning_rates is None:
-        return configured_step(model.loss, model.init, config, num_jets=num_jets)
     num_steps = total_steps(config, num_jets)
+    if model.learning_rates is None:
+        tx = _sparing(optimizer(config, num_steps=num_steps), model.constants)
+        return gradient_step(model.loss, model.init, tx, averaging=config.averaging)
     optimizers = {
         name: optimizer(
             dataclasses.replace(config, learning_rate=rate * config.learning_rate),
@@ -256,6 +257,21 @@ def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
     }
     return components_step(
         model.loss, model.init, optimizers, averaging=config.averaging
+    )
+
+
+def _sparing(
+    tx: optax.GradientTransformation, constants: tuple[str, ...]
+) -> optax.GradientTransformation:
+    """The optimiser, without weight decay or updates of ``constants``."""
+    if not constants:
+        return tx
+
+    def kinds(params: Params) -> dict[str, str]:
+        return {k: "constant" if k in constants else "trained" for k in params}
+
+    return optax.multi_transform(
+        {"trained": tx, "constant": optax.set_to_zero()}, kinds
     )
 
 

@@ -58,6 +58,8 @@ class Reader:
         table: the open file.
         generator: what made the jets, if the file says it.
         generated: whether this package wrote the file: jets of a model may be empty.
+        whole: whether the axis of a jet is that of the whole jet, not only the sum of
+            the particles in the file.
 
     Args:
         table: the open file.
@@ -72,6 +74,7 @@ class Reader:
         generator = table.metadata.get("generator")
         self.generator = printable(generator) if isinstance(generator, str) else None
         self.generated = "empty_jets" in table.metadata
+        self.whole = not self.generated or table.metadata.get("axis") == "jet"
 
     @property
     def width(self) -> int | None:

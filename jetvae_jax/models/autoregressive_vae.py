@@ -1,0 +1,452 @@
+"""A VAE whose decoder is a density of jets, one particle after the other.
+
+Particles come in descending pt. Given the latents, the conditions and all particles
+before it, a particle exists with some probability; its pt is drawn from a mixture of
+Gaussians, its two angles, given that pt, from another::
+
+    log p(x|z) = sum_i log p(exists_i | before) + log p(pt_i | before)
+                 + log p(angles_i | pt_i, before)
+
+so ``log_prob`` is exact, and a sample has what a deterministic decoder averages away:
+the scatter of particles that the latents do not determine. A causal transformer
+(arXiv:1706.03762) reads the particles before; coordinates and running sums are those of
+:mod:`~jetvae_jax.models._ordered_particles`. Without latents (``latent_dim`` 0) the
+decoder alone is the model.
+
+Densities instead of distances, mixtures for features of particles: arXiv:2303.07364,
+2412.12074. Jets are (ptrel, etarel, phirel) relative to the axis of the whole jet,
+unscaled.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jetvae_jax.core import configs, layers
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveInt
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import (
+    Array,
+    Batch,
+    Context,
+    Decoder,
+    GaussianPosterior,
+    Key,
+    Model,
+    Objective,
+    Params,
+    Points,
+    Task,
+    Terms,
+)
+from jetvae_jax.densities import mixtures
+from jetvae_jax.densities.mixtures import Mixture
+from jetvae_jax.models import _ordered_particles as ordered
+from jetvae_jax.models import vae
+
+USES_MASK = False
+REQUIRES = {"scaling.coordinates": "relative", "scaling.method": "none"}
+MEASURED = 200_000  # jets of which the constants of the coordinates are measured
+FORBIDDEN = -1e9  # attention to particles that are not to be seen
+LOG_STD = (-6.0, 4.0)
+
+
+@configs.config
+class Config:
+    """Sizes of the networks.
+
+    Attributes:
+        num_particles: particles of a jet, at most.
+        num_features: of a particle, three.
+        latent_dim: dimensions of the latent space; 0 for the decoder alone.
+        width: channels of a particle in the decoder.
+        num_layers: of the decoder.
+        heads: of the attention.
+        pt_components: Gaussians of the density of pt.
+        angle_components: Gaussians of the density of the angles.
+        encoder_width: channels of a particle in the encoder.
+        encoder_layers: of the encoder.
+        free_nats: nats of the KL divergence, averaged over a batch, that cost nothing,
+            so that a decoder that could do without its latents still uses them.
+        mirror: reflections under which training jets are drawn: both, etarel -> -etarel
+            and phirel -> -phirel; phi alone, for models that depend on eta; none.
+        num_conditions: numbers given to encoder and decoder beside the particles.
+    """
+
+    num_particles: PositiveInt = 30
+    num_features: PositiveInt = 3
+    latent_dim: NonNegativeInt = 8
+    width: PositiveInt = 88
+    num_layers: PositiveInt = 3
+    heads: PositiveInt = 4
+    pt_components: PositiveInt = 8
+    angle_components: PositiveInt = 20
+    encoder_width: PositiveInt = 64
+    encoder_layers: PositiveInt = 2
+    free_nats: NonNegativeFloat = 0.0
+    mirror: Literal["both", "phi", "none"] = "both"
+    num_conditions: NonNegativeInt = 0
+
+    def __post_init__(self):
+        for name in ("width", "encoder_width"):
+            if getattr(self, name) % self.heads:
+                raise InputError(
+                    f"{name}: must be a multiple of heads = {self.heads}, got "
+                    f"{getattr(self, name)}"
+                )
+
+
+class Block(nn.Module):
+    """Attention among particles, then a layer for each: both updates are residual.
+
+    Attributes:
+        width: C, channels of a particle.
+        heads: H.
+    """
+
+    width: int
+    heads: int
+
+    def setup(self):
+        """Define the layers."""
+        self.qkv = layers.Dense(3 * self.width)
+        self.out = layers.Dense(self.width, scale=layers.QUIET)
+        self.up = layers.Dense(2 * self.width)
+        self.down = layers.Dense(self.width, scale=layers.QUIET)
+
+    def __call__(self, x: Array, seen: Array) -> Array:
+        """Update all particles.
+
+        Args:
+            x: ``[..., N, C]``.
+            seen: ``[..., 1, N, N]`` bool, which particles (last axis) each may see.
+        """
+        qkv = self.qkv(layers.normalise(x))
+        q, k, v = jnp.split(
+            qkv.reshape(*x.shape[:-1], 3 * self.heads, -1), 3, axis=-2
+        )  # [..., N, H, C / H] each
+        weight = jnp.einsum("...nhc,...mhc->...hnm", q, k) / math.sqrt(q.shape[-1])
+        weight = jax.nn.softmax(jnp.where(seen, weight, FORBIDDEN), axis=-1)
+        y = jnp.einsum("...hnm,...mhc->...nhc", weight, v)
+        return self._update(x, y.reshape(x.shape))
+
+    def step(
+        self, x: Array, cache: tuple[Array, Array], i: Array
+    ) -> tuple[Array, tuple[Array, Array]]:
+        """Update particle i, given the keys and values of those before it.
+
+        Args:
+            x: ``[..., C]``.
+            cache: keys and values, each ``[N, ..., H, C / H]``.
+            i: the particle.
+        """
+        shape = (*x.shape[:-1], self.heads, -1)
+        q, k, v = jnp.split(self.qkv(layers.normalise(x)), 3, axis=-1)
+        keys, values = (
+            jnp.asarray(old).at[i].set(new.reshape(shape))
+            for old, new in zip(cache, (k, v), strict=True)
+        )
+        q = q.reshape(shape)
+        weight = jnp.sum(keys * q, axis=-1) / math.sqrt(q.shape[-1])
+        before = jnp.arange(len(keys)).reshape(-1, *(1,) * (weight.ndim - 1)) <= i
+        weight = jax.nn.softmax(jnp.where(before, weight, FORBIDDEN), axis=0)
+        y = jnp.sum(weight[..., None] * values, axis=0)
+        return self._update(x, y.reshape(x.shape)), (keys, values)
+
+    def _update(self, x: Array, attended: Array) -> Array:
+        x = x + self.out(attended)
+        return x + self.down(jax.nn.silu(self.up(layers.normalise(x))))
+
+
+class Encoder(nn.Module):
+    """Attention among all particles, then their mean: the order has no influence."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, description: Array, mask: Array, given: Array):
+        """The posterior.
+
+        Args:
+            description: ``[..., N, DESCRIPTION]``.
+            mask: ``[..., N]``.
+            given: ``[..., G]`` conditions.
+        """
+        config, width = self.config, self.config.encoder_width
+        x = layers.Dense(width, name="embed")(description)
+        if given.shape[-1]:
+            x = x + layers.Dense(width, name="given")(given)[..., None, :]
+        for i in range(config.encoder_layers):
+            block = Block(width, config.heads, name=f"block_{i}")
+            x = block(x, mask[..., None, None, :])
+        x = layers.mean_and_sum(layers.normalise(x), mask, config.num_particles)
+        x = layers.Dense(2 * width, name="hidden")(jnp.concatenate(x, axis=-1))
+        outputs = layers.Dense(
+            2 * config.latent_dim, scale=layers.QUIET, name="posterior"
+        )
+        return vae.posterior(outputs(jax.nn.gelu(x)))
+
+
+class Network(nn.Module):
+    """The decoder's network: from the particles before to the density of the next."""
+
+    config: Config
+
+    def setup(self):
+        """Define the layers."""
+        config, width = self.config, self.config.width
+        self.embed = layers.Dense(width)
+        self.given = layers.Dense(width)
+        self.start = self.param("start", layers.within(1.0), (width,))
+        place = (config.num_particles, width)
+        self.place = self.param("place", layers.within(0.1), place)
+        self.blocks = [Block(width, config.heads) for _ in range(config.num_layers)]
+        self.pt = layers.Dense(3 * config.pt_components + 1)
+        self.hidden = layers.Dense(width)
+        self.hidden_pt = layers.Dense(width, use_bias=False)
+        self.angles = layers.Dense(6 * config.angle_components)
+
+    def __call__(self, description: Array, given: Array, v: Array):
+        """All densities of jets that are known.
+
+        Args:
+            description: ``[..., N, DESCRIPTION]`` after each particle.
+            given: ``[..., L + G]`` latents and conditions.
+            v: ``[..., N]`` coordinates of pt.
+
+        Returns:
+            ``[..., N]`` logits that a particle exists, and the two mixtures.
+        """
+        x = self.embed(description[..., :-1, :])
+        start = jnp.broadcast_to(self.start, (*x.shape[:-2], 1, self.config.width))
+        x = jnp.concatenate([start, x], axis=-2) + self.place
+        x = x + self._given(given)[..., None, :]
+        seen = jnp.tril(jnp.ones((x.shape[-2],) * 2, bool))
+        for block in self.blocks:
+            x = block(x, seen)
+        x = layers.normalise(x)
+        return *self.pt_density(x), self.angle_density(x, v)
+
+    def step(
+        self, description: Array, given: Array, cache: Any, i: Array
+    ) -> tuple[Array, Any]:
+        """The state ``[..., C]`` before particle i, with cached keys and values.
+
+        Args:
+            description: ``[..., DESCRIPTION]`` after the particle before.
+            given: ``[..., L + G]``.
+            cache: of each block.
+            i: the particle.
+        """
+        x = jnp.where(i == 0, self.start, self.embed(description))
+        x = x + jnp.asarray(self.place)[i] + self._given(given)
+        new = []
+        for block, old in zip(self.blocks, cache, strict=True):
+            x, kept = block.step(x, old, i)
+            new.append(kept)
+        return layers.normalise(x), new
+
+    def pt_density(self, x: Array) -> tuple[Array, Mixture]:
+        """From the state ``[..., C]``: logit of existence, and the density of v."""
+        count = self.config.pt_components
+        outputs = self.pt(x)
+        logits, mean, log_std = jnp.split(outputs[..., 1:], 3, axis=-1)
+        log_std = vae.smooth_clip(log_std, *LOG_STD)
+        shape = (*x.shape[:-1], 1, count)
+        mixture = Mixture(logits, mean.reshape(shape), log_std.reshape(shape))
+        return outputs[..., 0], mixture
+
+    def angle_density(self, x: Array, v: Array) -> Mixture:
+        """From the state ``[..., C]`` and v ``[...]``: the density of the angles."""
+        pt = jnp.stack([v, 0.25 * jnp.square(v)], axis=-1)
+        hidden = jax.nn.gelu(self.hidden(x) + self.hidden_pt(pt))
+        outputs = self.angles(hidden).reshape(*x.shape[:-1], 6, -1)
+        log_std = vae.smooth_clip(outputs[..., 3:5, :], *LOG_STD)
+        return Mixture(
+            outputs[..., 0, :], outputs[..., 1:3, :], log_std, outputs[..., 5, :]
+        )
+
+    def _given(self, given: Array) -> Array:
+        return self.given(given) if given.shape[-1] else jnp.zeros(self.config.width)
+
+
+def decoder(config: Config) -> Decoder:
+    """The density p(x|z) of jets; its parameters are ``decoder`` and ``coordinates``.
+
+    ``log_prob`` takes ``z [..., L]`` and jets ``[..., N, 3]`` with any leading axes;
+    L may be 0.
+    """
+    network = Network(config)
+
+    def given(z: Array, context: Context) -> Array:
+        return layers.with_condition(z, context.condition, config.num_conditions)
+
+    def log_prob(params: Params, z: Array, batch: Batch) -> tuple[Array, Terms]:
+        mask = batch.mask
+        x = jnp.where(mask[..., None], batch.x, 0.0)
+        constants = jax.lax.stop_gradient(params["coordinates"])
+        y, volume = ordered.forward(constants, x)
+        exists, pt, angles = layers.apply(
+            network, params["decoder"], ordered.describe_all(x, y),
+            given(z, batch.context), y[..., 0],
+        )  # fmt: skip
+        # A jet has one particle at least; a particle can follow only an existing one.
+        chance = jax.nn.log_sigmoid(jnp.where(mask, exists, -exists))
+        count = jnp.sum(jnp.where(mask[..., :-1], chance[..., 1:], 0.0), axis=-1)
+        log_pt = mixtures.log_prob(pt, y[..., :1]) + volume
+        log_angles = mixtures.log_prob(angles, y[..., 1:])
+        log_pt, log_angles = (
+            jnp.sum(jnp.where(mask, each, 0.0), axis=-1)
+            for each in (log_pt, log_angles)
+        )
+        terms: Terms = {"pt": -log_pt, "angles": -log_angles, "count": -count}
+        return log_pt + log_angles + count, terms
+
+    def sample(params: Params, key: Key, z: Array, context: Context) -> Points:
+        constants, own = params["coordinates"], params["decoder"]
+        known = given(z, context)
+        lead = z.shape[:-1]
+
+        def net(method: Callable[..., Any], *args: Any) -> Any:
+            return network.apply({"params": own}, *args, method=method)
+
+        def step(carry, i):
+            description, exists, pt, sums, cache = carry
+            count_key, pt_key, angle_key = jax.random.split(
+                jax.random.fold_in(key, i), 3
+            )
+            state, cache = net(Network.step, description, known, cache, i)
+            chance, mixture = net(Network.pt_density, state)
+            more = jax.random.bernoulli(count_key, jax.nn.sigmoid(chance)) | (i == 0)
+            exists = exists & more
+            v = mixtures.sample(mixture, pt_key)[..., 0]
+            angles = net(Network.angle_density, state, v)
+            angles = mixtures.sample(angles, angle_key)
+            x = ordered.particle(constants, v, angles, pt)
+            x = jnp.where(exists[..., None], x, 0.0)
+            sums = jax.tree.map(jnp.add, sums, ordered.weighted(x))
+            description = ordered.describe(x, angles, sums)
+            return (description, exists, x[..., 0], sums, cache), (x, exists)
+
+        size = (config.num_particles, *lead, config.heads, config.width // config.heads)
+        zero = jnp.zeros(lead)
+        start = (
+            jnp.zeros((*lead, ordered.DESCRIPTION)), jnp.ones(lead, bool), zero + 1,
+            ordered.Sums(*[zero] * len(ordered.Sums._fields)),
+            [(jnp.zeros(size), jnp.zeros(size))] * config.num_layers,
+        )  # fmt: skip
+        _, (x, mask) = jax.lax.scan(step, start, jnp.arange(config.num_particles))
+        return Points(jnp.moveaxis(x, 0, -2), jnp.moveaxis(mask, 0, -1))
+
+    return Decoder(log_prob, sample)
+
+
+def model(config: Config, task: Task) -> Model:
+    """The generative model.
+
+    Raises:
+        InputError: other features than (ptrel, etarel, phirel), or a weight of the
+            likelihood that is not 1.
+    """
+    if task.num_features != 3 or task.jet_rows:
+        raise InputError(
+            "autoregressive_vae: generates jets of particles (ptrel, etarel, phirel)"
+        )
+    objective = task.objective or Objective(_no_distance, 1.0)
+    if objective.reconstruction_weight != 1:
+        raise InputError(
+            "autoregressive_vae: a likelihood is weighted by 1: give "
+            "--objective.form=classic --objective.beta=1"
+        )
+    objective = objective._replace(free_nats=config.free_nats)
+    components: vae.Components = task.components or vae.Components()
+    if components.latent != "gaussian" or components.discriminator != vae.NONE:
+        raise InputError(
+            "autoregressive_vae: has Gaussian latents and no discriminator: leave out "
+            "--latent and --discriminator"
+        )
+    constants = ordered.empty()
+    if task.sample is not None:
+        sample = task.sample(MEASURED)
+        constants = ordered.fit(np.asarray(sample.x), np.asarray(sample.mask))
+    network, encoder, density = Network(config), Encoder(config), decoder(config)
+    known = config.latent_dim + config.num_conditions
+
+    def init(key: Key) -> Params:
+        n, first, second = config.num_particles, *jax.random.split(key)
+        description = jnp.zeros((n, ordered.DESCRIPTION))
+        params = {
+            "coordinates": jax.tree.map(jnp.asarray, constants),
+            "decoder": layers.init(
+                network, first, description, jnp.zeros(known), jnp.zeros(n)
+            ),
+        }
+        if config.latent_dim:
+            params["encoder"] = layers.init(
+                encoder, second, description, jnp.ones(n, bool),
+                jnp.zeros(config.num_conditions),
+            )  # fmt: skip
+        return params
+
+    def encode(params: Params, batch: Batch) -> GaussianPosterior:
+        x = jnp.where(batch.mask[..., None], batch.x, 0.0)
+        y, _ = ordered.forward(jax.lax.stop_gradient(params["coordinates"]), x)
+        given = layers.with_condition(
+            jnp.zeros((*x.shape[:-2], 0)),
+            batch.context.condition,
+            config.num_conditions,
+        )
+        inputs = (ordered.describe_all(x, y), batch.mask, given)
+        return layers.apply(encoder, params["encoder"], *inputs)
+
+    if config.latent_dim:
+        whole = vae.build(
+            init, encode, density, objective,
+            latent_dim=config.latent_dim, prior=vae.prior_of(config.latent_dim, task),
+        )  # fmt: skip
+    else:
+        whole = _without_latents(init, density)
+
+    def loss(params: Params, key: Key, batch: Batch) -> tuple[Array, Terms]:
+        draw_key, mirror_key = jax.random.split(key)
+        return whole.loss(params, draw_key, mirrored(config, mirror_key, batch))
+
+    return whole._replace(loss=loss, constants=("coordinates",))
+
+
+def _without_latents(init: Callable[[Key], Params], density: Decoder) -> Model:
+    def nothing(context: Context) -> Array:
+        return jnp.zeros((*context.axis.shape[:-1], 0))
+
+    def loss(params: Params, key: Key, batch: Batch) -> tuple[Array, Terms]:
+        del key
+        log_p, terms = density.log_prob(params, nothing(batch.context), batch)
+        return -log_p, terms
+
+    def log_prob(params: Params, key: Key, batch: Batch) -> Array:
+        return -loss(params, key, batch)[0]
+
+    def sample(params: Params, key: Key, context: Context) -> Points:
+        return density.sample(params, key, nothing(context), context)
+
+    return Model(init, loss, sample, log_prob=log_prob)
+
+
+def mirrored(config: Config, key: Key, batch: Batch) -> Batch:
+    """Jets reflected at random: their physics is the same."""
+    if config.mirror == "none":
+        return batch
+    sign = jax.random.rademacher(key, (*batch.x.shape[:-2], 1, 2), batch.x.dtype)
+    if config.mirror == "phi":
+        sign = sign.at[..., 0].set(1)
+    sign = jnp.concatenate([jnp.ones_like(sign[..., :1]), sign], axis=-1)
+    return batch._replace(x=batch.x * sign)
+
+
+def _no_distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
+    raise ValueError("a likelihood has no distance")
