@@ -8,15 +8,17 @@ Put one file into ``jetvae_jax/models/``. It defines
   the first two. A value that cannot be raises ``InputError("field: why")``.
 - ``USES_MASK``: True if neither padding nor the order of the particles matters.
 - ``model(config, task) -> Model``: a generative model as pure functions.
-- For a VAE also ``build(config) -> VAE``, its networks: pure functions of a plain dict
-  ``{"encoder", "decoder"}``. ``models.vae.as_vae`` makes them of two linen modules and
-  checks the shapes; ``models.vae.model`` makes a generative model of them.
+- For a VAE with a deterministic decoder also ``build(config) -> VAE``, its networks:
+  pure functions of a plain dict ``{"encoder", "decoder"}``. ``models.vae.as_vae`` makes
+  them of two linen modules and checks the shapes; ``models.vae.model`` makes a
+  generative model of them. Most tests here are of these.
 
 No list has to be edited: ``models.names()`` reads the folder, and flags, training,
 checkpoints and this test follow. The test runs every model at its defaults, with
 jets of a few particles, and asserts what the rest of the package relies on: any
 leading axes, ``jit`` and ``vmap`` that change nothing, finite gradients that reach
 every parameter, and, with ``USES_MASK``, padding without any influence.
+A model with a stochastic decoder has tests of its own (``test_autoregressive_vae.py``).
 """
 
 import dataclasses
@@ -40,9 +42,10 @@ from jetvae_jax.core.types import (
 )
 
 N, F, L = 14, 3, 6
-every_model = pytest.mark.parametrize("name", models.names())
+NETWORKS = [name for name in models.names() if hasattr(models.get(name), "build")]
+every_model = pytest.mark.parametrize("name", NETWORKS)
 masked_model = pytest.mark.parametrize(
-    "name", [name for name in models.names() if models.get(name).USES_MASK]
+    "name", [name for name in NETWORKS if models.get(name).USES_MASK]
 )
 
 

@@ -15,6 +15,7 @@ falls by a factor of ten within 0.01, and only soft ones lie beyond. Gaussians i
 one, and sums over all of them. The sums give the jet's mass, width and balance.
 """
 
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -23,15 +24,20 @@ import numpy as np
 
 from jetvae_jax.core.types import Array, Params
 
-BINS, KNOTS, STEP = 16, 161, 1 / 32
-"""Bins of ptrel; knots of u from 0 to 5, a step apart."""
+BINS, KNOTS, STEP = 96, 161, 1 / 32
+"""Bins of ptrel, at most; knots of u from 0 to 5, a step apart."""
+LEAST = 2000
+"""Particles of a bin, at least: fewer do not show where the edge is. It depends on
+ptrel so much that 16 bins put ten times too many particles beyond it."""
+GRID, SPACING = 64, 0.0125
+"""Grid of sqrt(r) on which the ratio u / r is tabulated."""
 EDGE = 0.05
 """Growth of r beyond the last knot, for each unit of u."""
 GAP = 1e-6  # smallest distance of two knots
 LEAST_RATIO = 1e-6  # of -log(ptrel / p), for particles of equal pt
 LARGEST_V = 2.5
 SOFTEST = 1e-7  # ptrel
-DESCRIPTION = 17
+DESCRIPTION = 19
 
 
 def fit(x: np.ndarray, mask: np.ndarray) -> Params:
@@ -42,37 +48,62 @@ def fit(x: np.ndarray, mask: np.ndarray) -> Params:
         mask: ``[J, N]``.
 
     Returns:
-        ``{"log_pt": [BINS], "radius": [BINS, KNOTS]}`` float32: log ptrel of the bins,
-        and the distance from the axis at each knot of u.
+        float32 arrays: ``log_pt [BINS]`` log ptrel of the bins, ``radius [BINS,
+        KNOTS]`` the distance from the axis at each knot of u, ``ratio [BINS, GRID]``
+        u / r.
     """
     x = np.asarray(x, np.float64)[np.asarray(mask)]
     log_pt = np.log(np.maximum(x[:, 0], SOFTEST))
     r = np.hypot(x[:, 1], x[:, 2])
-    edges = np.quantile(log_pt, np.linspace(0, 1, BINS + 1))
-    bins = np.clip(np.searchsorted(edges, log_pt, side="right") - 1, 0, BINS - 1)
+    order = np.argsort(log_pt, kind="stable")
+    log_pt, r = log_pt[order], r[order]
     levels = -np.expm1(-0.5 * np.square(np.arange(KNOTS) * STEP))
-    apart = GAP * np.arange(KNOTS)
     centers, radii = [], []
-    for i in range(BINS):
-        inside = bins == i
-        if not inside.any():  # so few particles that two edges are equal
-            inside = np.abs(log_pt - edges[i]).argmin()[None]
-        centers.append(np.median(log_pt[inside]))
-        knots = np.quantile(r[inside], levels)
-        knots[0] = 0.0
-        radii.append(np.maximum.accumulate(knots - apart) + apart)
-    centers = np.maximum.accumulate(np.array(centers) - apart[:BINS]) + apart[:BINS]
-    return {
-        "log_pt": centers.astype(np.float32),
-        "radius": np.array(radii).astype(np.float32),
-    }
+    for first, last in itertools.pairwise(_edges(log_pt)):
+        centers.append(np.median(log_pt[first:last]))
+        radii.append(_increasing(np.quantile(r[first:last], levels)))
+        radii[-1] -= radii[-1][0]
+    missing = BINS - len(centers)
+    centers = _increasing(np.array(centers + centers[-1:] * missing))
+    radius = np.array(radii + radii[-1:] * missing)
+    grid = np.square((np.arange(GRID) + 0.5) * SPACING)
+    u = [np.interp(grid, knots, np.arange(KNOTS) * STEP) for knots in radius]
+    arrays = {"log_pt": centers, "radius": radius, "ratio": u / grid}
+    return {name: np.asarray(a, np.float32) for name, a in arrays.items()}
+
+
+def _edges(log_pt: np.ndarray) -> np.ndarray:
+    """Rows of sorted ``log_pt`` at which bins begin and the last one ends.
+
+    Half of the edges are quantiles, half are equally far apart; those with too few
+    particles between them are left out.
+    """
+    total, half = len(log_pt), BINS // 2
+    apart = np.searchsorted(log_pt, np.linspace(log_pt[0], log_pt[-1], half + 1)[1:-1])
+    equal = np.linspace(0, total, half + 1).astype(int)[1:-1]
+    least = max(1, min(LEAST, total // BINS))
+    edges = [0]
+    for edge in np.sort(np.concatenate([equal, apart])):
+        if edge - edges[-1] >= least and total - edge >= least:
+            edges.append(int(edge))
+    return np.array([*edges, total])
+
+
+def _increasing(values: np.ndarray) -> np.ndarray:
+    """Values raised where they must be so that each exceeds the one before."""
+    apart = GAP * np.arange(len(values))
+    return np.maximum.accumulate(values - apart) + apart
 
 
 def empty() -> Params:
     """Constants of the right shapes, to be replaced by those of a checkpoint."""
     log_pt = np.linspace(-9, 0, BINS, dtype=np.float32)
     radius = np.arange(KNOTS, dtype=np.float32) * STEP
-    return {"log_pt": log_pt, "radius": np.tile(radius, (BINS, 1))}
+    return {
+        "log_pt": log_pt,
+        "radius": np.tile(radius, (BINS, 1)),
+        "ratio": np.ones((BINS, GRID), np.float32),
+    }
 
 
 def _between(constants: Params, pt: Array) -> tuple[Array, Array]:
@@ -125,6 +156,12 @@ def forward(constants: Params, x: Array) -> tuple[Array, Array]:
     return y, jnp.log(stretch) + jnp.log(slope) - v - jnp.log(pt)
 
 
+def following(v: Array, before: Array) -> Array:
+    """The ptrel of a particle with ``v [...]`` that follows one of ``before [...]``."""
+    pt = before * jnp.exp(-jnp.exp(jnp.minimum(v, LARGEST_V)))
+    return jnp.maximum(pt, SOFTEST)
+
+
 def particle(constants: Params, v: Array, angles: Array, before: Array) -> Array:
     """One particle from its coordinates: the inverse of :func:`forward`.
 
@@ -137,14 +174,38 @@ def particle(constants: Params, v: Array, angles: Array, before: Array) -> Array
     Returns:
         ``[..., 3]`` (ptrel, etarel, phirel).
     """
-    pt = before * jnp.exp(-jnp.exp(jnp.minimum(v, LARGEST_V)))
-    pt = jnp.maximum(pt, SOFTEST)
+    pt = following(v, before)
     u = jnp.maximum(jnp.hypot(angles[..., 0], angles[..., 1]), GAP)
     knot = jnp.clip((u / STEP).astype(jnp.int32), 0, KNOTS - 2)
     lower, upper = (_radius(constants, pt, knot + i) for i in (0, 1))
     beyond = jnp.maximum(u - (KNOTS - 1) * STEP, 0.0)
     r = lower + (upper - lower) * jnp.minimum(u / STEP - knot, 1.0) + EDGE * beyond
     return jnp.concatenate([pt[..., None], angles * (r / u)[..., None]], axis=-1)
+
+
+def placed(constants: Params, pt: Array, points: Array) -> Array:
+    """Where points of the jet lie in the coordinates (a, b) of particles of some ptrel.
+
+    From the tabulated ratio u / r: near, but not equal, to what :func:`forward` gives.
+
+    Args:
+        constants: from :func:`fit`.
+        pt: ``[...]``.
+        points: ``[..., M, 2]`` (etarel, phirel).
+
+    Returns:
+        ``[..., M, 2]``.
+    """
+    low, part = _between(constants, pt)
+    place = jnp.sqrt(jnp.hypot(points[..., 0], points[..., 1])) / SPACING - 0.5
+    place = jnp.clip(place, 0.0, GRID - 1.001)
+    near = place.astype(jnp.int32)
+    table = jnp.asarray(constants["ratio"]).reshape(-1)
+    at = low[..., None] * GRID + near
+    part, along = part[..., None], place - near
+    below = (1 - along) * table[at] + along * table[at + 1]
+    above = (1 - along) * table[at + GRID] + along * table[at + GRID + 1]
+    return points * ((1 - part) * below + part * above)[..., None]
 
 
 class Sums(NamedTuple):
@@ -215,6 +276,9 @@ def describe(x: Array, angles: Array, sums: Sums) -> Array:
         0.5 * jnp.log(spread) + 3,
         jnp.clip(difference, -1.0, 1.0),
         jnp.clip(product, -1.0, 1.0),
+        # Where the rest of the jet must be, to balance these particles.
+        jnp.clip(5 * sums.eta / jnp.maximum(left, 0.01), -5.0, 5.0),
+        jnp.clip(5 * sums.phi / jnp.maximum(left, 0.01), -5.0, 5.0),
     ]
     return jnp.stack(columns, axis=-1)
 

@@ -54,6 +54,8 @@ REQUIRES = {"scaling.coordinates": "relative", "scaling.method": "none"}
 MEASURED = 200_000  # jets of which the constants of the coordinates are measured
 FORBIDDEN = -1e9  # attention to particles that are not to be seen
 LOG_STD = (-6.0, 4.0)
+KEY = 16  # numbers by which a particle recognises those that it is near to
+NEAR_LOGIT = 3.0  # of the many Gaussians around earlier particles, at the beginning
 
 
 @configs.config
@@ -69,6 +71,7 @@ class Config:
         heads: of the attention.
         pt_components: Gaussians of the density of pt.
         angle_components: Gaussians of the density of the angles.
+        near: Gaussians of that density around each earlier particle.
         encoder_width: channels of a particle in the encoder.
         encoder_layers: of the encoder.
         free_nats: nats of the KL divergence, averaged over a batch, that cost nothing,
@@ -86,6 +89,7 @@ class Config:
     heads: PositiveInt = 4
     pt_components: PositiveInt = 8
     angle_components: PositiveInt = 20
+    near: NonNegativeInt = 3
     encoder_width: PositiveInt = 64
     encoder_layers: PositiveInt = 2
     free_nats: NonNegativeFloat = 0.0
@@ -210,14 +214,18 @@ class Network(nn.Module):
         self.hidden = layers.Dense(width)
         self.hidden_pt = layers.Dense(width, use_bias=False)
         self.angles = layers.Dense(6 * config.angle_components)
+        self.query = layers.Dense(config.near * (KEY + 1))
+        self.key = layers.Dense(config.near * KEY)
 
-    def __call__(self, description: Array, given: Array, v: Array):
+    def __call__(self, description: Array, given: Array, v: Array, places: Array):
         """All densities of jets that are known.
 
         Args:
             description: ``[..., N, DESCRIPTION]`` after each particle.
             given: ``[..., L + G]`` latents and conditions.
             v: ``[..., N]`` coordinates of pt.
+            places: ``[..., N, N, 2]`` where the earlier particles (the second N) lie
+                in the coordinates of each.
 
         Returns:
             ``[..., N]`` logits that a particle exists, and the two mixtures.
@@ -230,7 +238,11 @@ class Network(nn.Module):
         for block in self.blocks:
             x = block(x, seen)
         x = layers.normalise(x)
-        return *self.pt_density(x), self.angle_density(x, v)
+        # The state i has seen the particles before i: row i of the keys is about i - 1.
+        keys = self.keys(x)[..., None, 1:, :]
+        seen = jnp.tril(jnp.ones((x.shape[-2],) * 2, bool), -1)[:, :-1]
+        angles = self.angle_density(x, v, keys, places[..., :-1, :], seen)
+        return *self.pt_density(x), angles
 
     def step(
         self, description: Array, given: Array, cache: Any, i: Array
@@ -261,15 +273,51 @@ class Network(nn.Module):
         mixture = Mixture(logits, mean.reshape(shape), log_std.reshape(shape))
         return outputs[..., 0], mixture
 
-    def angle_density(self, x: Array, v: Array) -> Mixture:
-        """From the state ``[..., C]`` and v ``[...]``: the density of the angles."""
+    def keys(self, x: Array) -> Array:
+        """From states ``[..., C]``: what tells others whether they are near."""
+        return self.key(x)
+
+    def angle_density(
+        self, x: Array, v: Array, keys: Array, places: Array, seen: Array
+    ) -> Mixture:
+        """The density of the angles of a particle.
+
+        Args:
+            x: ``[..., C]`` the state before it.
+            v: ``[...]`` its coordinate of pt.
+            keys: ``[..., M, near * KEY]`` of M particles.
+            places: ``[..., M, 2]`` where these lie in its coordinates.
+            seen: ``[..., M]`` which of them are there.
+        """
+        near = self.config.near
         pt = jnp.stack([v, 0.25 * jnp.square(v)], axis=-1)
         hidden = jax.nn.gelu(self.hidden(x) + self.hidden_pt(pt))
         outputs = self.angles(hidden).reshape(*x.shape[:-1], 6, -1)
-        log_std = vae.smooth_clip(outputs[..., 3:5, :], *LOG_STD)
-        return Mixture(
-            outputs[..., 0, :], outputs[..., 1:3, :], log_std, outputs[..., 5, :]
+        logits, mean, slope = (
+            outputs[..., 0, :],
+            outputs[..., 1:3, :],
+            outputs[..., 5, :],
         )
+        log_std = vae.smooth_clip(outputs[..., 3:5, :], *LOG_STD)
+        if near:
+            query, width = jnp.split(self.query(hidden), [near * KEY], axis=-1)
+            query = query.reshape(*x.shape[:-1], near, KEY)
+            keys = keys.reshape(*keys.shape[:-1], near, KEY)
+            weight = jnp.einsum("...nk,...mnk->...nm", query, keys) / math.sqrt(KEY)
+            weight = jnp.where(seen[..., None, :], weight - NEAR_LOGIT, FORBIDDEN)
+            shape = (*weight.shape[:-2], weight.shape[-1] * near)
+            width = vae.smooth_clip(width - 1 - jnp.arange(near), *LOG_STD)
+            width = jnp.broadcast_to(width[..., None], weight.shape).reshape(shape)
+            where = jnp.moveaxis(places, -1, -2)
+            where = jnp.broadcast_to(
+                where[..., None, :], (*where.shape[:-1], near, where.shape[-1])
+            ).reshape(*where.shape[:-1], -1)
+            logits = jnp.concatenate([logits, weight.reshape(shape)], axis=-1)
+            mean = jnp.concatenate([mean, where], axis=-1)
+            width = jnp.stack([width, width], axis=-2)
+            log_std = jnp.concatenate([log_std, width], axis=-1)
+            slope = jnp.concatenate([slope, jnp.zeros(shape)], axis=-1)
+        return Mixture(logits, mean, log_std, slope)
 
     def _given(self, given: Array) -> Array:
         return self.given(given) if given.shape[-1] else jnp.zeros(self.config.width)
@@ -291,9 +339,10 @@ def decoder(config: Config) -> Decoder:
         x = jnp.where(mask[..., None], batch.x, 0.0)
         constants = jax.lax.stop_gradient(params["coordinates"])
         y, volume = ordered.forward(constants, x)
+        places = ordered.placed(constants, x[..., 0], x[..., None, :, 1:])
         exists, pt, angles = layers.apply(
             network, params["decoder"], ordered.describe_all(x, y),
-            given(z, batch.context), y[..., 0],
+            given(z, batch.context), y[..., 0], places,
         )  # fmt: skip
         # A jet has one particle at least; a particle can follow only an existing one.
         chance = jax.nn.log_sigmoid(jnp.where(mask, exists, -exists))
@@ -316,22 +365,30 @@ def decoder(config: Config) -> Decoder:
             return network.apply({"params": own}, *args, method=method)
 
         def step(carry, i):
-            description, exists, pt, sums, cache = carry
+            description, exists, pt, sums, cache, keys, before = carry
             count_key, pt_key, angle_key = jax.random.split(
                 jax.random.fold_in(key, i), 3
             )
             state, cache = net(Network.step, description, known, cache, i)
+            keys = keys.at[..., i, :].set(net(Network.keys, state))
             chance, mixture = net(Network.pt_density, state)
             more = jax.random.bernoulli(count_key, jax.nn.sigmoid(chance)) | (i == 0)
             exists = exists & more
             v = mixtures.sample(mixture, pt_key)[..., 0]
-            angles = net(Network.angle_density, state, v)
+            own = ordered.following(v, pt)
+            places = ordered.placed(constants, own, before)
+            angles = net(
+                Network.angle_density, state, v, keys[..., 1:, :], places[..., :-1, :],
+                jnp.arange(config.num_particles - 1) < i,
+            )  # fmt: skip
             angles = mixtures.sample(angles, angle_key)
             x = ordered.particle(constants, v, angles, pt)
             x = jnp.where(exists[..., None], x, 0.0)
             sums = jax.tree.map(jnp.add, sums, ordered.weighted(x))
             description = ordered.describe(x, angles, sums)
-            return (description, exists, x[..., 0], sums, cache), (x, exists)
+            before = before.at[..., i, :].set(x[..., 1:])
+            carry = description, exists, x[..., 0], sums, cache, keys, before
+            return carry, (x, exists)
 
         size = (config.num_particles, *lead, config.heads, config.width // config.heads)
         zero = jnp.zeros(lead)
@@ -339,6 +396,8 @@ def decoder(config: Config) -> Decoder:
             jnp.zeros((*lead, ordered.DESCRIPTION)), jnp.ones(lead, bool), zero + 1,
             ordered.Sums(*[zero] * len(ordered.Sums._fields)),
             [(jnp.zeros(size), jnp.zeros(size))] * config.num_layers,
+            jnp.zeros((*lead, config.num_particles, config.near * KEY)),
+            jnp.zeros((*lead, config.num_particles, 2)),
         )  # fmt: skip
         _, (x, mask) = jax.lax.scan(step, start, jnp.arange(config.num_particles))
         return Points(jnp.moveaxis(x, 0, -2), jnp.moveaxis(mask, 0, -1))
@@ -383,7 +442,12 @@ def model(config: Config, task: Task) -> Model:
         params = {
             "coordinates": jax.tree.map(jnp.asarray, constants),
             "decoder": layers.init(
-                network, first, description, jnp.zeros(known), jnp.zeros(n)
+                network,
+                first,
+                description,
+                jnp.zeros(known),
+                jnp.zeros(n),
+                jnp.zeros((n, n, 2)),
             ),
         }
         if config.latent_dim:

@@ -62,8 +62,9 @@ class HDF5Table:
         with guarded(path, "its attributes"):
             if "empty_jets" in file.attrs:  # written by JetNetWriter
                 self.metadata["empty_jets"] = True
-        if generator := text(file, "generator"):
-            self.metadata["generator"] = generator
+        for name in ("generator", "axis"):
+            if found := text(file, name):
+                self.metadata[name] = found
 
     def num_rows(self, names: list[str]) -> int:
         """Rows of these data sets."""

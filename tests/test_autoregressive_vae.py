@@ -1,0 +1,420 @@
+"""The VAE whose decoder is a density: its coordinates, likelihood and samples."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from jetvae_jax import data, models
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Batch, Context, Objective, Task
+from jetvae_jax.densities import mixtures
+from jetvae_jax.densities.mixtures import Mixture
+from jetvae_jax.jets import scaling
+from jetvae_jax.models import _ordered_particles as ordered
+from jetvae_jax.models import autoregressive_vae as ar
+
+N, G, L = 6, 1, 3
+SMALL = ar.Config(
+    num_particles=N, latent_dim=L, width=16, num_layers=2, heads=2, pt_components=3,
+    angle_components=4, encoder_width=16, encoder_layers=1, num_conditions=G,
+)  # fmt: skip
+
+
+@functools.cache
+def jets(count=2000):
+    """Embedded gluon jets, their leading particles, as the model takes them."""
+    config = scaling.Config(
+        coordinates="relative", method="none", axis="jet", conditions=("pt",)
+    )
+    loaded = data.load("embedded", max_jets=count, num_particles=N)
+    scaler = scaling.fit(config, loaded.jets)
+    scale = jax.jit(functools.partial(scaling.scale, config, scaler))
+    batch = jax.device_get(scale(loaded.jets))
+    # Some shorter jets: of six leading particles nearly all jets have six.
+    count = np.random.default_rng(0).integers(1, N + 1, len(batch.mask))
+    mask = batch.mask & (np.arange(N) < count[:, None])
+    return Batch(np.where(mask[..., None], batch.x, 0), mask, batch.context)
+
+
+@functools.cache
+def built(config=SMALL, beta=1.0):
+    """The model and its initial parameters, all functions compiled."""
+    objective = Objective(lambda batch, x: (x, {}), beta)
+    task = Task(N, 3, num_conditions=G, objective=objective, sample=lambda n: jets())
+    model = ar.model(config, task)
+    compiled = {
+        name: jax.jit(getattr(model, name))
+        for name in ("init", "loss", "sample", "encode", "decode", "log_prob")
+        if getattr(model, name)
+    }
+    model = model._replace(**compiled)
+    return model, model.init(jax.random.key(0))
+
+
+def rows(batch, some):
+    return jax.tree.map(lambda a: a[some], batch)
+
+
+# Mixtures ---------------------------------------------------------------------------
+
+
+def random_mixture(rng, dim, components=3):
+    slope = rng.normal(size=components) if dim == 2 else None
+    return Mixture(
+        rng.normal(size=components), rng.normal(size=(dim, components)),
+        0.3 * rng.normal(size=(dim, components)), slope,
+    )  # fmt: skip
+
+
+def reference(mixture, x):
+    """The density by scipy, with explicit covariances."""
+    weight = np.exp(mixture.logits) / np.exp(mixture.logits).sum()
+    total = 0.0
+    for k in range(len(weight)):
+        scale = np.diag(np.exp(mixture.log_std[:, k]))
+        if mixture.slope is not None:
+            scale[1, 0] = mixture.slope[k] * scale[0, 0]
+        law = stats.multivariate_normal(mixture.mean[:, k], scale @ scale.T)
+        total = total + weight[k] * law.pdf(x)
+    return total
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_mixture_has_the_density_of_its_gaussians(dim):
+    rng = np.random.default_rng(dim)
+    mixture = random_mixture(rng, dim)
+    x = rng.normal(size=(20, dim))
+    found = np.exp(jax.jit(mixtures.log_prob)(mixture, x))
+    np.testing.assert_allclose(found, reference(mixture, x), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_samples_of_a_mixture_follow_it(dim):
+    mixture = random_mixture(np.random.default_rng(dim), dim)
+    many = jax.tree.map(lambda a: jnp.broadcast_to(a, (20_000, *a.shape)), mixture)
+    x = np.asarray(jax.jit(mixtures.sample)(many, jax.random.key(0)))
+    weight = np.exp(mixture.logits) / np.exp(mixture.logits).sum()
+    np.testing.assert_allclose(x.mean(0), mixture.mean @ weight, atol=0.05)
+    # The distribution of the log-density, against draws by NumPy.
+    rng, k = np.random.default_rng(1), None
+    k = rng.choice(len(weight), 20_000, p=weight)
+    away = rng.normal(size=(20_000, dim)) * np.exp(mixture.log_std[:, k]).T
+    if dim == 2:
+        away[:, 1] += mixture.slope[k] * away[:, 0]
+    other = mixture.mean[:, k].T + away
+    logs = [np.log(reference(mixture, y)) for y in (x, other)]
+    assert stats.ks_2samp(*logs).pvalue > 1e-3
+
+
+# Coordinates ------------------------------------------------------------------------
+
+
+def constants():
+    return ordered.fit(jets().x, jets().mask)
+
+
+def test_coordinates_and_back():
+    x, mask = jets().x, jets().mask
+    y, _ = jax.jit(ordered.forward)(constants(), x)
+    before = np.concatenate([np.ones((len(x), 1)), x[:, :-1, 0]], axis=1)
+    back = jax.jit(ordered.particle)(constants(), y[..., 0], y[..., 1:], before)
+    error = np.where(mask[..., None], np.abs(back - x), 0)
+    assert error.max() < 3e-6
+    inside = np.asarray(y)[mask]
+    np.testing.assert_allclose(inside[:, 1:].std(0), 1.0, atol=0.1)
+
+
+def test_places_of_other_particles_are_about_their_coordinates():
+    x, mask = jets().x, jets().mask
+    y, _ = ordered.forward(constants(), x)
+    # of particles with the ptrel of their own
+    own = ordered.placed(constants(), x[..., 0], x[..., None, 1:])[..., 0, :]
+    away = np.hypot(*np.moveaxis(np.asarray(own - y[..., 1:]), -1, 0))[mask]
+    assert np.quantile(away, 0.5) < 0.02 and np.quantile(away, 0.95) < 0.1
+
+
+def test_bins_are_fewer_for_fewer_particles():
+    x, mask = jets().x, jets().mask
+    for count in (1, 5, 100):
+        found = ordered.fit(x[:count], mask[:count])
+        shapes = {name: a.shape for name, a in found.items()}
+        assert shapes == {name: a.shape for name, a in ordered.empty().items()}
+        for name in ("log_pt", "radius"):
+            assert np.all(np.diff(found[name]) > 0)
+        y, volume = ordered.forward(found, x)
+        assert np.isfinite(y).all() and np.isfinite(volume).all()
+
+
+def test_the_volume_is_that_of_the_jacobian():
+    x = jets().x[jets().mask.all(-1)][:40]
+
+    def third(particle, two):
+        y, _ = ordered.forward(constants(), jnp.concatenate([two, particle[None]]))
+        return y[2]
+
+    jacobian = jax.jit(jax.vmap(jax.jacfwd(third)))(x[:, 2], x[:, :2])
+    _, volume = ordered.forward(constants(), x)
+    expected = np.log(np.abs(np.linalg.det(np.float64(jacobian))))
+    np.testing.assert_allclose(volume[:, 2], expected, atol=1e-4)
+
+
+def test_particles_stay_inside_the_cone_of_those_with_their_pt():
+    """However far a Gaussian draws, a particle is not much beyond the last real one."""
+    known = constants()
+    rng = np.random.default_rng(0)
+    angles = rng.normal(size=(1000, 2)) * 5.5 / 2
+    pt = np.full(1000, 0.1, np.float32)
+    # v so that ptrel is 0.05, which follows a particle of 0.1
+    x = ordered.particle(known, np.full(1000, np.log(np.log(2.0))), angles, pt)
+    np.testing.assert_allclose(x[:, 0], 0.05, rtol=1e-5)
+    real = jets().x[jets().mask]
+    near = real[(real[:, 0] > 0.03) & (real[:, 0] < 0.08)]
+    furthest = np.hypot(near[:, 1], near[:, 2]).max()
+    reach = np.hypot(angles[:, 0], angles[:, 1])
+    radius = np.hypot(x[:, 1], x[:, 2])
+    assert np.all(radius <= furthest + 0.05 * np.maximum(reach - 5, 0) + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "x"),
+    [
+        ("equal pt", [[0.5, 0.1, 0.0], [0.5, -0.1, 0.0]]),
+        ("on the axis", [[0.9, 0.0, 0.0], [0.1, 0.0, 0.0]]),
+        ("ptrel above 1", [[1.01, 0.1, 0.0], [0.2, -0.3, 0.2]]),
+        ("very soft", [[0.5, 0.1, 0.0], [1e-12, 0.3, 0.2]]),
+        ("far out", [[0.5, 0.1, 0.0], [0.1, 2.0, 2.0]]),
+    ],
+)
+def test_extreme_jets_have_finite_likelihood_and_gradients(name, x):
+    del name
+    model, params = built()
+    jet = np.zeros((1, N, 3), np.float32)
+    jet[0, :2] = x
+    context = Context(np.zeros((1, 3)), np.zeros((1, G), np.float32))
+    batch = Batch(jet, np.arange(N)[None] < 2, context)
+    value, gradient = jax.value_and_grad(
+        lambda params: jnp.sum(model.loss(params, jax.random.key(0), batch)[0])
+    )(params)
+    assert np.isfinite(value)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def inside(params, config):
+    """The parameters changed so that particles are about where real ones are."""
+    own = dict(params["decoder"])
+    for name in ("pt", "angles"):
+        own[name] = own[name] | {"kernel": 0.3 * own[name]["kernel"]}
+    count = config.pt_components
+    bias = own["pt"]["bias"].at[1 + count : 1 + 2 * count].set(-3.0)
+    return params | {"decoder": own | {"pt": own["pt"] | {"bias": bias}}}
+
+
+# The density ------------------------------------------------------------------------
+
+
+def test_log_prob_integrates_to_one():
+    """Over all jets of at most one particle more than a given one, by quadrature."""
+    config = dataclasses.replace(SMALL, num_particles=2, near=1)  # wider than the grid
+    density = ar.decoder(config)
+    task = Task(2, 3, num_conditions=G, sample=lambda n: jets())
+    params = inside(jax.jit(ar.model(config, task).init)(jax.random.key(3)), config)
+    first = np.float32([0.5, 0.05, -0.1])
+    z, condition = np.zeros(L, np.float32), np.zeros(G, np.float32)
+
+    @jax.jit
+    def log_p(second, exists):
+        x = jnp.stack([jnp.asarray(first), jnp.where(exists, second, 0.0)])
+        mask = jnp.stack([True, exists])
+        batch = Batch(x, mask, Context(jnp.zeros(3), condition))
+        return density.log_prob(params, z, batch)[0]
+
+    alone = float(log_p(np.ones(3, np.float32), False))
+    # In the coordinates (v, u, angle), where the density is smooth.
+    v = np.linspace(-9, 2.4, 160)
+    u = np.linspace(0, 8, 200)[1:]
+    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    v, u, angle = np.meshgrid(v, u, angle, indexing="ij")
+    ab = np.stack([u * np.cos(angle), u * np.sin(angle)], -1).astype(np.float32)
+    particles = ordered.particle(
+        params["coordinates"], v.astype(np.float32), ab, np.full(v.shape, 0.5)
+    )
+
+    def volume(second):
+        x = jnp.stack([jnp.asarray(first), second])
+        return ordered.forward(params["coordinates"], x)[1][1]
+
+    flat = particles.reshape(-1, 3)
+    logs = np.asarray(jax.lax.map(lambda s: log_p(s, True), flat, batch_size=4096))
+    logs = logs - np.asarray(jax.lax.map(volume, flat, batch_size=4096))
+    density_at = np.exp(logs - alone).reshape(v.shape) * u
+    total = integrate.simpson(density_at.sum(-1) * 2 * np.pi / 48, x=u[0, :, 0])
+    total = integrate.simpson(total, x=v[:, 0, 0])
+    # p(second) / p(none) = p(exists) / p(does not exist)
+    network = ar.Network(config)
+    y, _ = ordered.forward(params["coordinates"], np.stack([first, first]))
+    description = ordered.describe_all(np.stack([first, 0 * first]), y)
+    given = np.concatenate([z, condition])
+    logit = network.apply(
+        {"params": params["decoder"]}, description, given, y[:, 0],
+        np.zeros((2, 2, 2), np.float32),
+    )[0][1]  # fmt: skip
+    np.testing.assert_allclose(total, np.exp(logit), rtol=1e-2)
+
+
+def test_samples_follow_the_likelihood():
+    """Importance weights of samples of one density under another average to one."""
+    config = dataclasses.replace(SMALL, latent_dim=0)
+    model, params = built(config)
+    params = inside(params, config)
+    other = jax.tree.map(lambda a: 1.02 * a, params["decoder"])
+    target = params | {"decoder": other}
+    context = Context(np.zeros((20_000, 3)), np.zeros((20_000, G), np.float32))
+    points = model.sample(params, jax.random.key(0), context)
+    batch = Batch(points.x, points.mask, context)
+    logs = [model.log_prob(p, jax.random.key(0), batch) for p in (params, target)]
+    weight = np.exp(np.float64(logs[1] - logs[0]))
+    error = weight.std() / np.sqrt(len(weight))
+    assert 1e-4 < error < 0.02  # the two densities differ, and not too much
+    assert abs(weight.mean() - 1) < 4 * error
+
+
+def test_the_cached_network_is_the_one_that_is_trained():
+    _, params = built()
+    batch = rows(jets(), slice(8))
+    y, _ = ordered.forward(params["coordinates"], batch.x)
+    description = ordered.describe_all(batch.x, y)
+    given = np.concatenate([np.ones((8, L)), batch.context.condition], -1)
+    net = functools.partial(ar.Network(SMALL).apply, {"params": params["decoder"]})
+    places = ordered.placed(
+        params["coordinates"], batch.x[..., 0], batch.x[:, None, :, 1:]
+    )
+    logits, pt, angles = net(description, given, y[..., 0], places)
+    shape = (N, 8, SMALL.heads, SMALL.width // SMALL.heads)
+    cache = [(jnp.zeros(shape), jnp.zeros(shape))] * SMALL.num_layers
+    keys = jnp.zeros((8, N, SMALL.near * ar.KEY))
+    for i in range(N):
+        last = description[:, max(i - 1, 0)]
+        state, cache = net(last, given, cache, i, method="step")
+        keys = keys.at[:, i].set(net(state, method="keys"))
+        logit, own = net(state, method="pt_density")
+        at = net(
+            state, y[:, i, 0], keys[:, 1:], places[:, i, :-1], np.arange(N - 1) < i,
+            method="angle_density",
+        )  # fmt: skip
+        np.testing.assert_allclose(logit, logits[:, i], atol=1e-4)
+        for found, whole in ((own, pt), (at, angles)):
+            jax.tree.map(
+                lambda a, b, i=i: np.testing.assert_allclose(a, b[:, i], atol=1e-4),
+                found, whole,
+            )  # fmt: skip
+
+
+def test_the_model_says_which_particles_exist():
+    model, params = built()
+    context = rows(jets(), slice(500)).context
+    points = model.sample(params, jax.random.key(1), context)
+    assert points.x.shape == (500, N, 3) and points.mask.shape == (500, N)
+    assert points.mask[:, 0].all()
+    assert not np.any(points.mask[:, 1:] & ~points.mask[:, :-1])
+    assert len(np.unique(points.mask.sum(-1))) > 1
+    assert np.all(points.x[~points.mask] == 0)
+    pt = np.where(points.mask, points.x[..., 0], 0)
+    assert np.all(pt[:, 1:] <= pt[:, :-1]) and np.all(pt[points.mask] > 0)
+    again = model.sample(params, jax.random.key(1), context)
+    jax.tree.map(np.testing.assert_array_equal, points, again)
+
+
+# The VAE ----------------------------------------------------------------------------
+
+
+def test_the_bound_is_the_loss_and_latents_matter():
+    model, params = built(dataclasses.replace(SMALL, mirror="none"))
+    batch = rows(jets(), slice(50))
+    key = jax.random.key(2)
+    loss, terms = model.loss(params, key, batch)
+    assert loss.shape == (50,) and set(terms) == {"pt", "angles", "count", "kl"}
+    np.testing.assert_allclose(loss, sum(terms.values()), rtol=1e-5)
+    bound = model.log_prob(params, jax.random.split(key)[0], batch)
+    np.testing.assert_allclose(bound, -loss, rtol=1e-5)
+    z = np.zeros((50, L), np.float32)
+    one, other = (
+        model.decode(params, key, latents, batch.context) for latents in (z, z + 2)
+    )
+    assert np.any(one.x != other.x)
+
+
+def test_free_nats_cost_nothing_until_they_are_used():
+    config = dataclasses.replace(SMALL, mirror="none", free_nats=1e3)
+    (model, params), (plain, _) = built(config), built(
+        dataclasses.replace(SMALL, mirror="none")
+    )  # fmt: skip
+    batch, key = rows(jets(), slice(50)), jax.random.key(2)
+    loss, terms = model.loss(params, key, batch)
+    expected = plain.loss(params, key, batch)[0] - terms["kl"] + 1e3
+    np.testing.assert_allclose(loss.mean(), expected.mean(), rtol=1e-5)
+
+
+def test_gradients_reach_every_parameter_and_no_constant():
+    model, params = built()
+    batch = rows(jets(), slice(64))
+    gradient = jax.jit(
+        jax.grad(lambda p: jnp.mean(model.loss(p, jax.random.key(0), batch)[0]))
+    )(params)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        name = jax.tree_util.keystr(path)
+        assert np.isfinite(leaf).all(), name
+        assert np.any(leaf != 0) != ("coordinates" in name), name
+
+
+def test_padding_and_order_have_no_influence_on_the_posterior():
+    model, params = built()
+    batch = rows(jets(), slice(30))
+    filled = batch._replace(x=np.where(batch.mask[..., None], batch.x, np.nan))
+    posterior = model.encode(params, batch)
+    for other in (filled,):
+        jax.tree.map(
+            functools.partial(np.testing.assert_allclose, atol=1e-6),
+            model.encode(params, other), posterior,
+        )  # fmt: skip
+    value = model.log_prob(params, jax.random.key(0), filled)
+    np.testing.assert_allclose(
+        value, model.log_prob(params, jax.random.key(0), batch), rtol=1e-6
+    )
+
+
+def test_mirror_images_are_drawn_in_training():
+    batch = rows(jets(), slice(400))
+    for mirror, changed in (("none", []), ("phi", [2]), ("both", [1, 2])):
+        config = dataclasses.replace(SMALL, mirror=mirror)
+        x = np.asarray(ar.mirrored(config, jax.random.key(0), batch).x)
+        np.testing.assert_array_equal(np.abs(x), np.abs(batch.x))
+        for feature in range(3):
+            share = np.mean(x[:, 0, feature] != batch.x[:, 0, feature])
+            assert abs(share - (0.5 if feature in changed else 0)) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 15}, r"^width: must be a multiple of heads = 2, got 15"),
+        ({"latent_dim": -1}, r"^latent_dim: must not be negative"),
+        ({"num_particles": 0}, r"^num_particles: must be positive"),
+    ],
+)
+def test_sizes_that_cannot_be(change, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(SMALL, **change)
+
+
+def test_wrong_tasks_give_one_line():
+    module = models.get("autoregressive_vae")
+    with pytest.raises(InputError, match=r"of particles \(ptrel, etarel, phirel\)"):
+        module.model(SMALL, Task(N, 4))
+    published = Objective(lambda batch, x: (x, {}), 0.99, 0.01)
+    with pytest.raises(InputError, match=r"--objective\.form=classic"):
+        module.model(SMALL, Task(N, 3, objective=published))
