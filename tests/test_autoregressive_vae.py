@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +10,13 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from jetvae_jax import data, models
+from jetvae_jax import data, models, runs, training
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Batch, Context, Objective, Task
-from jetvae_jax.densities import mixtures
+from jetvae_jax.densities import mixtures, realnvp
 from jetvae_jax.densities.mixtures import Mixture
-from jetvae_jax.jets import scaling
+from jetvae_jax.jets import domain, scaling
+from jetvae_jax.losses.distances import chamfer
 from jetvae_jax.models import _ordered_particles as ordered
 from jetvae_jax.models import autoregressive_vae as ar
 
@@ -418,3 +420,56 @@ def test_wrong_tasks_give_one_line():
     published = Objective(lambda batch, x: (x, {}), 0.99, 0.01)
     with pytest.raises(InputError, match=r"--objective\.form=classic"):
         module.model(SMALL, Task(N, 3, objective=published))
+
+
+def test_constants_do_not_change_in_training():
+    model, _ = built()
+    step = training.model_step(
+        model, training.Config(weight_decay=0.5, averaging=0.9), num_jets=1000
+    )
+    state = jax.jit(step.init)(jax.random.key(0))
+    first = jax.device_get(state)
+    for i in range(3):
+        state, _ = jax.jit(step.update)(
+            state, jax.random.key(i), rows(jets(), slice(64))
+        )
+    for params in (state.params, state.average):
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            params["coordinates"], first.params["coordinates"],
+        )  # fmt: skip
+    assert np.any(state.params["decoder"]["start"] != first.params["decoder"]["start"])
+
+
+def test_it_goes_through_all_steps(tmp_path):
+    """Trained, resumed, with a flow on its latents, generated and evaluated."""
+    quick = training.Config(num_epochs=1, batch_size=50)
+    run = runs.ModelRun(
+        data=domain.Data(max_jets=600, num_particles=N),
+        scaling=domain.Scaling(
+            coordinates="relative", method="none", axis="jet", conditions=("pt",)
+        ),
+        model="autoregressive_vae",
+        model_config=SMALL,
+        loss="chamfer",
+        loss_config=chamfer.Config(),
+        objective=domain.Objective(form="classic", beta=1.0),
+        training=quick,
+    )
+    runs.train(tmp_path, run)
+    flow = realnvp.Config(num_couplings=2, hidden=(8,))
+    runs.fit_density(tmp_path, runs.FlowRun("realnvp", flow, "samples", quick))
+    made = {}
+    for latents, asked in (
+        ("prior", {}),
+        ("flow", {"condition": ("pt=1000",)}),
+        ("reconstruction", {}),
+    ):
+        config = runs.GenerateConfig(latents=latents, num_jets=90, **asked)
+        made[latents] = data.load(
+            str(runs.generate(tmp_path, config)), num_particles=N, repair=True
+        )
+    np.testing.assert_allclose(made["flow"].axis[:, 0], 1000, rtol=1e-4)
+    assert made["prior"].axis[:, 0].std() > 50
+    result = json.loads((tmp_path / "config.json").read_text())
+    assert result["model"]["name"] == "autoregressive_vae"
