@@ -114,8 +114,8 @@ class Finished(NamedTuple):
     stderr: str
 
 
-@pytest.fixture
-def run_script(monkeypatch):
+@pytest.fixture(scope="session")
+def run_script():
     """``(name, *arguments, cwd=root) -> Finished``: a script of experiments/, run here.
 
     It saves the seconds that a process of its own needs to import the package. Its
@@ -126,7 +126,7 @@ def run_script(monkeypatch):
         path = EXPERIMENTS / f"{name}.py"
         out, err, code = io.StringIO(), io.StringIO(), 0
         handler = logging.get_absl_handler().python_handler
-        with monkeypatch.context() as patch, flagsaver.flagsaver():
+        with pytest.MonkeyPatch.context() as patch, flagsaver.flagsaver():
             patch.chdir(cwd)
             patch.setattr(sys, "argv", [str(path), *map(str, arguments)])
             patch.syspath_prepend(EXPERIMENTS)
