@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from absl import app, logging
 from absl.testing import flagsaver
+from jax._src import compiler
 
 from jetvae_jax.core.types import Jets
 
@@ -29,18 +30,51 @@ jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
-# Compiling is most of the time of the tests. Without XLA's optimisations, here and in
-# the scripts that tests start, it takes little more than half as long. Files that test
-# what is numerically delicate set OPTIMISED = True; the variable set to 0, all do.
+# Compiling is most of the time of the tests. Without XLA's optimisations and with its
+# older emitters of fusions, here and in the scripts that tests start, it takes a third
+# of the time. Files that test what is numerically delicate set OPTIMISED = True and are
+# compiled as users compile; the variable set to 0, all are.
 PLAIN = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 os.environ.setdefault(PLAIN, "1")
+QUICK = {"xla_cpu_use_fusion_emitters": False,
+         "xla_cpu_parallel_codegen_split_count": 1}  # fmt: skip
+quick = False  # whether this file is compiled with them
+
+
+def known(options):
+    """Whether this XLA has these options: it may drop them."""
+    try:
+        jax.jit(lambda x: x).lower(0).compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_options():
+    """JAX takes options for one function only; from here on they are for all."""
+    if os.environ[PLAIN] == "0" or not known(QUICK):
+        return
+    make = compiler.get_compile_options
+
+    def with_quick(*args, env_options_overrides=None, **given):
+        options = (QUICK if quick else {}) | (env_options_overrides or {})
+        return make(*args, env_options_overrides=options, **given)
+
+    compiler.get_compile_options = with_quick
+    # XLA has read its flags in this process; scripts that tests start read them now.
+    flags = (f"--{name}={value}".lower() for name, value in QUICK.items())
+    os.environ["XLA_FLAGS"] = " ".join([*flags, os.environ.get("XLA_FLAGS", "")])
 
 
 # A worker that takes one of these last would keep the others waiting.
 LONGEST = (
-    *("test_experiments", "test_chamfer", "test_scaling", "test_pixels", "test_models"),
-    *("test_classify", "test_report", "test_adversarial", "test_efp", "test_metrics"),
-    *("test_copulas", "test_compositions", "test_events", "test_toys", "test_tune"),
+    *("test_chamfer", "test_plugins", "test_experiments", "test_scaling"),
+    *("test_substructure", "test_evaluate_files", "test_models", "test_pixel"),
+    *("test_efp", "test_report"),
+    *("test_classify", "test_realnvp", "test_densities", "test_golden", "test_copulas"),
+    *("test_metrics", "test_adversarial", "test_images", "test_fpnd", "test_sinkhorn"),
+    *("test_kinematics", "test_events", "test_c2st", "test_compositions", "test_toys"),
 )
 
 
@@ -60,10 +94,12 @@ def pytest_unconfigure():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def compiled_for_this_file(request):
+def compiled_for_this_file(request, quick_options):
     """Programs of one file serve no other; together they fill the memory."""
+    global quick
     plain = os.environ[PLAIN] == "1" and not getattr(request.module, "OPTIMISED", False)
     jax.config.update("jax_disable_most_optimizations", plain)
+    quick = plain
     yield
     jax.clear_caches()
 
@@ -81,8 +117,8 @@ class Finished(NamedTuple):
     stderr: str
 
 
-@pytest.fixture
-def run_script(monkeypatch):
+@pytest.fixture(scope="session")
+def run_script():
     """``(name, *arguments, cwd=root) -> Finished``: a script of experiments/, run here.
 
     It saves the seconds that a process of its own needs to import the package. Its
@@ -93,7 +129,7 @@ def run_script(monkeypatch):
         path = EXPERIMENTS / f"{name}.py"
         out, err, code = io.StringIO(), io.StringIO(), 0
         handler = logging.get_absl_handler().python_handler
-        with monkeypatch.context() as patch, flagsaver.flagsaver():
+        with pytest.MonkeyPatch.context() as patch, flagsaver.flagsaver():
             patch.chdir(cwd)
             patch.setattr(sys, "argv", [str(path), *map(str, arguments)])
             patch.syspath_prepend(EXPERIMENTS)

@@ -107,9 +107,9 @@ def test_compare_end_to_end(tmp_path):
     assert other.returncode == 2 and "other settings" in other.stderr
 
 
-def test_an_unknown_model_is_one_line(tmp_path):
-    done = script(
-        "compare_zgamma.py", f"--workdir={tmp_path}", "--compare.models=VAE+GAN"
+def test_an_unknown_model_is_one_line(tmp_path, run_script):
+    done = run_script(
+        "compare_zgamma", f"--workdir={tmp_path}", "--compare.models=VAE+GAN"
     )
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("error: --compare.models")

@@ -119,8 +119,8 @@ def test_plain_jit_vmap_and_ensembles_agree(name):
     np.testing.assert_allclose(plain.log_prob(params, u), expected, atol=1e-5)
     each = jax.jit(jax.vmap(flow.log_prob, (None, 0)))
     np.testing.assert_allclose(each(params, u), expected, atol=1e-5)
-    other = jax.tree.map(lambda a: 0.5 * a, params)
-    both = jax.tree.map(lambda a, b: jnp.stack([a, b]), params, other)
+    other = jax.tree.map(lambda a: np.float32(0.5) * a, params)
+    both = jax.tree.map(lambda a, b: np.stack([a, b]), params, other)
     ensemble = jax.jit(jax.vmap(flow.log_prob, (0, None)))(both, u)
     np.testing.assert_allclose(ensemble[0], expected, atol=1e-5)
     np.testing.assert_allclose(ensemble[1], flow.log_prob(other, u), atol=1e-5)
@@ -152,6 +152,7 @@ def test_gradients_are_finite_and_reach_every_parameter(name):
     flow, params = built(name, 5)
     z = 3 * points(64, 5)
     gradient = jax.jit(jax.grad(lambda p: -jnp.mean(flow.log_prob(p, z))))(params)
+    gradient = jax.device_get(gradient)
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         assert np.all(np.isfinite(leaf)), jax.tree_util.keystr(path)
         assert np.any(leaf != 0), jax.tree_util.keystr(path)

@@ -99,10 +99,11 @@ LONG_FLOW = [*FLOW, "--fit.num_epochs=40", "--fit.patience=40", "--fit.save_seco
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, run_script):
     """A training without a stop."""
     folder = tmp_path_factory.mktemp("whole")
-    run("train", *LONG, f"--workdir={folder}")
+    result = run_script("train", *LONG, f"--workdir={folder}")
+    assert result.returncode == 0, result.stderr
     return folder
 
 
@@ -140,7 +141,7 @@ def test_kill_9_in_the_fit_of_the_flow_then_resume(whole, tmp_path):
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
-def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, number):
+def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, run_script, number):
     process = start("train", *LONG, f"--workdir={tmp_path}")
     wait_for((tmp_path / "vae.metrics.jsonl").exists, process)
     process.send_signal(number)
@@ -148,7 +149,8 @@ def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, number):
     assert process.returncode == 128 + number
     assert "Continue with: python experiments/train.py" in log
     assert "Traceback" not in log
-    run("train", *LONG, f"--workdir={tmp_path}")
+    result = run_script("train", *LONG, f"--workdir={tmp_path}")
+    assert result.returncode == 0, result.stderr
     assert (tmp_path / "vae.npz").read_bytes() == (whole / "vae.npz").read_bytes()
 
 

@@ -5,8 +5,6 @@ import itertools
 import json
 import math
 import pathlib
-import subprocess
-import sys
 import threading
 import time
 
@@ -664,12 +662,8 @@ class _Context:
         return False
 
 
-def test_a_mistake_on_the_command_line_is_one_line(tmp_path):
-    script = pathlib.Path(__file__).parent.parent / "experiments" / "make_jets.py"
-    result = subprocess.run(
-        [sys.executable, script, f"--workdir={tmp_path}", "--make.jet_types=x"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def test_a_mistake_on_the_command_line_is_one_line(tmp_path, run_script):
+    result = run_script("make_jets", f"--workdir={tmp_path}", "--make.jet_types=x")
     assert result.returncode == 2, result.stderr
     assert result.stderr.startswith("error: --make.jet_types: choose from g, q")
     assert len(result.stderr.splitlines()) == 1

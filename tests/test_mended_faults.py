@@ -160,9 +160,9 @@ def test_the_duration_of_the_tests_is_stated_once():
 def test_a_state_of_an_earlier_version_is_continued(tmp_path):
     """Fields that a later version added have their defaults in both."""
     run = jets_run()
-    run = dataclasses.replace(
-        run, training=training.Config(num_epochs=1, batch_size=50)
-    )
+    small = models.get("conv_vae").Config(filters=(4,), hidden=(8,), latent_dim=3)
+    quick = training.Config(num_epochs=1, batch_size=50)
+    run = dataclasses.replace(run, model_config=small, training=quick)
     runs.train(tmp_path, run)
     state = tmp_path / "vae.state.npz"
     with np.load(state) as file:

@@ -20,6 +20,13 @@ DISTANCES = {
     "pixel_matched": pixel_matched_distance,
     "pixel_third_axis": pixel_third_axis_distance,
 }
+
+
+def compiled(function, **given):
+    """In one piece; operation by operation XLA would compile each."""
+    return jax.jit(functools.partial(function, **given))
+
+
 DIRECTIONS = {"both": (1, 1), "sym": (0.5, 0.5), "ieo": (1, 0), "oei": (0, 1)}
 
 
@@ -59,7 +66,7 @@ def by_loop(name, x, y, *, squared=True, direction="both", weight=1.0):
 def test_loop(name, squared, direction):
     x, y = clouds(4)
     options = {"squared": squared, "direction": direction}
-    value = jax.jit(functools.partial(DISTANCES[name], **options))(x, y)
+    value = compiled(DISTANCES[name], **options)(x, y)
     expected = [by_loop(name, a, b, **options) for a, b in zip(x, y, strict=True)]
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
@@ -68,7 +75,7 @@ def test_loop(name, squared, direction):
 def test_weight_of_the_intensity(weight):
     x, y = clouds(4)
     for name in ("pixel_matched", "pixel_third_axis"):
-        value = DISTANCES[name](x, y, intensity_weight=weight)
+        value = compiled(DISTANCES[name], intensity_weight=weight)(x, y)
         expected = [
             by_loop(name, a, b, weight=weight) for a, b in zip(x, y, strict=True)
         ]
@@ -87,19 +94,20 @@ def test_the_three_differ_as_they_should():
     x = np.array([[0.0, 0.0, 1.0]], np.float32)
     y = np.array([[0.1, 0.0, 0.0], [0.5, 0.0, 1.0]], np.float32)
     one_way = {"direction": "ieo"}
-    np.testing.assert_allclose(pixel_position_distance(x, y, **one_way), 0.01)
-    np.testing.assert_allclose(pixel_matched_distance(x, y, **one_way), 1.01)
-    np.testing.assert_allclose(pixel_third_axis_distance(x, y, **one_way), 0.25)
-    np.testing.assert_allclose(
-        pixel_matched_distance(x, y), 1.01 + 1.01 + 0.25, rtol=1e-6
-    )
+    for name, expected in (
+        ("pixel_positions", 0.01), ("pixel_matched", 1.01), ("pixel_third_axis", 0.25)
+    ):  # fmt: skip
+        value = compiled(DISTANCES[name], **one_way)(x, y)
+        np.testing.assert_allclose(value, expected)
+    value = compiled(pixel_matched_distance)(x, y)
+    np.testing.assert_allclose(value, 1.01 + 1.01 + 0.25, rtol=1e-6)
 
 
 def test_positions_do_not_see_the_intensity():
     x, y = clouds(2)
     plane = pixel_position_distance(x[..., :2], y[..., :2])
     np.testing.assert_array_equal(pixel_position_distance(x, y), plane)
-    slope = jax.grad(lambda x: pixel_position_distance(x, y).sum())(x)
+    slope = jax.jit(jax.grad(lambda x: pixel_position_distance(x, y).sum()))(x)
     assert np.all(slope[..., 2] == 0)
 
 
@@ -110,14 +118,16 @@ def test_masked_is_the_subset(name, squared):
     mask = np.arange(8) < counts
     spoilt = [np.where(mask[..., None], p, np.nan).astype(np.float32) for p in (x, y)]
     loss = functools.partial(DISTANCES[name], squared=squared)
-    value = loss(*spoilt, x_mask=mask, y_mask=mask)
+    value = jax.jit(loss)(*spoilt, x_mask=mask, y_mask=mask)
     expected = [
         by_loop(name, x[i, :n], y[i, :n], squared=squared)
         for i, n in enumerate(counts[:, 0])
     ]
     np.testing.assert_allclose(value, expected, rtol=1e-5)
-    slopes = jax.grad(
-        lambda x, y: loss(x, y, x_mask=mask, y_mask=mask).sum(), argnums=(0, 1)
+    slopes = jax.jit(
+        jax.grad(
+            lambda x, y: loss(x, y, x_mask=mask, y_mask=mask).sum(), argnums=(0, 1)
+        )
     )(*spoilt)
     for slope in map(np.asarray, slopes):
         assert np.isfinite(slope).all()
@@ -127,7 +137,7 @@ def test_masked_is_the_subset(name, squared):
 def test_empty_sets_are_zero(name):
     x, y = clouds(2)
     none = np.zeros(x.shape[:2], bool)
-    assert np.all(np.asarray(DISTANCES[name](x, y, x_mask=none)) == 0)
+    assert np.all(np.asarray(compiled(DISTANCES[name])(x, y, x_mask=none)) == 0)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +146,8 @@ def test_empty_sets_are_zero(name):
 def test_gradient_is_that_of_the_loop(name, squared, direction):
     x, y = (p[0] for p in clouds(1, n=5, m=6, seed=3))
     options = {"squared": squared, "direction": direction}
-    slopes = jax.grad(DISTANCES[name], argnums=(0, 1))(x, y, **options)
+    loss = functools.partial(DISTANCES[name], **options)
+    slopes = jax.jit(jax.grad(loss, argnums=(0, 1)))(x, y)
     step = 1e-6
     for which, slope in enumerate(slopes):
         expected = np.zeros(slope.shape)
@@ -155,7 +166,7 @@ def test_gradient_by_hand():
     """Two pixels a side, matched crosswise: twice the difference, from both sums."""
     x = np.array([[0.0, 0.0, 0.2], [1.0, 1.0, 0.8]], np.float32)
     y = np.array([[1.0, 0.75, 0.5], [0.25, 0.0, 0.6]], np.float32)
-    slope = jax.grad(pixel_matched_distance, argnums=1)(x, y)
+    slope = jax.jit(jax.grad(pixel_matched_distance, argnums=1))(x, y)
     by_hand = 4 * np.array([[0.0, -0.25, -0.3], [0.25, 0.0, 0.4]])
     np.testing.assert_allclose(slope, by_hand, rtol=1e-5, atol=1e-6)
 
@@ -178,7 +189,7 @@ def test_repulsion_by_loop():
 
 def test_repulsion_pushes_apart_and_is_finite():
     x = np.array([[0.0, 0.0], [0.5, 0.0], [9.0, 9.0], [9.0, 9.0]], np.float32)
-    value, slope = jax.value_and_grad(repulsion)(x)
+    value, slope = jax.jit(jax.value_and_grad(repulsion))(x)
     np.testing.assert_allclose(value, 2 * np.exp(-1) + 2, rtol=1e-6)
     # Each of the first two moves its own distance and the other's.
     push = 2 * np.exp(-1) / 0.5
@@ -189,18 +200,20 @@ def test_repulsion_pushes_apart_and_is_finite():
 def test_repulsion_in_the_loss(name):
     module = distances.get(name)
     x, y = clouds(2)
-    plain = module.build(module.Config())(x, y)
+    plain = jax.jit(module.build(module.Config()))(x, y)
     config = module.Config(repulsion=0.7, repulsion_length=0.2)
-    apart = 0.7 * repulsion(y[..., :2], length=0.2)
-    np.testing.assert_allclose(module.build(config)(x, y), plain + apart, rtol=1e-6)
+    apart = 0.7 * compiled(repulsion, length=0.2)(y[..., :2])
+    value = jax.jit(module.build(config))(x, y)
+    np.testing.assert_allclose(value, plain + apart, rtol=1e-6)
 
 
 def test_config_reaches_the_distance(name):
     module = distances.get(name)
     x, y = clouds(2)
     config = module.Config(squared=False, direction="oei")
-    expected = DISTANCES[name](x, y, squared=False, direction="oei")
-    np.testing.assert_allclose(module.build(config)(x, y), expected, rtol=1e-6)
+    expected = compiled(DISTANCES[name], squared=False, direction="oei")(x, y)
+    value = jax.jit(module.build(config))(x, y)
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
 def test_bad_settings_name_the_field(name):

@@ -28,8 +28,8 @@ def cylindrical():
 def everywhere(function, *arguments):
     """The result, after plain, jit and vmap gave the same."""
     plain = function(*arguments)
-    for transform in (jax.jit, jax.vmap):
-        other = transform(function)(*(jnp.asarray(a) for a in arguments))
+    for other in (function, jax.vmap(function)):
+        other = jax.jit(other)(*(jnp.asarray(a) for a in arguments))
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5),
             plain,

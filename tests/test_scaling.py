@@ -217,7 +217,7 @@ def test_values(config, jets, scaled):
 def test_padding_is_at_its_place_and_has_no_gradient(config, jets, fitted):
     scaler = fitted(config)
     spoiled = Jets(np.where(jets.mask[..., None], jets.particles, np.nan), jets.mask)
-    batch = scaling.scale(config, scaler, spoiled)
+    batch = jax.jit(functools.partial(scaling.scale, config, scaler))(spoiled)
     padding = np.broadcast_to(particle_rows(config, scaler.ghost), jets.particles.shape)
     rows = particle_rows(config, batch.x)
     np.testing.assert_array_equal(rows[~jets.mask], padding[~jets.mask])
@@ -226,7 +226,7 @@ def test_padding_is_at_its_place_and_has_no_gradient(config, jets, fitted):
         x = scaling.scale(config, scaler, Jets(particles, jets.mask)).x
         return jnp.sum(jnp.sin(x))
 
-    gradient = np.asarray(jax.grad(total)(jnp.asarray(jets.particles)))
+    gradient = np.asarray(jax.jit(jax.grad(total))(jets.particles))
     assert np.all(gradient[~jets.mask] == 0)
     assert np.all(np.isfinite(gradient)) and np.all(gradient[jets.mask].any(-1))
 
@@ -242,8 +242,8 @@ def test_plain_jit_and_vmap_agree(config, jets, fitted):
 
     plain = there_and_back(*jets[:2])
     size = np.abs(jets.particles).max()
-    for transform in (jax.jit, jax.vmap):
-        other = transform(there_and_back)(*(jnp.asarray(a) for a in jets[:2]))
+    for function in (there_and_back, jax.vmap(there_and_back)):
+        other = jax.jit(function)(*jets[:2])
         np.testing.assert_allclose(other[0].x, plain[0].x, atol=1e-4)
         np.testing.assert_allclose(other[1], plain[1], atol=3e-6 * size)
         np.testing.assert_array_equal(other[2], plain[2])
@@ -259,7 +259,7 @@ def test_momenta_are_finite_with_finite_gradients_anywhere(config, fitted):
     def total(x):
         return jnp.sum(scaling.momenta(config, scaler, x, axis))
 
-    value, gradient = jax.value_and_grad(total)(x)
+    value, gradient = jax.jit(jax.value_and_grad(total))(x)
     assert np.isfinite(value) and np.all(np.isfinite(gradient))
     assert np.any(np.asarray(gradient) != 0)
 
@@ -302,8 +302,8 @@ def test_gradient_of_momenta(config, jets, fitted):
             v = np.array([v[0] * axis[0], v[1] + axis[1], v[2] + axis[2]])
         return v[0] * np.array([np.cos(v[2]), np.sin(v[2]), np.sinh(v[1])])
 
-    jacobian = jax.jacobian(
-        lambda x: scaling.momenta(config, scaler, x[None], axis)[0]
+    jacobian = jax.jit(
+        jax.jacobian(lambda x: scaling.momenta(config, scaler, x[None], axis)[0])
     )(jnp.asarray(x, jnp.float32))
     step = 1e-5
     expected = np.stack(

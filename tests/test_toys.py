@@ -1,9 +1,6 @@
 """The frequentist study: its statistics in closed form, and the whole study."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -19,7 +16,6 @@ from jetvae_jax.runs import domains
 from jetvae_jax.studies.toys import study
 from jetvae_jax.studies.toys.study import ToysConfig, at, toys
 
-ROOT = Path(__file__).parent.parent
 KEY = jax.random.key(0)
 
 
@@ -171,10 +167,6 @@ def test_settings_that_cannot_be(changes, says):
         ToysConfig(**changes)
 
 
-def test_script_ends_in_one_line(tmp_path):
-    command = [sys.executable, "experiments/toys.py", f"--workdir={tmp_path}"]
-    result = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert result.returncode == 2
-    assert "vae.npz" in result.stderr and "Traceback" not in result.stderr
+def test_script_ends_in_one_line(tmp_path, run_script):
+    result = run_script("toys", f"--workdir={tmp_path}")
+    assert result.returncode == 2 and "vae.npz" in result.stderr

@@ -3,10 +3,8 @@
 import importlib
 import json
 import os
-import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -246,16 +244,13 @@ def test_a_trial_is_pruned_timed_out_or_dies(tmp_path, small):
     assert dead.kind == "failed" and "-9" in dead.reason
 
 
-def test_an_unknown_monitor_is_said_before_the_search(tmp_path):
+def test_an_unknown_monitor_is_said_before_the_search(tmp_path, run_script):
     """With what there is to choose of, once, and without a trial."""
-    script = pathlib.Path(__file__).parent.parent / "experiments/tune.py"
     path = write(tmp_path, '["train.learning_rate"]\nlow = 1e-4\nhigh = 1e-2')
-    found = subprocess.run(
-        [sys.executable, str(script), f"--workdir={tmp_path / 'w'}", "--domain=events",
-         "--model=mlp_vae", "--loss=mse", "--events.path=embedded",
-         "--events.max_events=200", "--train.batch_size=20", f"--tune.space={path}",
-         "--train.monitor=kss"],
-        capture_output=True, text=True, check=False,
+    found = run_script(
+        "tune", f"--workdir={tmp_path / 'w'}", "--domain=events", "--model=mlp_vae",
+        "--loss=mse", "--events.path=embedded", "--events.max_events=200",
+        "--train.batch_size=20", f"--tune.space={path}", "--train.monitor=kss",
     )  # fmt: skip
     assert found.returncode == 2
     last = found.stderr.splitlines()[-1]

@@ -107,6 +107,7 @@ def _panel(axis, matrix, labels, colours: str, norm, *, strong=None):
                 fontsize=7,
                 fontweight="bold" if bold else "normal",
                 color="white" if dark else "#777777" if quiet else "black",
+                in_layout=False,  # it is inside: no margin has to be measured for it
             )
     return image
 
