@@ -1,4 +1,4 @@
-"""What the road of sparse images refuses, and in which words."""
+"""What the pipeline of sparse images refuses, and in which words."""
 
 import dataclasses
 import gzip

@@ -83,7 +83,7 @@ class Objective:
 
     Attributes:
         alpha: weight of the distance, which is that of --loss, in scaled features.
-        beta: weight of the KL divergence, the talk's variational beta.
+        beta: weight of the KL divergence.
     """
 
     alpha: NonNegativeFloat = 1.0
@@ -164,7 +164,7 @@ def contexts(
         for i, owner in enumerate(owners)
         if owner in request.condition
     }
-    rows = rows_to_draw(scaler.told, request, asked)
+    rows = rows_to_draw(scaler.conditions, request, asked)
 
     def draw(key: Key, num: int) -> Context:
         return Context(jnp.zeros((num, 3)), drawn_rows(key, rows, num))

@@ -130,8 +130,8 @@ def evaluate(
     if config.classify:
         for name, made in {"floor": events.truth[:size], **events.candidates}.items():
             logging.info("training classifiers on %s", name)
-            figures = floor if name == "floor" else evaluated[name]
-            figures["c2st"] = classify(real, made, names, seed=config.seed)
+            values = floor if name == "floor" else evaluated[name]
+            values["c2st"] = classify(real, made, names, seed=config.seed)
     result = {
         "names": list(names),
         "events": len(real),

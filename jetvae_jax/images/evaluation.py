@@ -264,11 +264,7 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
     if config.truth:
         truth = _whole(given, config.truth)
         sources["truth"] = config.truth
-    paths = {pathlib.Path(path).stem: path for path in config.generated}
-    if len(paths) < len(config.generated):
-        raise InputError("--evaluate.generated: files of one name: rename one")
-    if not paths:
-        paths = inputs.found(folder, SUFFIX, "images")
+    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "images")
     made = {
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in paths.items()

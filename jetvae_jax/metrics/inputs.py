@@ -132,8 +132,8 @@ def record(folder: Workdir, result: dict[str, Any], table: str) -> None:
 
     Args:
         folder: where to write.
-        result: all figures; ``notes`` are what was found in the files and chosen.
-        table: the figures as lines.
+        result: all metrics; ``notes`` are what was found in the files and chosen.
+        table: the metrics as lines.
     """
     folder.write_json("evaluation.json", result)
     notes = "".join(f"note: {note}\n" for note in result["notes"])

@@ -522,7 +522,7 @@ def _csv(result: dict[str, Any]) -> str:
     """One row a result: run, score, signal, name, value, error."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("run", "score", "signal", "figure", "value", "error"))
+    rows.writerow(("run", "score", "signal", "metric", "value", "error"))
     for name, run in result["runs"].items():
         rows.writerow((name, "", "", "mean_ks", run["quality"]["mean_ks"], ""))
         for signal, v in run["mass_alone"].items():

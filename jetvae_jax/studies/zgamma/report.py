@@ -91,7 +91,7 @@ def text(result: Mapping[str, Any]) -> str:
 
 def csv(result: Mapping[str, Any]) -> str:
     """A line for each metric: model, metric, value, error, value of each training."""
-    lines = ["model,figure,value,error,trainings"]
+    lines = ["model,metric,value,error,trainings"]
     for model, metrics in _rows(result).items():
         scalars = {name: metrics[name] for name in report.NAMES if name in metrics}
         ks = {f"ks {name}": metric for name, metric in metrics["ks"].items()}
