@@ -155,6 +155,14 @@ def test_curves_draw_only_terms():
     assert training_plots.series(rows, "valid/kl") == ([], [])
 
 
+def test_a_loss_of_one_term_is_drawn_once():
+    rows = [{f"{s}/{n}": 1.5 for s in ("train", "valid") for n in ("loss", "nll")}]
+    assert training_plots.terms(rows) == ["nll"]
+    assert training_plots.terms([*rows, {"train/loss": 2, "train/nll": 1}]) == [
+        "loss", "nll"
+    ]  # fmt: skip
+
+
 def test_many_latents_show_those_that_carry_information():
     z = np.random.default_rng(0).normal(size=(2000, 64))
     z[:, 10] *= 0.1
