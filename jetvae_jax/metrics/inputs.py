@@ -3,10 +3,11 @@
 import pathlib
 from typing import Annotated, Any
 
+import numpy as np
 from absl import logging
 
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeInt
+from jetvae_jax.core.configs import Seed
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.metrics.suite.protocols import KNOWN
@@ -40,7 +41,7 @@ class EvaluateConfig:
     protocols: tuple[_Protocol, ...] = ("mpgan_10k", "jetnet_50k")
     classify: bool = False
     fpnd: str = "installed"
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
 
 
 def check(folder: Workdir, trained: Any, config: EvaluateConfig) -> None:
@@ -80,6 +81,33 @@ def found(folder: Workdir, suffix: str, what: str) -> dict[str, str]:
             "first, or name files by --evaluate.generated"
         )
     return there
+
+
+def halves(
+    path: str, number: int, seed: int, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of real samples that the others are compared with, and rows of the floor.
+
+    Args:
+        path: of the file of real samples, for the message.
+        number: of samples in it.
+        seed: of the random order.
+        notes: is appended to.
+
+    Raises:
+        InputError: a half would be fewer than two.
+    """
+    if number < 4:
+        raise InputError(
+            f"{path}: holds {number} samples, too few for two halves: give more, or "
+            "--evaluate.truth"
+        )
+    notes.append(
+        "real: one half is compared with, the other gives the floor; give "
+        "--evaluate.truth to compare with all"
+    )
+    order = np.random.default_rng(seed).permutation(number)
+    return order[: number // 2], order[number // 2 :]
 
 
 def named(paths: tuple[str, ...]) -> dict[str, str]:
