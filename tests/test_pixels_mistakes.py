@@ -87,6 +87,10 @@ def test_short_images_are_padded_and_counted(tmp_path):
             lambda: domain.Data(max_images=-1),
             "^max_images: must not be negative, got -1",
         ),
+        (
+            lambda: domain.writer("digits.foo", None, {}),
+            "foo: unknown suffix: give .npz",
+        ),
         (lambda: domain.Data(""), "path: is empty"),
         (
             lambda: domain.Data(split_seed=-1),

@@ -42,5 +42,8 @@ def evaluate(
     if not files_only and (folder / CHECKPOINT).exists():
         trained = load_model(folder.path)
         domain = trained.run.domain
+        if not config.generated:  # the report needs them: damage is found at once
+            trained.history()
+            trained.fitted()
     files = files or domains.get(domain).Data()
     return domains.evaluation(domain).evaluate(folder, trained, config, files)

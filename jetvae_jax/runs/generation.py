@@ -32,11 +32,14 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
         InputError: no trained model or flow, a condition that the model does not have,
             or the output cannot be written.
     """
-    folder = Workdir(workdir)
-    trained = load_model(folder.path)
+    trained = load_model(workdir)
     pipeline = trained.run.pipeline
     name = f"generated_{config.latents}{pipeline.SUFFIX}"
-    output = pathlib.Path(config.output or folder / name)
+    output = pathlib.Path(config.output or Workdir(workdir) / name)
+    if not output.parent.is_dir() or output.is_dir():
+        raise InputError(
+            f"--generate.output={output}: give a file in a folder that exists"
+        )
     number, chunks = samples_of(trained, config)
     attrs = {
         "generator": "jetvae_jax",

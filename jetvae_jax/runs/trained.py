@@ -342,6 +342,8 @@ def _unconditional(density: Density) -> Density:
 def load_density(trained: TrainedModel, name: str) -> TrainedDensity:
     """See :meth:`TrainedModel.density`."""
     path = trained.folder / f"{name}.npz"
+    if not path.exists():
+        raise InputError(f"{path}: no such file: run experiments/fit_{name}.py first")
     meta = checkpoint.read_meta(path)
     # Rebuilt, so that fields that a later version added have their defaults in both.
     same = ModelRun.from_json(meta["vae"]) == trained.run
