@@ -8,6 +8,7 @@ command continues.
 """
 
 import dataclasses
+import pathlib
 
 import _cli
 from absl import flags
@@ -46,6 +47,7 @@ def main() -> None:
     with _cli.saved_flags():
         stopped = comparison.compare(workdir, runs, flow, seeds=seeds)
     _cli.stop_if_interrupted(stopped)
+    print(pathlib.Path(workdir) / "compare.html")
 
 
 if __name__ == "__main__":

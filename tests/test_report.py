@@ -416,7 +416,7 @@ def test_leaderboard_of_an_unknown_class_holds_what_was_measured():
 def test_numbers_carry_the_digits_of_their_error():
     assert tables.with_error(0.71234, 0.0123) == "0.712 ± 0.012"
     assert tables.with_error(123.4, 11.0) == "123 ± 11"
-    assert tables.with_error(0.5, 0.0) == "0.5000 ± 0.0000"
+    assert tables.with_error(0.5, 0.0) == "0.5 ± 0"
     assert tables.with_error(0.123456) == "0.123"
     assert tables.with_error(1.0, float("nan")) == "1"
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from absl import logging
 
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
@@ -95,6 +96,7 @@ def fit_density(
 
     if flow is None:
         save(None)
+        logging.info("wrote %s", folder / f"{name}.npz")
         return None
     result = fit(
         configured_step(
