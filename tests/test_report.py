@@ -163,6 +163,15 @@ def test_a_loss_of_one_term_is_drawn_once():
     ]  # fmt: skip
 
 
+def test_plots_of_one_panel_shrink_with_the_screen(tmp_path):
+    one = [{"train/loss": 1.0, "train/nll": 1.0}]
+    three = [{"train/loss": 1.0, "train/kl": 2.0, "train/mass": 3.0}]
+    plots = training_plots.curve_plots({"flow": one, "vae": three}, "jet")
+    text = page.write(tmp_path / "page.html", "", plots).read_text()
+    first, second = re.findall(r"<img [^>]*alt=\"(?:flow|vae)", text)
+    assert 'class="narrow"' in first and 'class="narrow"' not in second
+
+
 def test_many_latents_show_those_that_carry_information():
     z = np.random.default_rng(0).normal(size=(2000, 64))
     z[:, 10] *= 0.1

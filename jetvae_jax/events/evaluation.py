@@ -53,7 +53,6 @@ def gather(
     Raises:
         InputError: nothing to compare, or whatever is wrong with a file.
     """
-    inputs.check(folder, trained, config)
     how = files
     if trained is not None:  # whose number of events is that of the training
         how = dataclasses.replace(trained.run.data, max_events=0)

@@ -247,7 +247,6 @@ def _summary(trained: Any, result: dict) -> list[str]:
 
 
 def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
-    inputs.check(folder, trained, config)
     notes: list[str] = []
     title = "Images"
     if trained is not None:

@@ -69,7 +69,6 @@ def gather(
     Raises:
         InputError: nothing to compare, or whatever is wrong with a file.
     """
-    inputs.check(folder, trained, config)
     if trained is not None:  # whose number of jets is that of the training
         files = dataclasses.replace(trained.run.data, max_jets=0)
     reader = _Reader(files)

@@ -1,5 +1,6 @@
 """Inputs of an evaluation: its settings, the files that are compared, their names."""
 
+import os
 import pathlib
 from typing import Annotated, Any
 
@@ -44,11 +45,11 @@ class EvaluateConfig:
     seed: Seed = 42
 
 
-def check(folder: Workdir, trained: Any, config: EvaluateConfig) -> None:
+def check(workdir: str | os.PathLike, trained: Any, config: EvaluateConfig) -> None:
     """There is a run, or there are files on both sides.
 
     Args:
-        folder: the workdir.
+        workdir: for the message.
         trained: the run's model, or None.
         config: which files.
 
@@ -57,8 +58,9 @@ def check(folder: Workdir, trained: Any, config: EvaluateConfig) -> None:
     """
     if trained is None and not (config.real and config.generated):
         raise InputError(
-            f"{folder.path}: holds no vae.npz: run experiments/train.py first, or "
-            "compare any two files by --evaluate.real and --evaluate.generated"
+            f"--workdir={os.fspath(workdir)}: holds no vae.npz: run "
+            "experiments/train.py first, or compare any two files by --evaluate.real "
+            "and --evaluate.generated"
         )
 
 
@@ -99,7 +101,7 @@ def halves(
     """
     if number < 4:
         raise InputError(
-            f"{path}: holds {number} samples, too few for two halves: give more, or "
+            f"{path}: too few for two halves, {number} in all: give more, or "
             "--evaluate.truth"
         )
     notes.append(
