@@ -1,10 +1,11 @@
 """Common code of the scripts: flags, log format, one-line errors."""
 
+import contextlib
 import dataclasses
 import logging as python_logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl import app, flags, logging
@@ -28,7 +29,10 @@ def define_flags() -> None:
     """All flags, the same for every script: one flagfile describes a whole run."""
     flags.DEFINE_string("workdir", None, "folder of all files of one run")
     flags.mark_flag_as_required("workdir")
-    flags.DEFINE_integer("seed", 0, "seed of training and of the flow's fit")
+    flags.DEFINE_integer(
+        "seed", 0, "seed of training and of the flow's fit",
+        lower_bound=0, upper_bound=configs.MAX_SEED,
+    )  # fmt: skip
     flags.DEFINE_enum("domain", "jets", domains.names(), "kind of data")
     for name in domains.names():
         domain = domains.get(name)
@@ -144,13 +148,27 @@ def own_flags() -> list[flags.Flag]:
     ]
 
 
-def save_flags() -> None:
-    """Write workdir/flags.txt, which repeats the command by --flagfile."""
+@contextlib.contextmanager
+def saved_flags() -> Iterator[None]:
+    """Write workdir/flags.txt, which repeats the command by --flagfile.
+
+    If the command is refused, the file is what it was before: that of the run which
+    the workdir holds.
+    """
     folder = Workdir(FLAGS.workdir)
     lines = {flag.serialize() for flag in own_flags()}
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    text = "".join(f"{line}\n" for line in sorted(lines) if line)
-    folder.write_text("flags.txt" if name == "train" else f"{name}.flags.txt", text)
+    script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    name = "flags.txt" if script == "train" else f"{script}.flags.txt"
+    before = (folder / name).read_text() if (folder / name).is_file() else None
+    folder.write_text(name, "".join(f"{line}\n" for line in sorted(lines) if line))
+    try:
+        yield
+    except InputError:
+        if before is not None:
+            folder.write_text(name, before)
+        elif os.listdir(folder.path) == [name]:  # nothing was begun
+            (folder / name).unlink()
+        raise
 
 
 def generate_config(**changes) -> runs.GenerateConfig:

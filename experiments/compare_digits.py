@@ -8,6 +8,7 @@ command continues.
 """
 
 import dataclasses
+import pathlib
 
 import _cli
 from absl import flags
@@ -34,7 +35,6 @@ def main() -> None:
             f"--domain={_cli.FLAGS.domain}: losses of sparse images are compared: give "
             "--domain=pixels, or --flagfile=experiments/flagfiles/digits_sparse.txt"
         )
-    _cli.save_flags()
     base, runs = _cli.model_run(), {}
     for name in _cli.FLAGS.losses:
         config = config_flags.read(name, distances.get(name).Config)
@@ -43,8 +43,11 @@ def main() -> None:
             base, loss=name, loss_config=config, scaling=scaling
         )
     seeds = range(base.seed, base.seed + _cli.FLAGS.num_seeds)
-    stopped = comparison.compare(_cli.FLAGS.workdir, runs, _cli.flow_run(), seeds=seeds)
+    flow, workdir = _cli.flow_run(), _cli.FLAGS.workdir
+    with _cli.saved_flags():
+        stopped = comparison.compare(workdir, runs, flow, seeds=seeds)
     _cli.stop_if_interrupted(stopped)
+    print(pathlib.Path(workdir) / "compare.html")
 
 
 if __name__ == "__main__":

@@ -62,8 +62,9 @@ def main() -> None:
                 f"--compare.models: {name!r} is unknown: choose of {', '.join(MODELS)}"
             )
     candidates = [candidate(name) for name in config.models or MODELS]
-    _cli.save_flags()
-    _cli.stop_if_interrupted(compare(_cli.FLAGS.workdir, candidates, config))
+    with _cli.saved_flags():
+        stopped = compare(_cli.FLAGS.workdir, candidates, config)
+    _cli.stop_if_interrupted(stopped)
     print(pathlib.Path(_cli.FLAGS.workdir) / "comparison.html")
 
 

@@ -13,8 +13,9 @@ from jetvae_jax import runs
 def main() -> None:
     """Fit, or continue a fit."""
     run = _cli.flow_run()
-    _cli.save_flags()
-    if result := runs.fit_flow(_cli.FLAGS.workdir, run):
+    with _cli.saved_flags():
+        result = runs.fit_flow(_cli.FLAGS.workdir, run)
+    if result:
         _cli.stop_if_interrupted(result.signal_number)
 
 

@@ -10,20 +10,20 @@ to train' or the reasons why not; damaged files are read up to the damage. The e
 code is 0 if all files are fit, else 1.
 """
 
-import dataclasses
 import pathlib
 import sys
-from typing import Literal
+from typing import Annotated, Literal
 
 import _cli
 
 from jetvae_jax.core import configs
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.inspection import look
 from jetvae_jax.data.loading import find
 from jetvae_jax.report.inspection import write
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class Config:
     """What to inspect.
 
@@ -38,10 +38,10 @@ class Config:
             name in it.
     """
 
-    path: str = "embedded"
+    path: Annotated[str, configs.not_empty] = "embedded"
     jet_type: Literal["g", "q", "t", "w", "z"] = "g"
     columns: tuple[str, ...] = ()
-    max_jets: int = 0
+    max_jets: configs.NonNegativeInt = 0
     repair: bool = False
     output: str = ""
 
@@ -49,6 +49,11 @@ class Config:
 def main() -> None:
     """Inspect each file in turn."""
     config = configs.read("inspect", Config)
+    output = pathlib.Path(config.output)
+    if config.output and not (output.suffix == ".png" and output.parent.is_dir()):
+        raise InputError(
+            f"--inspect.output={output}: give a .png file in a folder that exists"
+        )
     paths = find(config.path)
     fit = True
     for path in paths:
@@ -62,11 +67,11 @@ def main() -> None:
         print(f"{seen}\n")
         fit &= not seen.reasons
         if config.output:
-            output = pathlib.Path(config.output)
+            target = output
             if len(paths) > 1:
-                output = output.with_stem(f"{output.stem}_{path.stem}")
-            write(output, seen)
-            print(f"plots: {output}\n")
+                target = output.with_stem(f"{output.stem}_{path.stem}")
+            write(target, seen)
+            print(f"plots: {target}\n")
     sys.exit(0 if fit else 1)
 
 

@@ -17,8 +17,9 @@ def main() -> None:
     """Run the four steps, or continue them."""
     workdir = _cli.FLAGS.workdir
     run, flow, evaluation = _cli.model_run(), _cli.flow_run(), _cli.evaluate_config()
-    _cli.save_flags()
-    _cli.stop_if_interrupted(runs.train(workdir, run).signal_number)
+    with _cli.saved_flags():
+        trained = runs.train(workdir, run)
+    _cli.stop_if_interrupted(trained.signal_number)
     latents = ["prior"]
     if runs.load_model(workdir).model.encode is not None:
         if fitted := runs.fit_flow(workdir, flow):

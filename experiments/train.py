@@ -14,8 +14,8 @@ from jetvae_jax import runs
 def main() -> None:
     """Train, or continue a training."""
     run = _cli.model_run()
-    _cli.save_flags()
-    result = runs.train(_cli.FLAGS.workdir, run)
+    with _cli.saved_flags():
+        result = runs.train(_cli.FLAGS.workdir, run)
     _cli.stop_if_interrupted(result.signal_number)
 
 

@@ -50,9 +50,9 @@ def main() -> None:
         raise InputError("--tune.space: name a TOML file, see experiments/spaces")
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
     check(_cli.model_run())  # settings that no trial could train fail at once
-    _cli.save_flags()
     try:
-        print(tune(_cli.FLAGS.workdir, config, space, build_run))
+        with _cli.saved_flags():
+            print(tune(_cli.FLAGS.workdir, config, space, build_run))
     except KeyboardInterrupt:
         logging.warning("stopped; continue with: python %s", " ".join(sys.argv))
         sys.exit(130)

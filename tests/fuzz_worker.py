@@ -1,4 +1,4 @@
-"""Reads the files it is told of, one a line, within limits of memory and time."""
+"""Reads files that are named one a line, within limits of memory and time."""
 
 import json
 import pathlib

@@ -288,7 +288,7 @@ def elsewhere(file, key, rng, path):
 
 def attributes(file, key, rng, path):
     names = ["generator", "empty_jets", "provenance", "x" * 60000, "\udcff"]
-    things = [
+    values = [
         "x" * 60000, np.zeros(7000), h5py.Empty("f4"), np.nan, b"\xff\xfe", "a\nb\0c",
         np.array(["a", "b"], h5py.string_dtype()), file.ref, "\N{SNOWMAN}" * 9, 2**63,
         np.zeros((100, 70)), np.array(b"\xff" * 20000),
@@ -296,7 +296,7 @@ def attributes(file, key, rng, path):
     for target in (file, file[key]):
         for name in names:
             if rng.random() < 0.5:
-                target.attrs[name] = things[rng.integers(len(things))]
+                target.attrs[name] = values[rng.integers(len(values))]
 
 
 def names(file, key, rng, path):

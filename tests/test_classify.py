@@ -233,7 +233,7 @@ def test_report(done):
     assert {f"classify_{kind}.png" for kind in kinds} <= pictures
     with open(page.parent / "classification.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    aucs = [row for row in rows if row["figure"] == "auc" and row["run"] == "tiny"]
+    aucs = [row for row in rows if row["metric"] == "auc" and row["run"] == "tiny"]
     assert {row["score"] for row in aucs} == names | {"mass alone"}
 
 
@@ -321,7 +321,7 @@ def test_hypothesis_and_its_words(aucs, word):
         for seed in (-0.4, 0.4)
     }
     links = hypothesis.links(given, 0)
-    found = {(row["figure"], row["over"]): row for row in links}
+    found = {(row["metric"], row["over"]): row for row in links}
     assert len(found) == len(links) == 4
     # Over models the seeds average out.
     expected = stats.spearmanr(-np.arange(5), aucs).statistic

@@ -1,4 +1,4 @@
-"""VAE, +NF, +D, copula on jets, through one road; from disk; with symmetries."""
+"""VAE, +NF, +D, copula on jets in one pipeline; from disk; with symmetries."""
 
 import dataclasses
 

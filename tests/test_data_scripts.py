@@ -46,6 +46,20 @@ def test_inspect_of_files_that_are_not_fit(tmp_path, make_jetnet, run_script):
     assert "not an HDF5 file" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("output=look.pdf", "look.pdf: give a .png file in a folder that exists"),
+        ("output=no/look.png", "no/look.png: give a .png file in a folder that"),
+        ("max_jets=-1", "--inspect.max_jets: must not be negative, got -1"),
+        ("path=", "--inspect.path: must not be empty"),
+    ],
+)
+def test_inspect_names_a_wrong_flag(tmp_path, run_script, flag, message):
+    done = run_script("inspect_jets", f"--inspect.{flag}", cwd=tmp_path)
+    assert done.returncode == 2 and message in done.stderr and not done.stdout
+
+
 def test_inspect_of_nothing(tmp_path, run_script):
     done = run_script("inspect_jets", "--inspect.path=nowhere", cwd=tmp_path)
     assert done.returncode == 2

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+import types
 
 import h5py
 import numpy as np
@@ -187,6 +188,28 @@ def test_what_is_wrong_with_judged_jets_is_noted(files, tmp_path):
 def test_short_names_of_files(paths, names):
     paths = tuple(paths.split())
     assert inputs.named(paths) == dict(zip(names.split(), paths, strict=True))
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_too_few_real_jets_for_two_halves(number):
+    with pytest.raises(InputError, match=rf"g\.hdf5: too few .*, {number} in all"):
+        inputs.halves("g.hdf5", number, 0, [])
+
+
+def test_the_size_of_the_training_limits_no_evaluation(files, tmp_path):
+    """Nor is it asked of generated files, with a note that there are fewer."""
+    _, real, wide, _ = files
+    run = types.SimpleNamespace(
+        data=Data(path=real, num_particles=30, max_jets=50), model="conv_vae"
+    )
+    parts = types.SimpleNamespace(test=data.load(real).jets, train=data.load(real).jets)
+    trained = types.SimpleNamespace(
+        run=run, meta={"notes": [], "source": {}}, data=lambda: parts
+    )
+    config = runs.EvaluateConfig(generated=(wide,), **SMALL)
+    jets = contest.gather(Workdir(tmp_path), trained, config, Data())
+    assert len(jets.candidates["wide"].mask) == 400
+    assert not any("asked for" in note for note in jets.notes)
 
 
 def test_a_file_named_twice():

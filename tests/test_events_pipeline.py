@@ -13,6 +13,7 @@ from jetvae_jax.core.types import Points
 from jetvae_jax.events import domain
 from jetvae_jax.losses import distances
 from jetvae_jax.runs import dataset
+from jetvae_jax.training import checkpoint
 
 NAMES = ("mass", "phi", "Nj", "score")
 QUICK = training.Config(num_epochs=1, batch_size=20)
@@ -108,6 +109,19 @@ def test_same_seed_same_bytes(path, tmp_path):
         config = runs.GenerateConfig(latents="prior", num_jets=30, seed=seed)
         found.append(runs.generate(tmp_path / name, config).read_bytes())
     assert found[0] == found[1] != found[2]
+
+
+def test_checkpoints_with_the_old_names_of_a_scaler_load(path, tmp_path):
+    scaling = domain.Scaling(kinds=("score:bounded:0:1",), conditions=("Nj",))
+    runs.train(tmp_path, run_of(path, scaling=scaling))
+    file = tmp_path / "vae.npz"
+    arrays, meta = dict(np.load(file)), checkpoint.read_meta(file)
+    meta["scaler_shapes"]["told"] = meta["scaler_shapes"].pop("conditions")
+    arrays["scaler/told"] = arrays.pop("scaler/conditions")
+    arrays["meta.json"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    np.savez(file, **arrays)
+    scaler = runs.load_model(tmp_path).scaler
+    np.testing.assert_array_equal(scaler.conditions, arrays["scaler/told"])
 
 
 @pytest.mark.slow

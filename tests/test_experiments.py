@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -195,6 +196,24 @@ def test_every_script_explains_its_flags(name, run_script):
             "--train.batch_size: must be positive, got 0",
         ),
         ("train", ["--conv_vae.filters=a"], "--conv_vae.filters=a"),
+        ("train", ["--seed=-1"], "--seed=-1"),
+        ("train", ["--data.path="], "--data.path: must not be empty"),
+        (
+            "train",
+            ["--data.fractions=0.5,0.6,0.2"],
+            "--data.fractions: must sum to 1, got (0.5, 0.6, 0.2)",
+        ),
+        (
+            "train",
+            ["--data.max_jets=3"],
+            "fractions: 0.7, 0.15, 0.15 of a sample of 3 leave 2, 1, 0 for training",
+        ),
+        (
+            "generate",
+            ["--generate.seed=99999999999999999999"],
+            "--generate.seed: must be between 0 and 4294967295",
+        ),
+        ("tune", ["--tune.seed=-1"], "--tune.seed: must be between 0 and 4294967295"),
         ("train", ["stray"], "stray"),
         ("train", ["--flagfile=/no/such.txt"], "/no/such.txt"),
         ("fit_flow", [], "vae.npz"),
@@ -209,16 +228,80 @@ def test_every_script_explains_its_flags(name, run_script):
 def test_mistakes_are_answered_in_one_line(
     tmp_path, run_script, name, arguments, message
 ):
-    code = {"--conv_vae.latent_dm=3": 1, "--model=conv_va": 1,
+    code = {"--conv_vae.latent_dm=3": 1, "--model=conv_va": 1, "--seed=-1": 1,
             "--flagfile=/no/such.txt": 1}.get("".join(arguments), 2)  # fmt: skip
     result = run_script(name, *arguments, f"--workdir={tmp_path / 'w'}")
     assert result.returncode == code, result.stderr
     assert message in result.stderr
     errors = [line for line in result.stderr.splitlines() if line.startswith("error")]
     assert code == 1 or len(errors) == 1
+    # A mistyped folder is not left behind with a file in it, by some not at all.
+    assert not list(tmp_path.rglob("*.*"))
+    assert name not in ("generate", "evaluate") or not os.listdir(tmp_path)
 
 
 def test_workdir_that_cannot_be(tmp_path, run_script):
     (tmp_path / "file").write_text("")
     result = run_script("train", SMOKE, f"--workdir={tmp_path / 'file' / 'sub'}")
     assert result.returncode == 2 and "--workdir" in result.stderr
+    result = run_script("train", "--workdir=", cwd=tmp_path)
+    assert result.returncode == 2 and "--workdir: is empty" in result.stderr
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def contents(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("pipeline", [SMOKE, "--seed=3"], "vae.state.npz: .* (seed: 0 there, 3 here)"),
+        ("pipeline", ["--domain=pixels"], "(domain: 'jets' there, 'pixels' here)"),
+        (
+            "generate",
+            ["--generate.latents=copula"],
+            "copula.npz: no such file: run experiments/fit_copula.py first",
+        ),
+        (
+            "generate",
+            ["--generate.output=nowhere/x.hdf5"],
+            "--generate.output=nowhere/x.hdf5: give a file in a folder that exists",
+        ),
+        ("generate", ["--generate.output=x.foo"], "x.foo: unknown suffix"),
+    ],
+)
+def test_a_refused_command_leaves_a_run_as_it_was(
+    workdir, run_script, name, arguments, message
+):
+    before = contents(workdir)
+    result = run_script(name, *arguments, f"--workdir={workdir}")
+    assert result.returncode == 2, result.stderr
+    assert re.search(message.replace("(", r"\(").replace(")", r"\)"), result.stderr)
+    assert contents(workdir) == before
+
+
+@pytest.mark.parametrize("name", ["vae.metrics.jsonl", "flow.npz"])
+def test_damage_is_found_before_metrics_are_computed(
+    workdir, tmp_path, run_script, name
+):
+    folder = shutil.copytree(workdir, tmp_path / "copy")
+    file = folder / name
+    file.write_bytes(file.read_bytes()[:-40])
+    before = contents(folder)
+    result = run_script("evaluate", f"--workdir={folder}")
+    assert result.returncode == 2 and f"error: {file}: " in result.stderr
+    assert "delete it" in result.stderr and contents(folder) == before
+
+
+def test_a_finished_training_says_so_and_replaces_what_was_deleted(
+    workdir, tmp_path, run_script
+):
+    folder = shutil.copytree(workdir, tmp_path / "copy")
+    for name in ("vae.npz", "flow.npz"):
+        (folder / name).unlink()
+    for script in ("train", "fit_flow"):
+        done = run_script(script, SMOKE, f"--workdir={folder}")
+        assert done.returncode == 0 and "has finished before" in done.stderr
+    for name in ("vae.npz", "flow.npz"):
+        assert (folder / name).read_bytes() == (workdir / name).read_bytes()

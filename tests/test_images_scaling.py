@@ -37,7 +37,9 @@ def test_there_and_back(digits, method, intensity):
     assert batch.x.shape == (60, 120, config.num_features)
     assert batch.context.axis.shape == (60, 3)
     padding = np.asarray(batch.x)[~digits.mask]
-    np.testing.assert_array_equal(padding, np.broadcast_to(scaler.ghost, padding.shape))
+    np.testing.assert_array_equal(
+        padding, np.broadcast_to(scaler.padding, padding.shape)
+    )
     back = scaling.unscale(config, scaler, batch.x, digits.labels)
     np.testing.assert_array_equal(back.mask, digits.mask)
     np.testing.assert_allclose(back.points, digits.points, atol=1e-5)

@@ -38,7 +38,7 @@ def test_the_embedded_sample_is_fit():
     assert seen.summary["padding"].startswith(f"{1 - mask.mean():.1%} ")
     inside = np.histogram(np.log10(pt[mask]), 90, (-4, 5))[0]
     np.testing.assert_allclose(
-        seen.particles["log10 pt [GeV]"][0], inside, atol=3
+        seen.particles["log10(pt / GeV)"][0], inside, atol=3
     )  # rounding across an edge
 
 
@@ -253,3 +253,6 @@ def test_plots(make_jetnet, tmp_path):
     drawn = plots.figure(look(make_jetnet(num_jets=50)))
     names = [a.get_xlabel() for a in drawn.axes if re.match("jet|part", a.get_xlabel())]
     assert len(names) == 9
+    assert {a.get_ylabel() for a in drawn.axes if a.get_xlabel()} == {
+        "jets", "particles"
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the road of sparse images refuses, and in which words."""
+"""What the pipeline of sparse images refuses, and in which words."""
 
 import dataclasses
 import gzip
@@ -86,6 +86,10 @@ def test_short_images_are_padded_and_counted(tmp_path):
         (
             lambda: domain.Data(max_images=-1),
             "^max_images: must not be negative, got -1",
+        ),
+        (
+            lambda: domain.writer("digits.foo", None, {}),
+            "foo: unknown suffix: give .npz",
         ),
         (lambda: domain.Data(""), "path: is empty"),
         (

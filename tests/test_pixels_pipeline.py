@@ -1,7 +1,8 @@
-"""Sparse images on the road from data to report, and what it refuses."""
+"""Sparse images from data to report, and what is refused."""
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ from jetvae_jax.images import objective as objectives
 from jetvae_jax.losses import distances
 from jetvae_jax.runs import dataset
 from jetvae_jax.studies.digit_losses import comparison
+from jetvae_jax.training import checkpoint
 
 DATA = {"num_pixels": 12, "max_images": 150, "order": "raster"}
 SMALL = training.Config(num_epochs=2, batch_size=50)
@@ -73,6 +75,18 @@ def test_generated_digits_are_those_asked_for(workdir):
     np.testing.assert_array_equal(again.labels, test.labels)
 
 
+def test_a_fitted_density_is_read_once(workdir, tmp_path, monkeypatch):
+    read, restore = [], checkpoint.restore
+    monkeypatch.setattr(
+        checkpoint,
+        "restore",
+        lambda path, like: read.append(path) or restore(path, like),
+    )
+    config = runs.GenerateConfig("flow", num_jets=3, output=str(tmp_path / "few.npz"))
+    runs.generate(workdir, config)
+    assert [path.name for path in read] == ["vae.npz", "flow.npz"]
+
+
 @pytest.mark.slow
 def test_same_seed_same_bytes_and_more_only_append(workdir, tmp_path):
     few, many = tmp_path / "few.npz", tmp_path / "many.npz"
@@ -117,12 +131,18 @@ def test_any_two_files(workdir, tmp_path, monkeypatch):
         "jetvae_jax.images.evaluation.trained_classifier",
         lambda *_, **__: (None, ["no"]),
     )
-    generated = str(workdir / "generated_flow.npz")
-    config = runs.EvaluateConfig(real="embedded", generated=(generated,))
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(workdir / "generated_flow.npz", other)
+    generated = tuple(str(f / "generated_flow.npz") for f in (workdir, other))
+    config = runs.EvaluateConfig(real="embedded", generated=generated)
     given = domain.Data(num_pixels=12, max_images=50)
     runs.evaluate(tmp_path, config, given, domain="pixels")
     result = json.loads((tmp_path / "evaluation.json").read_text())
-    assert set(result["candidates"]) == {"generated_flow"} and result["images"] == 50
+    assert set(result["candidates"]) == {
+        f"{workdir.name}_generated_flow", "other_generated_flow"
+    }  # fmt: skip
+    assert result["images"] == 50
     assert result["notes"] == ["no"]
 
 
@@ -265,7 +285,7 @@ def test_losses_are_compared_and_the_work_is_not_done_twice(tmp_path, monkeypatc
     compared = {"third": vae_run(), "matched": vae_run("pixel_matched")}
     assert comparison.compare(tmp_path, compared, FLOW, seeds=(0, 1)) == 0
     result = json.loads((tmp_path / "compare.json").read_text())
-    assert [len(f) for f in result["figures"].values()] == [2, 2]
+    assert [len(f) for f in result["metrics"].values()] == [2, 2]
     assert (tmp_path / "compare.html").stat().st_size > 10_000
     monkeypatch.setattr(comparison.metrics, "digit_table", None)
     before = (tmp_path / "compare.txt").read_text()

@@ -155,6 +155,23 @@ def test_curves_draw_only_terms():
     assert training_plots.series(rows, "valid/kl") == ([], [])
 
 
+def test_a_loss_of_one_term_is_drawn_once():
+    rows = [{f"{s}/{n}": 1.5 for s in ("train", "valid") for n in ("loss", "nll")}]
+    assert training_plots.terms(rows) == ["nll"]
+    assert training_plots.terms([*rows, {"train/loss": 2, "train/nll": 1}]) == [
+        "loss", "nll"
+    ]  # fmt: skip
+
+
+def test_plots_of_one_panel_shrink_with_the_screen(tmp_path):
+    one = [{"train/loss": 1.0, "train/nll": 1.0}]
+    three = [{"train/loss": 1.0, "train/kl": 2.0, "train/mass": 3.0}]
+    plots = training_plots.curve_plots({"flow": one, "vae": three}, "jet")
+    text = page.write(tmp_path / "page.html", "", plots).read_text()
+    first, second = re.findall(r"<img [^>]*alt=\"(?:flow|vae)", text)
+    assert 'class="narrow"' in first and 'class="narrow"' not in second
+
+
 def test_many_latents_show_those_that_carry_information():
     z = np.random.default_rng(0).normal(size=(2000, 64))
     z[:, 10] *= 0.1
@@ -408,7 +425,7 @@ def test_leaderboard_of_an_unknown_class_holds_what_was_measured():
 def test_numbers_carry_the_digits_of_their_error():
     assert tables.with_error(0.71234, 0.0123) == "0.712 ± 0.012"
     assert tables.with_error(123.4, 11.0) == "123 ± 11"
-    assert tables.with_error(0.5, 0.0) == "0.5000 ± 0.0000"
+    assert tables.with_error(0.5, 0.0) == "0.5 ± 0"
     assert tables.with_error(0.123456) == "0.123"
     assert tables.with_error(1.0, float("nan")) == "1"
 

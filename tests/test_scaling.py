@@ -218,7 +218,9 @@ def test_padding_is_at_its_place_and_has_no_gradient(config, jets, fitted):
     scaler = fitted(config)
     spoiled = Jets(np.where(jets.mask[..., None], jets.particles, np.nan), jets.mask)
     batch = jax.jit(functools.partial(scaling.scale, config, scaler))(spoiled)
-    padding = np.broadcast_to(particle_rows(config, scaler.ghost), jets.particles.shape)
+    padding = np.broadcast_to(
+        particle_rows(config, scaler.padding), jets.particles.shape
+    )
     rows = particle_rows(config, batch.x)
     np.testing.assert_array_equal(rows[~jets.mask], padding[~jets.mask])
 
@@ -252,7 +254,7 @@ def test_plain_jit_and_vmap_agree(config, jets, fitted):
 @one_method
 def test_momenta_are_finite_with_finite_gradients_anywhere(config, fitted):
     scaler = fitted(config)
-    odd = [[0, 0, 0], [1e3, -1e3, 1e3], scaler.ghost[-1], [-50, 900, -900]]
+    odd = [[0, 0, 0], [1e3, -1e3, 1e3], scaler.padding[-1], [-50, 900, -900]]
     x = jnp.asarray([odd[i % 4] for i in range(6 + config.jet_rows)], jnp.float32)
     axis = jnp.asarray([1000.0, 1.0, 3.0, 0.4])
 
@@ -373,7 +375,7 @@ def test_padding_away_is_outside_and_recognised_halfway(jets, coordinates, metho
     config = scaling.Config(coordinates=coordinates, method=method, ghosts="away")
     scaler = scaling.fit(config, jets)
     v = physical(coordinates, jets)[jets.mask]
-    ghost = (scaler.offset + scaler.factor * scaler.ghost)[0]
+    ghost = (scaler.offset + scaler.factor * scaler.padding)[0]
     first = 0 if coordinates == "cartesian" else 1
     np.testing.assert_allclose(
         ghost[first:], 2 * np.abs(v).max(0)[first:], rtol=1e-4, atol=1e-4

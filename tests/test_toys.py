@@ -142,6 +142,10 @@ def test_report(workdir, tmp_path):
             "range begins at 0, but",
         ),
         ({"low": 100.0, "high": 101.0}, "--toys.bin_width: 0 bins"),
+        (
+            {"low": 100.0, "high": 200.0, "bin_width": 1e-5, "widths": (1.0,)},
+            "--toys.bin_width: 10,000,000 bins between 100 and 200 GeV: give 100,000",
+        ),
     ],
 )
 def test_mistakes(workdir, tmp_path, changes, says):

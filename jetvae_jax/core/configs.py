@@ -32,6 +32,8 @@ from jetvae_jax.core.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from absl import flags
 
+MAX_SEED = 2**32 - 1
+
 # Limits: functions from a value to what is wrong with it, or None. They are written
 # such that NaN, for which every comparison is false, is refused.
 
@@ -91,9 +93,20 @@ def one_of(choices: Iterable[Any]) -> Callable[[Any], str | None]:
     return check
 
 
+def seed(value: int) -> str | None:
+    """A seed that ``jax.random.key`` takes without dropping bits."""
+    return None if 0 <= value <= MAX_SEED else f"must be between 0 and {MAX_SEED}"
+
+
+def sum_to_one(values: Iterable[float]) -> str | None:
+    """Parts of a whole."""
+    return None if abs(sum(values) - 1) < 1e-6 else "must sum to 1"
+
+
 PositiveInt = Annotated[int, positive]
 NonNegativeInt = Annotated[int, not_negative]
 PositiveFloat = Annotated[float, positive]
+Seed = Annotated[int, seed]
 NonNegativeFloat = Annotated[float, not_negative]
 
 

@@ -54,10 +54,12 @@ class Workdir:
         path: the folder.
 
     Raises:
-        InputError: it cannot be created or written to.
+        InputError: it has no name, or cannot be created or written to.
     """
 
     def __init__(self, path: str | os.PathLike):
+        if not os.fspath(path):
+            raise InputError("--workdir: is empty: name a folder")
         self.path = pathlib.Path(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -88,8 +90,18 @@ class Workdir:
         return self.write_text(name, "".join(json.dumps(row) + "\n" for row in rows))
 
     def read_lines(self, name: str) -> list[dict]:
-        """Rows of a JSON-lines file; empty when there is none."""
+        """Rows of a JSON-lines file; empty when there is none.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         target = self / name
         if not target.exists():
             return []
-        return [json.loads(line) for line in target.read_text().splitlines()]
+        try:
+            return [json.loads(line) for line in target.read_text().splitlines()]
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{target}: is damaged ({error}): delete it, or repeat the command "
+                "that wrote it"
+            ) from error

@@ -25,12 +25,12 @@ MAX_DUPLICATES = 1e-3
 FIT = "fit to train"
 MAX_JETS = 1_000_000  # rows kept
 MAX_ETA, MAX_DISTANCE = 6.0, 1.5
-JET = ("pt [GeV]", "eta", "phi", "mass [GeV]", "particles")
+JET = ("pt [GeV]", "eta", "phi [rad]", "mass [GeV]", "particles")
 # Name, least, largest, bins.
 PARTICLE = (
-    ("log10 pt [GeV]", -4.0, 5.0, 90),
+    ("log10(pt / GeV)", -4.0, 5.0, 90),
     ("eta - eta of the jet", -1.0, 1.0, 100),
-    ("phi - phi of the jet", -1.0, 1.0, 100),
+    ("phi - phi of the jet [rad]", -1.0, 1.0, 100),
     ("fraction of the jet's pt", 0.0, 1.0, 100),
 )
 
@@ -44,7 +44,7 @@ class Look(NamedTuple):
         remarks: what is unusual and does no harm.
         reasons: why the file is not fit to train as it is; empty if it is.
         jets: ``{"pt [GeV]": [J], ...}`` of the good jets, at most ``MAX_JETS``.
-        particles: ``{"log10 pt [GeV]": (counts, edges), ...}``.
+        particles: ``{"log10(pt / GeV)": (counts, edges), ...}``.
     """
 
     summary: dict[str, Any]

@@ -1,12 +1,19 @@
 """Training, validation and test parts of a data set."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jetvae_jax.core import configs
+from jetvae_jax.core.configs import PositiveFloat
 from jetvae_jax.core.errors import InputError
+
+Fractions = Annotated[
+    tuple[PositiveFloat, PositiveFloat, PositiveFloat], configs.sum_to_one
+]
+"""Of the training, validation and test part."""
 
 
 class Split(NamedTuple):
@@ -50,8 +57,9 @@ def split(
     sizes = np.diff([0, *ends])
     if np.any(sizes < 1):
         raise InputError(
-            f"{num_jets} jets split by {list(fractions)} leave {sizes.tolist()} for "
-            "train, valid and test: give more jets or other fractions"
+            f"fractions: {', '.join(f'{part:g}' for part in parts)} of a sample of "
+            f"{num_jets} leave {', '.join(map(str, sizes))} for training, validation "
+            "and test: give more data or other fractions"
         )
     if seed < 0:
         raise InputError(f"split seed is {seed}: give 0 or more")

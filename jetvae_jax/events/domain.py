@@ -8,16 +8,16 @@ condition are not among them, and generated events have them as they were given.
 import dataclasses
 import os
 import pathlib
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt
 from jetvae_jax.core.types import Array, Batch, Context, Key, Points, Terms
 from jetvae_jax.core.types import Objective as VAEObjective
-from jetvae_jax.data.splits import Dataset, split_sample
+from jetvae_jax.data.splits import Dataset, Fractions, split_sample
 from jetvae_jax.densities.contexts import (
     ContextRequest,
     ContextSampler,
@@ -51,13 +51,13 @@ class Data:
         fractions: of the training, validation and test parts.
     """
 
-    path: str = "embedded"
+    path: Annotated[str, configs.not_empty] = "embedded"
     columns: tuple[str, ...] = ()
     key: str = ""
     max_events: NonNegativeInt = 0
     repair: bool = False
     split_seed: NonNegativeInt = 0
-    fractions: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.7, 0.15, 0.15)
+    fractions: Fractions = (0.7, 0.15, 0.15)
 
     def read(self, path: str = "", **changes: Any):
         """The table, whole, or another one read in the same way."""
@@ -83,7 +83,7 @@ class Objective:
 
     Attributes:
         alpha: weight of the distance, which is that of --loss, in scaled features.
-        beta: weight of the KL divergence, the talk's variational beta.
+        beta: weight of the KL divergence.
     """
 
     alpha: NonNegativeFloat = 1.0
@@ -164,7 +164,7 @@ def contexts(
         for i, owner in enumerate(owners)
         if owner in request.condition
     }
-    rows = rows_to_draw(scaler.told, request, asked)
+    rows = rows_to_draw(scaler.conditions, request, asked)
 
     def draw(key: Key, num: int) -> Context:
         return Context(jnp.zeros((num, 3)), drawn_rows(key, rows, num))

@@ -1,5 +1,6 @@
 """Evaluation of generated events: metrics, table, report."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -52,8 +53,9 @@ def gather(
     Raises:
         InputError: nothing to compare, or whatever is wrong with a file.
     """
-    inputs.check(folder, trained, config)
-    how = files if trained is None else trained.run.data
+    how = files
+    if trained is not None:  # whose number of events is that of the training
+        how = dataclasses.replace(trained.run.data, max_events=0)
     notes: list[str] = []
     sources: dict[str, Any] = {}
     columns: tuple[str, ...] = how.columns
@@ -71,13 +73,8 @@ def gather(
     if config.real:
         real = truth = read("real", config.real)
         if not config.truth:
-            order = np.random.default_rng(config.seed).permutation(len(real))
-            half = len(real) // 2
-            real, truth = real[order[:half]], real[order[half:]]
-            notes.append(
-                "real: one half is compared with, the other gives the floor; give "
-                "--evaluate.truth to compare with all"
-            )
+            rows = inputs.halves(config.real, len(real), config.seed, notes)
+            real, truth = (real[half] for half in rows)
     else:
         assert trained is not None
         parts = trained.data()
@@ -130,8 +127,8 @@ def evaluate(
     if config.classify:
         for name, made in {"floor": events.truth[:size], **events.candidates}.items():
             logging.info("training classifiers on %s", name)
-            figures = floor if name == "floor" else evaluated[name]
-            figures["c2st"] = classify(real, made, names, seed=config.seed)
+            values = floor if name == "floor" else evaluated[name]
+            values["c2st"] = classify(real, made, names, seed=config.seed)
     result = {
         "names": list(names),
         "events": len(real),

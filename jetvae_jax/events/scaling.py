@@ -54,8 +54,7 @@ class Scaler(NamedTuple):
         below: the same.
         above: the same.
         edges: the same.
-        told: ``[M, G]`` scaled conditions of the training events, which keep this
-            name in checkpoints.
+        conditions: ``[M, G]`` scaled, of the training events.
     """
 
     offset: Array
@@ -68,7 +67,7 @@ class Scaler(NamedTuple):
     below: Array
     above: Array
     edges: Array
-    told: Array
+    conditions: Array
 
     @property
     def fitted(self) -> transform.Scaler:

@@ -247,7 +247,6 @@ def _summary(trained: Any, result: dict) -> list[str]:
 
 
 def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
-    inputs.check(folder, trained, config)
     notes: list[str] = []
     title = "Images"
     if trained is not None:
@@ -264,11 +263,7 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
     if config.truth:
         truth = _whole(given, config.truth)
         sources["truth"] = config.truth
-    paths = {pathlib.Path(path).stem: path for path in config.generated}
-    if len(paths) < len(config.generated):
-        raise InputError("--evaluate.generated: files of one name: rename one")
-    if not paths:
-        paths = inputs.found(folder, SUFFIX, "images")
+    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "images")
     made = {
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in paths.items()

@@ -83,6 +83,8 @@ class Writer:
     def __init__(self, path: str | os.PathLike, attrs: Mapping[str, Any] | None = None):
         self._path, self._attrs = path, attrs
         self._chunks: list[PixelSets] = []
+        if os.path.splitext(path)[1].lower() not in npz.SUFFIXES:
+            raise InputError(f"{os.fspath(path)}: unknown suffix: give .npz")
         folder = os.path.dirname(os.fspath(path)) or "."
         if not os.access(folder, os.W_OK):  # before hours of work, not after
             raise InputError(

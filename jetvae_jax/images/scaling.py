@@ -67,7 +67,7 @@ class Scaler(NamedTuple):
     Attributes:
         offset: ``[1, F]`` physical value at ``x = 0``, in pixels and intensity.
         factor: ``[1, F]`` physical units per unit of ``x``, positive.
-        ghost: ``[1, F]`` scaled position of padding: black, in the upper left corner.
+        padding: ``[1, F]`` scaled position of padding: black, in the upper left corner.
             It keeps this name in checkpoints.
         shares: ``[10]`` fractions of the training sets that show each digit; zero if
             unlabelled.
@@ -75,7 +75,7 @@ class Scaler(NamedTuple):
 
     offset: Array
     factor: Array
-    ghost: Array
+    padding: Array
     shares: Array
 
 
@@ -123,13 +123,13 @@ def scale(config: Config, scaler: Scaler, sets: PixelSets) -> Batch:
         sets: ``[..., K, 3]``.
 
     Returns:
-        Batch with x ``[..., K, F]``, exactly ``scaler.ghost`` on padding; its axis is
+        Batch with x ``[..., K, F]``, exactly ``scaler.padding`` on padding; its axis is
         zero and not used. The condition is the digit if ``config.tell_digit``.
     """
     mask = jnp.asarray(sets.mask)
     v = jnp.asarray(sets.points)[..., : config.num_features]
     x = (v - scaler.offset) / scaler.factor
-    x = jnp.where(mask[..., None], x, scaler.ghost)
+    x = jnp.where(mask[..., None], x, scaler.padding)
     condition = digit_condition(sets.labels) if config.tell_digit else None
     context = Context(jnp.zeros((*mask.shape[:-1], 3), x.dtype), condition)
     return Batch(x, mask, context)

@@ -14,13 +14,14 @@ from absl import logging
 
 from jetvae_jax import data, models
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeInt, PositiveFloat, PositiveInt
+from jetvae_jax.core.configs import NonNegativeInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Jets, Key, Points
 from jetvae_jax.core.types import Objective as VAEObjective
 from jetvae_jax.data import streaming, writing
-from jetvae_jax.data.splits import Dataset, split_sample
+from jetvae_jax.data.splits import Dataset, Fractions, split_sample
 from jetvae_jax.data.streaming import head
+from jetvae_jax.data.validation import MAX_PARTICLES
 from jetvae_jax.densities.contexts import (
     ContextRequest,
     ContextSampler,
@@ -68,14 +69,14 @@ class Data:
             mirror.
     """
 
-    path: str = "embedded"
+    path: Annotated[str, configs.not_empty] = "embedded"
     columns: tuple[str, ...] = ()
     jet_type: Literal["g", "q", "t", "w", "z"] = "g"
-    num_particles: PositiveInt = 30
+    num_particles: Annotated[int, configs.between(1, MAX_PARTICLES)] = 30
     max_jets: NonNegativeInt = 0
     repair: bool = False
     split_seed: NonNegativeInt = 0
-    fractions: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.7, 0.15, 0.15)
+    fractions: Fractions = (0.7, 0.15, 0.15)
     stream: bool = False
     cache: str = ""
     augment: tuple[Annotated[str, configs.one_of(SYMMETRIES)], ...] = ()

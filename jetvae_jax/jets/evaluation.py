@@ -1,5 +1,6 @@
 """Evaluation of generated jets: every metric, in one report."""
 
+import dataclasses
 import functools
 import pathlib
 from typing import Any, NamedTuple
@@ -68,8 +69,9 @@ def gather(
     Raises:
         InputError: nothing to compare, or whatever is wrong with a file.
     """
-    inputs.check(folder, trained, config)
-    reader = _Reader(files if trained is None else trained.run.data)
+    if trained is not None:  # whose number of jets is that of the training
+        files = dataclasses.replace(trained.run.data, max_jets=0)
+    reader = _Reader(files)
     real, truth = _real(reader, trained, config)
     paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "jets")
     candidates = {
@@ -130,12 +132,9 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
         if config.truth:
             return real, reader.read("truth", config.truth)
         count = len(real.jets.mask)
-        order = np.random.default_rng(config.seed).permutation(count)
-        reader.notes.append(
-            "real: one half is compared with, the other gives the floor; give "
-            "--evaluate.truth to compare with all"
-        )
-        return _rows(real, order[: count // 2]), _rows(real, order[count // 2 :])
+        rows = inputs.halves(config.real, count, config.seed, reader.notes)
+        first, second = (_rows(real, half) for half in rows)
+        return first, second
     jets = trained.data()
     reader.notes += trained.meta["notes"]
     source = trained.meta["source"]

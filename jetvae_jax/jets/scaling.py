@@ -2,8 +2,8 @@
 
 A particle has physical features ``v``, such as (ptrel, etarel, phirel), and scaled ones
 ``x`` with ``v = offset + factor * x`` per feature, or by quantiles. Padding sits at one
-known point, ``Scaler.ghost``. In the coordinates "frame" two rows before the particles
-hold the jet. This is the only conversion of units.
+known point, ``Scaler.padding``. In the coordinates "frame" two rows before the
+particles hold the jet. This is the only conversion of units.
 
 :func:`fit` gathers what it needs of the training jets chunk by chunk, on the host.
 :func:`scale`, :func:`unscale` and :func:`momenta` are pure jnp functions for plain use,
@@ -157,8 +157,7 @@ class Scaler(NamedTuple):
         offset: ``[R, F]`` physical value at ``x = 0``; R is the number of rows of
             ``x``, or 1 where all rows share it.
         factor: ``[R, F]`` physical units per unit of ``x``, positive.
-        ghost: ``[R, F]`` scaled position of padding, which keeps this name in
-            checkpoints.
+        padding: ``[R, F]`` scaled position of padding.
         axes: ``[A, 3]`` (pt [GeV], eta, phi) of the first training jets, from which
             generation draws axes; ``[0, 3]`` unless the coordinates are relative or
             there are conditions.
@@ -172,7 +171,7 @@ class Scaler(NamedTuple):
 
     offset: Array
     factor: Array
-    ghost: Array
+    padding: Array
     axes: Array
     knots: Array | None = None
     conditions: Array | None = None
@@ -246,7 +245,7 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
         jets: ``[..., N, 3]`` and ``[..., N]``.
 
     Returns:
-        Batch of N rows, or N + 2 with those of the jet: x is exactly ``scaler.ghost``
+        Batch of N rows, or N + 2 with those of the jet: x is exactly ``scaler.padding``
         on padding, with zero gradient; axis is the axis of each jet's particles.
     """
     v, axis = _from_jets(config, jets)
@@ -258,7 +257,7 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
     x = (v - scaler.offset) / scaler.factor
     x = _through_quantiles(config, scaler, quantiles.forward, x)
     context = Context(axis, _conditions(config, scaler, jets))
-    return Batch(jnp.where(mask[..., None], x, scaler.ghost), mask, context)
+    return Batch(jnp.where(mask[..., None], x, scaler.padding), mask, context)
 
 
 def observed_conditions(config: Config, jets: Jets) -> Array:
@@ -528,7 +527,7 @@ def _is_padding(config: Config, scaler: Scaler, v: Array) -> Array:
     coordinates decides, halfway: 3/4.
     """
     first = 0 if config.momentum_features else 1
-    padding = jnp.asarray(_unscaled(config, scaler, scaler.ghost))[-1, first:]
+    padding = jnp.asarray(_unscaled(config, scaler, scaler.padding))[-1, first:]
     return jnp.mean(v[..., first:] / padding, axis=-1) > 0.75
 
 

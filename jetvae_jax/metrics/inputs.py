@@ -1,12 +1,14 @@
 """Inputs of an evaluation: its settings, the files that are compared, their names."""
 
+import os
 import pathlib
 from typing import Annotated, Any
 
+import numpy as np
 from absl import logging
 
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeInt
+from jetvae_jax.core.configs import Seed
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.metrics.suite.protocols import KNOWN
@@ -40,14 +42,14 @@ class EvaluateConfig:
     protocols: tuple[_Protocol, ...] = ("mpgan_10k", "jetnet_50k")
     classify: bool = False
     fpnd: str = "installed"
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
 
 
-def check(folder: Workdir, trained: Any, config: EvaluateConfig) -> None:
+def check(workdir: str | os.PathLike, trained: Any, config: EvaluateConfig) -> None:
     """There is a run, or there are files on both sides.
 
     Args:
-        folder: the workdir.
+        workdir: for the message.
         trained: the run's model, or None.
         config: which files.
 
@@ -56,8 +58,9 @@ def check(folder: Workdir, trained: Any, config: EvaluateConfig) -> None:
     """
     if trained is None and not (config.real and config.generated):
         raise InputError(
-            f"{folder.path}: holds no vae.npz: run experiments/train.py first, or "
-            "compare any two files by --evaluate.real and --evaluate.generated"
+            f"--workdir={os.fspath(workdir)}: holds no vae.npz: run "
+            "experiments/train.py first, or compare any two files by --evaluate.real "
+            "and --evaluate.generated"
         )
 
 
@@ -80,6 +83,33 @@ def found(folder: Workdir, suffix: str, what: str) -> dict[str, str]:
             "first, or name files by --evaluate.generated"
         )
     return there
+
+
+def halves(
+    path: str, number: int, seed: int, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of real samples that the others are compared with, and rows of the floor.
+
+    Args:
+        path: of the file of real samples, for the message.
+        number: of samples in it.
+        seed: of the random order.
+        notes: is appended to.
+
+    Raises:
+        InputError: a half would be fewer than two.
+    """
+    if number < 4:
+        raise InputError(
+            f"{path}: too few for two halves, {number} in all: give more, or "
+            "--evaluate.truth"
+        )
+    notes.append(
+        "real: one half is compared with, the other gives the floor; give "
+        "--evaluate.truth to compare with all"
+    )
+    order = np.random.default_rng(seed).permutation(number)
+    return order[: number // 2], order[number // 2 :]
 
 
 def named(paths: tuple[str, ...]) -> dict[str, str]:
@@ -132,8 +162,8 @@ def record(folder: Workdir, result: dict[str, Any], table: str) -> None:
 
     Args:
         folder: where to write.
-        result: all figures; ``notes`` are what was found in the files and chosen.
-        table: the figures as lines.
+        result: all metrics; ``notes`` are what was found in the files and chosen.
+        table: the metrics as lines.
     """
     folder.write_json("evaluation.json", result)
     notes = "".join(f"note: {note}\n" for note in result["notes"])

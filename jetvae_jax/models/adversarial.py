@@ -21,7 +21,7 @@ the plain distance can be added.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +39,7 @@ from jetvae_jax.core.types import (
     Model,
     Objective,
     Params,
+    Terms,
 )
 from jetvae_jax.losses.objective import forward
 
@@ -87,6 +88,55 @@ def output_distance(true: Array, reconstructed: Array) -> Array:
 def feature_distance(true: Array, reconstructed: Array) -> Array:
     """``|h(x') - h(x)|^2 / 2`` from two hidden layers ``[..., D]``."""
     return 0.5 * jnp.sum(jnp.square(reconstructed - true), axis=-1)
+
+
+class Outputs(NamedTuple):
+    """What a discriminator says of a batch.
+
+    Attributes:
+        true: logits ``[J]`` of the data.
+        reconstructed: of their reconstructions.
+        generated: of generated sets.
+        similarity: ``[J]`` distance of data and reconstructions, by its output or its
+            last hidden layer.
+    """
+
+    true: Array
+    reconstructed: Array
+    generated: Array
+    similarity: Array
+
+
+def component_losses(
+    config: Config,
+    objective: Objective,
+    distance: Array,
+    terms: Terms,
+    outputs: Outputs,
+) -> dict[str, Array]:
+    """The losses ``[J]`` of encoder, decoder and discriminator.
+
+    Args:
+        config: form and weights.
+        objective: gives the weights that the config does not.
+        distance: ``[J]`` of reconstructions, without a discriminator.
+        terms: ``kl``, and ``uniform`` if the objective has a weight for it.
+        outputs: of the discriminator.
+    """
+    true, again, made, similarity = outputs
+    disc_loss = discriminator_loss(true, again, made)
+    encoder_gamma = 1.0 if config.form == "feature" else config.gamma
+    beta = objective.beta if config.beta < 0 else config.beta
+    kl, plain_distance = beta * terms["kl"], 0.0
+    if config.reconstruction:
+        plain_distance = config.reconstruction * distance
+    if objective.uniform:
+        kl = kl + objective.uniform * terms["uniform"]
+    return {
+        "encoder": kl + encoder_gamma * similarity + plain_distance,
+        "decoder": config.gamma * similarity + plain_distance - disc_loss,
+        "discriminator": disc_loss,
+    }
 
 
 def against(
@@ -157,30 +207,18 @@ def against(
         true, true_hidden = discriminate(batch.x, batch.mask)
         again, again_hidden = discriminate(x_hat, None)
         made, _ = discriminate(generated, None)
-        disc_loss = discriminator_loss(true, again, made)
-        encoder_gamma = config.gamma
         if config.form == "feature":
             similarity = feature_distance(true_hidden, again_hidden)
-            encoder_gamma = 1.0
         else:
             similarity = output_distance(true, again)
-        beta = objective.beta if config.beta < 0 else config.beta
-        kl, plain_distance = beta * terms["kl"], 0.0
-        if config.reconstruction:
-            plain_distance = config.reconstruction * distance
-        if objective.uniform:
-            kl = kl + objective.uniform * terms["uniform"]
-        losses = {
-            "encoder": kl + encoder_gamma * similarity + plain_distance,
-            "decoder": config.gamma * similarity + plain_distance - disc_loss,
-            "discriminator": disc_loss,
-        }
+        outputs = Outputs(true, again, made, similarity)
+        losses = component_losses(config, objective, distance, terms, outputs)
         if prior is not None:
             losses["prior"] = terms["kl"]
         reported = {
             "loss": objective.total(distance, terms),
             **terms,
-            "disc_loss": disc_loss,
+            "disc_loss": losses["discriminator"],
             "similarity": similarity,
             "disc_true": jax.nn.sigmoid(true),
             "disc_reconstructed": jax.nn.sigmoid(again),

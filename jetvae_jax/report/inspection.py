@@ -42,6 +42,7 @@ def figure(seen: Look) -> "Figure":
         axis.stairs(counts, edges, **style.INPUT)
         axis.set_xlabel(name)
         axis.set_ylim(bottom=0)
+        axis.set_ylabel("particles" if name.startswith("particle") else "jets")
         if name.startswith("particle"):
             axis.set_yscale("log")
             axis.set_ylim(bottom=0.5)

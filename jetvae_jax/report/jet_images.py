@@ -128,7 +128,7 @@ def _draw_differences(axes, differences: Mapping[str, np.ndarray], extent) -> No
         axis.set_title(f"{style.plain(name)} - input")
     ticks = largest * np.array([-1, -0.1, 0, 0.1, 1])
     axes[0].figure.colorbar(
-        drawn, ax=axes, label="difference [GeV]", pad=0.01, ticks=ticks, format="%.2g"
+        drawn, ax=axes, label="difference [GeV]", pad=0.01, ticks=ticks, format="%.3g"
     ).minorticks_off()
 
 

@@ -94,6 +94,10 @@ class Table(NamedTuple):
     style: str = ""
 
 
+NARROW = 700
+"""Pixels of a plot of one panel, at most: it shrinks to the width of the screen."""
+
+
 class Plot(NamedTuple):
     """A figure that is drawn when the page is written.
 
@@ -111,10 +115,17 @@ class Plot(NamedTuple):
 
 
 class Image(NamedTuple):
-    """A PNG image in base64, with its caption."""
+    """A PNG image with its caption.
+
+    Attributes:
+        data: in base64.
+        caption: the text below it.
+        narrow: it can be read on a narrow screen without scrolling.
+    """
 
     data: str
     caption: str
+    narrow: bool = False
 
 
 class Details(NamedTuple):
@@ -164,7 +175,10 @@ def write(path: str | os.PathLike, title: str, blocks: Iterable[Block]) -> pathl
             if block.heading != section:
                 section = block.heading
                 shown.append(Heading(section))
-            block = Image(base64.b64encode(image).decode("ascii"), block.caption)
+            # The first chunk of a PNG begins with its width.
+            narrow = int.from_bytes(image[16:20], "big") <= NARROW
+            data = base64.b64encode(image).decode("ascii")
+            block = Image(data, block.caption, narrow)
         elif isinstance(block, Heading) and block.level == 2:
             section = block.text
         shown.append(block)

@@ -150,7 +150,9 @@ def with_error(value: float, error: float | None = None) -> str:
     """A value with two digits of its error, or with three digits if it has no error."""
     if error is None or not math.isfinite(error):
         return f"{value:.3g}"
-    digits = 4 if error <= 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
+    if error <= 0:
+        return f"{value:.4g} ± 0"
+    digits = min(max(1 - math.floor(math.log10(error)), 0), 6)
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 

@@ -82,14 +82,27 @@ def curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def terms(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the terms, ``loss`` first, then in their order in the history."""
+    """Names of the terms, ``loss`` first, then in their order in the history.
+
+    A loss that is a single term in every epoch, such as the ``nll`` of a flow, is left
+    out: that term has its unit.
+    """
     found: dict[str, None] = {}
     for row in history:
         for key in row:
             split, _, name = key.partition("/")
             if split in _SPLITS and name:
                 found[name] = None
-    return sorted(found, key=lambda name: name != "loss")
+    names = sorted(found, key=lambda name: name != "loss")
+
+    def is_loss(name: str) -> bool:
+        return all(
+            row.get(f"{split}/{name}") == row.get(f"{split}/loss")
+            for row in history
+            for split in _SPLITS
+        )
+
+    return names[1:] if any(map(is_loss, names[1:])) else names
 
 
 def series(

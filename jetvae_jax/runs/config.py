@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from jetvae_jax import densities, models, training
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeInt
+from jetvae_jax.core.configs import NonNegativeInt, Seed
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
@@ -219,7 +219,7 @@ class GenerateConfig:
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
     num_jets: NonNegativeInt = 0
-    seed: int = 0
+    seed: Seed = 0
     output: str = ""
     context: Literal["data", "density"] = "data"
     condition: tuple[str, ...] = ()

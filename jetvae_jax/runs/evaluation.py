@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from jetvae_jax.core.files import Workdir
+from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.inputs import EvaluateConfig
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.trained import CHECKPOINT, load_model
@@ -36,11 +37,15 @@ def evaluate(
         InputError: nothing to evaluate, an invalid file, or data that changed since
             training.
     """
-    folder = Workdir(workdir)
     trained = None
     files_only = config.real and config.generated
-    if not files_only and (folder / CHECKPOINT).exists():
-        trained = load_model(folder.path)
+    if not files_only and (pathlib.Path(workdir) / CHECKPOINT).exists():
+        trained = load_model(workdir)
         domain = trained.run.domain
+        if not config.generated:  # the report needs them: damage is found at once
+            trained.history()
+            trained.fitted()
+    inputs.check(workdir, trained, config)
+    folder = Workdir(workdir)
     files = files or domains.get(domain).Data()
     return domains.evaluation(domain).evaluate(folder, trained, config, files)

@@ -15,7 +15,7 @@ from jetvae_jax.core.types import Batch, Key
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
 from jetvae_jax.runs.config import GenerateConfig
-from jetvae_jax.runs.trained import TrainedModel, load_model
+from jetvae_jax.runs.trained import TrainedDensity, TrainedModel, load_model
 from jetvae_jax.training.progress import Progress
 
 CHUNK = 2000
@@ -32,11 +32,14 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
         InputError: no trained model or flow, a condition that the model does not have,
             or the output cannot be written.
     """
-    folder = Workdir(workdir)
-    trained = load_model(folder.path)
+    trained = load_model(workdir)
     pipeline = trained.run.pipeline
     name = f"generated_{config.latents}{pipeline.SUFFIX}"
-    output = pathlib.Path(config.output or folder / name)
+    output = pathlib.Path(config.output or Workdir(workdir) / name)
+    if not output.parent.is_dir() or output.is_dir():
+        raise InputError(
+            f"--generate.output={output}: give a file in a folder that exists"
+        )
     number, chunks = samples_of(trained, config)
     attrs = {
         "generator": "jetvae_jax",
@@ -80,15 +83,20 @@ def samples_of(
         trained.check_encoder()
         batch = jax.jit(trained.scale)(head(_test(trained), config.num_jets))
         return len(batch.x), stream_batches(jax.jit(trained.reconstruct), key, batch)
-    if config.latents != "prior":
+    latents: str | TrainedDensity = config.latents
+    if latents != "prior":
         trained.check_encoder()
-        trained.density(config.latents)  # stops before the data are read
+        latents = trained.density(latents)  # stops before the data are read
     number = config.num_jets or count(_test(trained))
-    return number, _drawn(trained, config, key, number)
+    return number, _drawn(trained, latents, config, key, number)
 
 
 def _drawn(
-    trained: TrainedModel, config: GenerateConfig, key: Key, number: int
+    trained: TrainedModel,
+    latents: str | TrainedDensity,
+    config: GenerateConfig,
+    key: Key,
+    number: int,
 ) -> Iterator[Any]:
     run = trained.run
     names = run.pipeline.condition_names(run.scaling)
@@ -100,7 +108,7 @@ def _drawn(
     def draw(key):
         latent_key, context_key = jax.random.split(key)
         context = contexts(context_key, CHUNK)
-        return trained.sample(latent_key, context, config.latents)
+        return trained.sample(latent_key, context, latents)
 
     return stream(draw, key, number)
 

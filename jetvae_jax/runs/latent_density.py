@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from absl import logging
 
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
@@ -67,8 +68,8 @@ def fit_density(
         InputError: no trained model, a model without encoder, changed data, too few
             samples, a fit with other settings, or NaN.
     """
+    trained = load_model(workdir)
     folder = Workdir(workdir)
-    trained = load_model(folder.path)
     trained.check_encoder()
     train, valid = (_Latents(*trained.encode(part)) for part in trained.data()[:2])
     name = "flow" if isinstance(run, FlowRun) else "copula"
@@ -95,8 +96,9 @@ def fit_density(
 
     if flow is None:
         save(None)
+        logging.info("wrote %s", folder / f"{name}.npz")
         return None
-    return fit(
+    result = fit(
         configured_step(
             likelihood(flow),
             flow.init,
@@ -119,6 +121,9 @@ def fit_density(
         on_epoch=functools.partial(folder.write_lines, f"{name}.metrics.jsonl"),
         on_save=save,
     )
+    if result.best_epoch and not (folder / f"{name}.npz").exists():  # deleted since
+        save(result.params, result.best_epoch)
+    return result
 
 
 def likelihood(density: Density):

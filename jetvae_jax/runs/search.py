@@ -78,7 +78,7 @@ class TuneConfig:
     warmup_epochs: NonNegativeInt = 5
     timeout_minutes: NonNegativeFloat = 0.0
     keep: bool = False
-    seed: int = 0
+    seed: configs.Seed = 0
 
 
 def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:

@@ -3,7 +3,7 @@
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -39,6 +39,8 @@ CHECKPOINT = "vae.npz"
 METRICS = "vae.metrics.jsonl"
 FITTED = {"flow": FlowRun, "copula": CopulaRun}
 """Densities of latents that are fitted after the model, and the settings of each."""
+OLD_NAMES = {"ghost": "padding", "told": "conditions"}
+"""Fields of a scaler as older checkpoints name them."""
 
 
 class TrainedDensity(NamedTuple):
@@ -108,14 +110,16 @@ class TrainedModel(NamedTuple):
         """Generated points to samples, such as jets in GeV."""
         return self.run.pipeline.unscale(self.run.scaling, self.scaler, points, context)
 
-    def sample(self, key: Key, context: Context, latents: str = "prior") -> Any:
+    def sample(
+        self, key: Key, context: Context, latents: str | TrainedDensity = "prior"
+    ) -> Any:
         """Generated samples, one for each row of the context.
 
         Args:
             key: of all draws.
             context: of J samples.
-            latents: 'prior' samples the model as it was trained; 'flow' or 'copula'
-                draws latents from that density and decodes them.
+            latents: 'prior' samples the model as it was trained; 'flow' or 'copula', or
+                :meth:`density` of it, draws latents from that and decodes them.
 
         Raises:
             InputError: that density was not fitted.
@@ -123,7 +127,7 @@ class TrainedModel(NamedTuple):
         if latents == "prior":
             points = self.model.sample(self.params, key, context)
             return self.unscale(points, context)
-        density = self.density(latents)
+        density = self.density(latents) if isinstance(latents, str) else latents
         num = context.axis.shape[0]
         z = density.sample(key, num, context.condition)
         return self.decode(jax.random.fold_in(key, 1), z, context)
@@ -275,15 +279,22 @@ def load_model(workdir: str | os.PathLike) -> TrainedModel:
     meta = checkpoint.read_meta(path)
     run = ModelRun.from_json(meta["run"])
     shapes = meta["scaler_shapes"].items()
-    scaler = run.pipeline.Scaler(**{k: np.zeros(v, np.float32) for k, v in shapes})
-    init = build_model(run, task_of(run, scaler)).init
+    stored = {name: np.zeros(shape, np.float32) for name, shape in shapes}
+    init = build_model(run, task_of(run, _scaler(run, stored))).init
     template = {
         "params": jax.eval_shape(init, jax.random.key(0)),
-        "scaler": scaler,
+        "scaler": stored,
     }
     tree = checkpoint.restore(path, template)
-    model = build_model(run, task_of(run, tree["scaler"]))
-    return TrainedModel(model, tree["params"], tree["scaler"], run, meta, path.parent)
+    scaler = _scaler(run, tree["scaler"])
+    model = build_model(run, task_of(run, scaler))
+    return TrainedModel(model, tree["params"], scaler, run, meta, path.parent)
+
+
+def _scaler(run: ModelRun, stored: Mapping[str, Any]) -> Any:
+    """The scaler of a run from the arrays of a checkpoint, old names included."""
+    arrays = {OLD_NAMES.get(name, name): array for name, array in stored.items()}
+    return run.pipeline.Scaler(**arrays)
 
 
 def density_of(
@@ -332,6 +343,8 @@ def _unconditional(density: Density) -> Density:
 def load_density(trained: TrainedModel, name: str) -> TrainedDensity:
     """See :meth:`TrainedModel.density`."""
     path = trained.folder / f"{name}.npz"
+    if not path.exists():
+        raise InputError(f"{path}: no such file: run experiments/fit_{name}.py first")
     meta = checkpoint.read_meta(path)
     # Rebuilt, so that fields that a later version added have their defaults in both.
     same = ModelRun.from_json(meta["vae"]) == trained.run

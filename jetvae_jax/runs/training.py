@@ -83,6 +83,8 @@ def train(
         on_save=save,
         monitor=_monitor(run, ready),
     )
+    if result.best_epoch and not (folder / CHECKPOINT).exists():  # deleted since
+        save(result.params, result.best_epoch)
     folder.write_json("config.json", run.to_json())
     return result
 

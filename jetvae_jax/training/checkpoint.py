@@ -55,7 +55,15 @@ def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> Non
 
 def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
     if not path.exists():
-        raise InputError(f"{path}: no such checkpoint; train first or fix the path")
+        raise InputError(
+            f"{path}: no such checkpoint: run experiments/train.py first, or correct "
+            "the path"
+        )
+    if not zipfile.is_zipfile(path):  # np.load would propose to unpickle it
+        raise InputError(
+            f"{path}: not a whole checkpoint of this package: delete it and make it "
+            "again"
+        )
     try:
         # np.load does not close a file that it opened and that is not an archive.
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
@@ -71,8 +79,8 @@ def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.nd
         zlib.error,
     ) as error:
         raise InputError(
-            f"{path}: not a whole checkpoint of this package ({error}); "
-            "it may be truncated or from another program: train again"
+            f"{path}: not a whole checkpoint of this package ({error}): delete it and "
+            "make it again"
         ) from error
 
 
@@ -86,7 +94,9 @@ def read_meta(path: str | os.PathLike) -> dict:
     try:
         return json.loads(_load(path, [META])[META].tobytes().decode())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: the description is damaged: train again") from error
+        raise InputError(
+            f"{path}: the description is damaged: delete it and make it again"
+        ) from error
 
 
 def restore(path: str | os.PathLike, like: Any) -> Any:

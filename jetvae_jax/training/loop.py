@@ -73,12 +73,14 @@ def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
         }
 
     old, new = flat(stored), flat(configs.plain(wanted))
-    for name in sorted(old.keys() | new.keys()):
+    # Choices such as the domain come first: other settings differ with them.
+    names = sorted(old.keys() | new.keys(), key=lambda name: (name.count("."), name))
+    for name in names:
         if old.get(name) != new.get(name):
             raise InputError(
                 f"{path}: holds a run with other settings ({name}: {old.get(name)!r} "
                 f"there, {new.get(name)!r} here): give another --workdir, or delete "
-                "the folder to start again"
+                "this file to start again"
             )
 
 
@@ -207,6 +209,11 @@ class _Loop:
         self.progress = Progress(self.name, total, done=done, unit=self.unit)
         self.last_save = time.monotonic()
         with self.interrupt, self.progress:
+            if self.meta["finished"]:
+                best, last = self.meta["best_epoch"], self.meta["epoch"]
+                self.progress.note(
+                    f"{self.name}: has finished before, best epoch {best} of {last}"
+                )
             while not self.meta["finished"] and not self.interrupt.signal_number:
                 began = time.monotonic()
                 self.train_epoch()

@@ -22,7 +22,7 @@ from jetvae_jax.runs.trained import METRICS, TrainedModel, load_model
 from jetvae_jax.runs.training import train
 from jetvae_jax.studies.digit_losses import report, verdict
 
-RESULTS = "figures.json"
+RESULTS = "metrics.json"
 
 
 def compare(
@@ -76,7 +76,7 @@ def compare(
     result = {
         "seeds": list(seeds),
         "runs": {name: run.to_json() for name, run in runs.items()},
-        "figures": found,
+        "metrics": found,
     }
     folder.write_json("compare.json", result)
     table = verdict.text(found)

@@ -20,7 +20,7 @@ from absl import logging
 
 from jetvae_jax import events
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeInt, PositiveInt, versions
+from jetvae_jax.core.configs import PositiveInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import kinds
@@ -78,7 +78,7 @@ class ClassifyConfig:
     floor: PositiveInt = 10
     replicas: Annotated[int, configs.at_least(2)] = 200
     num_generated: Annotated[int, configs.at_least(2)] = 20_000
-    seed: NonNegativeInt = 0
+    seed: configs.Seed = 0
 
 
 class Scored(NamedTuple):
@@ -241,6 +241,8 @@ def score_run(workdir: str | os.PathLike, config: ClassifyConfig) -> Scored:
             f"--classify.mass: {config.mass!r} is not a column of {workdir}: name one "
             f"of {', '.join(columns)}, or none: --classify.mass="
         )
+    for part in (parts.valid, parts.test):
+        _check_cuts(len(part), config)
     tables = _load_signal(config, columns, run.scaling.kinds)
     samples = {"background": np.asarray(parts.test)}
     samples |= {name: table.values for name, table in tables.items()}
@@ -279,15 +281,8 @@ def evaluate_scores(scored: Scored, config: ClassifyConfig) -> dict[str, Any]:
         InputError: too little background for a cut.
     """
     key = jax.random.key(config.seed)
-    num = min(
-        len(next(iter(p.values()))) for p in (scored.reference, scored.background)
-    )
-    for keep in config.keep:
-        if keep * num < config.floor:
-            raise InputError(
-                f"--classify.keep: {keep:g} of {num} background events is less than "
-                f"{config.floor} (--classify.floor): keep more, or train on more events"
-            )
+    for part in (scored.reference, scored.background):
+        _check_cuts(len(next(iter(part.values()))), config)
     return {
         name: {
             signal: _evaluate_score(key, name, signal, scored, config)
@@ -295,6 +290,16 @@ def evaluate_scores(scored: Scored, config: ClassifyConfig) -> dict[str, Any]:
         }
         for name in scored.background
     }
+
+
+def _check_cuts(num: int, config: ClassifyConfig) -> None:
+    """Check that every cut leaves enough of ``num`` background events."""
+    for keep in config.keep:
+        if keep * num < config.floor:
+            raise InputError(
+                f"--classify.keep: {keep:g} of {num} background events is less than "
+                f"{config.floor} (--classify.floor): keep more, or train on more events"
+            )
 
 
 def verdict(result: dict[str, Any]) -> str:
@@ -522,7 +527,7 @@ def _csv(result: dict[str, Any]) -> str:
     """One row a result: run, score, signal, name, value, error."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("run", "score", "signal", "figure", "value", "error"))
+    rows.writerow(("run", "score", "signal", "metric", "value", "error"))
     for name, run in result["runs"].items():
         rows.writerow((name, "", "", "mean_ks", run["quality"]["mean_ks"], ""))
         for signal, v in run["mass_alone"].items():

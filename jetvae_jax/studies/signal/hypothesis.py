@@ -21,7 +21,7 @@ COMBINED = "combined"
 """The score that decides, if there is one."""
 ALL = "mean"
 """In place of a signal: the mean over all of them."""
-FIGURES = {
+METRICS = {
     "auc": "AUC",
     "improvement": "significance improvement",
     "window": "AUC in window",
@@ -90,7 +90,7 @@ def rank_correlation(
 
 
 def links(runs: Runs, seed: int) -> list[dict[str, Any]]:
-    """Rank correlation of quality and each of FIGURES, for all scores and signals.
+    """Rank correlation of quality and each of METRICS, for all scores and signals.
 
     A row over the models, with the mean of their runs, and a row over the runs. No row
     for fewer than three, or where all values are equal.
@@ -100,9 +100,9 @@ def links(runs: Runs, seed: int) -> list[dict[str, Any]]:
         having = [run for run in runs.values() if score in run["scores"]]
         signals = list(having[0]["scores"][score])
         ks = [run["quality"]["mean_ks"] for run in having]
-        for figure in FIGURES:
+        for metric in METRICS:
             for signal in [*([ALL] if len(signals) > 1 else []), *signals]:
-                values = [found(run, score, figure, signal) for run in having]
+                values = [found(run, score, metric, signal) for run in having]
                 if np.isnan(values).any():
                     continue
                 points = np.stack([-np.array(ks), values], axis=1)
@@ -114,7 +114,7 @@ def links(runs: Runs, seed: int) -> list[dict[str, Any]]:
                         continue
                     link = rank_correlation(key, *xy.T)._asdict()
                     if not math.isnan(link["value"]):
-                        about = {"score": score, "figure": figure, "signal": signal}
+                        about = {"score": score, "metric": metric, "signal": signal}
                         rows.append(about | {"over": over} | link)
     return rows
 
@@ -126,7 +126,7 @@ def answer(runs: Runs, rows: list[dict[str, Any]]) -> str:
     score = COMBINED if COMBINED in names or not names else min(names)
     of = [row for row in rows if row["score"] == score]
     # The mean over the signals comes first.
-    first = {(r["figure"], r["over"]): r for r in reversed(of)}
+    first = {(r["metric"], r["over"]): r for r in reversed(of)}
     decides, all_runs = first.get(("auc", "models")), first.get(("auc", "runs"))
     if not decides or decides["num"] < FEWEST:
         return (
@@ -148,7 +148,7 @@ def answer(runs: Runs, rows: list[dict[str, Any]]) -> str:
     if all_runs and all_runs["num"] > decides["num"]:
         text += f", over all {all_runs['num']} runs {_words(all_runs)}"
     text += f"; {_others(rows, decides['signal'])}"
-    single = [r for r in of if (r["figure"], r["over"]) == ("auc", "models")]
+    single = [r for r in of if (r["metric"], r["over"]) == ("auc", "models")]
     each = [f"{r['value']:+.2f} {r['signal']}" for r in single if r["signal"] != ALL]
     if len(each) > 1:
         text += f"; by signal {', '.join(each)}"
@@ -159,26 +159,26 @@ def answer(runs: Runs, rows: list[dict[str, Any]]) -> str:
     return text
 
 
-def found(run: Mapping[str, Any], score: str, figure: str, signal: str = ALL) -> float:
+def found(run: Mapping[str, Any], score: str, metric: str, signal: str = ALL) -> float:
     """A result of a score, of one signal or the mean over all; NaN if one lacks it."""
     of = run["scores"][score]
     chosen = of.values() if signal == ALL else [of[signal]]
-    values = [(results.get(figure) or {"value": np.nan})["value"] for results in chosen]
+    values = [(results.get(metric) or {"value": np.nan})["value"] for results in chosen]
     return float(np.mean(values))
 
 
 def spread(
-    runs: Runs, model: str, score: str, figure: str, signal: str = ALL
+    runs: Runs, model: str, score: str, metric: str, signal: str = ALL
 ) -> tuple[float, float | None]:
     """Mean of a result over the runs of a model, and its standard deviation.
 
     A single run gives its own error, or none for the mean over the signals.
     """
     of = [r for r in runs.values() if r["model"] == model and score in r["scores"]]
-    values = [found(run, score, figure, signal) for run in of]
+    values = [found(run, score, metric, signal) for run in of]
     if len(values) > 1:
         return float(np.mean(values)), float(np.std(values, ddof=1))
-    error = None if signal == ALL else of[0]["scores"][score][signal][figure]["error"]
+    error = None if signal == ALL else of[0]["scores"][score][signal][metric]["error"]
     return values[0], error
 
 
@@ -199,7 +199,7 @@ def _means(labels: list[str], points: np.ndarray) -> np.ndarray:
 def _others(rows: list[dict[str, Any]], signal: str) -> str:
     """How many of all scores agree, for many are tested."""
     about = ("auc", "models", signal)
-    same = [r for r in rows if (r["figure"], r["over"], r["signal"]) == about]
+    same = [r for r in rows if (r["metric"], r["over"], r["signal"]) == about]
     enough = [row for row in same if row["num"] >= FEWEST]
     clear = [row["value"] for row in enough if row["p"] < 0.05]
     better = sum(value > 0 for value in clear)

@@ -7,7 +7,7 @@ import numpy as np
 
 from jetvae_jax.report import style
 from jetvae_jax.studies.signal import hypothesis, roc
-from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, FIGURES, Runs
+from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, METRICS, Runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def models_of(runs: Runs) -> list[str]:
 def link_of(links: Links, score: str, measure: str, signal: str, over: str = "models"):
     """The rank correlation of a score with quality, or None if it was not computed."""
     wanted = (score, measure, signal, over)
-    keys = ("score", "figure", "signal", "over")
+    keys = ("score", "metric", "signal", "over")
     return next((r for r in links if tuple(r[k] for k in keys) == wanted), None)
 
 
@@ -233,8 +233,8 @@ def by_signal(runs: Runs, links: Links, signals: Sequence[str]) -> "Figure":
     """
     score = COMBINED if COMBINED in scores_of(runs) else scores_of(runs)[0]
     columns = [*([ALL] if len(signals) > 1 else []), *signals]
-    there = {link["figure"] for link in links}
-    measures = [measure for measure in FIGURES if measure in there]
+    there = {link["metric"] for link in links}
+    measures = [measure for measure in METRICS if measure in there]
     drawn = style.new_figure(
         max(2.5 * len(columns) + 0.6, 6.0), 2.4 * len(measures) + 0.6
     )
@@ -245,7 +245,7 @@ def by_signal(runs: Runs, links: Links, signals: Sequence[str]) -> "Figure":
             link = link_of(links, score, measure, signal)
             head = "mean over signals" if signal == ALL else style.plain(signal)
             axis.set_title(f"{head}\n{_short(link)}" if link else head, fontsize=9)
-        row[0].set_ylabel(FIGURES[measure].removeprefix("significance "))
+        row[0].set_ylabel(METRICS[measure].removeprefix("significance "))
     drawn.supxlabel("mean Kolmogorov-Smirnov distance", fontsize=10)
     style.legend_above(drawn, axes[0, 0])
     return drawn

@@ -56,7 +56,7 @@ def write(
             "Trials factor: fraction of toys with such an excess anywhere, divided by "
             "the p-value of one window. Calibration: Kolmogorov-Smirnov p of one half "
             "of the toys and the other. Distance: of the distribution of the largest "
-            "excess from that of the first row.",
+            "excess from that of the first column.",
             "note",
         ),
         *_plots(result, panels),
@@ -163,10 +163,11 @@ def curves(studies: Mapping[str, Any]) -> "Figure":
 
 
 def _table(result: Mapping[str, Any]) -> page.Table:
-    names = ["events drawn from", "median largest", "95 % below",
-             *(f"trials factor at {z:g}" for z in _SHOWN),
-             *(f"global Z at {z:g}" for z in _SHOWN), "calibration p",
-             "distance", "its p"]  # fmt: skip
+    names = ["events drawn from", "largest excess, median",
+             "largest excess, 95 % below",
+             *(f"trials factor at {z:g} sigma" for z in _SHOWN),
+             *(f"global Z at {z:g} sigma" for z in _SHOWN), "calibration p",
+             "distance from the first", "p of the distance"]  # fmt: skip
     columns = []
     for name, found in result["studies"].items():
         at = {row["local_z"]: row for row in found["significance"]}

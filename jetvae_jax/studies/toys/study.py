@@ -49,6 +49,7 @@ from jetvae_jax.studies.toys.pseudo_experiments import (
 
 LEVELS = tuple(np.round(np.arange(1.0, 5.01, 0.1), 1).tolist())
 """Local significances in the table of results."""
+MAX_BINS = 100_000
 NEEDED = 100
 """Events of a sample per event of a toy: the sample's own fluctuations then shift a
 local significance by a tenth of its standard deviation, sqrt(1 / 100)."""
@@ -85,8 +86,8 @@ class ToysConfig:
     num_events: Annotated[float, configs.positive, configs.at_most(1e7)] = 2000.0
     num_toys: Annotated[int, configs.at_least(100)] = 10_000
     num_generated: NonNegativeInt = 0
-    level: float = 1.0
-    seed: NonNegativeInt = 0
+    level: Annotated[float, configs.not_negative, configs.at_most(5)] = 1.0
+    seed: configs.Seed = 0
 
     def __post_init__(self):
         for name, values in (("widths", self.widths), ("sideband", [self.sideband])):
@@ -264,7 +265,9 @@ def verdict(result: dict[str, Any]) -> str:
     found, reference = rows["generator_judged"], rows["template"]
     apart = abs(found["p"] - reference["p"])
     allowed = 3 * np.hypot(found["error"], reference["error"])
-    word = "as often as" if apart <= allowed else "not as often as"
+    word = "as often as"
+    if apart > allowed:
+        word = "more often than" if found["p"] > reference["p"] else "less often than"
     return (
         f"trials factor at a local 3 sigma: {factor('generator')} by the generator, "
         f"{factor('template')} by smooth simulation, {factor('simulation')} by its "
@@ -327,6 +330,11 @@ def _edges(simulated: np.ndarray, config: ToysConfig) -> np.ndarray:
             f"--toys.bin_width: {num} bins between {low:g} and {high:g} GeV: give "
             "2 or more"
         )
+    if num > MAX_BINS:
+        raise InputError(
+            f"--toys.bin_width: {num:,} bins between {low:g} and {high:g} GeV: give "
+            f"{MAX_BINS:,} or fewer"
+        )
     return low + config.bin_width * np.arange(num + 1)
 
 
@@ -351,8 +359,8 @@ def _notes(
     """How far the fluctuations of finite samples shift significances."""
     notes = []
     for name, inside in samples.items():
-        if len(inside) < NEEDED * config.num_events:
-            shift = (config.num_events / len(inside)) ** 0.5
+        shift = (config.num_events / len(inside)) ** 0.5
+        if round(shift, 2) > NEEDED**-0.5:
             notes.append(
                 f"{name}: {len(inside):,} different events in the range for toys of "
                 f"{config.num_events:g}: their own fluctuations shift local "

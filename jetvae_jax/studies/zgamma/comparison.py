@@ -32,7 +32,7 @@ from jetvae_jax.runs.training import train
 from jetvae_jax.studies.zgamma import report, verdict
 from jetvae_jax.training.progress import clock
 
-DONE = "figures.json"
+DONE = "metrics.json"
 """Results of a model and seed; there once it is evaluated."""
 
 
@@ -171,7 +171,7 @@ def _evaluate(path: pathlib.Path, model: Candidate, config: CompareConfig) -> No
         DONE,
         {
             "settings": model.to_json(),
-            "figures": found,
+            "metrics": found,
             "parameters": sizes,
             "seconds": round(seconds, 1),
             "best_epoch": trained.meta["best_epoch"],
@@ -186,7 +186,7 @@ def _done(path: pathlib.Path, model: Candidate, config: CompareConfig) -> dict:
             f"{path}: holds a run with other settings: give another --workdir, or "
             "delete that folder to train it again"
         )
-    if config.classify and "c2st" not in found["figures"]:
+    if config.classify and "c2st" not in found["metrics"]:
         _evaluate(path, model, config)
         return _done(path, model, config)
     return found
@@ -206,7 +206,7 @@ def _write(
         logging.info("training classifiers on other real events")
         floor["c2st"] = classify(parts.test, parts.train[:size], names, seed=0)
     models = {
-        name: metrics.over_seeds([row["figures"] for row in rows])
+        name: metrics.over_seeds([row["metrics"] for row in rows])
         | {
             "parameters": rows[0]["parameters"],
             "seconds": float(np.mean([row["seconds"] for row in rows])),

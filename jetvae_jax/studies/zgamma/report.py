@@ -13,7 +13,8 @@ from jetvae_jax.studies.zgamma import verdict
 NOTE = (
     "KS: largest difference of two cumulative distributions, mean of the columns; "
     "Spearman: Frobenius norm of the difference of the rank correlation matrices. "
-    "Values are means over trainings with their standard deviation; the floor is the "
+    "Values are means over trainings with their standard deviation, in the column "
+    "overall and in the verdict with the standard error of that mean; the floor is the "
     "value of as many other real events. AUC: of a network trained to distinguish "
     "generated from real events. Overall: mean of KS and Spearman distance, each "
     "divided by its floor. Parameters: of all that is trained, discriminator and "
@@ -91,7 +92,7 @@ def text(result: Mapping[str, Any]) -> str:
 
 def csv(result: Mapping[str, Any]) -> str:
     """A line for each metric: model, metric, value, error, value of each training."""
-    lines = ["model,figure,value,error,trainings"]
+    lines = ["model,metric,value,error,trainings"]
     for model, metrics in _rows(result).items():
         scalars = {name: metrics[name] for name in report.NAMES if name in metrics}
         ks = {f"ks {name}": metric for name, metric in metrics["ks"].items()}

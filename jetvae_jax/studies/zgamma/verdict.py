@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from jetvae_jax.report.tables import with_error
+
 PUBLISHED = {
     "distributions": "VAE+D",
     "correlations": "VAE+NF+D",
@@ -83,7 +85,7 @@ def sentences(answers: Mapping[str, Any]) -> list[str]:
             rest = said[answer["holds"]].format(**answer)
         lines.append(
             f"Best {'overall' if question == 'overall' else question}: "
-            f"{answer['best']} ({best['value']:.3g} ± {best['error']:.2g}), {rest}."
+            f"{answer['best']} ({with_error(**best)}), {rest}."
         )
     return lines
 
