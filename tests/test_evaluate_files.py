@@ -15,7 +15,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.data import JetNetWriter
 from jetvae_jax.jets import evaluation as contest
-from jetvae_jax.jets.domain import Data
+from jetvae_jax.jets.domain import Data, Scaling
 from jetvae_jax.metrics import inputs, relative
 from jetvae_jax.metrics.suite import protocols
 
@@ -110,7 +110,7 @@ def test_generated_jets_of_this_package_have_their_own_axis(files, tmp_path):
     _, real, _, _ = files
     jets = data.load("embedded", max_jets=300).jets
     with JetNetWriter(tmp_path / "ours.hdf5", num_particles=30) as writer:
-        writer.append(jets)
+        writer.append(jets._replace(axis=None))
     ours = str(tmp_path / "ours.hdf5")
     assert data.load(ours).axis is None
     config = runs.EvaluateConfig(real=real, generated=(ours,), **SMALL)
@@ -200,7 +200,9 @@ def test_the_size_of_the_training_limits_no_evaluation(files, tmp_path):
     """Nor is it asked of generated files, with a note that there are fewer."""
     _, real, wide, _ = files
     run = types.SimpleNamespace(
-        data=Data(path=real, num_particles=30, max_jets=50), model="conv_vae"
+        data=Data(path=real, num_particles=30, max_jets=50),
+        scaling=Scaling(),
+        model="conv_vae",
     )
     parts = types.SimpleNamespace(test=data.load(real).jets, train=data.load(real).jets)
     trained = types.SimpleNamespace(

@@ -117,7 +117,7 @@ def runs_loss(name):
 
 
 def test_jets_hold_what_somebody_reads():
-    assert Jets._fields == ("particles", "mask")
+    assert Jets._fields == ("particles", "mask", "axis")  # scaling reads the axis
 
 
 def test_every_library_that_is_imported_is_installed():
