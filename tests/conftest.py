@@ -94,15 +94,22 @@ def pytest_unconfigure():
         shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
+KEPT_FILES = 6  # whose programs stay in memory: all of them would fill it
+kept = 0
+
+
 @pytest.fixture(autouse=True, scope="module")
 def compiled_for_this_file(request, quick_options):
-    """Programs of one file serve no other; together they fill the memory."""
-    global quick
+    """Programs of some files serve the next, unless these are compiled otherwise."""
+    global quick, kept
     plain = os.environ[PLAIN] == "1" and not getattr(request.module, "OPTIMISED", False)
+    kept += 1
+    if plain != quick or kept > KEPT_FILES:
+        jax.clear_caches()
+        kept = 1
     jax.config.update("jax_disable_most_optimizations", plain)
     quick = plain
     yield
-    jax.clear_caches()
 
 
 # The flags of absl itself are there before those of a script, and stay.

@@ -4,17 +4,22 @@ import pathlib
 
 import jax
 import numpy as np
+import pytest
 
 from jetvae_jax import data, runs
 from jetvae_jax.metrics import jet_observables
 from jetvae_jax.runs.generation import samples_of
 
-WORKDIR = pathlib.Path(__file__).parent.parent / "results" / "convae_gluon30"
+RESULTS = pathlib.Path(__file__).parent.parent / "results"
 
 
-def test_published_weights_generate_gluon_jets():
-    trained = runs.load_model(WORKDIR)
-    assert trained.density("flow").run.flow == "realnvp"
+@pytest.mark.parametrize(
+    ("name", "flow"),
+    [("convae_gluon30", "realnvp"), ("autoregressive_gluon30", "spline")],
+)
+def test_published_weights_generate_gluon_jets(name, flow):
+    trained = runs.load_model(RESULTS / name)
+    assert trained.density("flow").run.flow == flow
     config = runs.GenerateConfig(latents="flow", num_jets=500)
     num_jets, chunks = samples_of(trained, config)
     jets = next(iter(chunks))
