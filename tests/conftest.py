@@ -67,6 +67,27 @@ def quick_options():
     os.environ["XLA_FLAGS"] = " ".join([*flags, os.environ.get("XLA_FLAGS", "")])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick_layout(request, monkeypatch_module):
+    """Figures are drawn without their layout, a third of the time of a report.
+
+    A file with ``WHOLE_LAYOUT = True`` and the scripts that tests start have it.
+    """
+    if not getattr(request.module, "WHOLE_LAYOUT", False):
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+        monkeypatch_module.setattr(
+            ConstrainedLayoutEngine, "execute", lambda self, figure: {}
+        )
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    """``monkeypatch`` for a whole file."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
 # A worker that takes one of these last would keep the others waiting.
 LONGEST = (
     *("test_chamfer", "test_plugins", "test_experiments", "test_autoregressive"),
@@ -94,22 +115,15 @@ def pytest_unconfigure():
         shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
-KEPT_FILES = 6  # whose programs stay in memory: all of them would fill it
-kept = 0
-
-
 @pytest.fixture(autouse=True, scope="module")
 def compiled_for_this_file(request, quick_options):
-    """Programs of some files serve the next, unless these are compiled otherwise."""
-    global quick, kept
+    """Programs of one file serve no other; together they fill the memory."""
+    global quick
     plain = os.environ[PLAIN] == "1" and not getattr(request.module, "OPTIMISED", False)
-    kept += 1
-    if plain != quick or kept > KEPT_FILES:
-        jax.clear_caches()
-        kept = 1
     jax.config.update("jax_disable_most_optimizations", plain)
     quick = plain
     yield
+    jax.clear_caches()
 
 
 # The flags of absl itself are there before those of a script, and stay.

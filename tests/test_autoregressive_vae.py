@@ -270,13 +270,13 @@ def test_log_prob_integrates_to_one():
         params["coordinates"], v.astype(np.float32), ab, np.full(v.shape, 0.5)
     )
 
-    def volume(second):
+    def both(second):
         x = jnp.stack([jnp.asarray(first), second])
-        return ordered.forward(params["coordinates"], x)[1][1]
+        volume = ordered.forward(params["coordinates"], x)[1][1]
+        return log_p(second, True) - volume
 
     flat = particles.reshape(-1, 3)
-    logs = np.asarray(jax.lax.map(lambda s: log_p(s, True), flat, batch_size=4096))
-    logs = logs - np.asarray(jax.lax.map(volume, flat, batch_size=4096))
+    logs = np.asarray(jax.lax.map(both, flat, batch_size=len(flat) // 4))
     density_at = np.exp(logs - alone).reshape(v.shape) * u
     total = integrate.simpson(density_at.sum(-1) * 2 * np.pi / 24, x=u[0, :, 0])
     total = integrate.simpson(total, x=v[:, 0, 0])
