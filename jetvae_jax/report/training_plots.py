@@ -19,7 +19,7 @@ _SPLITS: dict[str, dict[str, Any]] = {
     "train": {"color": "#0072B2", "linestyle": "-"},
     "valid": {"color": "#D55E00", "linestyle": "--"},
 }
-_UNITS = dict.fromkeys(("kl", "nll", "pt", "angles", "count"), "nats")
+_UNITS: dict[str, str] = dict.fromkeys(("kl", "nll", "pt", "angles", "count"), "nats")
 _LOG_RATIO = 5.0  # a curve that changes by less is read better on a linear axis
 
 History = Mapping[str, Sequence[Mapping[str, Any]]]
