@@ -25,7 +25,7 @@ def every_search(request, monkeypatch):
 
 
 def compiled(function, **given):
-    """In one piece, and anew: what was compiled with another search is not reused."""
+    """Compiled for this search: JAX would reuse the program of another search."""
     return jax.jit(lambda *args, **masks: function(*args, **masks, **given))
 
 

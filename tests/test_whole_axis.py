@@ -10,6 +10,7 @@ from jetvae_jax import models, runs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
 from jetvae_jax.data import JetNetWriter, load
+from jetvae_jax.images import domain as images
 from jetvae_jax.jets import augmentation, domain, scaling
 from jetvae_jax.losses.distances import chamfer
 from jetvae_jax.models import autoregressive_vae
@@ -113,6 +114,12 @@ def test_a_model_says_which_scaling_it_needs():
         r"--scaling\.method=none, got 'minmax'"
     ):  # fmt: skip
         dataclasses.replace(run, scaling=scaling.Config(coordinates="relative"))
+    with pytest.raises(
+        InputError, match=r"^--domain=pixels: .* which this domain does not have"
+    ):  # fmt: skip
+        dataclasses.replace(
+            run, domain="pixels", data=images.Data(), scaling=images.Scaling()
+        )
     assert set(models.get("autoregressive_vae").REQUIRES) == {
         "scaling.coordinates", "scaling.method",
     }  # fmt: skip

@@ -84,7 +84,7 @@ class Data:
 
 Scaling, Scaler = scaling.Config, scaling.Scaler
 Objective = objectives.Config
-scale = scaling.scale
+fit, scale = scaling.fit, scaling.scale
 
 
 def default_cache() -> pathlib.Path:
@@ -137,20 +137,6 @@ def sizes(config: Data, scaled: scaling.Config) -> dict[str, int]:
         "jet_rows": scaled.jet_rows,
         "num_conditions": len(scaled.conditions),
     }
-
-
-def fit(config: scaling.Config, jets: Jets | streaming.Stream) -> scaling.Scaler:
-    """Measure the constants of the scaling on the training jets.
-
-    Raises:
-        InputError: the axis of the whole jet is asked for, and not in the data.
-    """
-    if config.axis == "jet" and getattr(jets, "axis", None) is None:
-        raise InputError(
-            "scaling.axis = 'jet': these data do not contain the axis of the whole "
-            "jet, as JetNet files do (a stream has none): give --scaling.axis=particles"
-        )
-    return scaling.fit(config, jets)
 
 
 def unscale(

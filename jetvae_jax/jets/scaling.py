@@ -579,10 +579,18 @@ def _from_jets(config: Config, jets: Jets) -> tuple[Array, Array]:
 
 
 def _axis_of(config: Config, jets: Jets) -> Array:
-    """``[..., 3]`` axis (pt [GeV], eta, phi) of the existing particles, or given."""
+    """``[..., 3]`` axis (pt [GeV], eta, phi) of the existing particles, or given.
+
+    Raises:
+        InputError: the axis of the whole jet is asked for, and not known.
+    """
     if config.axis == "jet":
         if jets.axis is None:
-            raise ValueError("scaling.axis = 'jet', but jets.axis is None")
+            raise InputError(
+                "scaling.axis = 'jet': these data do not contain the axis of the whole "
+                "jet, as JetNet files do (a stream has none): give "
+                "--scaling.axis=particles"
+            )
         return jnp.asarray(jets.axis)
     return kinematics.jet_pt_eta_phi(jnp.asarray(jets.particles), jets.mask)
 

@@ -38,7 +38,6 @@ from jetvae_jax.core.types import (
     GaussianPosterior,
     Key,
     Model,
-    Objective,
     Params,
     Points,
     Task,
@@ -416,7 +415,7 @@ def model(config: Config, task: Task) -> Model:
         raise InputError(
             "autoregressive_vae: generates jets of particles (ptrel, etarel, phirel)"
         )
-    objective = task.objective or Objective(_no_distance, 1.0)
+    objective = task.objective or vae.NO_OBJECTIVE
     if objective.reconstruction_weight != 1:
         raise InputError(
             "autoregressive_vae: a likelihood is weighted by 1: give "
@@ -510,7 +509,3 @@ def mirrored(config: Config, key: Key, batch: Batch) -> Batch:
         sign = sign.at[..., 0].set(1)
     sign = jnp.concatenate([jnp.ones_like(sign[..., :1]), sign], axis=-1)
     return batch._replace(x=batch.x * sign)
-
-
-def _no_distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
-    raise ValueError("a likelihood has no distance")

@@ -461,7 +461,7 @@ def model(vae: VAE, task: Task) -> Model:
     config: Components = task.components or Components()
     whole = built(vae, task)
     vae, prior, discriminator = whole
-    objective = task.objective or Objective(_no_distance, 1.0)
+    objective = task.objective or NO_OBJECTIVE
     objective = objective._replace(uniform=config.uniform)
 
     def encode(params: Params, batch: Batch) -> GaussianPosterior:
@@ -482,3 +482,7 @@ def model(vae: VAE, task: Task) -> Model:
 
 def _no_distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
     raise ValueError("this model was built without an objective: it cannot be trained")
+
+
+NO_OBJECTIVE = Objective(_no_distance, 1.0)
+"""Of a model that is not to be trained, as when a checkpoint is read."""

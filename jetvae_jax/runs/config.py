@@ -59,10 +59,16 @@ class ModelRun:
         required = getattr(models.get(self.model), "REQUIRES", {})
         for flag, value in required.items():
             group, name = flag.split(".")
-            if getattr(getattr(self, group), name) != value:
+            found = getattr(getattr(self, group), name, None)
+            if found is None:
+                raise InputError(
+                    f"--domain={self.domain}: --model={self.model} needs "
+                    f"--{flag}={value}, which this domain does not have"
+                )
+            if found != value:
                 raise InputError(
                     f"--{flag}: --model={self.model} needs --{flag}={value}, got "
-                    f"{getattr(getattr(self, group), name)!r}"
+                    f"{found!r}"
                 )
         sigmoid = getattr(model_config, "output", None) == "sigmoid"
         bounded, prefix = self.pipeline.BOUNDED, self.pipeline.GROUPS["scaling"]

@@ -173,6 +173,7 @@ def configured_step(
     config: Config,
     *,
     num_jets: int,
+    constants: tuple[str, ...] = (),
 ) -> Step:
     """:func:`gradient_step` with the configured optimiser, schedule and averaging.
 
@@ -181,8 +182,10 @@ def configured_step(
         init: as for :func:`gradient_step`.
         config: its schedule spans all its epochs.
         num_jets: of the training data.
+        constants: keys of the parameters that do not change.
     """
     tx = optimizer(config, num_steps=total_steps(config, num_jets))
+    tx = _sparing(tx, constants)
     return gradient_step(loss_fn, init, tx, averaging=config.averaging)
 
 
@@ -243,10 +246,12 @@ def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
     """
     if model.step is not None:
         return model.step(config, num_jets)
-    num_steps = total_steps(config, num_jets)
     if model.learning_rates is None:
-        tx = _sparing(optimizer(config, num_steps=num_steps), model.constants)
-        return gradient_step(model.loss, model.init, tx, averaging=config.averaging)
+        return configured_step(
+            model.loss, model.init, config,
+            num_jets=num_jets, constants=model.constants,
+        )  # fmt: skip
+    num_steps = total_steps(config, num_jets)
     optimizers = {
         name: optimizer(
             dataclasses.replace(config, learning_rate=rate * config.learning_rate),
