@@ -125,7 +125,8 @@ def test_coordinates_and_back():
     x, mask = jets().x, jets().mask
     y, _ = jax.jit(ordered.forward)(constants(), x)
     before = np.concatenate([np.ones((len(x), 1)), x[:, :-1, 0]], axis=1)
-    back = jax.jit(ordered.particle)(constants(), y[..., 0], y[..., 1:], before)
+    pt = ordered.following(y[..., 0], before)
+    back = jax.jit(ordered.particle)(constants(), pt, y[..., 1:])
     error = np.where(mask[..., None], np.abs(back - x), 0)
     assert error.max() < 3e-6
     inside = np.asarray(y)[mask]
@@ -173,7 +174,8 @@ def test_particles_stay_inside_the_cone_of_those_with_their_pt():
     angles = rng.normal(size=(1000, 2)) * 5.5 / 2
     pt = np.full(1000, 0.1, np.float32)
     # v so that ptrel is 0.05, which follows a particle of 0.1
-    x = ordered.particle(known, np.full(1000, np.log(np.log(2.0))), angles, pt)
+    pt = ordered.following(np.full(1000, np.log(np.log(2.0))), pt)
+    x = ordered.particle(known, pt, angles)
     np.testing.assert_allclose(x[:, 0], 0.05, rtol=1e-5)
     real = jets().x[jets().mask]
     near = real[(real[:, 0] > 0.03) & (real[:, 0] < 0.08)]
@@ -267,7 +269,7 @@ def test_log_prob_integrates_to_one():
     v, u, angle = np.meshgrid(v, u, angle, indexing="ij")
     ab = np.stack([u * np.cos(angle), u * np.sin(angle)], -1).astype(np.float32)
     particles = ordered.particle(
-        params["coordinates"], v.astype(np.float32), ab, np.full(v.shape, 0.5)
+        params["coordinates"], ordered.following(v.astype(np.float32), 0.5), ab
     )
 
     def both(second):

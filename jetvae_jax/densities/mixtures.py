@@ -46,10 +46,8 @@ def sample(mixture: Mixture, key: Key) -> Array:
     component = jax.random.categorical(component_key, mixture.logits)[..., None]
 
     def chosen(values: Array) -> Array:
-        place = component.reshape(
-            *component.shape[:-1], *(1,) * (values.ndim - component.ndim), 1
-        )
-        return jnp.take_along_axis(values, place, axis=-1)[..., 0]
+        one = component if values.ndim == component.ndim else component[..., None]
+        return jnp.take_along_axis(values, one, axis=-1)[..., 0]
 
     mean = chosen(mixture.mean)
     away = jnp.exp(chosen(mixture.log_std)) * jax.random.normal(noise_key, mean.shape)
@@ -57,3 +55,8 @@ def sample(mixture: Mixture, key: Key) -> Array:
         second = away[..., 1] + chosen(mixture.slope) * away[..., 0]
         away = jnp.stack([away[..., 0], second], axis=-1)
     return mean + away
+
+
+def joined(first: Mixture, second: Mixture) -> Mixture:
+    """All Gaussians of two mixtures of as many variables."""
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=-1), first, second)

@@ -115,14 +115,6 @@ def _between(constants: Params, pt: Array) -> tuple[Array, Array]:
     return low, place - low
 
 
-def _radius(constants: Params, pt: Array, knot: Array) -> Array:
-    """Distance from the axis at a knot, for particles of ptrel ``pt``."""
-    low, part = _between(constants, pt)
-    flat = jnp.asarray(constants["radius"]).reshape(-1)
-    at = low * KNOTS + knot
-    return (1 - part) * flat[at] + part * flat[at + KNOTS]
-
-
 def forward(constants: Params, x: Array) -> tuple[Array, Array]:
     """Particles to coordinates.
 
@@ -157,27 +149,30 @@ def forward(constants: Params, x: Array) -> tuple[Array, Array]:
 
 
 def following(v: Array, before: Array) -> Array:
-    """The ptrel of a particle with ``v [...]`` that follows one of ``before [...]``."""
+    """The ptrel of a particle with ``v [...]`` after one of ``before [...]``, or 1."""
     pt = before * jnp.exp(-jnp.exp(jnp.minimum(v, LARGEST_V)))
     return jnp.maximum(pt, SOFTEST)
 
 
-def particle(constants: Params, v: Array, angles: Array, before: Array) -> Array:
-    """One particle from its coordinates: the inverse of :func:`forward`.
+def particle(constants: Params, pt: Array, angles: Array) -> Array:
+    """A particle from its ptrel and its coordinates a and b: undoes :func:`forward`.
 
     Args:
         constants: from :func:`fit`.
-        v: ``[...]``.
+        pt: ``[...]`` its ptrel.
         angles: ``[..., 2]``, a and b.
-        before: ``[...]`` ptrel of the particle that it follows; 1 for the first.
 
     Returns:
         ``[..., 3]`` (ptrel, etarel, phirel).
     """
-    pt = following(v, before)
     u = jnp.maximum(jnp.hypot(angles[..., 0], angles[..., 1]), GAP)
     knot = jnp.clip((u / STEP).astype(jnp.int32), 0, KNOTS - 2)
-    lower, upper = (_radius(constants, pt, knot + i) for i in (0, 1))
+    low, part = _between(constants, pt)
+    table = jnp.asarray(constants["radius"]).reshape(-1)
+    at = low * KNOTS + knot
+    lower, upper = (
+        (1 - part) * table[at + i] + part * table[at + KNOTS + i] for i in (0, 1)
+    )
     beyond = jnp.maximum(u - (KNOTS - 1) * STEP, 0.0)
     r = lower + (upper - lower) * jnp.minimum(u / STEP - knot, 1.0) + EDGE * beyond
     return jnp.concatenate([pt[..., None], angles * (r / u)[..., None]], axis=-1)

@@ -288,35 +288,36 @@ class Network(nn.Module):
             places: ``[..., M, 2]`` where these lie in its coordinates.
             seen: ``[..., M]`` which of them are there.
         """
-        near = self.config.near
         pt = jnp.stack([v, 0.25 * jnp.square(v)], axis=-1)
         hidden = jax.nn.gelu(self.hidden(x) + self.hidden_pt(pt))
         outputs = self.angles(hidden).reshape(*x.shape[:-1], 6, -1)
-        logits, mean, slope = (
-            outputs[..., 0, :],
-            outputs[..., 1:3, :],
-            outputs[..., 5, :],
-        )
         log_std = vae.smooth_clip(outputs[..., 3:5, :], *LOG_STD)
-        if near:
-            query, width = jnp.split(self.query(hidden), [near * KEY], axis=-1)
-            query = query.reshape(*x.shape[:-1], near, KEY)
-            keys = keys.reshape(*keys.shape[:-1], near, KEY)
-            weight = jnp.einsum("...nk,...mnk->...nm", query, keys) / math.sqrt(KEY)
-            weight = jnp.where(seen[..., None, :], weight - NEAR_LOGIT, FORBIDDEN)
-            shape = (*weight.shape[:-2], weight.shape[-1] * near)
-            width = vae.smooth_clip(width - 1 - jnp.arange(near), *LOG_STD)
-            width = jnp.broadcast_to(width[..., None], weight.shape).reshape(shape)
-            where = jnp.moveaxis(places, -1, -2)
-            where = jnp.broadcast_to(
-                where[..., None, :], (*where.shape[:-1], near, where.shape[-1])
-            ).reshape(*where.shape[:-1], -1)
-            logits = jnp.concatenate([logits, weight.reshape(shape)], axis=-1)
-            mean = jnp.concatenate([mean, where], axis=-1)
-            width = jnp.stack([width, width], axis=-2)
-            log_std = jnp.concatenate([log_std, width], axis=-1)
-            slope = jnp.concatenate([slope, jnp.zeros(shape)], axis=-1)
-        return Mixture(logits, mean, log_std, slope)
+        anywhere = Mixture(
+            outputs[..., 0, :], outputs[..., 1:3, :], log_std, outputs[..., 5, :]
+        )
+        if not self.config.near:
+            return anywhere
+        return mixtures.joined(anywhere, self._around(hidden, keys, places, seen))
+
+    def _around(
+        self, hidden: Array, keys: Array, places: Array, seen: Array
+    ) -> Mixture:
+        """Round Gaussians around each of M particles, ``near`` of different widths."""
+        near, count = self.config.near, places.shape[-2]
+        query, width = jnp.split(self.query(hidden), [near * KEY], axis=-1)
+        query = query.reshape(*query.shape[:-1], near, KEY)
+        keys = keys.reshape(*keys.shape[:-1], near, KEY)
+        weight = jnp.einsum("...nk,...mnk->...nm", query, keys) / math.sqrt(KEY)
+        weight = jnp.where(seen[..., None, :], weight - NEAR_LOGIT, FORBIDDEN)
+        logits = weight.reshape(*weight.shape[:-2], near * count)
+        log_std = vae.smooth_clip(width - 1 - jnp.arange(near), *LOG_STD)
+        log_std = jnp.repeat(log_std, count, axis=-1)
+        return Mixture(
+            logits,
+            jnp.tile(jnp.moveaxis(places, -1, -2), near),
+            jnp.stack([log_std, log_std], axis=-2),
+            jnp.zeros_like(logits),
+        )
 
     def _given(self, given: Array) -> Array:
         return self.given(given) if given.shape[-1] else jnp.zeros(self.config.width)
@@ -374,14 +375,14 @@ def decoder(config: Config) -> Decoder:
             more = jax.random.bernoulli(count_key, jax.nn.sigmoid(chance)) | (i == 0)
             exists = exists & more
             v = mixtures.sample(mixture, pt_key)[..., 0]
-            own = ordered.following(v, pt)
-            places = ordered.placed(constants, own, before)
+            pt = ordered.following(v, pt)
+            places = ordered.placed(constants, pt, before)
             angles = net(
                 Network.angle_density, state, v, keys[..., 1:, :], places[..., :-1, :],
                 jnp.arange(config.num_particles - 1) < i,
             )  # fmt: skip
             angles = mixtures.sample(angles, angle_key)
-            x = ordered.particle(constants, v, angles, pt)
+            x = ordered.particle(constants, pt, angles)
             x = jnp.where(exists[..., None], x, 0.0)
             sums = jax.tree.map(jnp.add, sums, ordered.weighted(x))
             description = ordered.describe(x, angles, sums)
