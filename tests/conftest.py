@@ -1,6 +1,7 @@
 """Small valid data files in both layouts, scripts run in this process, compilation."""
 
 import contextlib
+import gc
 import io
 import os
 import pathlib
@@ -29,6 +30,10 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
+
+# Tracing makes many objects and few of them in cycles: looking for these after every
+# 700 takes a twentieth of the time of the tests.
+gc.set_threshold(100_000, 20, 20)
 
 # Compiling is most of the time of the tests. Without XLA's optimisations and with its
 # older emitters of fusions, here and in the scripts that tests start, it takes a third
@@ -68,17 +73,24 @@ def quick_options():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def quick_layout(request, monkeypatch_module):
+def quick_figures(request, monkeypatch_module):
     """Figures are drawn without their layout, a third of the time of a report.
 
-    A file with ``WHOLE_LAYOUT = True`` and the scripts that tests start have it.
+    A file with ``FIGURES = "whole"`` and the scripts that tests start have it. A file
+    with ``FIGURES = "made"`` makes the figures and does not draw them.
     """
-    if not getattr(request.module, "WHOLE_LAYOUT", False):
+    wanted = getattr(request.module, "FIGURES", "drawn")
+    if wanted != "whole":
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         monkeypatch_module.setattr(
             ConstrainedLayoutEngine, "execute", lambda self, figure: {}
         )
+    if wanted == "made":
+        from matplotlib.artist import Artist
+        from matplotlib.figure import Figure
+
+        monkeypatch_module.setattr(Figure, "draw", Artist.draw)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jetvae_jax import densities, models
+from jetvae_jax import densities, models, training
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Batch, Context, Objective, Task
 from jetvae_jax.densities import copula as copulas
 from jetvae_jax.densities import gaussian_copula, marginals, normal
 from jetvae_jax.losses import objective as objectives
@@ -262,6 +263,36 @@ def test_a_cdf_encoder_knows_the_uniforms_beforehand_and_learns_nothing():
     assert jax.tree.structure(like) == jax.tree.structure(params)
     with pytest.raises(ValueError, match="3 features needs as many latents, got 2"):
         vaes.cdf_encoder(module.build(module.Config(latent_dim=2)), maps)
+
+
+def test_weight_decay_does_not_move_a_cdf_encoder():
+    x = sample(200)[0].astype(np.float32)[:, None]
+    batch = Batch(x, np.ones((200, 1), bool), Context(np.zeros((200, 3), np.float32)))
+    parts = vaes.Components(latent="cdf")
+    objective = Objective(lambda batch, x: (jnp.sum((x - batch.x) ** 2, (1, 2)), {}), 1)
+    task = Task(1, 3, objective=objective, components=parts, sample=lambda n: batch)
+    module = models.get("mlp_vae")
+    config = module.Config(num_features=3, latent_dim=3, num_layers=1, nodes=4)
+    model = module.model(config, task)
+    settings = training.Config(weight_decay=0.5, learning_rate=0.1, clip_norm=1.0)
+    step = training.model_step(model, settings, num_jets=200)
+    first = jax.jit(step.init)(jax.random.key(0))
+    then, _ = jax.jit(step.update)(first, jax.random.key(1), batch)
+    for name, same in (("encoder", True), ("decoder", False)):
+        pairs = jax.tree.map(np.array_equal, first.params[name], then.params[name])
+        assert all(jax.tree.leaves(pairs)) == same, name
+    # A training of an earlier version, whose encoder decayed, has the same state.
+    before = jax.eval_shape(
+        training.model_step(
+            model._replace(constants=()), settings, num_jets=200
+        ).init,
+        jax.random.key(0),
+    )  # fmt: skip
+    names = [
+        [jax.tree_util.keystr(path, simple=True) for path, _ in leaves]
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (before, first))
+    ]
+    assert names[0] == names[1]
 
 
 def test_cramer_distance_against_the_integral():

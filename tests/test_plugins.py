@@ -1,10 +1,6 @@
 """One file each: plug-ins from a folder of the user go through the whole pipeline."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -13,7 +9,7 @@ import pytest
 from jetvae_jax import models
 from jetvae_jax.core.errors import InputError
 
-ROOT = pathlib.Path(__file__).parent.parent
+FIGURES = "made"
 
 STOCHASTIC = '''
 """A VAE whose decoder is a density: independent Gaussians, and a multiplicity."""
@@ -163,19 +159,10 @@ def plugins(tmp_path, monkeypatch):
     return folder
 
 
-def run_process(name, *arguments):
-    """As a user does it, for one of the models."""
-    return subprocess.run(
-        [sys.executable, f"experiments/{name}.py", *map(str, arguments)],
-        capture_output=True, text=True, cwd=ROOT, check=False, env=os.environ,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("name", ["gaussian_vae", "gaussians"])
 def test_a_new_model_is_one_file(plugins, tmp_path, run_script, name):
     workdir = tmp_path / "run"
-    run = run_process if name == "gaussians" else run_script
-    done = run(
+    done = run_script(
         "pipeline", "--flagfile=experiments/flagfiles/smoke.txt",
         f"--workdir={workdir}", f"--model={name}", "--scaling.coordinates=frame",
         "--scaling.method=slots", "--train.learning_rate=1e-2",

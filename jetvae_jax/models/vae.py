@@ -472,7 +472,8 @@ def model(vae: VAE, task: Task) -> Model:
         latent_dim=vae.latent_dim, prior=prior, components=whole,
     )  # fmt: skip
     if discriminator is None:
-        return plain
+        frozen = ("encoder",) if config.latent == "cdf" else ()
+        return plain._replace(constants=frozen)
     return against(
         plain, config.adversarial, vae, discriminator, objective,
         prior=prior, particle_mask=task.particle_mask,

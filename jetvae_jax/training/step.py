@@ -59,8 +59,16 @@ def total_steps(config: Config, num_jets: int) -> int:
     return max(config.num_epochs * (num_jets // config.batch_size), 1)
 
 
-def optimizer(config: Config, *, num_steps: int) -> optax.GradientTransformation:
-    """AdamW with the configured schedule over ``num_steps`` steps in all."""
+def optimizer(
+    config: Config, *, num_steps: int, constants: tuple[str, ...] = ()
+) -> optax.GradientTransformation:
+    """AdamW with the configured schedule over ``num_steps`` steps in all.
+
+    Args:
+        config: of the training.
+        num_steps: after which the schedule has ended.
+        constants: keys of the parameters, then a dict, that neither move nor decay.
+    """
     peak, warmup = config.learning_rate, min(config.warmup_steps, num_steps - 1)
     if config.schedule == "cosine":
         schedule = optax.cosine_decay_schedule(peak, num_steps - warmup, 0.01)
@@ -72,7 +80,21 @@ def optimizer(config: Config, *, num_steps: int) -> optax.GradientTransformation
     else:
         schedule = peak
     clip = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
-    return optax.chain(*clip, optax.adamw(schedule, weight_decay=config.weight_decay))
+    decay = config.weight_decay
+    if not constants:
+        return optax.chain(*clip, optax.adamw(schedule, weight_decay=decay))
+    # The state has the same arrays as without constants.
+    return optax.chain(
+        *clip,
+        optax.adamw(
+            schedule, weight_decay=decay,
+            mask=lambda params: {name: name not in constants for name in params},
+        ),
+        optax.masked(
+            optax.set_to_zero(),
+            lambda params: {name: name in constants for name in params},
+        ),
+    )  # fmt: skip
 
 
 class TrainState(NamedTuple):
@@ -184,8 +206,8 @@ def configured_step(
         num_jets: of the training data.
         constants: keys of the parameters that do not change.
     """
-    tx = optimizer(config, num_steps=total_steps(config, num_jets))
-    tx = _sparing(tx, constants)
+    num_steps = total_steps(config, num_jets)
+    tx = optimizer(config, num_steps=num_steps, constants=constants)
     return gradient_step(loss_fn, init, tx, averaging=config.averaging)
 
 
@@ -262,21 +284,6 @@ def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
     }
     return components_step(
         model.loss, model.init, optimizers, averaging=config.averaging
-    )
-
-
-def _sparing(
-    tx: optax.GradientTransformation, constants: tuple[str, ...]
-) -> optax.GradientTransformation:
-    """The optimiser, without weight decay or updates of ``constants``."""
-    if not constants:
-        return tx
-
-    def kinds(params: Params) -> dict[str, str]:
-        return {k: "constant" if k in constants else "trained" for k in params}
-
-    return optax.multi_transform(
-        {"trained": tx, "constant": optax.set_to_zero()}, kinds
     )
 
 
