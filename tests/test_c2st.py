@@ -174,7 +174,7 @@ def test_unequal_and_smallest_sizes():
 def test_standardised_with_the_first_sample_alone():
     x = np.array([[[1.0, 5.0], [3.0, 5.0]], [[99.0, 99.0], [0.0, 0.0]]])
     mask = np.array([[True, True], [False, False]])
-    mean, deviation = network._standard(x, mask)
+    mean, deviation = network.standard(x, mask)
     assert mean.tolist() == [2, 5]
     assert deviation.tolist() == [1, 1]
 

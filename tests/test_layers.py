@@ -48,7 +48,10 @@ FENCES = {
     "distrax": ("densities/",),
     "distributed": ("making/",),
     "fastjet": ("making/",),
-    "flax": ("core/layers.py", "models/", "discriminators/", "metrics/frechet/"),
+    "flax": (
+        *("core/layers.py", "models/", "discriminators/"),
+        *("metrics/frechet/", "metrics/classifier/"),
+    ),
     "h5py": ("data/", "events/", "making/"),
     "hdf5plugin": ("data/",),
     "hist": ("report/",),

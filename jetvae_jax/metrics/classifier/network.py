@@ -1,12 +1,12 @@
-"""A small permutation-invariant classifier of sets, trained with early stopping.
+"""Training of a classifier of sets with early stopping, and the smallest such network.
 
-A deep set (arXiv:1703.06114): one network for each point, their mean and sum over the
-set, one network for the whole. It cannot see the order of the points.
+It is a deep set (arXiv:1703.06114): one network for each point, their mean and sum over
+the set, one network for the whole. It cannot see the order of the points.
 """
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,20 +28,33 @@ Part = tuple[np.ndarray, np.ndarray]
 """Points ``[J, N, F]``, finite and zero in the padding, and their mask ``[J, N]``."""
 
 
+class Network(NamedTuple):
+    """A classifier of sets, as :func:`train` takes it.
+
+    Attributes:
+        inputs: ``(part) -> (part -> inputs)``: how parts become the arrays that the
+            network takes, each ``[J, ...]``, in units measured on the first part.
+        start: ``(key, *inputs) -> params``.
+        score: ``(params, *inputs) -> [J]`` log odds.
+        optimiser: of the parameters, from optax.
+    """
+
+    inputs: Callable[[Part], Callable[[Part], tuple[Array, ...]]]
+    start: Callable[..., Any]
+    score: Callable[..., Array]
+    optimiser: Any
+
+
 class _Sets(NamedTuple):
     """Both samples in one, as the network takes them.
 
     Attributes:
-        x: ``[J, N, F]`` standardised, padding zero.
-        mask: ``[J, N]``.
-        count: ``[J, 1]`` points, in units of the mean of the first sample.
+        inputs: of the network, each ``[J, ...]``.
         label: ``[J]`` 1 for the second sample, 0 for the first.
         weight: ``[J]`` so that both count alike however many sets they hold.
     """
 
-    x: Array
-    mask: Array
-    count: Array
+    inputs: tuple[Array, ...]
     label: Array
     weight: Array
 
@@ -50,9 +63,9 @@ class _Classifier(NamedTuple):
     """The compiled functions of the classifier.
 
     Attributes:
-        start: ``(key, x) -> state``, which is ``(params, optimiser state)``.
+        start: ``(key, *inputs) -> state``, which is ``(params, optimiser state)``.
         epoch: ``(state, key, train, valid) -> (state, validation loss)``.
-        logits: ``(params, x, mask, count) -> [J]``.
+        logits: ``(params, *inputs) -> [J]``.
     """
 
     start: Callable
@@ -65,6 +78,7 @@ def train(
     training: tuple[Part, Part],
     validation: tuple[Part, Part],
     *,
+    network: Network,
     epochs: int,
     patience: int,
 ) -> tuple[int, Callable[[Part], np.ndarray]]:
@@ -76,6 +90,7 @@ def train(
         key: drives the initial network and the order of training.
         training: the two samples to learn from, in equal N and F.
         validation: the two samples whose loss decides which epoch is kept.
+        network: what learns, such as :func:`deep_set`.
         epochs: most passes over the training part.
         patience: epochs without a better validation loss before training stops.
 
@@ -83,24 +98,12 @@ def train(
         The epoch that was kept, from 1, and the log odds ``part -> [J]`` of its
         network: higher looks more like the second sample.
     """
-    mean, deviation = _standard(*training[0])
-    typical = max(training[0][1].sum(axis=1).mean(), 1.0)
-
-    def scaled(part: Part) -> tuple[Array, Array, Array]:
-        x, mask = part
-        x = np.clip((x - mean) / deviation, -CLIP, CLIP).astype(np.float32)
-        count = (mask.sum(axis=1, keepdims=True) / typical).astype(np.float32)
-        return (
-            jnp.asarray(np.where(mask[..., None], x, 0)),
-            jnp.asarray(mask),
-            jnp.asarray(count),
-        )
-
-    fit = _together([scaled(part) for part in training])
-    check = _together([scaled(part) for part in validation])
-    classifier = _classifier()
+    prepared = network.inputs(training[0])
+    fit = _together([prepared(part) for part in training])
+    check = _together([prepared(part) for part in validation])
+    classifier = _classifier(network)
     init_key, order_key = jax.random.split(key)
-    state = classifier.start(init_key, fit.x[:1])
+    state = classifier.start(init_key, *(a[:1] for a in fit.inputs))
     lowest, kept, best = np.inf, state[0], 0
     for epoch in range(1, epochs + 1):
         epoch_key = jax.random.fold_in(order_key, epoch)
@@ -109,10 +112,10 @@ def train(
             lowest, kept, best = float(loss), state[0], epoch
         elif epoch - best >= patience:
             break
-    return best, lambda part: np.asarray(classifier.logits(kept, *scaled(part)))
+    return best, lambda part: np.asarray(classifier.logits(kept, *prepared(part)))
 
 
-def _standard(x: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standard(x: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation ``[F]`` of the points in the mask; a constant has 1."""
     points = x[mask].astype(np.float64)
     if not len(points):
@@ -122,24 +125,26 @@ def _standard(x: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(constant, 1.0, deviation)
 
 
-def _together(parts: list[tuple[Array, Array, Array]]) -> _Sets:
-    sizes = np.array([len(mask) for _, mask, _ in parts])
+def _together(parts: list[tuple[Array, ...]]) -> _Sets:
+    sizes = np.array([len(first) for first, *_ in parts])
     label = jnp.asarray(np.repeat([0.0, 1.0], sizes), jnp.float32)
     weight = jnp.asarray(np.repeat(sizes.mean() / sizes, sizes), jnp.float32)
-    x, mask, count = map(jnp.concatenate, zip(*parts, strict=True))
-    return _Sets(x, mask, count, label, weight)
+    inputs = tuple(map(jnp.concatenate, zip(*parts, strict=True)))
+    return _Sets(inputs, label, weight)
 
 
 @functools.cache
-def _classifier() -> _Classifier:
-    """Built once; flax and optax are imported here, with the first test that runs."""
+def deep_set() -> Network:
+    """The network of the module's docstring.
+
+    Built once; flax and optax are imported here, with the first test that runs.
+    """
     import optax
 
     from jetvae_jax.core import layers
 
     each = layers.MLP((WIDTH, WIDTH), WIDTH)
     whole = layers.MLP((WIDTH,), 1, last_scale=layers.QUIET)
-    optimiser = optax.adam(LEARNING_RATE)
 
     def score(params, x, mask, count):
         points = jax.nn.relu(layers.apply(each, params["each"], x))
@@ -147,17 +152,50 @@ def _classifier() -> _Classifier:
         pool = jnp.concatenate([mean, mean * count, count], axis=-1)
         return layers.apply(whole, params["whole"], pool)[..., 0]
 
-    def start(key, x):
+    def start(key, x, mask, count):
         first, second = jax.random.split(key)
-        params = {
+        return {
             "each": layers.init(each, first, x),
             "whole": layers.init(whole, second, jnp.zeros((1, 2 * WIDTH + 1))),
         }
+
+    return Network(_standardised, start, score, optax.adam(LEARNING_RATE))
+
+
+def _standardised(reference: Part) -> Callable[[Part], tuple[Array, Array, Array]]:
+    """Parts to standardised points, their mask, and how many there are ``[J, 1]``.
+
+    The number of points is in units of its mean in the reference.
+    """
+    mean, deviation = standard(*reference)
+    typical = max(reference[1].sum(axis=1).mean(), 1.0)
+
+    def inputs(part: Part) -> tuple[Array, Array, Array]:
+        x, mask = part
+        x = np.clip((x - mean) / deviation, -CLIP, CLIP).astype(np.float32)
+        count = (mask.sum(axis=1, keepdims=True) / typical).astype(np.float32)
+        return (
+            jnp.asarray(np.where(mask[..., None], x, 0)),
+            jnp.asarray(mask),
+            jnp.asarray(count),
+        )
+
+    return inputs
+
+
+@functools.cache
+def _classifier(network: Network) -> _Classifier:
+    import optax
+
+    score, optimiser = network.score, network.optimiser
+
+    def start(key, *inputs):
+        params = network.start(key, *inputs)
         return params, optimiser.init(params)
 
-    def logits(params, *sets):
-        few = min(_CHUNK, len(sets[0]))
-        return jax.lax.map(lambda s: score(params, *s), sets, batch_size=few)
+    def logits(params, *inputs):
+        few = min(_CHUNK, len(inputs[0]))
+        return jax.lax.map(lambda s: score(params, *s), inputs, batch_size=few)
 
     def cost(z, sets):
         loss = optax.sigmoid_binary_cross_entropy(z, sets.label)
@@ -171,11 +209,11 @@ def _classifier() -> _Classifier:
         def step(state, index):
             params, memory = state
             few = jax.tree.map(lambda a: a[index], train)
-            slope = jax.grad(lambda p: cost(score(p, *few[:3]), few))(params)
-            change, memory = optimiser.update(slope, memory)
+            slope = jax.grad(lambda p: cost(score(p, *few.inputs), few))(params)
+            change, memory = optimiser.update(slope, memory, params)
             return (optax.apply_updates(params, change), memory), None
 
         state, _ = jax.lax.scan(step, state, order.reshape(-1, size))
-        return state, cost(logits(state[0], *valid[:3]), valid)
+        return state, cost(logits(state[0], *valid.inputs), valid)
 
     return _Classifier(start, jax.jit(epoch), jax.jit(logits))
