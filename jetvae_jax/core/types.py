@@ -249,6 +249,11 @@ class Model(NamedTuple):
         decode: ``(params, key, z [J, L], context) -> Points``; None without latents.
         log_prob: ``(params, key, batch) -> [J]``, the log-likelihood or a lower bound
             of it, in nats; None where there is none.
+        log_weight: ``(params, key, batch, prior) -> [J]``, log p(x|z) p(z) / q(z|x) of
+            one draw z of the posterior, in nats, for importance sampling
+            (:func:`jetvae_jax.models.bounds.importance_weighted`). ``prior`` is the
+            log-density ``(z, condition) -> [J]`` of a prior to take instead of the
+            model's own, or None. None without latents.
         latent_dim: L; 0 without latents.
         learning_rates: component, a key of ``params``, to its learning rate in units
             of that of the training; 0 freezes it. None trains all parameters on one
@@ -266,6 +271,7 @@ class Model(NamedTuple):
     encode: Callable[[Params, Batch], GaussianPosterior] | None = None
     decode: Callable[[Params, Key, Array, Context], Points] | None = None
     log_prob: Callable[[Params, Key, Batch], Array] | None = None
+    log_weight: Callable[..., Array] | None = None
     latent_dim: int = 0
     learning_rates: Mapping[str, float] | None = None
     constants: tuple[str, ...] = ()

@@ -53,7 +53,7 @@ from jetvae_jax.core.types import (
 from jetvae_jax.densities import marginals as marginals_of
 from jetvae_jax.densities.marginals import Marginals
 from jetvae_jax.densities.normal import normal
-from jetvae_jax.losses.objective import forward
+from jetvae_jax.losses.objective import forward, gaussian_log_prob, reparameterize
 from jetvae_jax.models.adversarial import Config as Adversarial
 from jetvae_jax.models.adversarial import against
 
@@ -327,6 +327,22 @@ def build(
         z, terms = forward(params, key, batch, encode=encode, prior=prior)
         return decoder.log_prob(params, z, batch)[0] - terms["kl"]
 
+    def log_weight(
+        params: Params,
+        key: Key,
+        batch: Batch,
+        prior_log_prob: Callable[[Array, Array | None], Array] | None = None,
+    ) -> Array:
+        posterior, condition = encode(params, batch), batch.context.condition
+        z = reparameterize(key, posterior)
+        if prior_log_prob is None:
+            own = params["prior"] if prior is not None else {}
+            log_prior = draw.log_prob(own, z, condition)
+        else:
+            log_prior = prior_log_prob(z, condition)
+        log_p, _ = decoder.log_prob(params, z, batch)
+        return log_p + log_prior - gaussian_log_prob(posterior, z)
+
     def sample(params: Params, key: Key, context: Context) -> Points:
         own = params["prior"] if prior is not None else {}
         z = draw.sample(own, key, context.axis.shape[:-1], context.condition)
@@ -334,7 +350,7 @@ def build(
 
     return Model(
         _with_prior(init, prior), loss, sample,
-        encode=encode, decode=decoder.sample, log_prob=log_prob,
+        encode=encode, decode=decoder.sample, log_prob=log_prob, log_weight=log_weight,
         latent_dim=latent_dim, components=components,
     )  # fmt: skip
 
