@@ -19,6 +19,7 @@ import functools
 import importlib.metadata
 import json
 import math
+import numbers
 import platform
 import re
 import types
@@ -95,7 +96,18 @@ def one_of(choices: Iterable[Any]) -> Callable[[Any], str | None]:
 
 def seed(value: int) -> str | None:
     """A seed that ``jax.random.key`` takes without dropping bits."""
-    return None if 0 <= value <= MAX_SEED else f"must be between 0 and {MAX_SEED}"
+    return _whole(value, MAX_SEED)
+
+
+def large_seed(value: int) -> str | None:
+    """A seed of NumPy's generator and of hashes, which have 64 bits."""
+    return (isinstance(value, int) and not_negative(value)) or _whole(value, 2**64 - 1)
+
+
+def _whole(value: int, largest: int) -> str | None:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        return "must be a whole number"
+    return None if 0 <= value <= largest else f"must be between 0 and {largest}"
 
 
 def sum_to_one(values: Iterable[float]) -> str | None:
@@ -107,6 +119,7 @@ PositiveInt = Annotated[int, positive]
 NonNegativeInt = Annotated[int, not_negative]
 PositiveFloat = Annotated[float, positive]
 Seed = Annotated[int, seed]
+LargeSeed = Annotated[int, large_seed]
 NonNegativeFloat = Annotated[float, not_negative]
 
 

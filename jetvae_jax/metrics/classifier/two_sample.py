@@ -5,7 +5,8 @@ ROC curve on another (Lopez-Paz and Oquab, arXiv:1610.06545): 0.5 if it finds no
 difference, 1 if it separates them. It sees every particle and all correlations, so it
 often finds what no single distribution shows; a classifier that finds nothing proves
 nothing. The network cannot see the order of the particles
-(:mod:`~jetvae_jax.metrics.classifier.network`).
+(:mod:`~jetvae_jax.metrics.classifier.network`). It is called on the host, not within
+jit.
 """
 
 from typing import Any
@@ -14,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core import kinematics
+from jetvae_jax.core import dtypes, kinematics
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_log
 from jetvae_jax.core.types import Array, Jets, Key, RelativeJets
@@ -64,7 +66,8 @@ def c2st(
     sizes = len(real.mask), len(generated.mask)
     if 0 in sizes:
         raise InputError(f"an empty sample: {sizes[0]} real, {sizes[1]} generated jets")
-    x, y = ((_features(s), np.asarray(s.mask)) for s in (real, generated))
+    samples = record(np, real), record(np, generated)
+    x, y = ((_features(s), s.mask) for s in samples)
     return c2st_sets(key, *x, *y, epochs=epochs, patience=patience)
 
 
@@ -87,7 +90,7 @@ def c2st_table(
         InputError: too few rows, or NaN or infinity.
         ValueError: not tables, or of unequal numbers of features.
     """
-    real, generated = np.asarray(real), np.asarray(generated)
+    real, generated = floats(np, real, generated)
     if real.ndim != 2 or generated.ndim != 2:
         raise ValueError(
             f"tables are [J, F] and [M, F], got {real.shape} and {generated.shape}"
@@ -184,7 +187,7 @@ def auc_with_error(low: Array, high: Array) -> tuple[float, float]:
     Raises:
         ValueError: fewer than two scores of a kind.
     """
-    low, high = np.sort(np.asarray(low)), np.sort(np.asarray(high))
+    low, high = map(np.sort, floats(np, low, high))
     if low.ndim != 1 or high.ndim != 1 or min(low.size, high.size) < 2:
         raise ValueError(
             f"the AUC needs two scores of each kind, got {low.shape} and {high.shape}"
@@ -225,7 +228,8 @@ def _of_relative(jets: RelativeJets) -> Array:
 
 
 def _checked(name: str, x: Array, mask: Array) -> tuple[np.ndarray, np.ndarray]:
-    x, mask = np.asarray(x, np.float32), np.asarray(mask, bool)
+    (x,), mask = floats(np, x), dtypes.mask(np, mask)
+    x = x.astype(np.float32, copy=False)
     if x.ndim != 3 or mask.shape != x.shape[:2]:
         raise ValueError(
             f"{name}: points are [J, N, F] with a mask [J, N], got {x.shape} and "

@@ -1,7 +1,8 @@
 """Kernel physics distance (Kansal et al., arXiv:2211.10295).
 
 The unbiased squared maximum mean discrepancy of two samples of F features under the
-kernel ``k(x, y) = (x.y / F + 1)^4``. Unbiased: it may come out negative.
+kernel ``k(x, y) = (x.y / F + 1)^4``. Unbiased: it may come out negative. Computed in
+NumPy, on the host.
 
 Sums of the kernel over all pairs need no pairs. With ``u = (x / sqrt(F), 1)`` it is
 ``(u.v)^4``, the scalar product of all products of four components of u with those of v;
@@ -18,6 +19,7 @@ most ``11 |u|^2 |b|^2 |v|^2 |b'|^2``, and so many directions lead that it is not
 import jax
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array, Key
 from jetvae_jax.metrics.frechet.physics import prepared
 from jetvae_jax.metrics.host import over_cores
@@ -89,6 +91,7 @@ def batch_values(
 
 def summary(values: np.ndarray) -> dict[str, float]:
     """Median and half the central range of batch values ``[B]``."""
+    (values,) = floats(np, values)
     low, high = np.percentile(values, (16.275, 83.725))
     return {"value": float(np.median(values)), "error": float(high - low) / 2}
 
@@ -103,7 +106,7 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
     Returns:
         A number, negative or not.
     """
-    u, v = _with_one(x), _with_one(y)
+    u, v = map(_with_one, floats(np, x, y))
     axes, lead = _directions(np.concatenate([u, v]))
     us, vs = (_fourth_moments(w @ axes, lead) for w in (u, v))
     of_order = np.where(np.arange(len(axes)) < lead, 1, 4)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Jets, Key
 from jetvae_jax.metrics import measurements
@@ -90,7 +91,7 @@ def evaluate(
     candidates = generated if isinstance(generated, Mapping) else {"jets": generated}
     protocols = (protocol,) if isinstance(protocol, Protocol) else tuple(protocol)
     if key is None:
-        key = jax.random.key(protocols[0].seed if protocols else 0)
+        key = seeds.key(protocols[0].seed if protocols else 0)
     given = {"real": real} | ({} if truth is None else {"truth": truth})
     given |= candidates
     sizes = {name: len(jets.mask) for name, jets in given.items()}

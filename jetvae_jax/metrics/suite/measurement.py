@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Key
 from jetvae_jax.metrics.distributions.distances import wasserstein_1d
 from jetvae_jax.metrics.suite.sample import Sample
@@ -103,7 +104,7 @@ def over_batches(
     num_generated: int,
     draws: Draws,
 ) -> Result:
-    """Mean and deviation of a distance between drawn jets.
+    """Mean and deviation of a distance between drawn jets, on the host.
 
     Args:
         key: drives the draws; the same key gives the same value.
@@ -145,8 +146,9 @@ def w1_over_batches(key: Key, x: np.ndarray, y: np.ndarray, draws: Draws) -> Res
         draws: how many jets and batches.
 
     Returns:
-        As :func:`over_batches`, in the unit of the values.
+        As :func:`over_batches`, in the unit of the values; on the host.
     """
+    x, y = floats(np, x, y)
     columns = [np.ascontiguousarray(v.reshape(len(v), -1).T) for v in (x, y)]
 
     def distance(i, j):

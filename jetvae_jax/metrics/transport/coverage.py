@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Key, RelativeJets
 from jetvae_jax.metrics.host import over_cores
@@ -114,7 +115,7 @@ def cov_mmd_of(
 
 def _drawn(jets: RelativeJets, draws: np.ndarray) -> RelativeJets:
     """Jets ``[S, n, N, 3]`` in float64, zero where there is no pt."""
-    jets = RelativeJets(np.asarray(jets.particles)[draws], np.asarray(jets.mask)[draws])
+    jets = RelativeJets(*(values[draws] for values in record(np, jets)))
     particles = checked(jets)
     return RelativeJets(particles, particles[..., 0] > 0)
 

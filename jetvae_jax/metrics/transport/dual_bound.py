@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core.types import Array
+from jetvae_jax.core.dtypes import record
+from jetvae_jax.core.types import Array, RelativeJets
 
 _STEPS = (0.02, 0.05, 0.1, 0.2)  # most pt is near the jet axis, and so are the anchors
 _CLIPS = (0.05, 0.15)
@@ -25,7 +26,8 @@ def lower_bounds(p: Array, p_mask: Array, q: Array, q_mask: Array) -> np.ndarray
         q: G jets, ``[G, M, 3]``.
         q_mask: ``[G, M]``.
     """
-    return np.asarray(_bound(_features(p, p_mask), _features(q, q_mask)))
+    pairs = (RelativeJets(p, p_mask), RelativeJets(q, q_mask))
+    return np.asarray(_bound(*(_features(*record(jnp, jets)) for jets in pairs)))
 
 
 @jax.jit

@@ -13,6 +13,7 @@ missing pt.
 
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import RelativeJets
 from jetvae_jax.metrics.host import over_cores
@@ -55,7 +56,7 @@ def checked(jets: RelativeJets) -> np.ndarray:
         ValueError: particles that are not ``[..., N, 3]`` or a mask that does not fit.
         InputError: a particle with negative pt, NaN or infinity.
     """
-    particles, mask = np.asarray(jets.particles), np.asarray(jets.mask, bool)
+    particles, mask = record(np, jets)
     if (
         particles.ndim < 2
         or particles.shape[-1] != 3
