@@ -104,7 +104,8 @@ def floor(
         real: ``[J, C]``, with which the others are compared.
         truth: ``[M, C]`` further real events.
         names: of the C columns.
-        size: events of a draw, as many as a model generates; at most M.
+        size: events of a draw, as many as a model generates; at most M. With M there
+            is one draw: its errors are those of :func:`compare`.
         draws: number of them.
         seed: of NumPy's generator.
 
@@ -112,6 +113,8 @@ def floor(
         As :func:`compare`, and ``events``, the size of the draws.
     """
     real, truth = _checked(real, names), _checked(truth, names)
+    if size >= len(truth):
+        return compare(real, truth, names) | {"events": len(truth)}
     random, size = np.random.default_rng(seed), min(size, len(truth))
     found = [
         _metrics(real, truth[random.permutation(len(truth))[:size]])

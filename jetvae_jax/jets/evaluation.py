@@ -213,7 +213,7 @@ def evaluate(
         is_vae = generator.model.components is not None
         result["trained_on"] = sorted(trained_on(generator.run, deterministic=is_vae))
     result |= inputs.provenance(trained)
-    result["notes"] = [*jets.notes, *note]
+    result["notes"] = [*jets.notes, *note, *result["notes"]]
     result["sources"] = jets.sources
     record(folder, result, metrics.table(result))
     folder.write_text("evaluation.csv", export.csv(result))

@@ -10,7 +10,9 @@ def _measure(key: Key, real: Sample, other: Sample, count: int) -> dict[str, Res
     if real.fpnd is None:
         return {}
     value = real.fpnd(other.first(count))
-    return {"fpnd": {"value": value, "num_jets": min(count, len(other))}}
+    available = min(count, len(other))
+    size = {"num_jets": available, "asked": count, "available": available}
+    return {"fpnd": {"value": value} | size}
 
 
 MEASUREMENT = Measurement(_measure, {"fpnd": Metric("FPND")}, draws=50_000)

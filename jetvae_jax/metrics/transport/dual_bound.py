@@ -2,7 +2,8 @@
 
 Kantorovich's dual: any function of the angles that is nowhere steeper than the distance
 bounds what it costs to move one jet into another. A fixed set of such functions needs
-one number of each jet and function instead of one optimisation for each pair.
+one number of each jet and function instead of one optimisation for each pair. Called on
+the host.
 """
 
 import jax

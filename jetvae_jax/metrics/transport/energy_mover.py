@@ -50,7 +50,7 @@ def emd(x: RelativeJets, y: RelativeJets) -> np.ndarray:
 
 
 def checked(jets: RelativeJets) -> np.ndarray:
-    """Particles ``[..., N, 3]`` in float64, zero where there is none.
+    """Particles ``[..., N, 3]`` in NumPy's float64, zero where there is none.
 
     Raises:
         ValueError: particles that are not ``[..., N, 3]`` or a mask that does not fit.
