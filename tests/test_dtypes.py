@@ -10,6 +10,7 @@ others are tested under jit, vmap and grad, too.
 import functools
 import importlib
 import inspect
+import itertools
 import pkgutil
 import re
 
@@ -49,6 +50,7 @@ INTERNAL = {
     "metrics.frechet.particlenet_distance.fpnd",
     "metrics.frechet.particlenet_distance.particlenet_features",
     *("metrics.frechet.physics.distances", "metrics.frechet.physics.summary"),
+    "metrics.frechet.physics.resolution",
     *("metrics.suite.evaluation.evaluate", "metrics.transport.energy_mover.exact"),
     "models.adversarial.component_losses",
 }
@@ -391,7 +393,10 @@ HOST = {
     for name in names.split()
 }
 # Minutes of compilation in all.
-SLOW = ("c2st", "sinkhorn", "cov_mmd", "substructure", "subjets")
+SLOW = (
+    *("c2st", "sinkhorn", "cov_mmd", "substructure", "subjets", "spline", "mixtures"),
+    *("copula.log_density", "repulsion", "classic", "compressed", "efps", "to_frame"),
+)
 
 TYPES = {
     name: np.dtype(name)
@@ -400,7 +405,6 @@ TYPES = {
         *("uint64", "float16", "float64", "longdouble", ">i2", ">u8", ">f2", ">f4"),
     )
 } | {"bfloat16": np.dtype(ml_dtypes.bfloat16), ">f8": np.dtype(">f8")}
-QUICK = ("uint8", "bfloat16", "mixed")
 
 
 def outcome(call, number, mask):
@@ -415,11 +419,12 @@ def outcome(call, number, mask):
 
 def converted(kind):
     """Converters of numbers and of masks to a type, by turns to several if mixed."""
-    kinds = [TYPES[k] for k in ("int16", "float64", "bfloat16", "uint8", ">f4")]
-    turn = iter(kinds * 10) if kind == "mixed" else None
+    kinds = [TYPES[k] for k in ("uint8", "float64", "bfloat16", "int16", ">f4")]
+    turn = itertools.cycle(kinds if kind == "mixed" else [TYPES[kind]])
 
     def number(values):
-        return values.astype(TYPES[kind] if turn is None else next(turn))
+        # Of the mixed types not all represent fractions.
+        return (np.trunc(values) if kind == "mixed" else values).astype(next(turn))
 
     return number, lambda mask: mask.astype(TYPES.get(kind, np.uint8))
 
@@ -440,9 +445,20 @@ def test_every_public_function_of_arrays_has_an_example():
     assert not stale, f"no longer there: {', '.join(stale)}"
 
 
-KINDS = [
-    kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow)
-    for kind in (*TYPES, "mixed")
+def in_default_run(name, kind):
+    """What compiles takes long: one of the kinds, unless the function is NumPy's."""
+    if any(word in name for word in SLOW):
+        return False
+    return kind == "mixed" or (name in HOST and kind in ("uint8", "bfloat16"))
+
+
+CASES = [
+    pytest.param(
+        *case,
+        marks=() if in_default_run(*case) else pytest.mark.slow,
+        id="-".join(case),
+    )
+    for case in itertools.product(CALLS, (*TYPES, "mixed"))
 ]
 
 
@@ -456,14 +472,10 @@ def with_slow(names):
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", with_slow(CALLS))
+@pytest.mark.parametrize(("name", "kind"), CASES)
 def test_value_is_that_of_float32(name, kind):
     call = functools.partial(CALLS[name], FUNCTIONS[name])
     number, mask = converted(kind)
-    if kind == "mixed":  # what some of its types cannot represent
-        inner = number
-        number = lambda values: inner(np.trunc(values))  # noqa: E731
     expected = outcome(call, exact(kind), lambda mask: mask)
     found = outcome(call, number, mask)
     if isinstance(expected, type):
@@ -476,7 +488,7 @@ def test_value_is_that_of_float32(name, kind):
         np.testing.assert_allclose(value, wanted, rtol=2e-5, atol=1e-5)
 
 
-FEW_COMPILED = ("jet_features", "relative_masses", "efp_table", "histogram")
+FEW_COMPILED = ("jet_features", "relative_masses", "histogram_emd")
 
 
 @pytest.mark.parametrize(
@@ -526,7 +538,7 @@ def test_functions_of_the_host_say_so(name):
 
 # What is built by name: distances, densities, models and discriminators.
 
-FEW = ("uint8", "bfloat16", ">f4", "mixed")
+FEW = ("uint8", ">f4")
 
 
 def same_as_float32(call, kinds=FEW):
@@ -548,7 +560,7 @@ def test_distances_by_name(name):
     )
 
 
-@pytest.mark.parametrize("name", densities.names())
+@pytest.mark.parametrize("name", with_slow(densities.names()))
 def test_densities_by_name(name):
     module = densities.get(name)
     density = module.build(module.Config(), dim=4)
@@ -557,7 +569,7 @@ def test_densities_by_name(name):
     same_as_float32(lambda n, m: [f(params, n(Z)) for f in maps if f is not None])
 
 
-@pytest.mark.parametrize("kind", ["empirical", "spline"])
+@pytest.mark.parametrize("kind", with_slow(("empirical", "spline")))
 def test_marginals(kind):
     marginals = getattr(densities.marginals, kind)(4)
     params = marginals.init(KEY)
@@ -603,7 +615,7 @@ def test_discriminators_by_name(name):
 
 def test_points_in_another_order_have_distance_zero():
     points, others = [[0, 0], [10, 10]], [[10, 10], [0, 0]]
-    for kind in TYPES:
+    for kind in ("bool", "uint8", "int64", "float16", ">f4"):
         x, y = (np.array([p]).astype(TYPES[kind]) for p in (points, others))
         assert chamfer_distance(x, y) == 0
 
@@ -671,7 +683,7 @@ def test_single_and_double_precision_together(name):
             np.testing.assert_allclose(distance(y, x), distance(double, single))
 
 
-@pytest.mark.parametrize("name", densities.names())
+@pytest.mark.parametrize("name", with_slow(densities.names()))
 def test_flows_of_single_and_double_precision(name):
     module = densities.get(name)
     density = module.build(module.Config(), dim=4)

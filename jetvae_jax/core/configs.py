@@ -94,20 +94,23 @@ def one_of(choices: Iterable[Any]) -> Callable[[Any], str | None]:
     return check
 
 
+def whole(value: int) -> str | None:
+    """An integer, of Python or of NumPy; no bool."""
+    integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return None if integer else "must be a whole number"
+
+
 def seed(value: int) -> str | None:
     """A seed that ``jax.random.key`` takes without dropping bits."""
-    return _whole(value, MAX_SEED)
+    fits = f"must be between 0 and {MAX_SEED}"
+    return whole(value) or (None if 0 <= value <= MAX_SEED else fits)
 
 
 def large_seed(value: int) -> str | None:
     """A seed of NumPy's generator and of hashes, which have 64 bits."""
-    return (isinstance(value, int) and not_negative(value)) or _whole(value, 2**64 - 1)
-
-
-def _whole(value: int, largest: int) -> str | None:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        return "must be a whole number"
-    return None if 0 <= value <= largest else f"must be between 0 and {largest}"
+    fits = f"must be between 0 and {2**64 - 1}"
+    found = whole(value) or not_negative(value)
+    return found or (None if value < 2**64 else fits)
 
 
 def sum_to_one(values: Iterable[float]) -> str | None:
