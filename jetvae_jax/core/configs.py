@@ -19,6 +19,7 @@ import functools
 import importlib.metadata
 import json
 import math
+import numbers
 import platform
 import re
 import types
@@ -93,9 +94,23 @@ def one_of(choices: Iterable[Any]) -> Callable[[Any], str | None]:
     return check
 
 
+def whole(value: int) -> str | None:
+    """An integer, of Python or of NumPy; no bool."""
+    integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return None if integer else "must be a whole number"
+
+
 def seed(value: int) -> str | None:
     """A seed that ``jax.random.key`` takes without dropping bits."""
-    return None if 0 <= value <= MAX_SEED else f"must be between 0 and {MAX_SEED}"
+    fits = f"must be between 0 and {MAX_SEED}"
+    return whole(value) or (None if 0 <= value <= MAX_SEED else fits)
+
+
+def large_seed(value: int) -> str | None:
+    """A seed of NumPy's generator and of hashes, which have 64 bits."""
+    fits = f"must be between 0 and {2**64 - 1}"
+    found = whole(value) or not_negative(value)
+    return found or (None if value < 2**64 else fits)
 
 
 def sum_to_one(values: Iterable[float]) -> str | None:
@@ -107,6 +122,7 @@ PositiveInt = Annotated[int, positive]
 NonNegativeInt = Annotated[int, not_negative]
 PositiveFloat = Annotated[float, positive]
 Seed = Annotated[int, seed]
+LargeSeed = Annotated[int, large_seed]
 NonNegativeFloat = Annotated[float, not_negative]
 
 

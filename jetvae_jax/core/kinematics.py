@@ -2,11 +2,14 @@
 
 Particles are ``[..., N, 3]`` Cartesian momenta in GeV, axes along +z (the beam);
 ``mask [..., N]`` marks those that exist, None means all. Masked particles never
-contribute, whatever they hold.
+contribute, whatever they hold. Numbers may be of any type, see
+:mod:`~jetvae_jax.core.dtypes`.
 """
 
 import jax.numpy as jnp
 
+from jetvae_jax.core import dtypes
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.numerics import safe_divide, safe_norm, safe_sqrt, wrap_phi
 from jetvae_jax.core.types import Array
 
@@ -26,6 +29,7 @@ def to_pt_eta_phi(p: Array) -> Array:
     Returns:
         ``[..., 3]``: pt in GeV, pseudorapidity, azimuth in [-pi, pi].
     """
+    (p,) = floats(jnp, p)
     px, py, pz = p[..., PX], p[..., PY], p[..., PZ]
     pt = safe_norm(p[..., :2])
     exists = pt > 0
@@ -43,6 +47,7 @@ def from_pt_eta_phi(q: Array) -> Array:
     Returns:
         ``[..., 3]`` (px, py, pz) in GeV.
     """
+    (q,) = floats(jnp, q)
     pt, eta, phi = q[..., PT], q[..., ETA], q[..., PHI]
     return jnp.stack([pt * jnp.cos(phi), pt * jnp.sin(phi), pt * jnp.sinh(eta)], -1)
 
@@ -61,6 +66,7 @@ def to_relative(p: Array, axis: Array) -> Array:
         ``[..., N, 3]`` (ptrel, etarel, phirel), all dimensionless; zeros for a
         particle of zero pt.
     """
+    p, axis = floats(jnp, p, axis)
     q = to_pt_eta_phi(p)
     axis = axis[..., None, :]
     exists = q[..., PT] > 0
@@ -84,6 +90,7 @@ def to_frame(p: Array, axis: Array) -> Array:
     Returns:
         ``[..., N, 3]`` in GeV.
     """
+    p, axis = floats(jnp, p, axis)
     eta, phi = axis[..., None, ETA], axis[..., None, PHI]
     cos, sin = jnp.cos(phi), jnp.sin(phi)
     x = p[..., PX] * cos + p[..., PY] * sin
@@ -103,6 +110,7 @@ def from_frame(q: Array, eta: Array, direction: Array) -> Array:
     Returns:
         ``[..., N, 3]`` (px, py, pz) in GeV.
     """
+    q, eta, direction = floats(jnp, q, eta, direction)
     eta, cos, sin = eta[..., None], direction[..., None, 0], direction[..., None, 1]
     x = q[..., PX] * cos - q[..., PY] * sin
     y = q[..., PX] * sin + q[..., PY] * cos
@@ -111,6 +119,7 @@ def from_frame(q: Array, eta: Array, direction: Array) -> Array:
 
 
 def _existing(p: Array, mask: Array | None) -> Array:
+    (p,), mask = floats(jnp, p), dtypes.mask(jnp, mask)
     return p if mask is None else jnp.where(mask[..., None], p, 0.0)
 
 
@@ -187,4 +196,4 @@ def jet_mass(p: Array, mask: Array | None = None) -> Array:
 
 def multiplicity(mask: Array) -> Array:
     """Number of existing particles, ``[..., N] -> [...]`` int32."""
-    return jnp.sum(mask, axis=-1, dtype=jnp.int32)
+    return jnp.sum(dtypes.mask(jnp, mask), axis=-1, dtype=jnp.int32)

@@ -6,6 +6,8 @@ Without JAX, so that the worker processes of a production start fast. The functi
 
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
+
 
 def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Transverse momentum, pseudorapidity and azimuth.
@@ -16,6 +18,7 @@ def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Returns:
         ``[...]`` each: pt in GeV, eta, phi in [-pi, pi]; zeros for a vector of zero pt.
     """
+    (p,) = floats(np, p)
     pt = np.hypot(p[..., 0], p[..., 1])
     moving = pt > 0
     eta = np.arcsinh(np.where(moving, p[..., 2], 0.0) / np.where(moving, pt, 1.0))
@@ -32,10 +35,12 @@ def mass(energy: np.ndarray, p: np.ndarray) -> np.ndarray:
         energy: ``[...]`` in GeV.
         p: ``[..., 3]`` (px, py, pz) in GeV.
     """
+    energy, p = floats(np, energy, p)
     momentum = np.linalg.norm(p, axis=-1)
     return np.sqrt(np.maximum((energy - momentum) * (energy + momentum), 0.0))
 
 
 def wrap_phi(phi: np.ndarray) -> np.ndarray:
     """Angles in [-pi, pi)."""
+    (phi,) = floats(np, phi)
     return np.mod(phi + np.pi, 2 * np.pi) - np.pi

@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 
+from jetvae_jax.core.dtypes import floats
+from jetvae_jax.core.dtypes import mask as as_mask
 from jetvae_jax.core.types import Array
 
 
@@ -18,6 +20,7 @@ def safe_sqrt(x: Array) -> Array:
     Returns:
         ``sqrt(x)``, zero where ``x <= 0``; NaN stays NaN; same shape.
     """
+    (x,) = floats(jnp, x)
     zero = x <= 0
     return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
 
@@ -31,16 +34,19 @@ def safe_norm(x: Array) -> Array:
     Returns:
         ``[...]``.
     """
+    (x,) = floats(jnp, x)
     return safe_sqrt(jnp.sum(jnp.square(x), axis=-1))
 
 
 def safe_log(x: Array, *, floor: float = 1e-30) -> Array:
     """Logarithm of ``max(x, floor)``: finite, gradient zero below the floor."""
+    (x,) = floats(jnp, x)
     return jnp.log(jnp.where(x <= floor, floor, x))
 
 
 def safe_divide(numerator: Array, denominator: Array) -> Array:
     """Quotient that is zero, with zero gradient, where the denominator is zero."""
+    numerator, denominator = floats(jnp, numerator, denominator)
     nonzero = denominator != 0
     return jnp.where(nonzero, numerator / jnp.where(nonzero, denominator, 1.0), 0.0)
 
@@ -51,12 +57,13 @@ def masked_sum(x: Array, mask: Array, *, axis: int = -1) -> Array:
     ``where`` and not a product, so that a NaN in the padding cannot leak
     (``0 * nan`` is NaN).
     """
-    return jnp.sum(jnp.where(mask, x, 0.0), axis=axis)
+    (x,) = floats(jnp, x)
+    return jnp.sum(jnp.where(as_mask(jnp, mask), x, 0.0), axis=axis)
 
 
 def masked_mean(x: Array, mask: Array, *, axis: int = -1) -> Array:
     """Mean over the entries where ``mask`` is True; zero where there are none."""
-    count = jnp.sum(mask, axis=axis)
+    count = jnp.sum(as_mask(jnp, mask), axis=axis)
     return masked_sum(x, mask, axis=axis) / jnp.maximum(count, 1)
 
 
@@ -66,5 +73,6 @@ def wrap_phi(phi: Array) -> Array:
     Differences of azimuths cross the seam at pi; every difference goes through
     here. Rounding can put the remainder at exactly 2 pi, hence the last ``where``.
     """
+    (phi,) = floats(jnp, phi)
     wrapped = jnp.mod(phi + jnp.pi, 2 * jnp.pi) - jnp.pi
     return jnp.where(wrapped >= jnp.pi, wrapped - 2 * jnp.pi, wrapped)

@@ -61,8 +61,8 @@ def split(
             f"{num_jets} leave {', '.join(map(str, sizes))} for training, validation "
             "and test: give more data or other fractions"
         )
-    if seed < 0:
-        raise InputError(f"split seed is {seed}: give 0 or more")
+    if mistake := configs.large_seed(seed):
+        raise InputError(f"split seed is {seed}: {mistake}")
     order = np.random.default_rng(seed).permutation(num_jets)
     return Split(*np.split(order, ends[:2]))
 

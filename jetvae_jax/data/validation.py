@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jetvae_jax.core import configs
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.containers.tables import Damaged
 
@@ -90,12 +92,12 @@ def draws(p: np.ndarray, mask: np.ndarray, seed: int) -> np.ndarray:
     Args:
         p: ``[n, M, 3]`` float32.
         mask: ``[n, M]`` bool.
-        seed: not negative; another one gives other numbers.
+        seed: 0 to 2**64 - 1; another one gives other numbers.
 
     Returns:
         ``[n]`` float64.
     """
-    mixed = _mix(hashes(p, mask) ^ _mix(np.array([seed % 2**64], np.uint64)))
+    mixed = _mix(hashes(p, mask) ^ _mix(np.array([seed], np.uint64)))
     return (mixed >> np.uint64(11)) * 2.0**-53
 
 
@@ -249,8 +251,8 @@ def check_request(
         raise InputError(
             f"jet_type is {jet_type!r}: choose one of {', '.join(JET_TYPES)}"
         )
-    if seed < 0:
-        raise InputError(f"seed is {seed}: give 0 or more")
+    if mistake := configs.large_seed(seed):
+        raise InputError(f"seed is {seed}: {mistake}")
 
 
 def check_units(path: str, key: str, particles: np.ndarray) -> None:
@@ -304,8 +306,9 @@ def good_rows(
     width = block.mask.shape[1]
     keep = _check_rows(block, audit, key, allow_empty)
     mask = block.mask[keep]
-    pt = np.where(mask, block.pt[keep], -np.inf)
+    pt = np.where(mask, *floats(np, block.pt[keep]), -np.inf)
     particles = np.where(mask[..., None], block.particles[keep], np.float32(0))
+    particles = particles.astype(np.float32, copy=False)
     axis = None if block.axis is None else block.axis[keep].astype(np.float32)
     prefix = ~np.any(mask[:, 1:] & ~mask[:, :-1], axis=1)
     wrong = np.any(pt[:, 1:] > pt[:, :-1] * (1 + _ORDER_TOLERANCE), axis=1)

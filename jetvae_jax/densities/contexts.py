@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Key
 from jetvae_jax.densities import copula
@@ -93,7 +94,7 @@ def rows_to_draw(
     Raises:
         InputError: the source is a density, and the table is too small or constant.
     """
-    rows = np.asarray(table, np.float32)
+    rows = np.asarray(*floats(np, table), np.float32)
     if request.source == "density":
         config = copula.Config()
         params = copula.fit(config, rows, what="contexts")
@@ -113,4 +114,4 @@ def rows_to_draw(
 def drawn_rows(key: Key, rows: Array, num: int) -> Array:
     """Rows of a table drawn with replacement, ``[A, C] -> [num, C]``."""
     places = jax.random.randint(key, (num,), 0, len(rows))
-    return jnp.asarray(rows)[places]
+    return floats(jnp, rows)[0][places]

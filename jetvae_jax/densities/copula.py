@@ -31,6 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core import configs
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array, Density, Key, Params
 from jetvae_jax.densities import gaussian_copula, marginals
 from jetvae_jax.densities.marginals import Marginals, fit_empirical
@@ -38,7 +39,7 @@ from jetvae_jax.densities.marginals import Marginals, fit_empirical
 
 def uniforms(y: Array) -> Array:
     """``u = Phi(y)``, the point of the unit cube with normal scores y."""
-    return jax.scipy.special.ndtr(y)
+    return jax.scipy.special.ndtr(*floats(jnp, y))
 
 
 def log_density(copula: Density, params: Params, u: Array) -> Array:
@@ -49,7 +50,7 @@ def log_density(copula: Density, params: Params, u: Array) -> Array:
         params: its parameters.
         u: in (0, 1).
     """
-    y = jax.scipy.special.ndtri(u)
+    y = jax.scipy.special.ndtri(*floats(jnp, u))
     independent = jnp.sum(jax.scipy.stats.norm.logpdf(y), axis=-1)
     return copula.log_prob(params, y) - independent
 
@@ -183,7 +184,7 @@ def build(config: Config, *, dim: int, flow: Density | None = None) -> Density:
 
 
 def fit(config: Config, latents: Array, *, what: str = "latents") -> Params:
-    """Marginals, and the correlations of a Gaussian copula, of a sample.
+    """Marginals, and the correlations of a Gaussian copula, of a sample, on the host.
 
     Neural CDFs start from the quantiles of the sample, for a fit by maximum likelihood.
     For a flow copula, fit the flow to ``columns(...).scores`` of the sample by maximum
@@ -200,7 +201,7 @@ def fit(config: Config, latents: Array, *, what: str = "latents") -> Params:
     Raises:
         InputError: too few rows, NaN, or a constant column.
     """
-    latents = np.asarray(latents)
+    (latents,) = floats(np, latents)
     if config.marginals == "spline":
         start = marginals.start_spline(latents, num_bins=config.num_bins, what=what)
     else:

@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from jetvae_jax.core import layers
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Density, Key, Params
 
@@ -102,7 +103,7 @@ def build(
             x, more = couple(forward_map, x[..., row], params, condition)
             return (x, log_det + more), None
 
-        start = (jnp.asarray(u), jnp.zeros(jnp.shape(u)[:-1]))
+        start = (u, jnp.zeros_like(u[..., 0]))
         (x, log_det), _ = lax.scan(layer, start, (params, order))
         return x[..., undo], log_det
 
@@ -116,7 +117,7 @@ def build(
             x, more = couple(inverse_map, x, params, condition)
             return (x[..., row], log_det + more), None
 
-        start = (jnp.asarray(z)[..., np.argsort(undo)], jnp.zeros(jnp.shape(z)[:-1]))
+        start = (z[..., np.argsort(undo)], jnp.zeros_like(z[..., 0]))
         return lax.scan(layer, start, (params, back), reverse=True)[0]
 
     return from_maps(init, forward, inverse, dim)
@@ -125,7 +126,16 @@ def build(
 def from_maps(
     init: Callable, forward: Callable, inverse: Callable, dim: int
 ) -> Density:
-    """A Density from the two maps between it and the standard normal."""
+    """A Density from the two maps between it and the standard normal.
+
+    Args:
+        init: ``(key) -> params``.
+        forward: ``(params, u, condition) -> (z, log_det)``, in the floating type that
+            holds them and the parameters.
+        inverse: ``(params, z, condition) -> (u, log_det)``, likewise.
+        dim: L.
+    """
+    forward, inverse = map(_of_one_type, (forward, inverse))
 
     def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
         u, log_det = inverse(params, z, condition)
@@ -140,3 +150,13 @@ def from_maps(
         return forward(params, jax.random.normal(key, (*shape, dim)), condition)[0]
 
     return Density(init, log_prob, sample, dim, forward, inverse)
+
+
+def _of_one_type(mapping: Callable) -> Callable:
+    """The map of numbers of any type, promoted together with its parameters."""
+
+    def mapped(params: Params, x: Array, condition: Array | None = None):
+        x, condition, *_ = floats(jnp, x, condition, *jax.tree.leaves(params))
+        return mapping(params, x, condition)
+
+    return mapped

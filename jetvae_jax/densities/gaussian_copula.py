@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core import configs
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array, Density, Key, Params
 from jetvae_jax.densities.marginals import checked
 
@@ -23,7 +24,7 @@ SMALLEST_EIGENVALUE = 1e-4
 
 def cholesky(params: Params) -> Array:
     """The factor ``[L, L]`` of R, lower triangular with rows of length one."""
-    rows = params["rows"]
+    (rows,) = floats(jnp, params["rows"])
     lower = jnp.tril(rows, -1) + jnp.eye(rows.shape[-1], dtype=rows.dtype)
     return lower / jnp.linalg.norm(lower, axis=-1, keepdims=True)
 
@@ -57,9 +58,10 @@ def build(
 
     def log_prob(params: Params, y: Array, condition: Array | None = None) -> Array:
         del condition
+        y, rows = floats(jnp, y, params["rows"])
         if y.shape[-1] != dim:
             raise ValueError(f"y has shape {y.shape}, copula of dim {dim}")
-        factor = cholesky(params)
+        factor = cholesky({"rows": rows})
         flat = y.reshape(-1, dim).T
         white = jax.scipy.linalg.solve_triangular(factor, flat, lower=True)
         log_p = jnp.sum(jax.scipy.stats.norm.logpdf(white), axis=0)
@@ -86,11 +88,12 @@ def _ranks(column: np.ndarray) -> np.ndarray:
 
 
 def nearest_correlation(matrix: np.ndarray) -> np.ndarray:
-    """A positive definite correlation matrix near a symmetric one.
+    """A positive definite correlation matrix near a symmetric one, in NumPy.
 
     Eigenvalues below :data:`SMALLEST_EIGENVALUE` are raised and the diagonal is scaled
     back to one; a matrix without such eigenvalues is returned unchanged.
     """
+    (matrix,) = floats(np, matrix)
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     if values[0] >= SMALLEST_EIGENVALUE:
         return matrix
@@ -105,7 +108,7 @@ def fit(
     method: Literal["scores", "spearman"] = "scores",
     what: str = "latents",
 ) -> Params:
-    """R of a sample.
+    """R of a sample, computed on the host.
 
     'scores' is the correlation of the normal scores of the ranks (van der Waerden):
     the efficient estimate. 'spearman' is ``2 sin(pi rho_S / 6)`` (Pearson 1907), which

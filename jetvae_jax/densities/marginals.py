@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Key, Params
 from jetvae_jax.densities import splines
@@ -45,12 +46,12 @@ class Marginals(NamedTuple):
 
 
 def checked(z: Array, what: str = "latents") -> np.ndarray:
-    """A sample as float64 ``[J, L]``, checked for a fit of marginals.
+    """A sample as NumPy's float64 ``[J, L]``, checked for a fit of marginals.
 
     Raises:
         InputError: it is too small, not finite, or a column is constant.
     """
-    z = np.asarray(z, np.float64)
+    z = np.asarray(*floats(np, z), np.float64)
     if z.ndim != 2 or z.shape[0] < 2 * TAIL_EVENTS:
         raise InputError(
             f"{what}: a copula needs at least {2 * TAIL_EVENTS} rows of numbers, got "
@@ -69,7 +70,7 @@ def checked(z: Array, what: str = "latents") -> np.ndarray:
 
 
 def fit_empirical(z: Array, *, num_knots: int = 256, what: str = "latents") -> Params:
-    """Knots of a sample: the parameters of :func:`empirical`.
+    """Knots of a sample: the parameters of :func:`empirical`; on the host.
 
     Values that occur many times give equal knots; these are separated by a millionth of
     the column's range, so that the map is invertible.
@@ -132,7 +133,7 @@ def empirical(dim: int, *, num_knots: int = 256) -> Marginals:
         return start, lower * step - top, slope
 
     def scores(params: Params, z: Array) -> tuple[Array, Array]:
-        z = jnp.asarray(z)
+        (z,) = floats(jnp, z)
         search = jax.vmap(
             lambda knots, z: jnp.searchsorted(knots, z, side="right"), (0, -1), -1
         )
@@ -140,7 +141,7 @@ def empirical(dim: int, *, num_knots: int = 256) -> Marginals:
         return score + (z - start) * slope, jnp.log(slope)
 
     def values(params: Params, y: Array) -> Array:
-        y = jnp.asarray(y)
+        (y,) = floats(jnp, y)
 
         def find(knots, top, step):
             del knots
@@ -168,11 +169,13 @@ def spline(dim: int, *, num_bins: int = 16, bound: float = 5.0) -> Marginals:
         return {"shift": jnp.zeros(dim), "log_scale": jnp.zeros(dim), "raw": raw}
 
     def scores(params: Params, z: Array) -> tuple[Array, Array]:
+        (z,) = floats(jnp, z)
         x = (z - params["shift"]) * jnp.exp(-params["log_scale"])
         y, log_slope = splines.forward(params["raw"], x, bound=bound)
         return y, log_slope - params["log_scale"]
 
     def values(params: Params, y: Array) -> Array:
+        (y,) = floats(jnp, y)
         x, _ = splines.inverse(params["raw"], y, bound=bound)
         return params["shift"] + jnp.exp(params["log_scale"]) * x
 
@@ -182,7 +185,7 @@ def spline(dim: int, *, num_bins: int = 16, bound: float = 5.0) -> Marginals:
 def start_spline(
     z: Array, *, num_bins: int = 16, bound: float = 5.0, what: str = "latents"
 ) -> Params:
-    """Initial parameters of :func:`spline` from the quantiles of a sample.
+    """Initial parameters of :func:`spline` from quantiles of a sample; on the host.
 
     The knots are the sample's quantiles at equal steps of y, with slopes one: a good
     start for a fit by maximum likelihood.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.types import Array, Key
 
 LOG_2PI = 1.8378770664093453
@@ -31,6 +32,7 @@ class Mixture(NamedTuple):
 
 def log_prob(mixture: Mixture, x: Array) -> Array:
     """Log-density of ``x [..., D]``, ``[...]`` in nats."""
+    mixture, (x,) = record(jnp, mixture), floats(jnp, x)
     away = x[..., None] - mixture.mean
     if mixture.slope is not None:
         first, second = away[..., 0, :], away[..., 1, :]
@@ -42,6 +44,7 @@ def log_prob(mixture: Mixture, x: Array) -> Array:
 
 def sample(mixture: Mixture, key: Key) -> Array:
     """One draw of each mixture, ``[..., D]``."""
+    mixture = record(jnp, mixture)
     component_key, noise_key = jax.random.split(key)
     component = jax.random.categorical(component_key, mixture.logits)[..., None]
 

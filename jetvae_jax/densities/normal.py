@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array, Density, Key, Params
 
 MAX_DRAWS = 100
@@ -18,7 +19,7 @@ def normal(dim: int) -> Density:
 
     def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
         del params, condition
-        return jnp.sum(jax.scipy.stats.norm.logpdf(z), axis=-1)
+        return jnp.sum(jax.scipy.stats.norm.logpdf(*floats(jnp, z)), axis=-1)
 
     def sample(
         params: Params,
@@ -52,6 +53,7 @@ def standardised(density: Density, reach: Array | float = jnp.inf) -> Density:
         return {"params": density.init(key), "mean": zeros, "std": zeros + 1}
 
     def log_prob(params: Params, z: Array, condition: Array | None = None) -> Array:
+        (z,) = floats(jnp, z)
         y = (z - params["mean"]) / params["std"]
         log_p = density.log_prob(params["params"], y, condition)
         return log_p - jnp.sum(jnp.log(params["std"]))

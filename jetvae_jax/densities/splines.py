@@ -11,6 +11,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 
 MIN_SIZE = 1e-3
@@ -74,6 +75,7 @@ def forward(raw: Array, x: Array, *, bound: float) -> tuple[Array, Array]:
     Returns:
         ``y [...]`` and ``log dy/dx [...]``.
     """
+    raw, x = floats(jnp, raw, x)
     inside = jnp.abs(x) < bound
     at = jnp.where(inside, x, 0.0)
     xs, ys, slopes = _knots(raw, bound)
@@ -93,6 +95,7 @@ def inverse(raw: Array, y: Array, *, bound: float) -> tuple[Array, Array]:
     Arguments as in :func:`forward`. The root is the one of arXiv:1906.04032,
     equation 29, in the form without cancellation.
     """
+    raw, y = floats(jnp, raw, y)
     inside = jnp.abs(y) < bound
     at = jnp.where(inside, y, 0.0)
     xs, ys, slopes = _knots(raw, bound)

@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jetvae_jax.core import layers
+from jetvae_jax.core import dtypes, layers
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array, Discriminator, Key, Params
 
 
@@ -35,6 +36,7 @@ def as_discriminator(
         return layers.init(module, key, x, mask.astype(bool), whole)
 
     def both(params, x, mask, condition):
+        (x, condition), mask = floats(jnp, x, condition), dtypes.mask(jnp, mask)
         rows = x.shape[-2] if any_length else jet_rows + num_particles
         if x.shape[-2:] != (rows, num_features):
             expected = f"[..., {rows}, {num_features}]"

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt
+from jetvae_jax.core.configs import LargeSeed, NonNegativeFloat, NonNegativeInt
 from jetvae_jax.core.types import Array, Batch, Context, Key, Points, Terms
 from jetvae_jax.core.types import Objective as VAEObjective
 from jetvae_jax.data.splits import Dataset, Fractions, split_sample
@@ -56,7 +56,7 @@ class Data:
     key: str = ""
     max_events: NonNegativeInt = 0
     repair: bool = False
-    split_seed: NonNegativeInt = 0
+    split_seed: LargeSeed = 0
     fractions: Fractions = (0.7, 0.15, 0.15)
 
     def read(self, path: str = "", **changes: Any):

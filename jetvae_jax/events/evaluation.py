@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from absl import logging
 
+from jetvae_jax.core import seeds
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import kinds, metrics, report, transform
 from jetvae_jax.events.domain import SUFFIX, Data
@@ -166,4 +167,4 @@ def classify(
     scaler = transform.fit(transform.Config(), columns, real)
     scale = jax.jit(lambda values: transform.scale(columns, scaler, values).x[:, 0])
     x, y = (np.asarray(scale(values)) for values in (real, made))
-    return c2st_table(jax.random.key(seed), x, y)
+    return c2st_table(seeds.key(seed), x, y)

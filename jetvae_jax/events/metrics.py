@@ -3,7 +3,8 @@
 The metrics of "The assessment of different VAE derivatives" (Stevenson, Kruger 2022):
 the Kolmogorov-Smirnov distance of each column and its mean, and the distance of the
 Spearman correlation matrices. The study gives no values and no definition of the
-latter; here it is the Frobenius norm and the largest entry of the difference.
+latter; here it is the Frobenius norm and the largest entry of the difference. They
+are computed in NumPy, on the host.
 """
 
 import math
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array
 from jetvae_jax.metrics.distributions import correlations
@@ -78,7 +80,7 @@ def means(real: Array, generated: Array) -> dict[str, float]:
         real: ``[J, C]``, finite.
         generated: ``[M, C]``, finite.
     """
-    real, generated = np.asarray(real), np.asarray(generated)
+    real, generated = floats(np, real, generated)
     *_, ks, frobenius, _ = _metrics(real, generated)
     pairs = max(real.shape[1] * (real.shape[1] - 1), 1)
     unit = np.sqrt(1 / len(real) + 1 / len(generated))
@@ -102,7 +104,8 @@ def floor(
         real: ``[J, C]``, with which the others are compared.
         truth: ``[M, C]`` further real events.
         names: of the C columns.
-        size: events of a draw, as many as a model generates; at most M.
+        size: events of a draw, as many as a model generates; at most M. With M there
+            is one draw: its errors are those of :func:`compare`.
         draws: number of them.
         seed: of NumPy's generator.
 
@@ -110,6 +113,8 @@ def floor(
         As :func:`compare`, and ``events``, the size of the draws.
     """
     real, truth = _checked(real, names), _checked(truth, names)
+    if size >= len(truth):
+        return compare(real, truth, names) | {"events": len(truth)}
     random, size = np.random.default_rng(seed), min(size, len(truth))
     found = [
         _metrics(real, truth[random.permutation(len(truth))[:size]])
@@ -162,7 +167,7 @@ def _named(values: np.ndarray, errors: np.ndarray, names: Sequence[str]) -> dict
 
 
 def _checked(events: Array, names: Sequence[str]) -> np.ndarray:
-    events = np.asarray(events)
+    (events,) = floats(np, events)
     if events.ndim != 2 or events.shape[1] != len(names):
         raise ValueError(f"events {events.shape} do not have {len(names)} columns")
     return events

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import masked_mean
 from jetvae_jax.core.types import Array, Key, Params, PixelSets
@@ -152,8 +153,9 @@ def _outputs(classifier: Classifier, sets: PixelSets) -> tuple[np.ndarray, np.nd
 
 def _ready(sets: PixelSets, *, labelled: bool) -> PixelSets:
     """The sets as float32 arrays, checked, zero on padding."""
-    mask = np.asarray(sets.mask)
-    points = np.where(mask[..., None], np.asarray(sets.points, np.float32), 0)
+    sets = record(np, sets)
+    mask = sets.mask
+    points = np.where(mask[..., None], sets.points.astype(np.float32), 0)
     labels = np.asarray(sets.labels, np.int32)
     if mask.ndim != 2 or points.shape != (*mask.shape, 3) or not len(mask):
         raise InputError(

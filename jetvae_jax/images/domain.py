@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeInt, PositiveFloat
+from jetvae_jax.core.configs import LargeSeed, PositiveFloat
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Key, PixelSets, Points
 from jetvae_jax.core.types import Objective as VAEObjective
@@ -53,7 +53,7 @@ class Data(Request):
     """
 
     path: str = mnist.EMBEDDED
-    split_seed: NonNegativeInt = 0
+    split_seed: LargeSeed = 0
     fractions: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.7, 0.1, 0.2)
     augment: tuple[Annotated[str, configs.one_of(augmentation.MOST)], ...] = ()
 

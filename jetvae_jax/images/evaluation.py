@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
+from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Context, PixelSets
@@ -184,7 +185,7 @@ def evaluate(
     classifier, notes = trained_classifier(folder, given, intensity=intensity)
     logging.info("evaluating %s", ", ".join(compared.candidates))
     result = metrics.digit_table(
-        jax.random.key(config.seed),
+        seeds.key(config.seed),
         compared.real,
         compared.candidates,
         classifier=classifier,

@@ -6,7 +6,8 @@ sparse MNIST (arXiv:2012.00173) used MoNet. Values by other classifiers are not
 comparable, those of real against other real digits are the reference.
 
 :func:`pixel_errors` compares reconstructions with their originals in pixels, so that
-networks trained with different losses and scalings can be compared.
+networks trained with different losses and scalings can be compared. All of them are
+called on the host, not within jit.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import masked_mean, safe_sqrt
 from jetvae_jax.core.types import Key, PixelSets
@@ -167,8 +169,8 @@ def pixel_errors(real: PixelSets, reconstructed: PixelSets) -> dict[str, float]:
             f"{len(real.mask)}"
         )
     pairs = tuple(
-        (jnp.asarray(s.points, jnp.float32), jnp.asarray(s.mask))
-        for s in (real, reconstructed)
+        (s.points.astype(jnp.float32), s.mask)
+        for s in (record(jnp, real), record(jnp, reconstructed))
     )
     rows = min(_CHUNK, len(real.mask))
     distance, squared, gap = map(np.asarray, _errors_of_sets(rows, pairs))

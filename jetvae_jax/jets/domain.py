@@ -14,7 +14,7 @@ from absl import logging
 
 from jetvae_jax import data, models
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeInt
+from jetvae_jax.core.configs import LargeSeed, NonNegativeInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Jets, Key, Points
 from jetvae_jax.core.types import Objective as VAEObjective
@@ -75,7 +75,7 @@ class Data:
     num_particles: Annotated[int, configs.between(1, MAX_PARTICLES)] = 30
     max_jets: NonNegativeInt = 0
     repair: bool = False
-    split_seed: NonNegativeInt = 0
+    split_seed: LargeSeed = 0
     fractions: Fractions = (0.7, 0.15, 0.15)
     stream: bool = False
     cache: str = ""

@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax import data, metrics, report
+from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Jets
@@ -193,7 +194,7 @@ def evaluate(
     measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets)
     observables: dict[str, dict[str, np.ndarray]] = {}
     result = metrics.evaluate(
-        jax.random.key(config.seed),
+        seeds.key(config.seed),
         jets.real,
         jets.candidates,
         truth=jets.truth,
@@ -212,7 +213,7 @@ def evaluate(
         is_vae = generator.model.components is not None
         result["trained_on"] = sorted(trained_on(generator.run, deterministic=is_vae))
     result |= inputs.provenance(trained)
-    result["notes"] = [*jets.notes, *note]
+    result["notes"] = [*jets.notes, *note, *result["notes"]]
     result["sources"] = jets.sources
     record(folder, result, metrics.table(result))
     folder.write_text("evaluation.csv", export.csv(result))

@@ -21,6 +21,7 @@ import numpy as np
 
 from jetvae_jax.core import configs, kinematics
 from jetvae_jax.core.configs import NonNegativeFloat
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_divide, safe_norm
 from jetvae_jax.core.types import Array, Batch, Context, Jets
@@ -248,8 +249,9 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
         Batch of N rows, or N + 2 with those of the jet: x is exactly ``scaler.padding``
         on padding, with zero gradient; axis is the axis of each jet's particles.
     """
+    jets = record(jnp, jets)
     v, axis = _from_jets(config, jets)
-    mask = jnp.asarray(jets.mask)
+    mask = jets.mask
     if config.jet_rows:
         v = jnp.concatenate([features.jet_rows(axis), v], axis=-2)
         exists = jnp.ones((*mask.shape[:-1], features.JET_ROWS), bool)
@@ -262,7 +264,8 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
 
 def observed_conditions(config: Config, jets: Jets) -> Array:
     """The conditions of jets, ``[..., G]``, in GeV and pure numbers."""
-    mask = jnp.asarray(jets.mask)
+    jets = record(jnp, jets)
+    mask = jets.mask
     pt_eta_phi = _axis_of(config, jets)
     found = {
         "pt": pt_eta_phi[..., 0],
@@ -502,7 +505,7 @@ def _chunks(jets: Jets | Source) -> Iterator[Jets]:
     else:
         found = jets.chunks(ROWS)
     for chunk in found:
-        yield jax.tree.map(np.asarray, chunk)
+        yield record(np, chunk)
 
 
 def _through_quantiles(config: Config, scaler: Scaler, way: Callable, x: Array):

@@ -15,13 +15,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jetvae_jax.core import dtypes
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 
 # Candidates handled in one pass over the running minimum, which stays in registers.
 UNROLL = 10
 
 
-@jax.jit  # so that calls outside of jit do not compile the loop again
 def nearest_indices(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     """Index of the nearest y of each x, and of the nearest x of each y.
 
@@ -32,6 +33,11 @@ def nearest_indices(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     Returns:
         ``[B, N]`` and ``[B, M]`` int32; the lowest index where several are nearest.
     """
+    return _compiled_search(*floats(jnp, x, y))
+
+
+@jax.jit  # so that calls outside of jit do not compile the loop again
+def _compiled_search(x, y):
     return jax.lax.platform_dependent(
         x, y, cpu=running_minimum, default=broadcast_argmin
     )
@@ -43,6 +49,7 @@ def running_minimum(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     No ``[B, N, M]`` array exists. For XLA on the CPU, whose own argmin is about
     twenty times slower.
     """
+    x, y = floats(jnp, x, y)
     nearest = _nearest_packed if x.dtype == jnp.float32 else _nearest
     xs, ys = _columns(x), _columns(y)
     return nearest(xs, ys), nearest(ys, xs)
@@ -98,6 +105,7 @@ def _nearest_packed(points, candidates):
 
 def broadcast_argmin(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     """All distances at once, for accelerators, which fuse them into the reduction."""
+    x, y = floats(jnp, x, y)
     squared = jnp.zeros((), x.dtype)
     for i in range(x.shape[-1]):
         squared = squared + jnp.square(x[:, :, None, i] - y[:, None, :, i])
@@ -154,7 +162,8 @@ def nearest_neighbours(
     Raises:
         ValueError: the shapes do not fit together.
     """
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    x, y = floats(jnp, x, y)
+    x_mask, y_mask = (dtypes.mask(jnp, mask) for mask in (x_mask, y_mask))
     _check(x, y, x_mask, y_mask)
     lead, (n, d), m = x.shape[:-2], x.shape[-2:], y.shape[-2]
     x, x_far, x_mask = _put_away(x.reshape(-1, n, d), x_mask)
@@ -192,7 +201,7 @@ def _put_away(points, mask):
     """The points with masked ones at zero (to gather), and at FAR (to search)."""
     if mask is None:
         return points, points, None
-    mask = jnp.asarray(mask).reshape(points.shape[:-1])
+    mask = mask.reshape(points.shape[:-1])
     return *(jnp.where(mask[..., None], points, v) for v in (0.0, FAR)), mask
 
 

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from jetvae_jax.core import configs, kinematics
 from jetvae_jax.core.configs import NonNegativeFloat
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_norm
 from jetvae_jax.core.types import (
@@ -314,14 +315,14 @@ def reparameterize(key: Key, posterior: GaussianPosterior) -> Array:
     Returns:
         ``[..., L]``.
     """
-    mean, logvar = posterior
-    noise = jax.random.normal(key, jnp.shape(mean), jnp.result_type(mean))
+    mean, logvar = record(jnp, posterior)
+    noise = jax.random.normal(key, mean.shape, mean.dtype)
     return mean + jnp.exp(logvar / 2) * noise
 
 
 def gaussian_log_prob(posterior: GaussianPosterior, z: Array) -> Array:
     """``log q(z|x)`` of a diagonal Gaussian, ``[..., L] -> [...]``, in nats."""
-    mean, logvar = posterior
+    mean, logvar, z = floats(jnp, *posterior, z)
     squares = jnp.square((z - mean) * jnp.exp(-logvar / 2))
     return -0.5 * jnp.sum(squares + logvar + jnp.log(2 * jnp.pi), axis=-1)
 
@@ -338,7 +339,7 @@ def gaussian_kl(posterior: GaussianPosterior) -> Array:
     Returns:
         ``[...]`` in nats, summed over L.
     """
-    mean, logvar = posterior
+    mean, logvar = record(jnp, posterior)
     # Near the prior, exp(v) - v - 1 cancels; expm1(v) - v does not.
     nats = 0.5 * (jnp.square(mean) + (jnp.expm1(logvar) - logvar))
     return jnp.sum(nats, axis=-1)
@@ -356,6 +357,7 @@ def cramer(u: Array) -> Array:
     Returns:
         ``[J]``.
     """
+    (u,) = floats(jnp, u)
     count = u.shape[0]
     ranks = jnp.argsort(jnp.argsort(u, axis=0), axis=0)
     target = (ranks.astype(u.dtype) + 0.5) / count
@@ -373,7 +375,7 @@ def normal_marginals(z: Array) -> Array:
     Returns:
         ``[J]``.
     """
-    return cramer(jax.scipy.special.ndtr(z))
+    return cramer(jax.scipy.special.ndtr(*floats(jnp, z)))
 
 
 class ForwardPass(NamedTuple):

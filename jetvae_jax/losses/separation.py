@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jetvae_jax.core import dtypes
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.numerics import masked_sum, safe_norm
 from jetvae_jax.core.types import Array
 
@@ -23,9 +25,9 @@ def repulsion(x: Array, *, mask: Array | None = None, length: float = 0.5) -> Ar
         ``[...]``, from 0 to N; a point without another adds nothing. The gradient
         between coincident points is zero: it has no direction.
     """
-    x = jnp.asarray(x)
+    (x,), mask = floats(jnp, x), dtypes.mask(jnp, mask)
     n = x.shape[-2]
-    exists = jnp.ones(x.shape[:-1], bool) if mask is None else jnp.asarray(mask)
+    exists = jnp.ones(x.shape[:-1], bool) if mask is None else mask
     x = jnp.where(exists[..., None], x, 0.0)
     # As in losses.nearest: indices first, then differences that carry gradients.
     fixed = jax.lax.stop_gradient(x)

@@ -145,7 +145,7 @@ class Config:
     jet_pt_max: NonNegativeFloat = 0.0
     min_particles: PositiveInt = 5
     num_particles: PositiveInt = 150
-    seed: Annotated[int, configs.between(0, MAX_SEED - 1)] = 0
+    seed: Annotated[int, configs.whole, configs.between(0, MAX_SEED - 1)] = 0
     note: str = ""
     dask_scheduler: str = ""
     num_workers: NonNegativeInt = 0

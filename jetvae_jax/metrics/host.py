@@ -13,6 +13,8 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import for_jax
+
 CHUNK = 10_000
 
 _thread = threading.local()
@@ -27,11 +29,15 @@ def namespace(*arrays: object) -> ModuleType:
     return jnp if any(map(_stays_in_jax, arrays)) else np
 
 
+def traced(*arrays: object) -> bool:
+    """Whether an array is of a function that JAX transforms: jit, vmap or grad."""
+    return any(isinstance(array, jax.core.Tracer) for array in arrays)
+
+
 def _stays_in_jax(array: object) -> bool:
-    if isinstance(array, jax.core.Tracer):
-        return True
-    return isinstance(array, jax.Array) and any(
-        device.platform != "cpu" for device in array.devices()
+    return traced(array) or (
+        isinstance(array, jax.Array)
+        and any(device.platform != "cpu" for device in array.devices())
     )
 
 
@@ -40,7 +46,7 @@ def map_chunks(function: Callable[..., Any], *args: Any, size: int = CHUNK) -> A
 
     The last chunk is filled up with copies of its last jet, so that one compiled
     program serves all; intermediate arrays never exceed one chunk, or one for each core
-    of a CPU.
+    of a CPU. Within jit, vmap or grad it is the function itself, of all jets at once.
 
     Args:
         function: pytrees with leading axis J to a pytree with leading axis J.
@@ -50,6 +56,9 @@ def map_chunks(function: Callable[..., Any], *args: Any, size: int = CHUNK) -> A
     Returns:
         NumPy arrays in the function's tree, leading axis J.
     """
+    if traced(*jax.tree.leaves(args)):
+        return function(*args)
+    args = jax.tree.map(for_jax, args)
     count = len(jax.tree.leaves(args)[0])
     size = min(size, count)
     compiled = jax.jit(function)

@@ -20,9 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core import kinematics
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.numerics import safe_divide, safe_norm, safe_sqrt
 from jetvae_jax.core.types import Array, Jets, RelativeJets
-from jetvae_jax.metrics.host import CHUNK, map_chunks, namespace
+from jetvae_jax.metrics.host import CHUNK, map_chunks, namespace, traced
 
 _IN_CACHE = 32_768  # particles: with all arrays of them 1 MB
 _CHUNK = 256  # jets whose N x N arrays are in use at once; they stay in the cache
@@ -39,6 +40,7 @@ def jet_observables(jets: Jets) -> dict[str, Array]:
         ``mass``, ``pt``, ``energy`` in GeV, ``eta``, ``phi``, ``multiplicity``, each
         ``[...]``; all zero for a jet without particles.
     """
+    jets = record(jnp, jets)
     particles, mask = jets.particles, jets.mask
     axis = kinematics.jet_pt_eta_phi(particles, mask)
     return {
@@ -62,6 +64,7 @@ def relative(jets: Jets, axis: Array | None = None) -> RelativeJets:
     Returns:
         Particles ``[..., N, 3]`` (ptrel, etarel, phirel), zero where masked.
     """
+    jets = record(jnp, jets)
     if axis is None:
         axis = kinematics.jet_pt_eta_phi(jets.particles, jets.mask)
     particles = kinematics.to_relative(jets.particles, axis)
@@ -83,12 +86,13 @@ class ParticleObservables(Mapping[str, np.ndarray]):
     NAMES = ("px", "py", "pz", "ptrel", "etarel", "phirel")
 
     def __init__(self, jets: Jets, relative_jets: RelativeJets):
+        jets, relative_jets = record(np, jets), record(np, relative_jets)
         self._arrays = (jets.particles, relative_jets.particles)
-        self._mask = np.asarray(jets.mask)
+        self._mask = jets.mask
 
     def __getitem__(self, name: str) -> np.ndarray:
         group, column = divmod(self.NAMES.index(name), 3)
-        return np.asarray(self._arrays[group])[..., column][self._mask]
+        return self._arrays[group][..., column][self._mask]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.NAMES)
@@ -98,7 +102,11 @@ class ParticleObservables(Mapping[str, np.ndarray]):
 
 
 def particle_observables(jets: Jets) -> ParticleObservables:
-    """Observables of the particles of a sample, relative to their own jets' axes."""
+    """Observables of the particles of a sample, relative to their own jets' axes.
+
+    In NumPy, on the host: how many particles there are is not known within jit.
+    """
+    jets = record(np, jets)
     return ParticleObservables(jets, map_chunks(relative, jets))
 
 
@@ -122,7 +130,7 @@ def relative_mass(jets: RelativeJets) -> Array:
         ``[...]``, the quantity behind W1M (arXiv:2106.11535, section 4).
     """
     xp = namespace(*jets)
-    mask, particles = xp.asarray(jets.mask), xp.asarray(jets.particles)
+    particles, mask = record(xp, jets)
     pt, eta, phi = (xp.where(mask, particles[..., i], 0) for i in range(3))
     sum_pt = pt.sum(-1)
     share = 1 / xp.where(sum_pt > 0, sum_pt, 1)
@@ -144,11 +152,13 @@ def relative_masses(jets: RelativeJets) -> np.ndarray:
         jets: particles ``[J, N, 3]`` (ptrel, etarel, phirel), mask ``[J, N]``, J > 0.
 
     Returns:
-        ``[J]``, NumPy.
+        ``[J]``, NumPy; JAX within jit, vmap and grad.
     """
+    if traced(*jets):
+        return relative_mass(jets)
     if namespace(*jets) is not np:
         return map_chunks(relative_mass, jets)
-    jets = jax.tree.map(np.asarray, jets)
+    jets = record(np, jets)
     mass, off_axis = map(np.asarray, _mass(np, *_sums_about_axis(jets)))
     again = np.flatnonzero(off_axis)
     for start in range(0, len(again), CHUNK):
@@ -180,10 +190,9 @@ def _sums_about_axis(jets: RelativeJets) -> np.ndarray:
     particles, mask = jets
     count, length = mask.shape
     size = max(16, _IN_CACHE // max(length, 1) // 16 * 16)  # jets
-    dtype = np.result_type(particles, np.float32)
-    arrays = _aligned((4, size, length), dtype)
-    sums = np.empty((5, count), dtype)
-    ones = np.ones(length, dtype)
+    arrays = _aligned((4, size, length), particles.dtype)
+    sums = np.empty((5, count), particles.dtype)
+    ones = np.ones(length, particles.dtype)
     angles = (1, np.sinh, np.cosh), (2, np.sin, np.cos)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, count, size):
@@ -245,7 +254,7 @@ def substructure(
     Raises:
         ValueError: the shapes do not fit together.
     """
-    particles, mask = jnp.asarray(jets.particles), jnp.asarray(jets.mask)
+    particles, mask = record(jnp, jets)
     if particles.shape[-1:] != (3,) or particles.shape[:-1] != mask.shape:
         raise ValueError(
             f"jets need particles [..., N, 3] and mask [..., N], got {particles.shape} "
@@ -343,7 +352,7 @@ def subjets(particles: Array) -> Array:
         ``[3, N]`` int32 for one, two and three subjets: equal for particles of the same
         subjet, the index of one of them.
     """
-    particles = jax.lax.stop_gradient(particles)
+    particles = jax.lax.stop_gradient(*floats(jnp, particles))
     size = len(particles)
     slots = jnp.arange(size)
     present = particles[:, 0] > 0

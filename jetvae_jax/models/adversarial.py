@@ -28,6 +28,7 @@ import jax.numpy as jnp
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import NonNegativeFloat, PositiveFloat
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.types import (
     VAE,
     Array,
@@ -71,6 +72,7 @@ def bce(logits: Array, *, true: bool) -> Array:
     ``-log D`` is ``softplus(-logit)``: no probability is formed that could round to
     0 or 1. Same shape, in nats.
     """
+    (logits,) = floats(jnp, logits)
     return jax.nn.softplus(-logits if true else logits)
 
 
@@ -82,11 +84,13 @@ def discriminator_loss(true: Array, reconstructed: Array, generated: Array) -> A
 
 def output_distance(true: Array, reconstructed: Array) -> Array:
     """``(D(x') - D(x))^2`` from two logits ``[...]``."""
+    true, reconstructed = floats(jnp, true, reconstructed)
     return jnp.square(jax.nn.sigmoid(reconstructed) - jax.nn.sigmoid(true))
 
 
 def feature_distance(true: Array, reconstructed: Array) -> Array:
     """``|h(x') - h(x)|^2 / 2`` from two hidden layers ``[..., D]``."""
+    true, reconstructed = floats(jnp, true, reconstructed)
     return 0.5 * jnp.sum(jnp.square(reconstructed - true), axis=-1)
 
 
@@ -178,6 +182,7 @@ def against(
         return dict(plain.init(key)) | {"discriminator": own}
 
     def loss(params: Params, key: Key, batch: Batch):
+        batch = record(jnp, batch)
         condition = batch.context.condition
         z, latent_terms = forward(
             params, key, batch,

@@ -29,6 +29,7 @@ from flax import linen as nn
 
 from jetvae_jax.core import configs, layers
 from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveInt
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import (
     Array,
@@ -335,6 +336,7 @@ def decoder(config: Config) -> Decoder:
         return layers.with_condition(z, context.condition, config.num_conditions)
 
     def log_prob(params: Params, z: Array, batch: Batch) -> tuple[Array, Terms]:
+        (z,), batch = floats(jnp, z), record(jnp, batch)
         mask = batch.mask
         x = jnp.where(mask[..., None], batch.x, 0.0)
         constants = jax.lax.stop_gradient(params["coordinates"])
@@ -357,6 +359,7 @@ def decoder(config: Config) -> Decoder:
         return log_pt + log_angles + count, terms
 
     def sample(params: Params, key: Key, z: Array, context: Context) -> Points:
+        (z,), context = floats(jnp, z), record(jnp, context)
         constants, own = params["coordinates"], params["decoder"]
         known = given(z, context)
         lead = z.shape[:-1]
@@ -477,6 +480,7 @@ def model(config: Config, task: Task) -> Model:
         whole = _without_latents(init, density)
 
     def loss(params: Params, key: Key, batch: Batch) -> tuple[Array, Terms]:
+        batch = record(jnp, batch)
         draw_key, mirror_key = jax.random.split(key)
         return whole.loss(params, draw_key, mirrored(config, mirror_key, batch))
 

@@ -30,8 +30,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jetvae_jax import densities, discriminators
-from jetvae_jax.core import configs, layers
+from jetvae_jax.core import configs, dtypes, layers
 from jetvae_jax.core.configs import NonNegativeFloat
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import (
     VAE,
@@ -152,6 +153,7 @@ def as_vae(
     def encode(
         params: Params, x: Array, mask: Array, condition: Array | None = None
     ) -> GaussianPosterior:
+        (x, condition), mask = floats(jnp, x, condition), dtypes.mask(jnp, mask)
         expected = (x.shape[-2] if any_length else rows, num_features)
         if x.shape[-2:] != expected:
             raise ValueError(f"x has shape {x.shape}, expected [..., *{expected}]")
@@ -164,6 +166,7 @@ def as_vae(
         return GaussianPosterior(mean.at[..., :skip].add(jet[..., :skip]), logvar)
 
     def decode(params: Params, z: Array, condition: Array | None = None) -> Array:
+        z, condition = floats(jnp, z, condition)
         if z.shape[-1] != latent_dim:
             raise ValueError(f"z has shape {z.shape}, expected [..., {latent_dim}]")
         inputs = layers.with_condition(z, condition, num_conditions)
@@ -194,7 +197,7 @@ def squashed(vae: VAE) -> VAE:
     """
 
     def decode(params: Params, z: Array, condition: Array | None = None) -> Array:
-        u = math.sqrt(12) * (jax.scipy.special.ndtr(z) - 0.5)
+        u = math.sqrt(12) * (jax.scipy.special.ndtr(*floats(jnp, z)) - 0.5)
         return vae.decode(params, u, condition)
 
     return vae._replace(decode=decode)
@@ -234,6 +237,7 @@ def cdf_encoder(vae: VAE, marginals: Marginals, knots: Params | None = None) -> 
         params: Params, x: Array, mask: Array, condition: Array | None = None
     ) -> GaussianPosterior:
         del mask, condition
+        (x,) = floats(jnp, x)
         if x.shape[-2:] != (1, dim):
             raise ValueError(f"x has shape {x.shape}, expected [..., 1, {dim}]")
         known = jax.lax.stop_gradient(params["encoder"])
@@ -315,6 +319,7 @@ def build(
     draw = prior or normal(latent_dim)
 
     def loss(params: Params, key: Key, batch: Batch) -> tuple[Array, Terms]:
+        batch = record(jnp, batch)
         z, terms = forward(
             params, key, batch,
             encode=encode, prior=prior, uniform=bool(objective.uniform),
@@ -324,6 +329,7 @@ def build(
         return objective.total(-log_p, terms), terms
 
     def log_prob(params: Params, key: Key, batch: Batch) -> Array:
+        batch = record(jnp, batch)
         z, terms = forward(params, key, batch, encode=encode, prior=prior)
         return decoder.log_prob(params, z, batch)[0] - terms["kl"]
 
@@ -333,6 +339,7 @@ def build(
         batch: Batch,
         prior_log_prob: Callable[[Array, Array | None], Array] | None = None,
     ) -> Array:
+        batch = record(jnp, batch)
         posterior, condition = encode(params, batch), batch.context.condition
         z = reparameterize(key, posterior)
         if prior_log_prob is None:
@@ -344,13 +351,20 @@ def build(
         return log_p + log_prior - gaussian_log_prob(posterior, z)
 
     def sample(params: Params, key: Key, context: Context) -> Points:
+        context = record(jnp, context)
         own = params["prior"] if prior is not None else {}
         z = draw.sample(own, key, context.axis.shape[:-1], context.condition)
         return decoder.sample(params, jax.random.fold_in(key, 1), z, context)
 
+    def posterior_of(params: Params, batch: Batch) -> GaussianPosterior:
+        return encode(params, record(jnp, batch))
+
+    def decode(params: Params, key: Key, z: Array, context: Context) -> Points:
+        return decoder.sample(params, key, *floats(jnp, z), record(jnp, context))
+
     return Model(
         _with_prior(init, prior), loss, sample,
-        encode=encode, decode=decoder.sample, log_prob=log_prob, log_weight=log_weight,
+        encode=posterior_of, decode=decode, log_prob=log_prob, log_weight=log_weight,
         latent_dim=latent_dim, components=components,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ DERIVED = ("num_particles", "num_features", "jet_rows", "num_conditions")
 """Fields of a model's Config that follow from the data, never set by hand."""
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class ModelRun:
     """All settings of the training of a generative model.
 
@@ -43,7 +43,7 @@ class ModelRun:
     loss_config: Any
     objective: Any
     training: training.Config
-    seed: int = 0
+    seed: Seed = 0
     domain: str = "jets"
     components: Components = dataclasses.field(default_factory=Components)
 
@@ -125,12 +125,17 @@ class ModelRun:
             loss_config,
             configs.from_json(pipeline.Objective, values["objective"]),
             configs.from_json(training.Config, values["training"]),
-            values["seed"],
+            _stored_seed(values),
             domain,
             Components.from_json(values["parts"])
             if "parts" in values
             else Components(),
         )
+
+
+def _stored_seed(values: dict) -> int:
+    """The seed of a checkpoint; of larger ones earlier versions used 32 bits."""
+    return values["seed"] % (configs.MAX_SEED + 1)
 
 
 @configs.config
@@ -149,7 +154,7 @@ class FlowRun:
     flow_config: Any
     latents: Literal["samples", "means"]
     training: training.Config
-    seed: int = 0
+    seed: Seed = 0
 
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
@@ -166,10 +171,10 @@ class FlowRun:
         """Rebuild the run that :meth:`to_json` described."""
         flow, flow_config = configs.named(densities, values["flow"])
         train = configs.from_json(training.Config, values["training"])
-        return cls(flow, flow_config, values["latents"], train, values["seed"])
+        return cls(flow, flow_config, values["latents"], train, _stored_seed(values))
 
 
-@dataclasses.dataclass(frozen=True)
+@configs.config
 class CopulaRun:
     """A fit of a copula to the latents of a trained VAE.
 
@@ -185,7 +190,7 @@ class CopulaRun:
     flow: str
     flow_config: Any
     training: training.Config
-    seed: int = 0
+    seed: Seed = 0
 
     def to_json(self) -> dict:
         """Nested dict of plain values; :meth:`from_json` is the inverse."""
@@ -203,7 +208,7 @@ class CopulaRun:
         flow, flow_config = configs.named(densities, values["flow"])
         config = configs.from_json(copula.Config, values["config"])
         train = configs.from_json(training.Config, values["training"])
-        return cls(config, flow, flow_config, train, values["seed"])
+        return cls(config, flow, flow_config, train, _stored_seed(values))
 
 
 @configs.config

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
+from jetvae_jax.core import seeds
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.core.types import Batch, Key
+from jetvae_jax.core.types import Array, Batch, Key, Points
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
 from jetvae_jax.runs.config import GenerateConfig
@@ -71,9 +74,9 @@ def samples_of(
 
     Raises:
         InputError: no flow has been fitted, the data changed, or a condition that the
-            model does not have.
+            model does not have; from the iterator, if it generates nothing but NaN.
     """
-    key = jax.random.key(config.seed)
+    key = seeds.key(config.seed)
     if config.latents == "reconstruction":
         if config.condition:
             raise InputError(
@@ -82,7 +85,13 @@ def samples_of(
             )
         trained.check_encoder()
         batch = jax.jit(trained.scale)(head(_test(trained), config.num_jets))
-        return len(batch.x), stream_batches(jax.jit(trained.reconstruct), key, batch)
+
+        @jax.jit
+        def draw(key, batch):
+            points = trained.reconstructed_points(key, batch)
+            return trained.unscale(points, batch.context), _not_finite(points)
+
+        return len(batch.x), _reported(stream_batches(draw, key, batch))
     latents: str | TrainedDensity = config.latents
     if latents != "prior":
         trained.check_encoder()
@@ -108,9 +117,38 @@ def _drawn(
     def draw(key):
         latent_key, context_key = jax.random.split(key)
         context = contexts(context_key, CHUNK)
-        return trained.sample(latent_key, context, latents)
+        points = trained.sampled_points(latent_key, context, latents)
+        return trained.unscale(points, context), _not_finite(points)
 
-    return stream(draw, key, number)
+    return _reported(stream(draw, key, number))
+
+
+def _not_finite(points: Points) -> Array:
+    """``[J]``, which sets hold NaN or infinity, of which no sample is made."""
+    return ~jnp.all(jnp.isfinite(points.x), axis=(-2, -1))
+
+
+def _reported(chunks: Iterator[tuple[Any, np.ndarray]]) -> Iterator[Any]:
+    """The samples; what is not finite in them is counted, not dropped in silence.
+
+    Raises:
+        InputError: nothing in a chunk is finite.
+    """
+    lost = total = 0
+    for samples, bad in chunks:
+        if bad.all():
+            raise InputError(
+                f"generated samples {total:,} to {total + bad.size - 1:,} are all NaN "
+                "or infinite: the model did not train: train it again with a smaller "
+                "learning_rate or clip_norm = 1"
+            )
+        lost, total = lost + int(bad.sum()), total + bad.size
+        yield samples
+    if lost:
+        logging.warning(
+            "%s of %s generated samples had NaN or infinity in a point, which is left "
+            "out", f"{lost:,}", f"{total:,}",
+        )  # fmt: skip
 
 
 def _test(trained: TrainedModel) -> Any:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
+from jetvae_jax.core import seeds
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Density, GaussianPosterior, Key, Params, Terms
@@ -162,13 +163,13 @@ def _prepare_flow(run: FlowRun, train: _Latents, valid: _Latents) -> _Ready:
         return _Latents(centred, latents.condition)
 
     scaled = standardised(train)
-    seen = reparameterize(jax.random.key(run.seed), scaled.posterior)
+    seen = reparameterize(seeds.key(run.seed), scaled.posterior)
     reach = MARGIN * jnp.max(jnp.abs(seen), axis=0)
     return _Ready(
         {},
         scaled,
         standardised(valid),
-        jax.random.key(run.seed),
+        seeds.key(run.seed),
         {"reach": [float(r) for r in reach]},
         lambda params: {"params": params, "mean": mean, "std": std},
     )
@@ -177,7 +178,7 @@ def _prepare_flow(run: FlowRun, train: _Latents, valid: _Latents) -> _Ready:
 def _prepare_copula(
     run: CopulaRun, train: _Latents, valid: _Latents, flow: Density | None
 ) -> _Ready:
-    key, fit_key, own_key = jax.random.split(jax.random.key(run.seed), 3)
+    key, fit_key, own_key = jax.random.split(seeds.key(run.seed), 3)
     drawn = [reparameterize(key, part.posterior) for part in (train, valid)]
     params = copula.fit(run.config, drawn[0])
     if flow is None:

@@ -219,7 +219,7 @@ def _study(folder: Workdir, config: TuneConfig) -> Any:
         # The seed depends on earlier trials: a resumed study must not repeat them.
         old = optuna.study.get_all_study_summaries(storage)
         past = next((s.n_trials for s in old if s.study_name == config.study), 0)
-        seed = config.seed + past
+        seed = (config.seed + past) % (configs.MAX_SEED + 1)
         sampler = (
             optuna.samplers.TPESampler(seed=seed, constant_liar=True)
             if config.sampler == "tpe"

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax import densities, models
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import (
@@ -104,6 +106,7 @@ class TrainedModel(NamedTuple):
 
     def scale(self, sample: Any) -> Batch:
         """Samples, such as jets in GeV, to the input of the networks."""
+        sample = _floating(sample)
         return self.run.pipeline.scale(self.run.scaling, self.scaler, sample)
 
     def unscale(self, points: Points, context: Context) -> Any:
@@ -124,19 +127,27 @@ class TrainedModel(NamedTuple):
         Raises:
             InputError: that density was not fitted.
         """
+        return self.unscale(self.sampled_points(key, context, latents), context)
+
+    def sampled_points(
+        self, key: Key, context: Context, latents: str | TrainedDensity = "prior"
+    ) -> Points:
+        """As :meth:`sample`, before :meth:`unscale`, which drops what is not finite."""
         if latents == "prior":
-            points = self.model.sample(self.params, key, context)
-            return self.unscale(points, context)
+            return self.model.sample(self.params, key, context)
         density = self.density(latents) if isinstance(latents, str) else latents
         num = context.axis.shape[0]
         z = density.sample(key, num, context.condition)
-        return self.decode(jax.random.fold_in(key, 1), z, context)
+        return self.decoded_points(jax.random.fold_in(key, 1), z, context)
 
     def decode(self, key: Key, z: Array, context: Context) -> Any:
         """Samples from latents ``[J, L]``."""
+        return self.unscale(self.decoded_points(key, z, context), context)
+
+    def decoded_points(self, key: Key, z: Array, context: Context) -> Points:
+        """As :meth:`decode`, before :meth:`unscale`."""
         assert self.model.decode is not None, "a model without latents"
-        points = self.model.decode(self.params, key, z, context)
-        return self.unscale(points, context)
+        return self.model.decode(self.params, key, z, context)
 
     def reconstruct(self, key: Key, batch: Batch) -> Any:
         """Samples decoded from a draw of the posterior of each of J sets.
@@ -144,10 +155,14 @@ class TrainedModel(NamedTuple):
         Raises:
             InputError: the model has no encoder.
         """
+        return self.unscale(self.reconstructed_points(key, batch), batch.context)
+
+    def reconstructed_points(self, key: Key, batch: Batch) -> Points:
+        """As :meth:`reconstruct`, before :meth:`unscale`."""
         self.check_encoder()
         assert self.model.encode is not None
         z = reparameterize(key, self.model.encode(self.params, batch))
-        return self.decode(jax.random.fold_in(key, 1), z, batch.context)
+        return self.decoded_points(jax.random.fold_in(key, 1), z, batch.context)
 
     def encode(self, sample: Any) -> tuple[GaussianPosterior, Array | None]:
         """Posterior ``[J, L]`` and condition ``[J, G]`` of every jet (image, event).
@@ -168,7 +183,7 @@ class TrainedModel(NamedTuple):
             return in_slices(one, batch), batch.context.condition
 
         if not isinstance(sample, Stream):
-            return encode(sample)
+            return encode(_floating(sample))
         chunks = [jax.device_get(encode(chunk)) for chunk in sample.chunks()]
         return jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
 
@@ -232,6 +247,11 @@ class TrainedModel(NamedTuple):
         folder = Workdir(self.folder)
         files = {"vae": METRICS, "flow": "flow.metrics.jsonl"}
         return {name: folder.read_lines(file) for name, file in files.items()}
+
+
+def _floating(sample: Any) -> Any:
+    """Samples of numbers of any type, as named tuples or as a table."""
+    return record(jnp, sample) if hasattr(sample, "_fields") else floats(jnp, sample)[0]
 
 
 def task_of(
@@ -358,6 +378,8 @@ def load_density(trained: TrainedModel, name: str) -> TrainedDensity:
     run = FITTED[name].from_json(meta["run"])
     dim = meta["latent_dim"]
     reach = np.asarray(meta.get("reach", np.full(dim, np.inf)), np.float32)
+    if np.isnan(reach).any():
+        raise InputError(f"{path}: reach: NaN: run fit_{name} again")
     density = density_of(run, dim, trained.run.sizes["num_conditions"], reach)
     template = jax.eval_shape(density.init, jax.random.key(0))
     return TrainedDensity(density, checkpoint.restore(path, template), run)

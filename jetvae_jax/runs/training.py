@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jetvae_jax.core import seeds
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
@@ -70,7 +71,7 @@ def train(
 
     result = fit(
         ready.step,
-        jax.random.key(run.seed),
+        seeds.key(run.seed),
         ready.train,
         ready.valid,
         config=run.training,
@@ -171,7 +172,7 @@ def _monitor(
 
     @jax.jit
     def draw(params):
-        latent_key, context_key = jax.random.split(jax.random.key(run.seed))
+        latent_key, context_key = jax.random.split(seeds.key(run.seed))
         context = contexts(context_key, number)
         points = ready.model.sample(params, latent_key, context)
         return pipeline.unscale(run.scaling, ready.scaler, points, context)

@@ -37,7 +37,7 @@ def _flatten(tree: Any) -> dict[str, np.ndarray]:
 
 
 def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> None:
-    """Write a tree of arrays and its description atomically.
+    """Write a tree of finite arrays and its description atomically.
 
     The same tree and meta give the same bytes. The file is written under a temporary
     name, flushed to disk, then renamed: if the process is killed, the old file remains.
@@ -46,9 +46,17 @@ def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> Non
         path: file to write, ending in ``.npz``.
         tree: any pytree of arrays or numbers; typed PRNG keys are allowed.
         meta: JSON-serialisable description.
+
+    Raises:
+        InputError: an array has NaN or infinite numbers, or the disk does not allow it.
     """
     text = json.dumps(meta or {}, sort_keys=True)
     arrays = {META: np.frombuffer(text.encode(), np.uint8)} | _flatten(tree)
+    _check_finite(
+        f"{os.fspath(path)}: not written",
+        arrays,
+        "try a smaller learning_rate or clip_norm = 1",
+    )
     with write_atomically(path) as part, open(part, "wb") as file:
         np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
 
@@ -84,6 +92,18 @@ def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.nd
         ) from error
 
 
+def _check_finite(what: str, arrays: dict[str, np.ndarray], remedy: str) -> None:
+    """Raise InputError, with the first array that has NaN or infinite numbers."""
+    for name, array in arrays.items():
+        if jnp.issubdtype(array.dtype, jnp.inexact):
+            bad = int(np.sum(~np.isfinite(array)))
+            if bad:
+                raise InputError(
+                    f"{what}: {name}: NaN or infinite in {bad:,} of {array.size:,} "
+                    f"numbers: {remedy}"
+                )
+
+
 def read_meta(path: str | os.PathLike) -> dict:
     """The description stored with a checkpoint.
 
@@ -111,7 +131,7 @@ def restore(path: str | os.PathLike, like: Any) -> Any:
 
     Raises:
         InputError: a path is missing or superfluous, or a shape or dtype differs;
-            the message names each.
+            the message names each. An array has NaN or infinite numbers.
     """
     path = pathlib.Path(path)
     stored = _load(path)
@@ -135,6 +155,7 @@ def restore(path: str | os.PathLike, like: Any) -> Any:
         raise InputError(
             f"{path}: does not fit this model: " + "; ".join(sorted(problems)[:5])
         )
+    _check_finite(str(path), stored, "train again, or restore the file from a copy")
     values = []
     for name, leaf in wanted.items():
         value = stored[name]

@@ -110,8 +110,8 @@ def momenta(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _members(archive: Archive):
     features, labels = archive.member(KEY), archive.member(LABEL)
-    for member, kinds in ((features, "f"), (labels, "fiub")):
-        if member.dtype.kind not in kinds:
+    for member in (features, labels):
+        if member.dtype.kind not in "fiub":
             raise InputError(
                 f"{archive.path}: {member.name}: dtype is {member.dtype}, expected "
                 "numbers"

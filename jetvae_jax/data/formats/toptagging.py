@@ -61,7 +61,8 @@ class Reader(formats.Reader):
             )
             chosen = wanted.limited(chosen, read)
             read += int(chosen.sum())
-            p = values[chosen, : 4 * PARTICLES].reshape(-1, PARTICLES, 4)[..., 1:]
+            p = values[chosen, : 4 * PARTICLES].astype(np.float32)
+            p = p.reshape(-1, PARTICLES, 4)[..., 1:]
             pt = np.hypot(p[..., 0], p[..., 1])
             yield Block(rows[chosen], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
             if read == wanted.max_jets:

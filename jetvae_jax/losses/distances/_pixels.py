@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import jax.numpy as jnp
 
 from jetvae_jax.core import configs
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.numerics import safe_sqrt
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.nearest import Neighbours, nearest_neighbours
@@ -120,7 +121,7 @@ def as_loss(distance: Callable[..., Array], config: Config) -> Callable[..., Arr
     def loss(x, y, *, x_mask=None, y_mask=None):
         total = distance(x, y, x_mask=x_mask, y_mask=y_mask, **settings)
         if weight:
-            positions = jnp.asarray(y)[..., POSITION]
+            positions = floats(jnp, y)[0][..., POSITION]
             total = total + weight * repulsion(positions, mask=y_mask, length=length)
         return total
 

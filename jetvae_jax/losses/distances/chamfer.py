@@ -6,6 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from jetvae_jax.core import configs
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.numerics import masked_mean, safe_sqrt
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.nearest import nearest_neighbours
@@ -26,7 +27,8 @@ def pairwise_sq_distance(x: Array, y: Array) -> Array:
     Returns:
         ``[..., N, M]``.
     """
-    difference = jnp.asarray(x)[..., :, None, :] - jnp.asarray(y)[..., None, :, :]
+    x, y = floats(jnp, x, y)
+    difference = x[..., :, None, :] - y[..., None, :, :]
     return jnp.sum(jnp.square(difference), axis=-1)
 
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 import jax.numpy as jnp
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import configs, dtypes
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 
 Reduction = Literal["sum", "mean"]
@@ -34,7 +35,7 @@ def squared_error(
     Raises:
         ValueError: the shapes differ, or reduction is neither.
     """
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    x, y = floats(jnp, x, y)
     if x.shape != y.shape:
         raise ValueError(
             f"x and y must have one shape, they have {x.shape} and {y.shape}"
@@ -42,7 +43,7 @@ def squared_error(
     if reduction not in ("sum", "mean"):
         raise ValueError(f"reduction must be 'sum' or 'mean', not {reduction!r}")
     exists = jnp.ones(x.shape[:-1], bool)
-    for mask in (x_mask, y_mask):
+    for mask in (dtypes.mask(jnp, x_mask), dtypes.mask(jnp, y_mask)):
         exists = exists if mask is None else exists & mask
     # Points are replaced, not products zeroed: NaN in the padding must not spread.
     difference = jnp.where(exists[..., None], x - y, 0.0)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import jax.numpy as jnp
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import configs, dtypes
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 from jetvae_jax.losses.nearest import nearest_neighbours
@@ -44,7 +45,8 @@ def pixel_matched_distance(
         ValueError: the shapes do not fit together, or the direction is unknown.
     """
     _pixels.check_features(x, y, 3)
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    x, y = floats(jnp, x, y)
+    x_mask, y_mask = (dtypes.mask(jnp, mask) for mask in (x_mask, y_mask))
     x_place, y_place = x[..., _pixels.POSITION], y[..., _pixels.POSITION]
     near = nearest_neighbours(x_place, y_place, x_mask=x_mask, y_mask=y_mask)
     from_x, from_y = _pixels.distances(near, squared)
@@ -75,7 +77,7 @@ def build(config: Config) -> Callable[..., Array]:
 def _gap(points, others, index, mask, others_mask):
     """Squared difference ``[..., N]`` of intensities, zero where nothing is matched."""
     mine, theirs = (p[..., _pixels.INTENSITY] for p in (points, others))
-    counts = jnp.ones(mine.shape, bool) if mask is None else jnp.asarray(mask)
+    counts = jnp.ones(mine.shape, bool) if mask is None else mask
     if others_mask is not None:
         theirs = jnp.where(others_mask, theirs, 0.0)
         counts = counts & jnp.any(others_mask, axis=-1, keepdims=True)

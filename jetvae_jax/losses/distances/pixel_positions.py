@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from jetvae_jax.core import configs
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 
@@ -37,7 +38,7 @@ def pixel_position_distance(
         ValueError: the shapes do not fit together, or the direction is unknown.
     """
     _pixels.check_features(x, y, 2)
-    x, y = (jnp.asarray(points)[..., _pixels.POSITION] for points in (x, y))
+    x, y = (points[..., _pixels.POSITION] for points in floats(jnp, x, y))
     return _pixels.nearest_distance(
         x, y, x_mask=x_mask, y_mask=y_mask, squared=squared, direction=direction
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 import jax.numpy as jnp
 
 from jetvae_jax.core import configs
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
 
@@ -44,6 +45,7 @@ def pixel_third_axis_distance(
         ValueError: the shapes do not fit together, or the direction is unknown.
     """
     _pixels.check_features(x, y, 3)
+    x, y = floats(jnp, x, y)
     if intensity_weight != 1.0:
         x, y = (_stretched(points, intensity_weight) for points in (x, y))
     return _pixels.nearest_distance(
@@ -69,5 +71,5 @@ def build(config: Config) -> Callable[..., Array]:
 
 
 def _stretched(points, weight):
-    axes = jnp.ones(jnp.shape(points)[-1]).at[_pixels.INTENSITY].set(weight**0.5)
-    return jnp.asarray(points) * axes
+    axes = jnp.ones(points.shape[-1], points.dtype)
+    return points * axes.at[_pixels.INTENSITY].set(weight**0.5)

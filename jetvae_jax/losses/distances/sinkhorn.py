@@ -7,13 +7,13 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import configs, dtypes
 from jetvae_jax.core.configs import PositiveFloat, PositiveInt
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances.chamfer import pairwise_sq_distance
 
 
-@functools.partial(jax.jit, static_argnames=("epsilon", "threshold", "max_iterations"))
 def sinkhorn_divergence(
     x: Array,
     y: Array,
@@ -53,13 +53,19 @@ def sinkhorn_divergence(
     Raises:
         ValueError: the shapes do not fit together.
     """
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    x, y = floats(jnp, x, y)
     if x.shape[:-2] != y.shape[:-2] or x.shape[-1] != y.shape[-1]:
         raise ValueError(
             f"x and y must be [..., N, D] and [..., M, D]; they are {x.shape} and "
             f"{y.shape}"
         )
+    masks = (dtypes.mask(jnp, mask) for mask in (x_mask, y_mask))
+    settings = {"threshold": threshold, "max_iterations": max_iterations}
+    return _divergence(x, y, *masks, epsilon=epsilon, **settings)
 
+
+@functools.partial(jax.jit, static_argnames=("epsilon", "threshold", "max_iterations"))
+def _divergence(x, y, x_mask, y_mask, *, epsilon, **settings):
     def one(x, y, x_exists, y_exists):
         x = jnp.where(x_exists[:, None], x, 0.0)
         y = jnp.where(y_exists[:, None], y, 0.0)
@@ -68,7 +74,6 @@ def sinkhorn_divergence(
         blur = epsilon * jax.lax.stop_gradient(a @ between @ b)
         # All points in one place: no distance sets a scale, and none is needed.
         blur = jnp.where(blur > 0, blur, 1.0)
-        settings = {"threshold": threshold, "max_iterations": max_iterations}
         total = _transport(between, a, b, blur, **settings) - 0.5 * (
             _transport(pairwise_sq_distance(x, x), a, a, blur, **settings)
             + _transport(pairwise_sq_distance(y, y), b, b, blur, **settings)
@@ -77,7 +82,7 @@ def sinkhorn_divergence(
 
     lead = x.shape[:-2]
     exists = [
-        jnp.ones(points.shape[:-1], bool) if mask is None else jnp.asarray(mask)
+        jnp.ones(points.shape[:-1], bool) if mask is None else mask
         for points, mask in ((x, x_mask), (y, y_mask))
     ]
     flat = [v.reshape(-1, *v.shape[len(lead) :]) for v in (x, y, *exists)]

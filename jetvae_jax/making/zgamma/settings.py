@@ -62,7 +62,7 @@ class Config:
     z_window: _PositiveFinite = 15.0
     jet_pt_min: _PositiveFinite = 30.0
     jet_eta_max: _PositiveFinite = 4.4
-    seed: Annotated[int, configs.between(0, MAX_SEED - 1)] = 0
+    seed: Annotated[int, configs.whole, configs.between(0, MAX_SEED - 1)] = 0
     dask_scheduler: str = ""
     num_workers: NonNegativeInt = 0
 

@@ -7,7 +7,8 @@ often finds what no single distribution shows; a classifier that finds nothing p
 nothing. Two networks are there: a deep set, which learns in half a minute
 (:mod:`~jetvae_jax.metrics.classifier.network`), and a transformer, which sees pairs of
 particles and finds more from many jets
-(:mod:`~jetvae_jax.metrics.classifier.transformer`).
+(:mod:`~jetvae_jax.metrics.classifier.transformer`). It is called on the host, not
+within jit.
 """
 
 from typing import Any, Literal
@@ -16,7 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core import kinematics
+from jetvae_jax.core import dtypes, kinematics
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.numerics import safe_log
 from jetvae_jax.core.types import Array, Jets, Key, RelativeJets
@@ -68,7 +70,8 @@ def c2st(
     sizes = len(real.mask), len(generated.mask)
     if 0 in sizes:
         raise InputError(f"an empty sample: {sizes[0]} real, {sizes[1]} generated jets")
-    x, y = ((_features(s), np.asarray(s.mask)) for s in (real, generated))
+    samples = record(np, real), record(np, generated)
+    x, y = ((_features(s), s.mask) for s in samples)
     return _tested(key, x, y, _network(classifier), epochs=epochs, patience=patience)
 
 
@@ -91,7 +94,7 @@ def c2st_table(
         InputError: too few rows, or NaN or infinity.
         ValueError: not tables, or of unequal numbers of features.
     """
-    real, generated = np.asarray(real), np.asarray(generated)
+    real, generated = floats(np, real, generated)
     if real.ndim != 2 or generated.ndim != 2:
         raise ValueError(
             f"tables are [J, F] and [M, F], got {real.shape} and {generated.shape}"
@@ -215,7 +218,7 @@ def auc_with_error(low: Array, high: Array) -> tuple[float, float]:
     Raises:
         ValueError: fewer than two scores of a kind.
     """
-    low, high = np.sort(np.asarray(low)), np.sort(np.asarray(high))
+    low, high = map(np.sort, floats(np, low, high))
     if low.ndim != 1 or high.ndim != 1 or min(low.size, high.size) < 2:
         raise ValueError(
             f"the AUC needs two scores of each kind, got {low.shape} and {high.shape}"
@@ -256,7 +259,8 @@ def _of_relative(jets: RelativeJets) -> Array:
 
 
 def _checked(name: str, x: Array, mask: Array) -> tuple[np.ndarray, np.ndarray]:
-    x, mask = np.asarray(x, np.float32), np.asarray(mask, bool)
+    (x,), mask = floats(np, x), dtypes.mask(np, mask)
+    x = x.astype(np.float32, copy=False)
     if x.ndim != 3 or mask.shape != x.shape[:2]:
         raise ValueError(
             f"{name}: points are [J, N, F] with a mask [J, N], got {x.shape} and "

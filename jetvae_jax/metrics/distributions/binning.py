@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.metrics.distributions.distances import (
     bin_height_w1,
     histogram_emd,
@@ -76,7 +77,7 @@ radius 0.4."""
 
 
 def compare(x: np.ndarray, y: np.ndarray, bins: Binning) -> dict[str, float]:
-    """Distances of one observable between two samples.
+    """Distances of one observable between two samples, in NumPy, on the host.
 
     Args:
         x: ``[J]`` real values, finite.
@@ -89,7 +90,7 @@ def compare(x: np.ndarray, y: np.ndarray, bins: Binning) -> dict[str, float]:
         fractions outside the range.
     """
     # Sorted once: bins are then found by bisection, and sorting again costs less.
-    x, y = np.sort(x), np.sort(y)
+    x, y = map(np.sort, floats(np, x, y))
     (p, outside_real), (q, outside) = (_clipped(v, bins.edges) for v in (x, y))
     inside = [_counts(v, bins.edges)[1] for v in (x, y)]
     emd = float(histogram_emd(p, q, bins.edges))

@@ -1,7 +1,11 @@
-"""Correlations between observables, and how far two samples differ in them."""
+"""Correlations between observables, and how far two samples differ in them.
+
+In NumPy, on the host: samples that have no correlations are refused by their content.
+"""
 
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array
 
@@ -61,7 +65,7 @@ def distance(real: Array, generated: Array) -> dict[str, float]:
     Raises:
         ValueError: matrices that are not square or of different sizes.
     """
-    real, generated = np.asarray(real), np.asarray(generated)
+    real, generated = floats(np, real, generated)
     if real.ndim != 2 or real.shape != generated.shape or len(set(real.shape)) > 1:
         raise ValueError(
             f"correlation matrices [F, F] expected, got {real.shape}, {generated.shape}"
@@ -74,7 +78,7 @@ def distance(real: Array, generated: Array) -> dict[str, float]:
 
 
 def _checked(features: Array) -> np.ndarray:
-    x = np.asarray(features)
+    (x,) = floats(np, features)
     if x.ndim != 2:
         raise ValueError(f"correlations need features [J, F], got {x.shape}")
     if len(x) < 2:

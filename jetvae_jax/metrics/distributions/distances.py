@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 from jetvae_jax.metrics.host import namespace
 
@@ -40,7 +41,7 @@ def histogram(
         and the weighted fraction of values outside ``[edges[0], edges[-1]]``.
     """
     xp = namespace(values, edges, weights)
-    values, edges = xp.asarray(values), xp.asarray(edges)
+    values, edges, weights = floats(xp, values, edges, weights)
     if values.ndim != 1 or edges.ndim != 1 or values.shape[0] == 0:
         raise ValueError(
             "histogram needs values [J] with J > 0 and edges [B + 1], got shapes "
@@ -48,7 +49,7 @@ def histogram(
         )
     low, high = edges[0], edges[-1]
     inside = (values >= low) & (values <= high)
-    weight = xp.ones(values.shape[0]) if weights is None else xp.asarray(weights)
+    weight = xp.ones(values.shape[0]) if weights is None else weights
     if weight.shape != values.shape:
         raise ValueError(f"weights {weight.shape} do not match values {values.shape}")
     kept = xp.clip(values, low, high) if outside == "clip" else values
@@ -75,7 +76,7 @@ def histogram_emd(p: Array, q: Array, edges: Array, *, normalised: bool = False)
         ``[...]`` in the unit of ``edges``, or without unit if normalised.
     """
     xp = namespace(p, q, edges)
-    p, q, edges = xp.asarray(p), xp.asarray(q), xp.asarray(edges)
+    p, q, edges = floats(xp, p, q, edges)
     if p.shape[-1:] != q.shape[-1:] or edges.shape != (p.shape[-1] + 1,):
         raise ValueError(
             f"histograms {p.shape} and {q.shape} do not fit edges {edges.shape}"
@@ -104,7 +105,7 @@ def bin_height_w1(p: Array, q: Array):
         where the published scripts give NaN.
     """
     xp = namespace(p, q)
-    p, q = xp.asarray(p), xp.asarray(q)
+    p, q = floats(xp, p, q)
     if p.shape[-1:] != q.shape[-1:]:
         raise ValueError(f"histograms differ in bins: {p.shape} and {q.shape}")
     p, q = _normalise(p) + 1e-12, _normalise(q) + 1e-12
@@ -145,7 +146,7 @@ def wasserstein_1d(
         ValueError: an empty sample or shapes that do not match.
     """
     xp = namespace(x, y, x_weights, y_weights)
-    x, y = xp.asarray(x), xp.asarray(y)
+    (x, y), (x_weights, y_weights) = floats(xp, x, y), floats(xp, x_weights, y_weights)
     if x.ndim != 1 or y.ndim != 1 or 0 in (x.size, y.size):
         raise ValueError(
             f"wasserstein_1d needs two samples [J] with J > 0, got {x.shape}, {y.shape}"
@@ -194,7 +195,6 @@ def _quantile_steps(xp, x, weights, dtype):
     """Sorted values ``[J]`` and the cumulative weight ``[J]`` up to and with each."""
     if weights is None:
         return xp.sort(x), xp.arange(1, x.size + 1, dtype=dtype) / x.size
-    weights = xp.asarray(weights)
     if weights.shape != x.shape:
         raise ValueError(f"weights {weights.shape} do not match values {x.shape}")
     order = xp.argsort(x)
@@ -230,7 +230,7 @@ def kolmogorov_smirnov(
         ValueError: an empty sample or shapes that do not match.
     """
     xp = namespace(x, y, x_weights, y_weights)
-    x, y = xp.asarray(x), xp.asarray(y)
+    (x, y), (x_weights, y_weights) = floats(xp, x, y), floats(xp, x_weights, y_weights)
     if x.ndim != 1 or y.ndim != 1 or 0 in (x.size, y.size):
         raise ValueError(
             "kolmogorov_smirnov needs two samples [J] with J > 0, got "
@@ -269,7 +269,6 @@ def _distribution(xp, x, weights):
     if weights is None:
         return xp.sort(x), None
     wide = xp.promote_types(x.dtype, float)  # float64 on the host, float32 in JAX
-    weights = xp.asarray(weights)
     if weights.shape != x.shape:
         raise ValueError(f"weights {weights.shape} do not match values {x.shape}")
     order = xp.argsort(x)

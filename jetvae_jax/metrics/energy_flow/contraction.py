@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 from jetvae_jax.metrics.energy_flow.multigraphs import Graph, components
 
@@ -63,6 +64,7 @@ def contract(graphs: Sequence[Graph], z: Array, theta: Array) -> Array:
         ValueError: a graph has a core in which every vertex has three neighbours; it
             takes at least six edges.
     """
+    z, theta = floats(jnp, z, theta)
     values = _Values(z, theta)
     sums = []
     for graph in graphs:

@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.numerics import safe_divide
 from jetvae_jax.core.types import Array, RelativeJets
 from jetvae_jax.metrics.energy_flow.contraction import contract
 from jetvae_jax.metrics.energy_flow.multigraphs import Graph, multigraphs
-from jetvae_jax.metrics.host import over_device
+from jetvae_jax.metrics.host import over_device, traced
 
 PTREL, ETAREL, PHIREL = 0, 1, 2
 
@@ -48,6 +49,7 @@ def efps(
     """
     if not beta > 0:
         raise ValueError(f"beta must be positive, got {beta}")
+    jets = record(jnp, jets)
     if jets.particles.shape != (*jets.mask.shape, 3):
         raise ValueError(
             "particles [..., N, 3] and mask [..., N] do not match: "
@@ -79,13 +81,16 @@ def efp_table(
             the cache of a CPU, many for an accelerator.
 
     Returns:
-        ``[J, G]`` float32 in the host's memory.
+        ``[J, G]`` float32 in the host's memory. Within jit, vmap or grad it is
+        :func:`efps`, of all jets at once.
 
     Raises:
         ValueError: as :func:`efps`, or the particles are not ``[J, N, 3]``.
     """
-    particles = np.asarray(jets.particles, np.float32)
-    mask = np.asarray(jets.mask, bool)
+    if traced(*jets):
+        return efps(jets, graphs=graphs, beta=beta, normed=normed)
+    particles, mask = record(np, jets)
+    particles = particles.astype(np.float32, copy=False)
     if particles.ndim != 3 or mask.shape != particles.shape[:2]:
         raise ValueError(
             "efp_table takes particles [J, N, 3] and mask [J, N], got "
@@ -122,7 +127,7 @@ def jet_features(jets: RelativeJets, chunk: int | None = None) -> np.ndarray:
         chunk: as in :func:`efp_table`.
 
     Returns:
-        ``[J, 36]`` float32, NumPy.
+        ``[J, 36]`` float32, NumPy; JAX within jit, vmap and grad.
     """
     return efp_table(jets, graphs=multigraphs(4), chunk=chunk)
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
+
 _ROWS = 1 << 14
 
 
@@ -32,7 +34,7 @@ def frechet_distance(
         ValueError: shapes that do not belong together.
     """
     arguments = (mean, covariance, other_mean, other_covariance)
-    m1, c1, m2, c2 = (np.asarray(a, np.float64) for a in arguments)
+    m1, c1, m2, c2 = (np.asarray(a, np.float64) for a in floats(np, *arguments))
     size = m1.shape[-1:]
     if not (m2.shape[-1:] == size and c1.shape[-2:] == c2.shape[-2:] == 2 * size):
         shapes = ", ".join(str(np.shape(a)) for a in arguments)
@@ -56,7 +58,7 @@ def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: fewer than two rows.
     """
-    x = np.asarray(features, np.float64)
+    x = np.asarray(*floats(np, features), np.float64)
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"a covariance needs features [J, F], J > 1, got {x.shape}")
     mean = x.mean(axis=0)

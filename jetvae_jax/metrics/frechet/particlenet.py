@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array, Params
 
 NEIGHBOURS = 16
@@ -41,6 +42,7 @@ def nearest(x: Array) -> Array:
     Returns:
         ``[..., N, 16]`` int32, in no particular order; never the point itself.
     """
+    (x,) = floats(jnp, x)
     gap = jnp.sum(jnp.square(x[..., :, None, :] - x[..., None, :, :]), axis=-1)
     gap = jnp.where(jnp.eye(x.shape[-2], dtype=bool), jnp.inf, gap)
     return jax.lax.top_k(-gap, NEIGHBOURS)[1]
@@ -92,7 +94,7 @@ class ParticleNet(nn.Module):
 
 def apply(params: Params, x: Array) -> Array:
     """:class:`ParticleNet` with these parameters."""
-    features = ParticleNet().apply({"params": params}, x)
+    features = ParticleNet().apply({"params": params}, *floats(jnp, x))
     return jnp.asarray(features)
 
 
@@ -106,7 +108,7 @@ def params_from_torch(state: Mapping[str, np.ndarray]) -> Params:
         The float32 parameters of :class:`ParticleNet`.
 
     Raises:
-        ValueError: an array is missing or of another shape.
+        ValueError: an array is missing, of another shape, or not finite.
     """
     params = {}
     size = 3
@@ -144,4 +146,6 @@ def _array(state, name, shape):
     if name not in state or state[name].shape != shape:
         found = state[name].shape if name in state else "nothing"
         raise ValueError(f"{name}: expected an array {shape}, found {found}")
+    if not np.isfinite(state[name]).all():
+        raise ValueError(f"{name}: NaN or infinite numbers")
     return np.asarray(state[name], np.float64)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Params, RelativeJets
 from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
@@ -94,7 +95,7 @@ def particlenet_features(params: Params, jets: RelativeJets) -> np.ndarray:
     Raises:
         InputError: as :func:`fpnd`.
     """
-    particles, mask = np.asarray(jets.particles), np.asarray(jets.mask)
+    particles, mask = record(np, jets)
     if particles.ndim != 3 or particles.shape[1:] != (NUM_PARTICLES, 3):
         raise InputError(
             f"fpnd: needs jets of {NUM_PARTICLES} particles and 3 features, got an "
@@ -189,6 +190,9 @@ def _read(folder: Traversable, name: str) -> bytes:
 def _numbers(folder: Traversable, name: str, shape: tuple[int, ...]) -> np.ndarray:
     text = _read(folder, name)
     try:
-        return np.array(text.split(), np.float64).reshape(shape)
+        numbers = np.array(text.split(), np.float64).reshape(shape)
     except ValueError as error:
         raise InputError(f"{name}: not numbers of shape {shape}: {error}") from error
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{name}: NaN or infinite numbers: fetch the file again")
+    return numbers

@@ -9,6 +9,7 @@ from jetvae_jax.metrics.transport.coverage import cov_mmd
 def _measure(key: Key, real: Sample, other: Sample, draws: Draws) -> dict[str, Result]:
     size = {"num_jets": draws.num_jets, "num_batches": draws.num_batches}
     found = cov_mmd(key, real.relative, other.relative, **size)
+    size["available"] = min(len(real), len(other))
     return {
         name: {"value": found[name], "error": found[f"{name}_std"]} | size
         for name in ("cov", "mmd")

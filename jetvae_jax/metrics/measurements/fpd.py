@@ -27,8 +27,9 @@ def _measure(
         num_batches=sizes.num_batches,
         num_points=sizes.num_sizes,
     )
-    replaced = min(len(real), len(other)) < sizes.max_jets
-    size = {"num_jets": sizes.max_jets, "replaced": replaced}
+    available = min(len(real), len(other))
+    size = {"num_jets": sizes.max_jets, "replaced": available < sizes.max_jets}
+    size["available"] = available
     published = {"value": found["jetnet_value"], "error": found["jetnet_error"]}
     exact = {"value": found["value"], "error": found["error"]}
     return {"fpd": published | size, "fpd_exact": exact | size}

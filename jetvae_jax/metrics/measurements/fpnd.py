@@ -10,7 +10,10 @@ def _measure(key: Key, real: Sample, other: Sample, count: int) -> dict[str, Res
     if real.fpnd is None:
         return {}
     value = real.fpnd(other.first(count))
-    return {"fpnd": {"value": value, "num_jets": min(count, len(other))}}
+    found: Result = {"value": value, "num_jets": min(count, len(other))}
+    if len(other) < count:
+        found |= {"asked": count, "available": len(other)}
+    return {"fpnd": found}
 
 
 MEASUREMENT = Measurement(_measure, {"fpnd": Metric("FPND")}, draws=50_000)

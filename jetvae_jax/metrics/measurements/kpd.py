@@ -14,9 +14,10 @@ def _measure(key: Key, real: Sample, other: Sample, draws: Draws) -> dict[str, R
         num_batches=draws.num_batches,
         batch_size=draws.num_jets,
     )
-    replaced = min(len(real), len(other)) < draws.num_jets
+    available = min(len(real), len(other))
     size = {"num_jets": draws.num_jets, "num_batches": draws.num_batches}
-    return {"kpd": found | size | {"replaced": replaced}}
+    size |= {"replaced": available < draws.num_jets, "available": available}
+    return {"kpd": found | size}
 
 
 MEASUREMENT = Measurement(

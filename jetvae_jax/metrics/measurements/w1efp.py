@@ -47,7 +47,7 @@ def w1efp(
         draws: how many jets and batches.
 
     Returns:
-        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless.
+        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless; on the host.
 
     Raises:
         InputError: no jets, NaN or infinity.

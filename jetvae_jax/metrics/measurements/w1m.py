@@ -26,7 +26,7 @@ def w1m(
         draws: how many jets and batches.
 
     Returns:
-        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless.
+        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless; on the host.
     """
     x, y = relative_masses(real), relative_masses(generated)
     return w1_over_batches(key, x, y, draws)

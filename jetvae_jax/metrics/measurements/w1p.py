@@ -1,8 +1,8 @@
 """W1P: Wasserstein-1 distance of the particles' features (arXiv:2106.11535)."""
 
-import jax
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.types import Key, RelativeJets
 from jetvae_jax.metrics.distributions.distances import wasserstein_1d
 from jetvae_jax.metrics.host import over_cores
@@ -32,9 +32,9 @@ def w1p(
         draws: how many jets and batches.
 
     Returns:
-        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless.
+        As :func:`~jetvae_jax.metrics.over_batches`, dimensionless; on the host.
     """
-    (x, x_mask), (y, y_mask) = (jax.tree.map(np.asarray, j) for j in (real, generated))
+    (x, x_mask), (y, y_mask) = (record(np, jets) for jets in (real, generated))
 
     def distance(i, j):
         # Only what is drawn is copied. Copying and sorting let other threads run.

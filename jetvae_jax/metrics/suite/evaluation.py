@@ -7,12 +7,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Jets, Key
 from jetvae_jax.metrics import measurements
 from jetvae_jax.metrics.classifier.two_sample import c2st
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import distance
+from jetvae_jax.metrics.suite.measurement import shortages
 from jetvae_jax.metrics.suite.protocols import MEASURED, PROTOCOLS, Protocol
 from jetvae_jax.metrics.suite.sample import FPND, Sample
 
@@ -72,6 +74,7 @@ def evaluate(
             observables  those of the correlation matrices
             correlations {"pearson"|"spearman": matrix of the real jets}
             candidates   {name: results};  floor: results, or None
+            notes        where a protocol draws more jets than there are
 
         results::
 
@@ -90,7 +93,7 @@ def evaluate(
     candidates = generated if isinstance(generated, Mapping) else {"jets": generated}
     protocols = (protocol,) if isinstance(protocol, Protocol) else tuple(protocol)
     if key is None:
-        key = jax.random.key(protocols[0].seed if protocols else 0)
+        key = seeds.key(protocols[0].seed if protocols else 0)
     given = {"real": real} | ({} if truth is None else {"truth": truth})
     given |= candidates
     sizes = {name: len(jets.mask) for name, jets in given.items()}
@@ -115,6 +118,9 @@ def evaluate(
             measured(name, other.jet)
         return found
 
+    measured_all = {name: results(name) for name in candidates}
+    floor = None if truth is None else results("truth")
+    some = next(iter(measured_all.values()), floor or {"protocols": {}})
     return {
         "jets": common,
         "jets_given": sizes,
@@ -125,8 +131,9 @@ def evaluate(
         "correlations": {
             name: matrix.tolist() for name, matrix in reference.correlations.items()
         },
-        "candidates": {name: results(name) for name in candidates},
-        "floor": None if truth is None else results("truth"),
+        "candidates": measured_all,
+        "floor": floor,
+        "notes": shortages(some["protocols"], measurements.known_metrics()),
     }
 
 

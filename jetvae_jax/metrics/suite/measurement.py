@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Key
 from jetvae_jax.metrics.distributions.distances import wasserstein_1d
 from jetvae_jax.metrics.suite.sample import Sample
@@ -103,7 +104,7 @@ def over_batches(
     num_generated: int,
     draws: Draws,
 ) -> Result:
-    """Mean and deviation of a distance between drawn jets.
+    """Mean and deviation of a distance between drawn jets, on the host.
 
     Args:
         key: drives the draws; the same key gives the same value.
@@ -115,9 +116,13 @@ def over_batches(
     Returns:
         ``value`` and ``error``: mean and standard deviation over batches;
         ``num_jets`` and ``num_batches``; ``replaced``: drawn with replacement,
-        because the protocol says so or because a sample has fewer jets than it draws.
+        because the protocol says so or because a sample has fewer jets than it draws;
+        ``available``: jets of the smaller sample. Where they are fewer than are drawn,
+        batches repeat jets and differ too little: the error is then that of batches of
+        as many jets as there are.
     """
-    replace = draws.replace or min(num_real, num_generated) < draws.num_jets
+    available = min(num_real, num_generated)
+    replace = draws.replace or available < draws.num_jets
     # NumPy draws many times faster than JAX does on a CPU; its generator is seeded
     # with the key and nothing else.
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
@@ -128,11 +133,49 @@ def over_batches(
         values.append(float(distance(i, j)))
     return {
         "value": float(np.mean(values)),
-        "error": float(np.std(values)),
+        "error": widened(float(np.std(values)), draws.num_jets, available),
         "num_jets": draws.num_jets,
         "num_batches": draws.num_batches,
         "replaced": replace,
+        "available": available,
     }
+
+
+def widened(error: float, drawn: int, available: int) -> float:
+    """The deviation over batches if they had no more jets than there are.
+
+    A deviation falls with the root of the number of jets, also where these are drawn
+    again and again from fewer, of which nothing more can be learned.
+    """
+    return error * max(drawn / available, 1.0) ** 0.5
+
+
+def shortages(
+    protocols: Mapping[str, Mapping[str, Result]], labels: Mapping[str, Metric]
+) -> list[str]:
+    """What to know where a protocol asks for more jets than there are.
+
+    Args:
+        protocols: protocol to metric to result, of one sample.
+        labels: the metrics.
+
+    Returns:
+        A line for each protocol and number of jets.
+    """
+    lines: dict[str, list[str]] = {}
+    for protocol, found in protocols.items():
+        for name, result in found.items():
+            asked = result.get("asked", result.get("num_jets", 0))
+            available = result.get("available", asked)
+            if available < asked:
+                how = "drawn again and again, errors widened"
+                if "asked" in result:
+                    how = "too large by the bias of so few"
+                text = f"of {asked:,} jets asked for there are {available:,}: {how}"
+                lines.setdefault(f"{protocol}: {{}}: {text}", []).append(
+                    labels[name].label
+                )
+    return [line.format(", ".join(names)) for line, names in lines.items()]
 
 
 def w1_over_batches(key: Key, x: np.ndarray, y: np.ndarray, draws: Draws) -> Result:
@@ -145,8 +188,9 @@ def w1_over_batches(key: Key, x: np.ndarray, y: np.ndarray, draws: Draws) -> Res
         draws: how many jets and batches.
 
     Returns:
-        As :func:`over_batches`, in the unit of the values.
+        As :func:`over_batches`, in the unit of the values; on the host.
     """
+    x, y = floats(np, x, y)
     columns = [np.ascontiguousarray(v.reshape(len(v), -1).T) for v in (x, y)]
 
     def distance(i, j):

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Jets, RelativeJets
 from jetvae_jax.metrics.distributions.binning import SUBSTRUCTURE
@@ -50,15 +51,15 @@ class Sample:
     ):
         self.name, self.fpnd = name, fpnd
         self._known: dict[Callable[..., Any], Any] = {}
-        self.jets = Jets(np.asarray(jets.particles), np.asarray(jets.mask))
+        self.jets = record(np, Jets(jets.particles, jets.mask))
         if not self.jets.mask.any():
             raise InputError(
                 f"sample '{name}': no particles in {len(self)} jets; check that it was "
                 "generated or read completely"
             )
-        masked = np.asarray(self.jets.mask)[..., None]
+        masked = self.jets.mask[..., None]
         self._stop_at(~np.isfinite(self.jets.particles), masked)
-        args = (self.jets,) if axis is None else (self.jets, np.asarray(axis))
+        args = (self.jets,) if axis is None else (self.jets, *floats(np, axis))
         self.relative: RelativeJets = map_chunks(relative, *args)
         self._stop_at(~np.isfinite(self.relative.particles), masked)
 

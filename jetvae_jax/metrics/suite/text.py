@@ -178,6 +178,9 @@ def _heading(evaluation: Evaluation) -> str:
     for name, protocol in evaluation["protocols"].items():
         text = f"{name}: {_drawn(protocol)}."
         lines += textwrap.wrap(text, _WIDTH, subsequent_indent="    ")
+    for note in evaluation.get("notes", ()):  # in a run, all notes of the files, too
+        if note.partition(":")[0] in evaluation["protocols"]:
+            lines += textwrap.wrap(note, _WIDTH, subsequent_indent="    ")
     if evaluation["axis"] == "own":
         lines.append("Relative features refer to the sum of a jet's own particles.")
     else:

@@ -4,7 +4,8 @@ Definitions of the jetnet package (arXiv:2106.11535, section 4). The distances o
 pairs are not needed, only which real jet is nearest to each generated one (COV) and how
 far the nearest generated jet is from each real one (MMD). Bounds of the distance, cheap
 ones for all pairs and tight ones for the promising, leave one or two per cent of the
-pairs to be solved; the results are those of all pairs solved.
+pairs to be solved; the results are those of all pairs solved. Called on the host, not
+within jit.
 """
 
 import functools
@@ -13,9 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Key, RelativeJets
 from jetvae_jax.metrics.host import over_cores
+from jetvae_jax.metrics.suite.measurement import widened
 from jetvae_jax.metrics.transport.dual_bound import lower_bounds
 from jetvae_jax.metrics.transport.energy_mover import checked, exact
 from jetvae_jax.metrics.transport.entropic import balanced, transport
@@ -56,7 +59,8 @@ def cov_mmd(
 
     Returns:
         ``cov`` and ``mmd`` (in the unit of pt), ``cov_std`` and ``mmd_std``, the
-        deviations between batches, ``num_jets`` and ``num_batches``.
+        deviations between batches, ``num_jets`` and ``num_batches``. Where a sample has
+        fewer jets than n, the deviations are those of batches of so many.
 
     Raises:
         ValueError: shapes other than the above, or a count below one.
@@ -78,11 +82,12 @@ def cov_mmd(
             raise InputError(f"coverage and MMD: the {name} sample has no jets")
         draws.append(np.asarray(jax.random.randint(k, shape, 0, len(jets.particles))))
     cov, mmd = cov_mmd_of(real, generated, *draws)
+    available = min(len(real.particles), len(generated.particles))
     return {
         "cov": float(cov.mean()),
-        "cov_std": float(cov.std()),
+        "cov_std": widened(float(cov.std()), num_jets, available),
         "mmd": float(mmd.mean()),
-        "mmd_std": float(mmd.std()),
+        "mmd_std": widened(float(mmd.std()), num_jets, available),
         "num_jets": num_jets,
         "num_batches": num_batches,
     }
@@ -114,7 +119,7 @@ def cov_mmd_of(
 
 def _drawn(jets: RelativeJets, draws: np.ndarray) -> RelativeJets:
     """Jets ``[S, n, N, 3]`` in float64, zero where there is no pt."""
-    jets = RelativeJets(np.asarray(jets.particles)[draws], np.asarray(jets.mask)[draws])
+    jets = RelativeJets(*(values[draws] for values in record(np, jets)))
     particles = checked(jets)
     return RelativeJets(particles, particles[..., 0] > 0)
 

@@ -2,14 +2,16 @@
 
 Kantorovich's dual: any function of the angles that is nowhere steeper than the distance
 bounds what it costs to move one jet into another. A fixed set of such functions needs
-one number of each jet and function instead of one optimisation for each pair.
+one number of each jet and function instead of one optimisation for each pair. Called on
+the host.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core.types import Array
+from jetvae_jax.core.dtypes import record
+from jetvae_jax.core.types import Array, RelativeJets
 
 _STEPS = (0.02, 0.05, 0.1, 0.2)  # most pt is near the jet axis, and so are the anchors
 _CLIPS = (0.05, 0.15)
@@ -25,7 +27,8 @@ def lower_bounds(p: Array, p_mask: Array, q: Array, q_mask: Array) -> np.ndarray
         q: G jets, ``[G, M, 3]``.
         q_mask: ``[G, M]``.
     """
-    return np.asarray(_bound(_features(p, p_mask), _features(q, q_mask)))
+    pairs = (RelativeJets(p, p_mask), RelativeJets(q, q_mask))
+    return np.asarray(_bound(*(_features(*record(jnp, jets)) for jets in pairs)))
 
 
 @jax.jit

@@ -13,6 +13,7 @@ missing pt.
 
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import RelativeJets
 from jetvae_jax.metrics.host import over_cores
@@ -49,13 +50,13 @@ def emd(x: RelativeJets, y: RelativeJets) -> np.ndarray:
 
 
 def checked(jets: RelativeJets) -> np.ndarray:
-    """Particles ``[..., N, 3]`` in float64, zero where there is none.
+    """Particles ``[..., N, 3]`` in NumPy's float64, zero where there is none.
 
     Raises:
         ValueError: particles that are not ``[..., N, 3]`` or a mask that does not fit.
         InputError: a particle with negative pt, NaN or infinity.
     """
-    particles, mask = np.asarray(jets.particles), np.asarray(jets.mask, bool)
+    particles, mask = record(np, jets)
     if (
         particles.ndim < 2
         or particles.shape[-1] != 3

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.numerics import safe_divide
 from jetvae_jax.core.types import Array
 
@@ -57,6 +58,7 @@ def balanced(x: Array, y: Array) -> Problem:
         last particle of each jet is at distance one from all others and has the pt
         that the jet lacks, if any.
     """
+    x, y = floats(jnp, x, y)
     missing = jnp.sum(y[0], axis=0) - jnp.sum(x[0], axis=0)
     d_eta, d_phi = (x[k][:, None] - y[k] for k in (1, 2))
     # No gradient where particles coincide.

@@ -51,18 +51,19 @@ def compare(
         InputError: bad data or settings.
     """
     folder = Workdir(workdir)
+    flows = {seed: dataclasses.replace(flow, seed=seed) for seed in seeds}
     first = next(iter(runs.values()))
     parts = dataset.load(first.domain, first.data)
     found: dict[str, list[dict]] = {name: [] for name in runs}
     shown: dict[str, dict[str, PixelSets]] = {}
-    for seed in seeds:
+    for seed, own_flow in flows.items():
         for name, run in runs.items():
             own = Workdir(folder / f"{name}_{seed}")
             logging.info("%s, seed %d", name, seed)
             run = dataclasses.replace(run, seed=seed)
             if signal_number := train(own.path, run).signal_number:
                 return signal_number
-            fitted = fit_density(own.path, dataclasses.replace(flow, seed=seed))
+            fitted = fit_density(own.path, own_flow)
             if fitted and fitted.signal_number:
                 return fitted.signal_number
             trained = load_model(own.path)

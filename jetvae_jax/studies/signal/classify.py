@@ -14,12 +14,11 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
-import jax
 import numpy as np
 from absl import logging
 
 from jetvae_jax import events
-from jetvae_jax.core import configs
+from jetvae_jax.core import configs, seeds
 from jetvae_jax.core.configs import PositiveInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
@@ -280,7 +279,7 @@ def evaluate_scores(scored: Scored, config: ClassifyConfig) -> dict[str, Any]:
     Raises:
         InputError: too little background for a cut.
     """
-    key = jax.random.key(config.seed)
+    key = seeds.key(config.seed)
     for part in (scored.reference, scored.background):
         _check_cuts(len(next(iter(part.values()))), config)
     return {

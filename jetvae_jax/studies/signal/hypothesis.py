@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jetvae_jax.core import seeds
 from jetvae_jax.core.types import Array, Key
 
 COMBINED = "combined"
@@ -95,7 +96,7 @@ def links(runs: Runs, seed: int) -> list[dict[str, Any]]:
     A row over the models, with the mean of their runs, and a row over the runs. No row
     for fewer than three, or where all values are equal.
     """
-    key, rows = jax.random.key(seed), []
+    key, rows = seeds.key(seed), []
     for score in sorted({name for run in runs.values() for name in run["scores"]}):
         having = [run for run in runs.values() if score in run["scores"]]
         signals = list(having[0]["scores"][score])

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import configs, seeds
 from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
@@ -396,6 +396,6 @@ def _studies(
     studies = {}
     for i, (name, (sample, expected)) in enumerate(kinds.items()):
         logging.info("%s: %s toys", name, f"{config.num_toys:,}")
-        key = jax.random.fold_in(jax.random.key(config.seed), i)
+        key = jax.random.fold_in(seeds.key(config.seed), i)
         studies[name] = study(key, sample, expected, edges, config)
     return studies

@@ -1,0 +1,126 @@
+"""NaN in weights is found before anything is made of it."""
+
+import pathlib
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from absl import logging
+
+from jetvae_jax import runs
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Points
+from jetvae_jax.metrics.frechet import particlenet_distance
+from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.training import restore, save
+
+RESULTS = pathlib.Path(__file__).parent.parent / "results"
+
+
+def spoil(path, array, value):
+    """One number of an array of a checkpoint."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays[array].reshape(-1)[0] = value
+    np.savez(path, **arrays)
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    return pathlib.Path(shutil.copytree(RESULTS / "convae_gluon30", tmp_path / "run"))
+
+
+def arrays_of(path, prefix):
+    with np.load(path) as file:
+        return next(n for n in file.files if n.startswith(prefix))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("prefix", ["params/encoder", "params/decoder", "scaler"])
+def test_a_model_with_nan_is_refused(workdir, prefix, value):
+    array = arrays_of(workdir / "vae.npz", prefix)
+    spoil(workdir / "vae.npz", array, value)
+    with pytest.raises(InputError, match=rf"vae\.npz: {array}: NaN or infinite in 1 "):
+        runs.load_model(workdir)
+
+
+def test_nothing_is_generated_with_it(workdir, run_script):
+    spoil(workdir / "vae.npz", arrays_of(workdir / "vae.npz", "params/decoder"), np.nan)
+    output = workdir / "jets.hdf5"
+    done = run_script(
+        "generate", f"--workdir={workdir}", f"--generate.output={output}",
+        "--generate.num_jets=10",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "vae.npz: params/decoder" in done.stderr
+    assert not output.exists()
+
+
+def test_a_flow_with_nan_is_refused(workdir):
+    array = arrays_of(workdir / "flow.npz", "params")
+    spoil(workdir / "flow.npz", array, np.nan)
+    with pytest.raises(InputError, match=rf"flow\.npz: {array}: NaN or infinite"):
+        runs.load_model(workdir).density("flow")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64, jnp.bfloat16])
+def test_checkpoints_are_finite(tmp_path, dtype):
+    path = tmp_path / "state.npz"
+    tree = {"weights": np.ones(3, dtype), "steps": np.arange(2)}
+    bad = tree | {"weights": np.array([1, np.inf, 2], dtype)}
+    with pytest.raises(InputError, match="not written: weights: NaN or infinite in 1"):
+        save(path, bad)
+    assert not path.exists()
+    if dtype is not jnp.bfloat16:  # which NumPy's files do not keep
+        save(path, tree)
+        np.testing.assert_array_equal(restore(path, tree)["weights"], 1)
+
+
+def test_moments_of_fpnd_with_nan_are_refused(tmp_path):
+    (tmp_path / "g_mu.txt").write_text("1 nan 2")
+    with pytest.raises(InputError, match=r"g_mu\.txt: NaN or infinite numbers"):
+        particlenet_distance._numbers(tmp_path, "g_mu.txt", (3,))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return runs.load_model(RESULTS / "convae_gluon30")
+
+
+def with_points(trained, change):
+    """The model, its generated points changed."""
+
+    def decode(*arguments):
+        points = trained.model.decode(*arguments)
+        return Points(change(points.x), points.mask)
+
+    return trained._replace(model=trained.model._replace(decode=decode))
+
+
+CONFIG = runs.GenerateConfig(latents="flow", num_jets=20)
+
+
+def test_a_model_that_generates_nan_is_stopped(trained):
+    broken = with_points(trained, lambda x: x * jnp.nan)
+    with pytest.raises(InputError, match=r"samples 0 to 19 are all NaN or infinite"):
+        list(samples_of(broken, CONFIG)[1])
+
+
+def test_a_few_that_are_not_finite_are_counted(trained, monkeypatch):
+    said = []
+    monkeypatch.setattr(logging, "warning", lambda text, *a: said.append(text % a))
+    broken = with_points(trained, lambda x: x.at[3, 5].set(jnp.inf))
+    jets = next(iter(chunks := samples_of(broken, CONFIG)[1]))
+    assert list(chunks) == []
+    assert said == [
+        "1 of 20 generated samples had NaN or infinity in a point, which is left out"
+    ]
+    assert np.isfinite(jets.particles).all()
+    said.clear()
+    plain = list(samples_of(trained, CONFIG)[1])
+    assert said == []
+    jax.tree.map(
+        lambda a, b: np.testing.assert_array_equal(a[:3], b[:3]), plain[0], jets
+    )
