@@ -74,7 +74,7 @@ def _of_columns(columns: tables.Table) -> EventTable:
         stop = min(stop, columns.num_rows(names))
         for block in columns.blocks(names, _ROWS, stop):
             for name, values in block.items():
-                if isinstance(values, tables.Ragged):
+                if isinstance(values, tables.Ragged | tables.Nested):
                     raise InputError(
                         f"{columns.path}: {name}: holds lists, expected one number an "
                         "event: leave it out of the columns"
