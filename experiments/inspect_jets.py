@@ -38,12 +38,12 @@ class Config:
             name in it.
     """
 
-    path: Annotated[str, configs.not_empty] = "embedded"
+    path: Annotated[configs.Path, configs.not_empty] = "embedded"
     jet_type: Literal["g", "q", "t", "w", "z"] = "g"
     columns: tuple[str, ...] = ()
     max_jets: configs.NonNegativeInt = 0
     repair: bool = False
-    output: str = ""
+    output: configs.Path = ""
 
 
 def main() -> None:

@@ -216,7 +216,7 @@ def find(spec: str) -> list[pathlib.Path]:
     """
     if spec == EMBEDDED:
         return [embedded.path()]
-    path = pathlib.Path(spec)
+    path = pathlib.Path(spec).expanduser()
     if path.is_file():
         return [path]
     if not spec or not path.is_dir():

@@ -263,7 +263,9 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
     if config.truth:
         truth = _whole(given, config.truth)
         sources["truth"] = config.truth
-    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "images")
+    paths = inputs.named(config.generated) or inputs.found(
+        trained.folder, SUFFIX, "images"
+    )
     made = {
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in paths.items()

@@ -73,7 +73,9 @@ def gather(
     """
     if trained is not None:  # whose number of jets is that of the training
         files = dataclasses.replace(trained.run.data, max_jets=0)
-    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "jets")
+    paths = inputs.named(config.generated) or inputs.found(
+        trained.folder, SUFFIX, "jets"
+    )
     inputs.check_columns(["real", "truth", *paths], config.columns)
     # Columns of the data are those of real files; of others that are not recognised.
     of_data = () if trained is not None else ("real", "truth")

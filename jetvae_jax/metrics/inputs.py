@@ -30,6 +30,8 @@ class EvaluateConfig:
             generate.py left in the workdir.
         truth: file of further real jets, for the floor; empty for the training jets
             of the workdir, or for a part of the real ones.
+        output: folder of the report; empty for the workdir, which may be read-only if
+            this is given.
         columns: where the jets are in these files, as in data.columns; of one of
             several files after its name (real, truth, or a generated one as in the
             table): mpgan:ptrel=x[0],mpgan:etarel=x[1],...
@@ -40,13 +42,14 @@ class EvaluateConfig:
         seed: of all draws.
     """
 
-    real: str = ""
-    generated: tuple[str, ...] = ()
-    truth: str = ""
+    real: configs.Path = ""
+    generated: tuple[configs.Path, ...] = ()
+    truth: configs.Path = ""
+    output: configs.Path = ""
     columns: tuple[str, ...] = ()
     protocols: tuple[_Protocol, ...] = ("mpgan_10k", "jetnet_50k")
     classify: bool = False
-    fpnd: str = "installed"
+    fpnd: configs.Path = "installed"
     seed: Seed = 42
 
 
@@ -98,11 +101,11 @@ def check(workdir: str | os.PathLike, trained: Any, config: EvaluateConfig) -> N
         )
 
 
-def found(folder: Workdir, suffix: str, what: str) -> dict[str, str]:
+def found(folder: pathlib.Path, suffix: str, what: str) -> dict[str, str]:
     """The generated files of a workdir, by what they were generated from.
 
     Args:
-        folder: the workdir.
+        folder: the workdir; nothing is written there.
         suffix: of the files.
         what: they hold, for the message.
 
@@ -113,7 +116,7 @@ def found(folder: Workdir, suffix: str, what: str) -> dict[str, str]:
     there = {name: str(path) for name, path in paths.items() if path.exists()}
     if not there:
         raise InputError(
-            f"{folder.path}: holds no generated {what}: run experiments/generate.py "
+            f"{folder}: holds no generated {what}: run experiments/generate.py "
             "first, or name files by --evaluate.generated"
         )
     return there

@@ -189,9 +189,11 @@ class _Loop:
             "epoch": 0, "step": 0, "history": [], "best_epoch": 0, "finished": False,
         }  # fmt: skip
         if self.path and self.path.exists():
-            self.meta = checkpoint.read_meta(self.path)
-            stored = self.meta.pop("settings")
-            stored = self.renew(stored) if self.renew else stored
+            meta = checkpoint.read_meta(self.path)
+            with checkpoint.understood(self.path):
+                stored = meta.pop("settings")
+                stored = self.renew(stored) if self.renew else stored
+                self.meta = {name: meta[name] for name in self.meta}
             _check_settings(self.path, stored, self.settings)
             tree = self.state, self.sums, best_params
             template = jax.eval_shape(lambda: tree)

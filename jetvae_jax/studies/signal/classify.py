@@ -66,7 +66,9 @@ class ClassifyConfig:
         seed: of the bootstrap and of these events.
     """
 
-    signal: Annotated[tuple[str, ...], configs.not_empty] = ("embedded:signal",)
+    signal: Annotated[tuple[configs.Path, ...], configs.not_empty] = (
+        "embedded:signal",
+    )
     scores: tuple[_Score, ...] = ()
     exclude: tuple[str, ...] = ("mlly", "llpt_mlly")
     mass: str = "mlly"
