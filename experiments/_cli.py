@@ -299,8 +299,8 @@ def check_platform() -> None:
             continue
         try:
             jax.devices()
-        except RuntimeError as error:
-            first, *_ = str(error).splitlines()
+        except (RuntimeError, AssertionError) as error:
+            first, *_ = [*str(error).splitlines(), "there is no such device"]
             raise InputError(
                 f"{name}={os.environ[name]}: cannot be used here ({first[:200]}): set "
                 f"{name}=cpu, or leave it out"

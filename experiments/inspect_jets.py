@@ -21,6 +21,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.inspection import look
 from jetvae_jax.data.loading import find
 from jetvae_jax.report.inspection import write
+from jetvae_jax.report.page import missing
 
 
 @configs.config
@@ -53,6 +54,11 @@ def main() -> None:
     if config.output and not (output.suffix == ".png" and output.parent.is_dir()):
         raise InputError(
             f"--inspect.output={output}: give a .png file in a folder that exists"
+        )
+    if config.output and "matplotlib" in missing():
+        raise InputError(
+            f"--inspect.output={output}: needs matplotlib, which is not installed: "
+            "pip install 'jetvae_jax[plot]'"
         )
     paths = find(config.path)
     fit = True

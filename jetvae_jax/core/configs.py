@@ -277,23 +277,38 @@ def define_path(name: str, default: Any, text: str, **options: Any) -> None:
     """
     from absl import flags
 
+    one, several = _path_parsers()
     if isinstance(default, tuple | list):
-        parser: Any = flags.ListParser()
-        split = parser.parse
-        parser.parse = lambda value: [expanded(item) for item in split(value)]
+        parser: Any = several()
         serializer: Any = flags.CsvListSerializer(",")
         default = [str(item) for item in default]
     else:
-        parser, serializer = flags.ArgumentParser(), flags.ArgumentSerializer()
-        parser.syntactic_help = "a path"
-
-        def parse(value: str) -> str:
-            if default is None and not value:
-                raise ValueError("is empty: name a folder")
-            return expanded(value)
-
-        parser.parse = parse
+        parser, serializer = one(default is None), flags.ArgumentSerializer()
     flags.DEFINE(parser, name, default, text, serializer=serializer, **options)
+
+
+@functools.cache
+def _path_parsers() -> tuple[type, type]:
+    """Parsers of a path, and of a list of paths; absl is imported when it is needed."""
+    from absl import flags
+
+    class OnePath(flags.ArgumentParser):
+        syntactic_help = "a path"
+
+        def __init__(self, needed: bool):
+            super().__init__()
+            self.needed = needed
+
+        def parse(self, argument: str) -> str:
+            if self.needed and not argument:
+                raise ValueError("is empty: name a folder")
+            return expanded(argument)
+
+    class Paths(flags.ListParser):
+        def parse(self, argument):
+            return [expanded(item) for item in super().parse(argument)]
+
+    return OnePath, Paths
 
 
 def read(

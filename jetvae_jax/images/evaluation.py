@@ -22,6 +22,7 @@ from jetvae_jax.images.digit_classifier import Classifier
 from jetvae_jax.images.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
+from jetvae_jax.report.page import announce_missing
 from jetvae_jax.training import checkpoint
 
 TRAINING_IMAGES = 10_000  # enough; superpixels of more take minutes
@@ -173,6 +174,7 @@ def evaluate(
     Raises:
         InputError: nothing to evaluate, or whatever is wrong with a file.
     """
+    announce_missing()
     if trained is not None:
         given = trained.run.data
     generator = None if config.generated else trained  # of the images

@@ -28,6 +28,7 @@ from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.metrics.suite import export
 from jetvae_jax.metrics.suite.protocols import KNOWN
+from jetvae_jax.report.page import announce_missing
 
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
@@ -73,9 +74,10 @@ def gather(
     """
     if trained is not None:  # whose number of jets is that of the training
         files = dataclasses.replace(trained.run.data, max_jets=0)
-    paths = inputs.named(config.generated) or inputs.found(
-        trained.folder, SUFFIX, "jets"
-    )
+    paths = inputs.named(config.generated)
+    if not paths:
+        assert trained is not None
+        paths = inputs.found(trained.folder, SUFFIX, "jets")
     inputs.check_columns(["real", "truth", *paths], config.columns)
     # Columns of the data are those of real files; of others that are not recognised.
     of_data = () if trained is not None else ("real", "truth")
@@ -211,6 +213,7 @@ def evaluate(
     Returns:
         The path of the report.
     """
+    announce_missing()
     jets = gather(folder, trained, config, files)
     logging.info(
         "comparing %s jets with %s real ones: %s",
@@ -247,10 +250,9 @@ def evaluate(
     folder.write_text("evaluation.tex", export.latex(result))
     logging.info("drawing the report")
     key = jax.random.key(0)
-    target = folder / "report.html"
     samples = _shown(jets, relative=result["relative"])
-    report.write(
-        target,
+    return report.write(
+        folder / "report.html",
         title=jets.title,
         summary=result["notes"],
         evaluation=result,
@@ -263,7 +265,6 @@ def evaluate(
         trained_on=_marked(result),
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
-    return target
 
 
 def _shown(jets: Inputs, *, relative: bool) -> dict[str, Jets | RelativeJets]:
