@@ -408,3 +408,27 @@ def test_names_of_rntuples_are_unique(tmp_path):
     np.testing.assert_array_equal(found.values, [[5, 1], [6, 2]])
     with pytest.raises(InputError, match=r"holds lists|expected numbers"):
         tables.load(str(tmp_path / "a.root"))
+
+
+@pytest.mark.parametrize("suffix", ["h5", "npy", "npz"])
+def test_events_in_groups_and_records(tmp_path, suffix):
+    from jetvae_jax import events as tables
+
+    values = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    records = values.view([("pt", "f4"), ("mass", "f4")])[:, 0]
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        names = ("array.pt", "array.mass")
+        np.save(path, records)
+    elif suffix == "npz":
+        names = ("x.pt", "x.mass")
+        np.savez(path, x=records)
+    else:
+        names = ("events/pt", "events/mass")
+        with h5py.File(path, "w") as file:
+            file["events/pt"], file["events/mass"] = values.T
+    found = tables.load(str(path), columns=names)
+    np.testing.assert_array_equal(found.values, values)
+    assert set(tables.load(str(path)).names) == set(names)
+    with pytest.raises(InputError, match="did you mean"):
+        tables.load(str(path), columns=(names[0], names[1] + "s"))
