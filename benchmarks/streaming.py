@@ -116,7 +116,7 @@ def streamed(folder, num_jets):
     import jax
 
     from jetvae_jax.data.streaming import streams
-    from jetvae_jax.training.compiled import compile_steps, zero_sums
+    from jetvae_jax.training.compiled import compile_steps, traced, zero_sums
 
     step, scale = parts()
     opened = functools.partial(streams, str(folder), folder / "cache")
@@ -140,7 +140,7 @@ def streamed(folder, num_jets):
 
     chunk = next(feed.shuffled(jax.random.key(1), 0, batch_size=BATCH))
     state = jax.jit(step.init)(jax.random.key(0))
-    sums = zero_sums(step, state, feed.spec(BATCH))
+    sums = zero_sums(traced(step, state, feed.spec(BATCH))[1])
     run = compile_steps(step, BATCH)
     num = len(chunk.order) // BATCH
 

@@ -4,15 +4,17 @@ import contextlib
 import dataclasses
 import logging as python_logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 from absl import app, flags, logging
 
 from jetvae_jax import densities, discriminators, models, runs, training
-from jetvae_jax.core import configs
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import configs, flagfiles
+from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
@@ -27,7 +29,7 @@ FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
 
 def define_flags() -> None:
     """All flags, the same for every script: one flagfile describes a whole run."""
-    flags.DEFINE_string("workdir", None, "folder of all files of one run")
+    configs.define_path("workdir", None, "folder of all files of one run")
     flags.mark_flag_as_required("workdir")
     flags.DEFINE_integer(
         "seed", 0, "seed of training and of the flow's fit",
@@ -211,18 +213,95 @@ def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> 
     )
 
     def guarded(arguments):
-        try:
+        with one_line_errors():
             if len(arguments) > 1:
                 raise InputError(
                     f"{arguments[1]!r}: not a flag; write --flag=value, "
                     "and see --help for the flags"
                 )
+            check_platform()
             main()
-        except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            print("stopped before anything was to be saved", file=sys.stderr)
-            sys.exit(130)
 
-    app.run(guarded)
+    def parser(arguments):
+        with one_line_errors():
+            return parse(arguments)
+
+    app.run(guarded, flags_parser=parser)
+
+
+def parse(arguments: list[str]) -> list[str]:
+    """Parse a command line; flagfiles are read as ``core.flagfiles`` describes.
+
+    Args:
+        arguments: the name of the script, then flags.
+
+    Returns:
+        What is no flag.
+
+    Raises:
+        InputError: a flag that is unknown, wrong or missing.
+    """
+    given = [arguments[0], *flagfiles.inserted(arguments[1:])]
+    try:
+        return FLAGS(given)
+    except flags.UnrecognizedFlagError as error:
+        hint = did_you_mean(error.flagname, FLAGS)
+        raise InputError(
+            f"--{error.flagname}: unknown flag{hint}; see --help"
+        ) from None
+    except flags.Error as error:
+        text = " ".join(str(error).split())
+        missing = re.fullmatch(r"flag (--[\w.]+)=None: .*", text)
+        raise InputError(
+            f"{missing[1]}: is missing; see --help" if missing else text
+        ) from None
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """A mistake of the user, or of the machine, ends the script with one line."""
+    try:
+        yield
+        return
+    except InputError as error:
+        reason = str(error)
+    except KeyboardInterrupt:
+        print("stopped before anything was to be saved", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # as in '| head'
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        name = "" if error.filename is None else f"{error.filename}: "
+        reason = f"{name}{error.strerror or error}"
+    except MemoryError as error:
+        reason = f"there is not enough memory ({error}): {SMALLER}"
+    except jax.errors.JaxRuntimeError as error:
+        if not re.search("RESOURCE_EXHAUSTED|[Oo]ut of memory", str(error)):
+            raise
+        first, *_ = str(error).splitlines()
+        reason = f"there is not enough memory ({first[:200]}): {SMALLER}"
+    print(f"error: {' '.join(reason.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+SMALLER = "take a smaller batch, a smaller model or fewer samples"
+
+
+def check_platform() -> None:
+    """The platform that JAX_PLATFORMS names is there, before any work.
+
+    Raises:
+        InputError: it is not.
+    """
+    for name in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME"):
+        if not os.environ.get(name):
+            continue
+        try:
+            jax.devices()
+        except (RuntimeError, AssertionError) as error:
+            first, *_ = [*str(error).splitlines(), "there is no such device"]
+            raise InputError(
+                f"{name}={os.environ[name]}: cannot be used here ({first[:200]}): set "
+                f"{name}=cpu, or leave it out"
+            ) from None

@@ -21,7 +21,6 @@ The last line says whether models that generate better also find signal better.
 """
 
 import _cli
-from absl import flags
 
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
@@ -30,9 +29,9 @@ from jetvae_jax.studies.signal.classify import ClassifyConfig, classify
 
 def define() -> None:
     """The flags of this script."""
-    flags.DEFINE_string("workdir", None, "folder of a trained run, or of many")
-    flags.DEFINE_list("workdirs", [], "folders of trained runs, to compare")
-    flags.DEFINE_string("output", "", "folder of the report")
+    config_flags.define_path("workdir", None, "folder of a trained run, or of many")
+    config_flags.define_path("workdirs", (), "folders of trained runs, to compare")
+    config_flags.define_path("output", "", "folder of the report")
     config_flags.define("classify", ClassifyConfig)
 
 

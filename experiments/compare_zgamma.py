@@ -41,7 +41,7 @@ def define() -> None:
 def candidate(name: str) -> Candidate:
     """The model of a flagfile; flags of the command line override it."""
     with flagsaver.flagsaver():
-        _cli.FLAGS(
+        _cli.parse(
             [sys.argv[0], f"--flagfile={FLAGFILES / MODELS[name]}", *sys.argv[1:]]
         )
         return Candidate(

@@ -32,7 +32,7 @@ class Config:
 
     dataset: str = "jetnet30"
     jet_types: tuple[str, ...] = ()
-    folder: str = "data"
+    folder: configs.Path = "data"
     by_hand: bool = False
 
 

@@ -21,6 +21,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.inspection import look
 from jetvae_jax.data.loading import find
 from jetvae_jax.report.inspection import write
+from jetvae_jax.report.page import missing
 
 
 @configs.config
@@ -38,12 +39,12 @@ class Config:
             name in it.
     """
 
-    path: Annotated[str, configs.not_empty] = "embedded"
+    path: Annotated[configs.Path, configs.not_empty] = "embedded"
     jet_type: Literal["g", "q", "t", "w", "z"] = "g"
     columns: tuple[str, ...] = ()
     max_jets: configs.NonNegativeInt = 0
     repair: bool = False
-    output: str = ""
+    output: configs.Path = ""
 
 
 def main() -> None:
@@ -53,6 +54,11 @@ def main() -> None:
     if config.output and not (output.suffix == ".png" and output.parent.is_dir()):
         raise InputError(
             f"--inspect.output={output}: give a .png file in a folder that exists"
+        )
+    if config.output and "matplotlib" in missing():
+        raise InputError(
+            f"--inspect.output={output}: needs matplotlib, which is not installed: "
+            "pip install 'jetvae_jax[plot]'"
         )
     paths = find(config.path)
     fit = True

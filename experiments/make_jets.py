@@ -43,7 +43,7 @@ from jetvae_jax.core import configs as config_flags
 
 def define_flags() -> None:
     """The flags of this script."""
-    flags.DEFINE_string("workdir", None, "folder of the shards and the files")
+    config_flags.define_path("workdir", None, "folder of the shards and the files")
     flags.mark_flag_as_required("workdir")
     config_flags.define("make", making.Config)
 

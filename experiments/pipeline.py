@@ -11,11 +11,13 @@ import dataclasses
 import _cli
 
 from jetvae_jax import runs
+from jetvae_jax.report.page import announce_missing
 
 
 def main() -> None:
     """Run the four steps, or continue them."""
     workdir = _cli.FLAGS.workdir
+    announce_missing()
     run, flow, evaluation = _cli.model_run(), _cli.flow_run(), _cli.evaluate_config()
     with _cli.saved_flags():
         trained = runs.train(workdir, run)

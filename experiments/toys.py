@@ -19,9 +19,11 @@ from jetvae_jax.studies.toys.study import ToysConfig, toys
 
 def define() -> None:
     """The flags of this script."""
-    flags.DEFINE_string("workdir", None, "folder of a trained run")
+    config_flags.define_path("workdir", None, "folder of a trained run")
     flags.mark_flag_as_required("workdir")
-    flags.DEFINE_string("output", "", "folder of the report; empty for the workdir")
+    config_flags.define_path(
+        "output", "", "folder of the report; empty for the workdir"
+    )
     config_flags.define("toys", ToysConfig)
 
 

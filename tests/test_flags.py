@@ -204,7 +204,7 @@ def test_every_flagfile_describes_a_run(path, monkeypatch):
 
     with flagsaver.flagsaver():
         _cli.define_flags()
-        _cli.FLAGS(["pipeline.py", f"--flagfile={path}", "--workdir=x"])
+        _cli.parse(["pipeline.py", f"--flagfile={path}", "--workdir=x"])
         (
             _cli.model_run(),
             _cli.flow_run(),

@@ -7,9 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
+from jetvae_jax import training
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
-from jetvae_jax.data import embedded, load, writing
+from jetvae_jax.data import embedded, load, split, writing
 from jetvae_jax.data.inspection import FIT, look
 from jetvae_jax.data.validation import hashes as _hashes
 from jetvae_jax.report import inspection as plots
@@ -67,15 +68,15 @@ def test_repair_judges_what_is_left(make_jetnet):
             values[-30:] = values[10:40]
 
     path = make_jetnet(num_jets=ENOUGH, spoil=spoil)
-    assert len(look(path).reasons) == 3
+    assert len(look(path).reasons) == 2
     seen = look(path, repair=True)
     assert seen.verdict == FIT
     assert "particle_features: NaN or infinite value: 1 row" in seen.remarks
     assert "1,169 of 1,200 jets are left by --data.repair" in seen.remarks
     few = make_jetnet(num_jets=1020, spoil=spoil)
-    assert look(few, repair=True).reasons == (
-        "989 good jets are too few: 1,000 or more",
-    )
+    seen = look(few, repair=True)
+    assert seen.verdict == FIT
+    assert "989 good jets are few: 1,000 or more are better" in seen.remarks
 
 
 def test_order_is_a_remark(make_jetnet):
@@ -109,7 +110,31 @@ def test_duplicates(make_jetnet):
 
     seen = look(make_jetnet(num_jets=ENOUGH, spoil=spoil))
     assert seen.summary["duplicates"] == "30"
-    assert "30 jets are in it twice" in seen.reasons[0]
+    assert seen.verdict == FIT  # training takes them, and says so too
+    assert any("30 jets are in it twice" in remark for remark in seen.remarks)
+
+
+@pytest.mark.parametrize("number", [100, 143, 300])
+def test_the_verdict_is_that_of_training(make_jetnet, number):
+    """With the defaults of the training, whatever else is better."""
+
+    def spoil(arrays):
+        for values in arrays.values():
+            values[-5:] = values[:5]
+
+    path = str(make_jetnet(num_jets=number, spoil=spoil))
+    seen = look(path)
+    config = training.Config()
+    rows = split(0, len(load(path).jets.mask)).train
+    assert (seen.verdict == FIT) == (len(rows) >= config.batch_size)
+
+
+def test_jets_without_pt_are_not_fit(make_jetnet):
+    path = make_jetnet(num_jets=ENOUGH, spoil=lambda a: a.pop("jet_features"))
+    seen = look(path)
+    assert "no pt of the jets" in seen.reasons[0]
+    with pytest.raises(InputError, match="no pt of the jets"):
+        load(str(path))
 
 
 def test_hashes_tell_jets_apart(make_jets):

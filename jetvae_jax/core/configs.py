@@ -29,11 +29,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from jetvae_jax.core.errors import InputError, did_you_mean
+from jetvae_jax.core.files import expanded
 
 if TYPE_CHECKING:
     from absl import flags
 
 MAX_SEED = 2**32 - 1
+MAX_INT = 2**48  # beyond what anything can be counted, or held in memory
 
 # Limits: functions from a value to what is wrong with it, or None. They are written
 # such that NaN, for which every comparison is false, is refused.
@@ -118,12 +120,18 @@ def sum_to_one(values: Iterable[float]) -> str | None:
     return None if abs(sum(values) - 1) < 1e-6 else "must sum to 1"
 
 
+def path(value: str) -> str | None:
+    """A path: its flag replaces ``~`` and ``$HOME``, as a shell does."""
+    return "holds a character of code 0" if "\0" in value else None
+
+
 PositiveInt = Annotated[int, positive]
 NonNegativeInt = Annotated[int, not_negative]
 PositiveFloat = Annotated[float, positive]
 Seed = Annotated[int, seed]
 LargeSeed = Annotated[int, large_seed]
 NonNegativeFloat = Annotated[float, not_negative]
+Path = Annotated[str, path]
 
 
 _T = typing.TypeVar("_T")
@@ -180,8 +188,10 @@ def _mistake(kind: Any, value: Any) -> tuple[str, Any] | None:
         found = map(_mistake, arguments, value)
         return next(filter(None, found), None)
     else:
-        unordered = isinstance(value, float) and math.isnan(value)
-        return ("must be a number", value) if unordered else None
+        if isinstance(value, float) and math.isnan(value):
+            return "must be a number", value
+        huge = isinstance(value, int) and abs(value) > MAX_INT
+        return ("is too large", value) if huge else None
     for limit in limits:
         try:
             complaint = limit(value)
@@ -231,6 +241,7 @@ def define(
 
     texts = field_help(config_class)
     hints = typing.get_type_hints(config_class)
+    paths = {name for name, kind in _hints(config_class).items() if _is_path(kind)}
     for field in dataclasses.fields(config_class):
         if field.name in skip:
             continue
@@ -243,7 +254,9 @@ def define(
             "flag_values": flags.FLAGS if flag_values is None else flag_values,
             "module_name": prefix,
         }
-        if typing.get_origin(kind) is typing.Literal:
+        if field.name in paths:
+            define_path(name, default, text, **options)
+        elif typing.get_origin(kind) is typing.Literal:
             flags.DEFINE_enum(name, default, typing.get_args(kind), text, **options)
         elif typing.get_origin(kind) is tuple:
             items = [str(item) for item in default]
@@ -256,6 +269,62 @@ def define(
             flags.DEFINE_float(name, default, text, **options)
         else:
             flags.DEFINE_string(name, default, text, **options)
+
+
+def _is_path(kind: Any) -> bool:
+    """Whether a type is a path, or a tuple of paths."""
+    if typing.get_origin(kind) is tuple:
+        return _is_path(typing.get_args(kind)[0])
+    if typing.get_origin(kind) is not Annotated:
+        return False
+    inner, *limits = typing.get_args(kind)
+    return path in limits or _is_path(inner)
+
+
+def define_path(name: str, default: Any, text: str, **options: Any) -> None:
+    """Define a flag of a path, in which ``~`` and ``$HOME`` are replaced.
+
+    Args:
+        name: of the flag.
+        default: a path, or a tuple of paths for a list of them; a flag whose default is
+            None must not be empty.
+        text: its help.
+        options: of ``absl.flags.DEFINE``.
+    """
+    from absl import flags
+
+    one, several = _path_parsers()
+    if isinstance(default, tuple | list):
+        parser: Any = several()
+        serializer: Any = flags.CsvListSerializer(",")
+        default = [str(item) for item in default]
+    else:
+        parser, serializer = one(default is None), flags.ArgumentSerializer()
+    flags.DEFINE(parser, name, default, text, serializer=serializer, **options)
+
+
+@functools.cache
+def _path_parsers() -> tuple[type, type]:
+    """Parsers of a path, and of a list of paths; absl is imported when it is needed."""
+    from absl import flags
+
+    class OnePath(flags.ArgumentParser):
+        syntactic_help = "a path"
+
+        def __init__(self, needed: bool):
+            super().__init__()
+            self.needed = needed
+
+        def parse(self, argument: str) -> str:
+            if self.needed and not argument:
+                raise ValueError("is empty: name a folder")
+            return expanded(argument)
+
+    class Paths(flags.ListParser):
+        def parse(self, argument):
+            return [expanded(item) for item in super().parse(argument)]
+
+    return OnePath, Paths
 
 
 def read(

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,9 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
             part.unlink()
 
 
+_VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
+
+
 class Workdir:
     """The folder of one run, created if it does not exist.
 
@@ -60,7 +64,10 @@ class Workdir:
     def __init__(self, path: str | os.PathLike):
         if not os.fspath(path):
             raise InputError("--workdir: is empty: name a folder")
-        self.path = pathlib.Path(path)
+        try:
+            self.path = pathlib.Path(expanded(path))
+        except ValueError as error:
+            raise InputError(f"--workdir={path}: {error}") from None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -90,18 +97,41 @@ class Workdir:
         return self.write_text(name, "".join(json.dumps(row) + "\n" for row in rows))
 
     def read_lines(self, name: str) -> list[dict]:
-        """Rows of a JSON-lines file; empty when there is none.
+        """Rows of a JSON-lines file: see :func:`read_lines`."""
+        return read_lines(self / name)
 
-        Raises:
-            InputError: the file is damaged.
-        """
-        target = self / name
-        if not target.exists():
-            return []
-        try:
-            return [json.loads(line) for line in target.read_text().splitlines()]
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{target}: is damaged ({error}): delete it, or repeat the command "
-                "that wrote it"
-            ) from error
+
+def read_lines(path: str | os.PathLike) -> list[dict]:
+    """Rows of a JSON-lines file; empty when there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        return []
+    try:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("not one object a line")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: is damaged ({error}): delete it, or repeat the command that "
+            "wrote it"
+        ) from error
+    return rows
+
+
+def expanded(path: str | os.PathLike) -> str:
+    """A path with ``~`` and ``$HOME`` replaced, as a shell does.
+
+    Raises:
+        ValueError: a variable that is not set, or no such home.
+    """
+    given = os.fspath(path)
+    found = os.path.expandvars(os.path.expanduser(given))
+    if (left := _VARIABLE.search(found)) and not os.path.exists(found):
+        raise ValueError(f"{left[0]} is not set")
+    if found.startswith("~") and not os.path.exists(found):
+        raise ValueError(f"{found.split(os.sep)[0]}: no such home; ./~ means the name")
+    return found

@@ -19,7 +19,8 @@ from jetvae_jax.data.formats import columns as column_mapping
 from jetvae_jax.data.loading import opened
 from jetvae_jax.data.validation import Audit, Block, Rows, hashes
 
-MIN_JETS = 1000
+MIN_JETS = 1000  # for a model worth the name
+FEWEST = 143  # of which 70 % are a batch of 100
 # Two jets are never equal by chance; a few may be mistakes of the generator.
 MAX_DUPLICATES = 1e-3
 FIT = "fit to train"
@@ -113,6 +114,11 @@ def look(
         with opened(path, mapping) as file:
             summary["layout"] = file.layout
             generated = file.generated
+            if file.relative:
+                raise InputError(
+                    f"{file.key}: relative features, and no pt of the jets: can be "
+                    "evaluated, not trained on"
+                )
             if file.generator:
                 summary["generator"] = file.generator
             _read(file, audit, tally, Wanted(1, max_jets, jet_type, seed))
@@ -136,13 +142,15 @@ def look(
             "--inspect.jet_type, train on it by --data.jet_type"
         )
     remarks = [*_tidy(path, audit.notes), *tally.remarks()]
+    remarks += _advice(tally, repair)
     problems = _row_problems(path, audit, tally, repair)
     (remarks if repair else reasons).extend(problems)
     if repair and problems:
         left = f"{tally.good - tally.duplicates():,} of {tally.jets:,} jets"
         remarks.append(f"{left} are left by --data.repair")
     if not elsewhere:
-        reasons += _whole_file_reasons(tally, summary, generated, repair)
+        stated = bool(mapping and mapping.unit) or generated
+        reasons += _whole_file_reasons(tally, summary, stated, repair)
     return Look(
         summary,
         tally.ranges(),
@@ -173,16 +181,29 @@ def _row_problems(
     if problems and not repair:
         good = f"{tally.good:,} of {tally.jets:,} jets are good"
         problems.append(f"{good}: --data.repair drops or reorders the others")
-    if tally.duplicates() > MAX_DUPLICATES * tally.good:
-        problems.append(
-            f"{tally.duplicates():,} jets are in it twice: the same jets would train "
-            "and test"
-        )
     return problems
 
 
+def _advice(tally: "_Tally", repair: bool) -> list[str]:
+    """What training takes, and is better mended before."""
+    advice = []
+    if tally.duplicates() > MAX_DUPLICATES * tally.good:
+        advice.append(
+            f"{tally.duplicates():,} jets are in it twice: the same jets would train "
+            "and test; --data.repair drops them"
+        )
+    if FEWEST <= (left := _left(tally, repair)) < MIN_JETS:
+        advice.append(f"{left:,} good jets are few: {MIN_JETS:,} or more are better")
+    return advice
+
+
+def _left(tally: "_Tally", repair: bool) -> int:
+    """Jets that training would have."""
+    return tally.good - (tally.duplicates() if repair else 0)
+
+
 def _whole_file_reasons(
-    tally: "_Tally", summary: dict, generated: bool, repair: bool
+    tally: "_Tally", summary: dict, stated: bool, repair: bool
 ) -> list[str]:
     """Reasons that no single row shows; adds the unit to the summary."""
     if not tally.good:
@@ -194,10 +215,13 @@ def _whole_file_reasons(
     elif median > validation.MAX_MEDIAN_PT:
         unit = "MeV"
     summary["guessed unit"] = f"{unit} (median jet pt {median:.5g})"
-    if unit != "GeV" and not generated:
-        reasons.append(f"momenta look like {unit}, expected GeV: convert the file")
-    left = tally.good - (tally.duplicates() if repair else 0)
-    if left < MIN_JETS:
+    if unit != "GeV" and not stated:
+        reasons.append(
+            f"momenta look like {unit}, expected GeV: convert the file, or state its "
+            "unit in the columns: unit=GeV, MeV or TeV"
+        )
+    left = _left(tally, repair)
+    if left < FEWEST:
         reasons.append(f"{left:,} good jets are too few: {MIN_JETS:,} or more")
     return reasons
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Jets
+from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.data import containers, embedded, formats, validation
 from jetvae_jax.data.formats import Wanted
 from jetvae_jax.data.formats import columns as column_mapping
@@ -35,10 +35,17 @@ def opened(
         InputError: unreadable, or of no known format.
     """
     with containers.opened(path, mapping.tree if mapping else "") as table:
+        named = mapping is not None and bool(mapping.names or mapping.order)
+        found = None if named else formats.reader(table)
         if mapping is None:
-            yield formats.reader(table)
-        else:
+            assert found is not None
+            yield found
+        elif found is None or isinstance(found, column_mapping.Reader):
             yield column_mapping.Reader(table, mapping)
+        else:  # of a known format, in a stated unit
+            mapping.of_known_format(str(path))
+            found.scale = mapping.scale
+            yield found
 
 
 class Request:
@@ -57,12 +64,15 @@ class Request:
         columns: where the jets are in a user's own file.
         unique: look for jets that are listed twice; not in files to evaluate, where
             repeated jets are a fault of the generator.
+        relative: take jets whose pt is not known, too: the particles of their rows are
+            (ptrel, etarel, phirel).
 
     Attributes:
         paths: the files that hold the class.
         layout: name of their format.
         generated: whether a file read is of jets that this package generated.
         whole: whether the axes in the files are those of whole jets.
+        is_relative: whether the jets' pt is not known.
         notes: what was repaired, chosen or cut, in words with counts.
 
     Raises:
@@ -81,6 +91,7 @@ class Request:
         seed: int = 0,
         columns: Sequence[str] = (),
         unique: bool = True,
+        relative: bool = False,
     ):
         validation.check_request(num_particles, max_jets, jet_type, seed)
         if spec == EMBEDDED and jet_type != "g":
@@ -91,7 +102,16 @@ class Request:
         self._spec, self._repair, self._unique = spec, repair, unique
         self._wanted = Wanted(num_particles, max_jets, jet_type, seed)
         self._mapping = column_mapping.parse(columns) if columns else None
-        self.layout, self.paths = _one_layout(spec, find(spec), jet_type, self._mapping)
+        self.layout, self.paths, self.is_relative = _one_layout(
+            spec, find(spec), jet_type, self._mapping
+        )
+        if self.is_relative and not relative:
+            with opened(self.paths[0], self._mapping) as file:
+                raise InputError(
+                    f"{self.paths[0]}: {file.key}: relative features, and no pt of the "
+                    "jets (missing key jet_features): they can be evaluated, not "
+                    "trained on; add the jets, or name columns of momenta"
+                )
         self.notes: list[str] = []
         self.generated, self.whole = False, True
         self._generator, self._key = None, ""
@@ -131,6 +151,11 @@ class Request:
             left = None if left is None else left - count
         self._check(np.concatenate(totals))
 
+    @property
+    def _unit(self) -> str:
+        """What the user states; it is not doubted."""
+        return self._mapping.unit if self._mapping else ""
+
     def _good(self, file: formats.Reader, audit, left) -> Iterator[validation.Rows]:
         """Good jets of one file; the notes of its blocks are added up at the end."""
         self._key = file.key
@@ -157,7 +182,7 @@ class Request:
             raise InputError(
                 f"{self._spec}: {self._key}: {why}; give another file or jet_type"
             )
-        if not self.generated:
+        if not (self.generated or self.is_relative or self._unit):
             # The sum of its particles stands for each jet.
             validation.check_units(self._spec, self._key, totals[:, None])
         asked = self._wanted.max_jets
@@ -177,7 +202,7 @@ class Request:
             "jets": num_jets,
             "repaired": self._repair,
             "seed": self._wanted.seed,
-            "units": "GeV",
+            "units": "pt of the jet" if self.is_relative else "GeV",
             "generator": self._generator,
             "fingerprint": fingerprint,
         }
@@ -191,7 +216,7 @@ def find(spec: str) -> list[pathlib.Path]:
     """
     if spec == EMBEDDED:
         return [embedded.path()]
-    path = pathlib.Path(spec)
+    path = pathlib.Path(spec).expanduser()
     if path.is_file():
         return [path]
     if not spec or not path.is_dir():
@@ -201,16 +226,24 @@ def find(spec: str) -> list[pathlib.Path]:
         )
     known = containers.suffixes(jets=True)
     try:
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in known)
+        os.listdir(path)
     except OSError as error:
         raise InputError(f"{spec}: cannot list the folder ({error.strerror})") from None
-    files = [p for p in files if p.is_file()]
-    if not files:
-        raise InputError(
-            f"{spec}: folder holds no {', '.join(known)} file; subfolders are not "
-            "searched"
-        )
-    return files
+    for pattern in ("*", "**/*"):  # subfolders, if there is nothing before them
+        there = (p for p in path.glob(pattern) if p.suffix.lower() in known)
+        files = sorted(p for p in there if p.is_file() and not _hidden(path, p))
+        if files:
+            # An npy file beside others is one of their labels or the like.
+            return [p for p in files if p.suffix.lower() != ".npy"] or files
+    raise InputError(
+        f"{spec}: folder holds no {', '.join(known)} file, nor do its subfolders"
+    )
+
+
+def _hidden(folder: pathlib.Path, path: pathlib.Path) -> bool:
+    """Whether a folder below, or the file, begins like those of unfinished writers."""
+    *folders, name = path.relative_to(folder).parts
+    return name[0] == "." or any(part[0] in "._" for part in folders)
 
 
 def _added_up(path: str, notes: Sequence[str]) -> list[str]:
@@ -229,18 +262,18 @@ def _one_layout(
     paths: list[pathlib.Path],
     jet_type: str,
     mapping: column_mapping.Columns | None,
-) -> tuple[str, list[pathlib.Path]]:
-    """The format of all files, and the files that hold the class.
+) -> tuple[str, list[pathlib.Path], bool]:
+    """The format of all files, those that hold the class, whether pt is unknown.
 
     Raises:
         InputError: unknown or mixed formats, or no file of the class.
     """
     found: dict[str, pathlib.Path] = {}
-    one_class = False
+    one_class = relative = False
     for path in paths:
         with opened(path, mapping) as file:
             found.setdefault(file.layout, path)
-            one_class = file.one_class
+            one_class, relative = file.one_class, file.relative
     if len(found) > 1:
         first, second = found.values()
         raise InputError(
@@ -257,7 +290,7 @@ def _one_layout(
                 f"{spec}: no file of class {jet_type!r} (such as {jet_type}.hdf5) "
                 f"among {', '.join(p.name for p in named)}; give another jet_type"
             )
-    return layout, paths
+    return layout, paths, relative
 
 
 class Loaded(NamedTuple):
@@ -278,6 +311,15 @@ class Loaded(NamedTuple):
     notes: tuple[str, ...]
     source: dict[str, Any]
     axis: np.ndarray | None
+
+
+class LoadedRelative(NamedTuple):
+    """Jets whose pt is not known; attributes as those of :class:`Loaded`."""
+
+    jets: RelativeJets
+    notes: tuple[str, ...]
+    source: dict[str, Any]
+    axis: None
 
 
 def load(
@@ -331,14 +373,31 @@ def load(
         columns=columns,
         unique=unique,
     )
+    found = _read(request)
+    assert isinstance(found, Loaded)
+    return found
+
+
+def load_judged(spec: str, **how: Any) -> "Loaded | LoadedRelative":
+    """Jets to evaluate: those whose pt is not known, too.
+
+    Arguments as those of :func:`load`, and what it raises.
+    """
+    return _read(Request(spec, relative=True, **how))
+
+
+def _read(request: Request) -> "Loaded | LoadedRelative":
     parts = list(request.rows())
     particles = np.concatenate([part.particles for part in parts])
     mask = np.concatenate([part.mask for part in parts])
+    source = request.source(len(mask), fingerprint(len(mask), [particles], [mask]))
+    notes = tuple(request.notes)
+    if request.is_relative:
+        return LoadedRelative(RelativeJets(particles, mask), notes, source, None)
     axes = [part.axis for part in parts if part.axis is not None]
     whole = sum(map(len, axes)) == len(mask) and request.whole
     axis = np.concatenate(axes) if whole else None
-    source = request.source(len(mask), fingerprint(len(mask), [particles], [mask]))
-    return Loaded(Jets(particles, mask, axis), tuple(request.notes), source, axis)
+    return Loaded(Jets(particles, mask, axis), notes, source, axis)
 
 
 def fingerprint(

@@ -8,7 +8,7 @@ or units are wrong, cannot be repaired. Duplicate jets are those that are equal 
 earlier one bit for bit.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -275,8 +275,46 @@ def check_units(path: str, key: str, particles: np.ndarray) -> None:
         if wrong:
             raise InputError(
                 f"{path}: {key}: median jet pt is {median:.4g}: looks like {unit}, "
-                "expected GeV; convert the file"
+                "expected GeV; convert the file, or state its unit in the columns: "
+                "unit=GeV, MeV or TeV"
             )
+
+
+def is_channel_first(shape: tuple[int, ...]) -> bool:
+    """Whether the last axes of an array are features and particles, in this order.
+
+    Three or four features before more than four of anything else.
+    """
+    return len(shape) > 2 and shape[-2] in (3, 4) and shape[-1] > 4
+
+
+def padding(audit: Audit, values: Sequence[np.ndarray], mask: np.ndarray) -> np.ndarray:
+    """Which particles are padding by NaN, or by a number such as -999.
+
+    All their features are NaN, and no particle comes after them, nor is any place of
+    the jet padded otherwise; or all are the same number of -99 or less. A note counts
+    the jets.
+
+    Args:
+        audit: for the note.
+        values: features of the particles, two or more, each ``[n, M]``.
+        mask: ``[n, M]`` bool, without the padding that is known already.
+
+    Returns:
+        ``[n, M]`` bool.
+    """
+    nan = mask & np.all([np.isnan(v) for v in values], axis=0)
+    code = mask & np.all([v == values[0] for v in values], axis=0) & (values[0] <= -99)
+    if nan.any():
+        real = np.flip(mask & ~nan, 1)
+        after = np.flip(np.cumsum(real, 1), 1) > 0
+        nan &= mask.all(1, keepdims=True) & ~after
+    for what, found in (("NaN", nan), ("-999 or the like", code)):
+        if number := int(found.any(1).sum()):
+            audit.notes.append(
+                f"{audit.path}: {number} jets padded by {what}: no particles there"
+            )
+    return nan | code
 
 
 def good_rows(

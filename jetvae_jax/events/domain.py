@@ -51,7 +51,7 @@ class Data:
         fractions: of the training, validation and test parts.
     """
 
-    path: Annotated[str, configs.not_empty] = "embedded"
+    path: Annotated[configs.Path, configs.not_empty] = "embedded"
     columns: tuple[str, ...] = ()
     key: str = ""
     max_events: NonNegativeInt = 0

@@ -16,6 +16,7 @@ from jetvae_jax.events.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier.two_sample import c2st_table
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
+from jetvae_jax.report.page import announce_missing
 
 
 class Inputs(NamedTuple):
@@ -84,7 +85,9 @@ def gather(
         real, truth = parts.test, parts.train
     if config.truth:
         truth = read("truth", config.truth)
-    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "events")
+    paths = inputs.named(config.generated) or inputs.found(
+        trained.folder, SUFFIX, "events"
+    )
     # Generated events are evaluated as they are, even if a column is constant.
     candidates = {
         name: read(name, path, repair=True, constant=True)
@@ -113,6 +116,7 @@ def evaluate(
     Returns:
         The path of the report.
     """
+    announce_missing()
     events = gather(folder, trained, config, files)
     names, real = events.names, events.real
     size = max(map(len, events.candidates.values()))

@@ -131,9 +131,10 @@ def _check_names(table: tables.EventTable, names: list[str]) -> None:
     if twice:
         raise InputError(f"{table.path}: {twice[0]}: column is listed twice")
     for name in names:
-        if name not in table.names:
-            hint = did_you_mean(name, table.names)
-            listed = ", ".join(table.names[:30])
+        known = (*table.names, *table.nested)
+        if name not in known:
+            hint = did_you_mean(name, known)
+            listed = ", ".join(known[:30])
             raise InputError(
                 f"{table.path}: {name}: missing column{hint}; the file has: {listed}"
             )

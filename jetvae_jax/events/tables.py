@@ -11,6 +11,7 @@ Besides one data set, array, column or branch a column, these layouts are read:
 
 import contextlib
 import pathlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ class EventTable(NamedTuple):
         rows: of the table.
         read: ``(names, stop) -> {name: [stop]}``, any kind of number.
         metadata: what the file says of itself, by name.
+        nested: further names that may be asked for: in groups, and fields of records.
     """
 
     path: str
@@ -43,6 +45,7 @@ class EventTable(NamedTuple):
     rows: int
     read: Callable[[list[str], int], dict[str, np.ndarray]]
     metadata: dict[str, Any]
+    nested: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -74,7 +77,7 @@ def _of_columns(columns: tables.Table) -> EventTable:
         stop = min(stop, columns.num_rows(names))
         for block in columns.blocks(names, _ROWS, stop):
             for name, values in block.items():
-                if isinstance(values, tables.Ragged):
+                if isinstance(values, tables.Ragged | tables.Nested):
                     raise InputError(
                         f"{columns.path}: {name}: holds lists, expected one number an "
                         "event: leave it out of the columns"
@@ -90,11 +93,16 @@ def _of_columns(columns: tables.Table) -> EventTable:
 
     # Only the columns that are asked for must have the same length.
     names = tuple(name for name in columns.names if name != "provenance")
-    rows = 0
-    for name in names:
+    nested = tables.nested(columns)
+    rows: dict[str, int] = {}
+    for name in (*names, *nested):
         with contextlib.suppress(InputError):
-            rows = max(rows, columns.num_rows([name]))
-    return EventTable(columns.path, names, rows, read, columns.metadata)
+            rows[name] = columns.num_rows([name])
+    whole = {re.split("[./]", name)[0] for name in nested}
+    if nested and whole.issuperset(names):  # all is in a group, or in records
+        names, nested = nested, ()
+    most = max(rows.values(), default=0)
+    return EventTable(columns.path, names, most, read, columns.metadata, nested)
 
 
 def _of_npz(archive: npz.Archive, key: str) -> EventTable | None:

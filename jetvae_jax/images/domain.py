@@ -52,7 +52,7 @@ class Data(Request):
             through, drawn at every step; empty for none.
     """
 
-    path: str = mnist.EMBEDDED
+    path: configs.Path = mnist.EMBEDDED
     split_seed: LargeSeed = 0
     fractions: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.7, 0.1, 0.2)
     augment: tuple[Annotated[str, configs.one_of(augmentation.MOST)], ...] = ()

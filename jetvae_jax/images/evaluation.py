@@ -23,6 +23,7 @@ from jetvae_jax.images.digit_classifier import Classifier
 from jetvae_jax.images.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
+from jetvae_jax.report.page import announce_missing
 from jetvae_jax.training import checkpoint
 
 TRAINING_IMAGES = 10_000  # enough; superpixels of more take minutes
@@ -174,6 +175,7 @@ def evaluate(
     Raises:
         InputError: nothing to evaluate, or whatever is wrong with a file.
     """
+    announce_missing()
     if trained is not None:
         given = trained.run.data
     generator = None if config.generated else trained  # of the images
@@ -264,7 +266,9 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
     if config.truth:
         truth = _whole(given, config.truth)
         sources["truth"] = config.truth
-    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "images")
+    paths = inputs.named(config.generated) or inputs.found(
+        trained.folder, SUFFIX, "images"
+    )
     made = {
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in paths.items()

@@ -69,7 +69,7 @@ class Data:
             mirror.
     """
 
-    path: Annotated[str, configs.not_empty] = "embedded"
+    path: Annotated[configs.Path, configs.not_empty] = "embedded"
     columns: tuple[str, ...] = ()
     jet_type: Literal["g", "q", "t", "w", "z"] = "g"
     num_particles: Annotated[int, configs.between(1, MAX_PARTICLES)] = 30
@@ -78,7 +78,7 @@ class Data:
     split_seed: LargeSeed = 0
     fractions: Fractions = (0.7, 0.15, 0.15)
     stream: bool = False
-    cache: str = ""
+    cache: configs.Path = ""
     augment: tuple[Annotated[str, configs.one_of(SYMMETRIES)], ...] = ()
 
 

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax import data, metrics, report
+from jetvae_jax import metrics, report
 from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.core.types import Array, Jets
+from jetvae_jax.core.types import Array, Jets, RelativeJets
+from jetvae_jax.data.loading import find, load_judged, opened
 from jetvae_jax.data.streaming import head
 from jetvae_jax.data.validation import num_repeated
 from jetvae_jax.jets.domain import SUFFIX, Data
@@ -24,9 +25,11 @@ from jetvae_jax.metrics.frechet.particlenet_distance import (
     fpnd,
 )
 from jetvae_jax.metrics.frechet.particlenet_distance import load as load_fpnd
+from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.metrics.suite import export
 from jetvae_jax.metrics.suite.protocols import KNOWN
+from jetvae_jax.report.page import announce_missing
 
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
@@ -44,9 +47,9 @@ class Inputs(NamedTuple):
         title: for the report.
     """
 
-    real: Jets
-    candidates: dict[str, Jets]
-    truth: Jets
+    real: Jets | RelativeJets
+    candidates: dict[str, Jets | RelativeJets]
+    truth: Jets | RelativeJets
     axes: dict[str, Array] | None
     notes: list[str]
     sources: dict[str, Any]
@@ -72,9 +75,15 @@ def gather(
     """
     if trained is not None:  # whose number of jets is that of the training
         files = dataclasses.replace(trained.run.data, max_jets=0)
-    reader = _Reader(files)
+    paths = inputs.named(config.generated)
+    if not paths:
+        assert trained is not None
+        paths = inputs.found(trained.folder, SUFFIX, "jets")
+    inputs.check_columns(["real", "truth", *paths], config.columns)
+    # Columns of the data are those of real files; of others that are not recognised.
+    of_data = () if trained is not None else ("real", "truth")
+    reader = _Reader(files, config.columns, of_data)
     real, truth = _real(reader, trained, config)
-    paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "jets")
     candidates = {
         name: reader.read(name, path, repair=True) for name, path in paths.items()
     }
@@ -82,7 +91,14 @@ def gather(
         reader.notes += _repeated(name, loaded.jets)
     # Full-jet axes serve where every sample brings them; else each its particles' own.
     given = {"real": real, "truth": truth} | candidates
-    axes = {n: loaded.axis for n, loaded in given.items() if loaded.axis is not None}
+    with_pt = {n: found for n, found in given.items() if isinstance(found.jets, Jets)}
+    axes = {n: found.axis for n, found in with_pt.items() if found.axis is not None}
+    if without := [name for name in given if name not in with_pt]:
+        reader.notes.append(
+            f"{', '.join(without)}: the pt of the jets is not known: all samples are "
+            "compared in relative features; mass, pt, energy, eta and phi of the jets, "
+            "px, py and pz of particles, and metrics of these are left out"
+        )
     title = " and ".join(pathlib.Path(path).name for path in paths.values())
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
@@ -90,7 +106,7 @@ def gather(
         real.jets,
         {name: loaded.jets for name, loaded in candidates.items()},
         truth.jets,
-        axes if len(axes) == len(given) else None,
+        axes if len(axes) == len(with_pt) else None,
         reader.notes,
         {name: loaded.source for name, loaded in given.items()},
         title,
@@ -98,7 +114,7 @@ def gather(
 
 
 class _Sample(NamedTuple):
-    jets: Jets
+    jets: Jets | RelativeJets
     axis: Array | None
     source: dict[str, Any]
 
@@ -106,13 +122,27 @@ class _Sample(NamedTuple):
 class _Reader:
     """Reads files in one way and collects the notes."""
 
-    def __init__(self, how: Data):
-        self.how = how
+    def __init__(self, how: Data, columns: tuple[str, ...], of_data: tuple[str, ...]):
+        self.how, self.columns, self.of_data = how, columns, of_data
         self.notes: list[str] = []
 
+    def mapping(self, name: str, path: str) -> tuple[str, ...]:
+        """Where the jets are in a file; empty if its format is known."""
+        if own := inputs.columns_of(name, self.columns):
+            return own
+        if name in self.of_data or not self.how.columns:
+            return self.how.columns
+        first, *_ = find(path)
+        try:
+            with opened(first):
+                return ()
+        except InputError:
+            return self.how.columns
+
     def read(self, name: str, path: str, *, repair: bool = False) -> _Sample:
-        loaded = data.load(
+        loaded = load_judged(
             path,
+            columns=self.mapping(name, path),
             num_particles=self.how.num_particles,
             max_jets=self.how.max_jets or None,
             jet_type=self.how.jet_type,
@@ -150,7 +180,7 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
     return _Sample(test, axes[0], source), truth
 
 
-def _repeated(name: str, jets: Jets) -> list[str]:
+def _repeated(name: str, jets: Jets | RelativeJets) -> list[str]:
     """A fault of a generator, which no distribution of single jets shows."""
     again = num_repeated(np.asarray(jets.particles), np.asarray(jets.mask))
     count = len(jets.mask)
@@ -184,6 +214,7 @@ def evaluate(
     Returns:
         The path of the report.
     """
+    announce_missing()
     jets = gather(folder, trained, config, files)
     logging.info(
         "comparing %s jets with %s real ones: %s",
@@ -220,10 +251,9 @@ def evaluate(
     folder.write_text("evaluation.tex", export.latex(result))
     logging.info("drawing the report")
     key = jax.random.key(0)
-    target = folder / "report.html"
-    samples = {"input": jets.real} | jets.candidates
-    report.write(
-        target,
+    samples = _shown(jets, relative=result["relative"])
+    return report.write(
+        folder / "report.html",
         title=jets.title,
         summary=result["notes"],
         evaluation=result,
@@ -233,10 +263,28 @@ def evaluate(
         latents=generator.latents(head(jets.real, LATENT_JETS), key, key)
         if generator
         else {},
-        trained_on=result["trained_on"],
+        trained_on=_marked(result),
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
-    return target
+
+
+def _shown(jets: Inputs, *, relative: bool) -> dict[str, Jets | RelativeJets]:
+    """The samples to draw: all relative, if some are."""
+    given = {"real": jets.real} | jets.candidates
+    samples: dict[str, Jets | RelativeJets] = {}
+    for name, found in given.items():
+        if relative and isinstance(found, Jets):
+            axis = () if jets.axes is None else (np.asarray(jets.axes[name]),)
+            bare = Jets(np.asarray(found.particles), np.asarray(found.mask))
+            found = map_chunks(metrics.relative, bare, *axis)
+        samples["input" if name == "real" else name] = found
+    return samples
+
+
+def _marked(result: dict[str, Any]) -> list[str]:
+    """Observables to be marked as part of the training loss."""
+    names = result["trained_on"]
+    return [*names, "relative_mass"] if "mass" in names else names
 
 
 def trained_on(run: Any, *, deterministic: bool = True) -> frozenset[str]:

@@ -134,7 +134,7 @@ class Config:
     num_jets: PositiveInt = 20_000
     shard_jets: PositiveInt = 5_000
     layouts: tuple[str, ...] = ("jetnet30", "jetnet150", "hls4ml150")
-    card: str = ""
+    card: configs.Path = ""
     settings: tuple[str, ...] = ()
     parton_pt_min: NonNegativeFloat = 990.0
     parton_pt_max: NonNegativeFloat = 0.0
@@ -244,7 +244,7 @@ def read_card(path: str) -> tuple[str, ...]:
         InputError: it cannot be read or holds no setting.
     """
     try:
-        lines = pathlib.Path(path).read_text().splitlines()
+        lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"card = {path}: cannot be read ({error})") from None
     found = tuple(line.strip() for line in lines if line.strip()[:1].isalnum())

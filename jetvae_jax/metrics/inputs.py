@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from absl import logging
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import Seed
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.metrics.suite.protocols import KNOWN
 
@@ -29,6 +30,11 @@ class EvaluateConfig:
             generate.py left in the workdir.
         truth: file of further real jets, for the floor; empty for the training jets
             of the workdir, or for a part of the real ones.
+        output: folder of the report; empty for the workdir, which may be read-only if
+            this is given.
+        columns: where the jets are in these files, as in data.columns; of one of
+            several files after its name (real, truth, or a generated one as in the
+            table): mpgan:ptrel=x[0],mpgan:etarel=x[1],...
         protocols: conventions of the field, by name.
         classify: train a classifier to tell the jets apart; a minute a sample.
         fpnd: where the network of FPND lies: a folder or a wheel of the jetnet
@@ -36,13 +42,44 @@ class EvaluateConfig:
         seed: of all draws.
     """
 
-    real: str = ""
-    generated: tuple[str, ...] = ()
-    truth: str = ""
+    real: configs.Path = ""
+    generated: tuple[configs.Path, ...] = ()
+    truth: configs.Path = ""
+    output: configs.Path = ""
+    columns: tuple[str, ...] = ()
     protocols: tuple[_Protocol, ...] = ("mpgan_10k", "jetnet_50k")
     classify: bool = False
-    fpnd: str = "installed"
+    fpnd: configs.Path = "installed"
     seed: Seed = 42
+
+
+def columns_of(name: str, items: tuple[str, ...]) -> tuple[str, ...]:
+    """The mapping of one file: items after its name, else those without a name."""
+    own, common = [], []
+    for item in items:
+        prefix, colon, rest = item.partition("=")[0].rpartition(":")
+        if not colon:
+            common.append(item)
+        elif prefix.strip() == name:
+            own.append(rest + item[len(item.partition("=")[0]) :])
+    return tuple(own or common)
+
+
+def check_columns(names: Iterable[str], items: tuple[str, ...]) -> None:
+    """Every name in front of an item is that of a file.
+
+    Raises:
+        InputError: it is not.
+    """
+    known = list(names)
+    for item in items:
+        prefix, colon, _ = item.partition("=")[0].rpartition(":")
+        if colon and prefix.strip() not in known:
+            hint = did_you_mean(prefix.strip(), known)
+            raise InputError(
+                f"--evaluate.columns={item}: no file is called {prefix!r}{hint}; the "
+                f"files are {', '.join(known)}"
+            )
 
 
 def check(workdir: str | os.PathLike, trained: Any, config: EvaluateConfig) -> None:
@@ -64,11 +101,11 @@ def check(workdir: str | os.PathLike, trained: Any, config: EvaluateConfig) -> N
         )
 
 
-def found(folder: Workdir, suffix: str, what: str) -> dict[str, str]:
+def found(folder: pathlib.Path, suffix: str, what: str) -> dict[str, str]:
     """The generated files of a workdir, by what they were generated from.
 
     Args:
-        folder: the workdir.
+        folder: the workdir; nothing is written there.
         suffix: of the files.
         what: they hold, for the message.
 
@@ -79,7 +116,7 @@ def found(folder: Workdir, suffix: str, what: str) -> dict[str, str]:
     there = {name: str(path) for name, path in paths.items() if path.exists()}
     if not there:
         raise InputError(
-            f"{folder.path}: holds no generated {what}: run experiments/generate.py "
+            f"{folder}: holds no generated {what}: run experiments/generate.py "
             "first, or name files by --evaluate.generated"
         )
     return there

@@ -53,6 +53,23 @@ def jet_observables(jets: Jets) -> dict[str, Array]:
     }
 
 
+def relative_jet_observables(jets: RelativeJets) -> dict[str, Array]:
+    """Observables of jets whose pt is not known.
+
+    Args:
+        jets: particles ``[..., N, 3]`` (ptrel, etarel, phirel), mask ``[..., N]``.
+
+    Returns:
+        ``relative_mass``, ``sum_ptrel`` and ``multiplicity``, each ``[...]``.
+    """
+    ptrel = jnp.where(jets.mask, jets.particles[..., kinematics.PT], 0)
+    return {
+        "relative_mass": relative_mass(jets),
+        "sum_ptrel": jnp.sum(ptrel, axis=-1),
+        "multiplicity": kinematics.multiplicity(jets.mask),
+    }
+
+
 def relative(jets: Jets, axis: Array | None = None) -> RelativeJets:
     """Jets relative to their axes, in units of their pt.
 
@@ -76,36 +93,42 @@ class ParticleObservables(Mapping[str, np.ndarray]):
 
     ``px``, ``py``, ``pz`` in GeV, ``ptrel``, ``etarel``, ``phirel``; each ``[P]`` with
     P the number of True entries of the mask, made when it is asked for: together they
-    would need more memory than the jets.
+    would need more memory than the jets. Without momenta, only the last three.
 
     Args:
-        jets: particles ``[..., N, 3]`` in GeV, mask ``[..., N]``.
+        jets: particles ``[..., N, 3]`` in GeV, mask ``[..., N]``; None if their pt is
+            not known.
         relative_jets: the same jets by :func:`relative`.
     """
 
     NAMES = ("px", "py", "pz", "ptrel", "etarel", "phirel")
 
-    def __init__(self, jets: Jets, relative_jets: RelativeJets):
-        jets, relative_jets = record(np, jets), record(np, relative_jets)
-        self._arrays = (jets.particles, relative_jets.particles)
-        self._mask = jets.mask
+    def __init__(self, jets: Jets | None, relative_jets: RelativeJets):
+        relative_jets = record(np, relative_jets)
+        momenta = None if jets is None else record(np, jets).particles
+        self._arrays = (momenta, relative_jets.particles)
+        self._mask = relative_jets.mask
 
     def __getitem__(self, name: str) -> np.ndarray:
         group, column = divmod(self.NAMES.index(name), 3)
+        if self._arrays[group] is None:
+            raise KeyError(name)
         return self._arrays[group][..., column][self._mask]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.NAMES)
+        return iter(self.NAMES if self._arrays[0] is not None else self.NAMES[3:])
 
     def __len__(self) -> int:
-        return len(self.NAMES)
+        return len(list(iter(self)))
 
 
-def particle_observables(jets: Jets) -> ParticleObservables:
+def particle_observables(jets: Jets | RelativeJets) -> ParticleObservables:
     """Observables of the particles of a sample, relative to their own jets' axes.
 
     In NumPy, on the host: how many particles there are is not known within jit.
     """
+    if isinstance(jets, RelativeJets):
+        return ParticleObservables(None, jets)
     jets = record(np, jets)
     return ParticleObservables(jets, map_chunks(relative, jets))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jetvae_jax.core.types import Jets
+from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.observables import particle_observables
 from jetvae_jax.report import style
@@ -20,6 +20,8 @@ LABELS = {
     "energy": "jet energy [GeV]",
     "eta": r"jet $\eta$",
     "phi": r"jet $\phi$ [rad]",
+    "relative_mass": "relative jet mass, about $m / p_T$",
+    "sum_ptrel": r"jet $\sum p_T^\mathrm{rel}$",
     "multiplicity": "particles per jet",
     "tau1": r"$\tau_1$",
     "tau2": r"$\tau_2$",
@@ -72,7 +74,7 @@ def jets(values: Mapping[str, Values], *, trained_on: Collection[str] = ()) -> "
 
 
 def particles(
-    samples: Mapping[str, Jets], *, trained_on: Collection[str] = ()
+    samples: Mapping[str, Jets | RelativeJets], *, trained_on: Collection[str] = ()
 ) -> "Figure":
     """Particle features of every sample over the input's.
 
@@ -81,6 +83,8 @@ def particles(
         trained_on: observables that were part of the training loss.
     """
     bins = binning.PARTICLES
+    if any(isinstance(jets, RelativeJets) for jets in samples.values()):
+        bins = binning.RELATIVE_PARTICLES
     number = int(np.sum(samples["input"].mask))
     # One sample after the other: relative features need as much memory as the jets.
     drawn = {
@@ -108,7 +112,7 @@ def binnings(values: Values) -> list[binning.Binning]:
     Args:
         values: observable to ``[J]`` real values.
     """
-    known = {bins.name: bins for bins in binning.JETS}
+    known = {bins.name: bins for bins in (*binning.JETS, *binning.RELATIVE_JETS)}
     return [known.get(name) or _ranged(name, few) for name, few in values.items()]
 
 

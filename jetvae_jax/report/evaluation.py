@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.core.types import Jets
+from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import pearson, spearman
 from jetvae_jax.metrics.host import map_chunks
@@ -35,7 +35,7 @@ def write(
     title: str,
     summary: page.Summary = "",
     evaluation: Mapping[str, Any] | None = None,
-    samples: Mapping[str, Jets] | None = None,
+    samples: Mapping[str, Jets | RelativeJets] | None = None,
     observables: Observables | None = None,
     history: training_plots.History | None = None,
     latents: Mapping[str, np.ndarray | None] | None = None,
@@ -163,7 +163,7 @@ def _sample_plots(samples, observables, evaluation, trained_on) -> Iterator[Bloc
 
 
 def _values(
-    samples: Mapping[str, Jets], observables: Observables | None
+    samples: Mapping[str, Jets | RelativeJets], observables: Observables | None
 ) -> Observables:
     """Sample to observable to values, the input and known observables first."""
     if observables is None:
@@ -172,7 +172,10 @@ def _values(
         raise ValueError(
             f"observables of {sorted(observables)} for samples {sorted(samples)}"
         )
-    known = [b.name for b in binning.JETS if b.name in observables["input"]]
+    ordered = (*binning.JETS, *binning.RELATIVE_JETS)
+    known = list(
+        dict.fromkeys(b.name for b in ordered if b.name in observables["input"])
+    )
     names = [*known, *(k for k in observables["input"] if k not in known)]
     return {name: {k: observables[name][k] for k in names} for name in samples}
 

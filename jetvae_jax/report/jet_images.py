@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jetvae_jax.core import kinematics
-from jetvae_jax.core.types import Jets
+from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.metrics.host import map_chunks
-from jetvae_jax.metrics.observables import relative
+from jetvae_jax.metrics.observables import relative, relative_mass
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:
@@ -24,54 +24,64 @@ _BLOCK = 100_000  # jets whose particles are in memory in float64 at once
 _ETA, _PHI = r"$\eta^\mathrm{rel}$", r"$\phi^\mathrm{rel}$ [rad]"
 
 
-def average_image(jets: Jets, *, half_width: float) -> np.ndarray:
+def average_image(jets: Jets | RelativeJets, *, half_width: float) -> np.ndarray:
     """Mean transverse momentum per jet in each pixel.
 
     Args:
-        jets: particles ``[J, N, 3]`` in GeV, mask ``[J, N]``.
+        jets: particles ``[J, N, 3]`` in GeV, mask ``[J, N]``; or relative jets.
         half_width: the image covers ``[-half_width, half_width]`` around the jet's own
             axis in eta and in phi; particles beyond are left out.
 
     Returns:
-        ``[100, 100]`` in GeV, rows along eta, columns along phi.
+        ``[100, 100]`` in GeV, of relative jets in units of the jet's pt; rows along
+        eta, columns along phi.
     """
     mask = np.asarray(jets.mask)
     total = np.zeros((PIXELS, PIXELS))
     for start in range(0, len(mask), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        total += _summed(Jets(jets.particles[rows], mask[rows]), half_width)
+        total += _summed(type(jets)(jets.particles[rows], mask[rows]), half_width)
     return total / len(mask)
 
 
-def _summed(jets: Jets, half_width: float) -> np.ndarray:
+def _relative(jets: Jets | RelativeJets) -> RelativeJets:
+    """About their own axes, if not relative already."""
+    return jets if isinstance(jets, RelativeJets) else map_chunks(relative, jets)
+
+
+def _summed(jets: Jets | RelativeJets, half_width: float) -> np.ndarray:
     """The image before it is divided by the number of jets."""
     mask = np.asarray(jets.mask)
-    particles = map_chunks(relative, jets).particles[mask]
-    momenta = np.asarray(jets.particles)[mask]
+    particles = np.asarray(_relative(jets).particles)[mask]
+    if isinstance(jets, RelativeJets):
+        weights = particles[:, kinematics.PT]
+    else:
+        momenta = np.asarray(jets.particles)[mask]
+        weights = np.hypot(momenta[:, 0], momenta[:, 1])
     image, *_ = np.histogram2d(
         particles[:, kinematics.ETA],
         particles[:, kinematics.PHI],
         bins=PIXELS,
         range=[[-half_width, half_width]] * 2,
-        weights=np.hypot(momenta[:, 0], momenta[:, 1]),
+        weights=weights,
     )
     return image
 
 
-def half_width(jets: Jets) -> float:
+def half_width(jets: Jets | RelativeJets) -> float:
     """Half the side, in tenths, of a window that holds 99.8 % of the particles.
 
     Of the first 100,000 jets.
     """
-    some = Jets(jets.particles[:_BLOCK], jets.mask[:_BLOCK])
-    particles = map_chunks(relative, some).particles[np.asarray(some.mask)]
+    some = type(jets)(jets.particles[:_BLOCK], jets.mask[:_BLOCK])
+    particles = np.asarray(_relative(some).particles)[np.asarray(some.mask)]
     if not len(particles):
         return 0.4
     far = np.quantile(np.abs(particles[:, 1:]).max(axis=1), 0.998)
     return float(np.clip(np.ceil(10 * far) / 10, 0.1, 3.2))
 
 
-def average(samples: Mapping[str, Jets]) -> "Figure":
+def average(samples: Mapping[str, Jets | RelativeJets]) -> "Figure":
     """Average image of every sample, and its difference from the input's below.
 
     Args:
@@ -84,9 +94,12 @@ def average(samples: Mapping[str, Jets]) -> "Figure":
     figure = style.new_figure(2.75 * columns + 1.2, 2.9 * rows + 0.2)
     axes = figure.subplots(rows, columns, squeeze=False)
     extent = (-side, side, -side, side)
-    _draw_images(axes[0], images, extent)
+    unit = "GeV"
+    if isinstance(samples["input"], RelativeJets):
+        unit = "$p_T$ of the jet"
+    _draw_images(axes[0], images, extent, unit)
     if others:
-        _draw_differences(axes[1], others, extent)
+        _draw_differences(axes[1], others, extent, unit)
     for axis in axes.flat:
         axis.set_xlabel(_ETA)
         axis.tick_params(labelleft=False)
@@ -97,7 +110,7 @@ def average(samples: Mapping[str, Jets]) -> "Figure":
     return figure
 
 
-def _draw_images(axes, images: Mapping[str, np.ndarray], extent) -> None:
+def _draw_images(axes, images: Mapping[str, np.ndarray], extent, unit: str) -> None:
     from matplotlib.colors import LogNorm
 
     brightest = max(image.max() for image in images.values()) or 1.0
@@ -109,11 +122,13 @@ def _draw_images(axes, images: Mapping[str, np.ndarray], extent) -> None:
         )
         axis.set_title(style.plain(name))
     axes[0].figure.colorbar(
-        drawn, ax=axes, label="mean $p_T$ per pixel [GeV]", pad=0.01
+        drawn, ax=axes, label=f"mean $p_T$ per pixel [{unit}]", pad=0.01
     )
 
 
-def _draw_differences(axes, differences: Mapping[str, np.ndarray], extent) -> None:
+def _draw_differences(
+    axes, differences: Mapping[str, np.ndarray], extent, unit: str
+) -> None:
     """Draws into all axes but the first, which are those of the input."""
     from matplotlib.colors import SymLogNorm
 
@@ -128,11 +143,12 @@ def _draw_differences(axes, differences: Mapping[str, np.ndarray], extent) -> No
         axis.set_title(f"{style.plain(name)} - input")
     ticks = largest * np.array([-1, -0.1, 0, 0.1, 1])
     axes[0].figure.colorbar(
-        drawn, ax=axes, label="difference [GeV]", pad=0.01, ticks=ticks, format="%.3g"
-    ).minorticks_off()
+        drawn, ax=axes, label=f"difference [{unit}]", pad=0.01, ticks=ticks,
+        format="%.3g",
+    ).minorticks_off()  # fmt: skip
 
 
-def single(samples: Mapping[str, Jets]) -> "Figure":
+def single(samples: Mapping[str, Jets | RelativeJets]) -> "Figure":
     """The first jets of every sample, a row each, the area of a particle as its pt.
 
     A reconstruction is drawn as rings over its own input, jet by jet, if both samples
@@ -171,9 +187,10 @@ def single(samples: Mapping[str, Jets]) -> "Figure":
     return figure
 
 
-def _scatter(axis: "Axes", jets: Jets, i: int, **look):
+def _scatter(axis: "Axes", jets: Jets | RelativeJets, i: int, **look):
     one = _one(jets, i)
-    particles = np.asarray(relative(one).particles)[one.mask]
+    found = one if isinstance(one, RelativeJets) else relative(one)
+    particles = np.asarray(found.particles)[np.asarray(one.mask)]
     return axis.scatter(
         particles[:, kinematics.ETA],
         particles[:, kinematics.PHI],
@@ -182,12 +199,15 @@ def _scatter(axis: "Axes", jets: Jets, i: int, **look):
     )
 
 
-def _caption(jets: Jets, i: int) -> str:
+def _caption(jets: Jets | RelativeJets, i: int) -> str:
     one = _one(jets, i)
+    if isinstance(one, RelativeJets):
+        mass = float(relative_mass(one))
+        return f"$m / p_T$ {mass:.3f}, {int(one.mask.sum())} particles"
     pt = float(kinematics.jet_pt(one.particles, one.mask))
     mass = float(kinematics.jet_mass(one.particles, one.mask))
     return f"$p_T$ {pt:.0f} GeV, $m$ {mass:.0f} GeV, {int(one.mask.sum())} particles"
 
 
-def _one(jets: Jets, i: int) -> Jets:
-    return Jets(np.asarray(jets.particles[i]), np.asarray(jets.mask[i]))
+def _one(jets: Jets | RelativeJets, i: int) -> Jets | RelativeJets:
+    return type(jets)(np.asarray(jets.particles[i]), np.asarray(jets.mask[i]))

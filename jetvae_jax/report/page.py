@@ -6,11 +6,14 @@ A page is one file that needs no other: no network, and its plots inside. The te
 
 import base64
 import functools
+import importlib.util
 import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from absl import logging
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import write_atomically
@@ -146,10 +149,28 @@ Block = (
 )  # fmt: skip
 
 
+def missing() -> list[str]:
+    """Packages that pages need and that are not installed."""
+    needed = ("matplotlib", "jinja2")
+    return [name for name in needed if importlib.util.find_spec(name) is None]
+
+
+def announce_missing() -> None:
+    """Says in one line, before the work, what a page will lack."""
+    if lacking := missing():
+        what = "no page" if "jinja2" in lacking else "a page without figures"
+        logging.warning(
+            "%s not installed: %s is written, all else is: pip install "
+            "'jetvae_jax[plot]'",
+            " and ".join(lacking) + (" are" if len(lacking) > 1 else " is"), what,
+        )  # fmt: skip
+
+
 def write(path: str | os.PathLike, title: str, blocks: Iterable[Block]) -> pathlib.Path:
     """Writes a page, and each of its plots as PNG in ``figures/`` beside it.
 
-    Every file is written completely or not at all.
+    Every file is written completely or not at all. Without matplotlib there are no
+    plots, without jinja2 nothing is written.
 
     Args:
         path: the HTML file to write; its folder must exist.
@@ -158,15 +179,21 @@ def write(path: str | os.PathLike, title: str, blocks: Iterable[Block]) -> pathl
             inside :class:`Details`.
 
     Returns:
-        The path.
+        The path; that of its folder if there is no page.
 
     Raises:
-        InputError: a file cannot be written, or jinja2 is not installed.
+        InputError: a file cannot be written.
     """
     path = pathlib.Path(path)
+    lacking = missing()
+    if "jinja2" in lacking:
+        return path.parent
     folder, shown, section = path.parent / "figures", [], ""
     for block in blocks:
-        if isinstance(block, Plot):
+        if isinstance(block, Plot) and lacking:
+            text = f"Figure {block.name} left out: matplotlib is not installed."
+            block = Paragraph(text, "note")
+        elif isinstance(block, Plot):
             with style.look():
                 image = style.png(block.draw())
             folder.mkdir(exist_ok=True)

@@ -83,6 +83,8 @@ def headline(
         if protocol["w1"]
     ]
     classified = any("c2st" in results for results in samples.values())
+    if evaluation.get("relative"):
+        return _relative_headline(samples, w1, classified, evaluation, trained_on)
     head = [
         "sample",
         label("EMD sum / range\N{NBSP}↓", enforced("emd_normalised_sum", trained_on)),
@@ -124,6 +126,35 @@ def headline(
         for name, total, mass in PUBLISHED
     ]
     return table(head, rows, faint=published, style="compact")
+
+
+def _relative_headline(samples, w1, classified, evaluation, trained_on) -> Table:
+    """The main metrics of jets whose pt is not known; none like them are published."""
+    metrics = known_metrics()
+    drawn = "{num_jets:,} x {num_batches}"
+    head = [
+        "sample",
+        label("EMD relative mass\N{NBSP}↓", "mass" in trained_on),
+        *(
+            metric_label(
+                metrics[m],
+                enforced(m, trained_on),
+                drawn.format(**evaluation["protocols"][p]["w1"]),
+            )
+            for m, p in w1
+        ),
+        *(["classifier AUC, best 0.5"] if classified else []),
+    ]
+    rows = [
+        [
+            name,
+            f"{results['jet']['relative_mass']['emd']:.4f}",
+            *(_scaled(results["protocols"][p].get(m), metrics[m].scale) for m, p in w1),
+            *([_auc(results)] if classified else []),
+        ]
+        for name, results in samples.items()
+    ]
+    return table(head, rows, style="compact")
 
 
 def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> Table:

@@ -231,6 +231,6 @@ class GenerateConfig:
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
     num_jets: NonNegativeInt = 0
     seed: Seed = 0
-    output: str = ""
+    output: configs.Path = ""
     context: Literal["data", "density"] = "data"
     condition: tuple[str, ...] = ()

@@ -39,13 +39,14 @@ def evaluate(
     """
     trained = None
     files_only = config.real and config.generated
-    if not files_only and (pathlib.Path(workdir) / CHECKPOINT).exists():
+    where = pathlib.Path(workdir).expanduser()
+    if not files_only and (where / CHECKPOINT).exists():
         trained = load_model(workdir)
         domain = trained.run.domain
         if not config.generated:  # the report needs them: damage is found at once
             trained.history()
             trained.fitted()
     inputs.check(workdir, trained, config)
-    folder = Workdir(workdir)
+    folder = Workdir(config.output or workdir)
     files = files or domains.get(domain).Data()
     return domains.evaluation(domain).evaluate(folder, trained, config, files)

@@ -35,14 +35,12 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
         InputError: no trained model or flow, a condition that the model does not have,
             or the output cannot be written.
     """
+    if config.output:
+        _check_output(pathlib.Path(config.output))
     trained = load_model(workdir)
     pipeline = trained.run.pipeline
     name = f"generated_{config.latents}{pipeline.SUFFIX}"
     output = pathlib.Path(config.output or Workdir(workdir) / name)
-    if not output.parent.is_dir() or output.is_dir():
-        raise InputError(
-            f"--generate.output={output}: give a file in a folder that exists"
-        )
     number, chunks = samples_of(trained, config)
     attrs = {
         "generator": "jetvae_jax",
@@ -65,6 +63,22 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
             f"wrote {output}: {number:,} {progress.unit}, {progress.status()}"
         )
     return output
+
+
+def _check_output(output: pathlib.Path) -> None:
+    """A file can be written there.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if not output.parent.is_dir() or output.is_dir():
+        raise InputError(
+            f"--generate.output={output}: give a file in a folder that exists"
+        )
+    if not os.access(output.parent, os.W_OK):
+        raise InputError(
+            f"--generate.output={output}: the folder is not writable: give another one"
+        )
 
 
 def samples_of(

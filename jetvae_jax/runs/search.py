@@ -25,7 +25,7 @@ from absl import logging
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveInt
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import Workdir, expanded
 from jetvae_jax.report import search as page
 from jetvae_jax.runs import training
 from jetvae_jax.runs.config import ModelRun
@@ -69,7 +69,7 @@ class TuneConfig:
         seed: of the sampler.
     """
 
-    space: str = ""
+    space: configs.Path = ""
     trials: PositiveInt = 20
     storage: str = ""
     study: str = "jetvae_jax"
@@ -96,7 +96,7 @@ def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:
     """
     distributions = _optuna().distributions
     try:
-        tables = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        tables = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"--tune.space={path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -196,6 +196,17 @@ def tune(
     return folder.write_text("tune.html", page.page(study))
 
 
+def _located(storage: str) -> str:
+    """A storage with ``~`` and ``$HOME`` replaced in what is a path of it."""
+    head, slashes, path = storage.partition("sqlite:///")
+    if not slashes:
+        head, path = ("", storage) if "://" not in storage else (storage, "")
+    try:
+        return head + slashes + expanded(path)
+    except ValueError as error:
+        raise InputError(f"--tune.storage={storage}: {error}") from None
+
+
 def _optuna() -> Any:
     try:
         import optuna
@@ -209,7 +220,7 @@ def _study(folder: Workdir, config: TuneConfig) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # Before version 5, features of the sampler and the plots count as experimental.
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    url = config.storage or f"sqlite:///{folder.path.resolve() / 'tune.db'}"
+    url = _located(config.storage) or f"sqlite:///{folder.path.resolve() / 'tune.db'}"
     try:
         if url.endswith(".journal"):
             backend = optuna.storages.journal.JournalFileBackend(url)

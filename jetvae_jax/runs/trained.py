@@ -13,7 +13,7 @@ import numpy as np
 from jetvae_jax import densities, models
 from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import read_lines
 from jetvae_jax.core.types import (
     VAE,
     Array,
@@ -244,9 +244,8 @@ class TrainedModel(NamedTuple):
 
     def history(self) -> dict[str, list[dict]]:
         """Loss terms of each epoch: of the model, and of a flow if one was fitted."""
-        folder = Workdir(self.folder)
         files = {"vae": METRICS, "flow": "flow.metrics.jsonl"}
-        return {name: folder.read_lines(file) for name, file in files.items()}
+        return {name: read_lines(self.folder / file) for name, file in files.items()}
 
 
 def _floating(sample: Any) -> Any:
@@ -293,14 +292,19 @@ def load_model(workdir: str | os.PathLike) -> TrainedModel:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    path = pathlib.Path(workdir)
+    path = pathlib.Path(workdir).expanduser()
     if path.suffix != ".npz":
         path = path / CHECKPOINT
     meta = checkpoint.read_meta(path)
-    run = ModelRun.from_json(meta["run"])
-    shapes = meta["scaler_shapes"].items()
-    stored = {name: np.zeros(shape, np.float32) for name, shape in shapes}
-    init = build_model(run, task_of(run, _scaler(run, stored))).init
+    with checkpoint.understood(path):
+        run = ModelRun.from_json(meta["run"])
+        shapes = meta["scaler_shapes"].items()
+        stored = {name: np.zeros(shape, np.float32) for name, shape in shapes}
+        empty = _scaler(run, stored)
+        for name in ("best_epoch", "source", "notes"):
+            meta[name]
+        meta["source"]["fingerprint"]
+    init = build_model(run, task_of(run, empty)).init
     template = {
         "params": jax.eval_shape(init, jax.random.key(0)),
         "scaler": stored,
@@ -366,18 +370,22 @@ def load_density(trained: TrainedModel, name: str) -> TrainedDensity:
     if not path.exists():
         raise InputError(f"{path}: no such file: run experiments/fit_{name}.py first")
     meta = checkpoint.read_meta(path)
-    # Rebuilt, so that fields that a later version added have their defaults in both.
-    same = ModelRun.from_json(meta["vae"]) == trained.run
-    if meta["vae_epoch"] != trained.meta["best_epoch"] or not same:
+    with checkpoint.understood(path):
+        # Rebuilt, so that fields that a later version added have their defaults in
+        # both.
+        same = ModelRun.from_json(meta["vae"]) == trained.run
+        same = same and meta["vae_epoch"] == trained.meta["best_epoch"]
+    if not same:
         remedy = f"run fit_{name} again"
         if name == "flow":
             remedy = f"delete flow.npz and flow.state.npz there and {remedy}"
         raise InputError(
             f"{path}: was fitted to another model than the one beside it: {remedy}"
         )
-    run = FITTED[name].from_json(meta["run"])
-    dim = meta["latent_dim"]
-    reach = np.asarray(meta.get("reach", np.full(dim, np.inf)), np.float32)
+    with checkpoint.understood(path):
+        run = FITTED[name].from_json(meta["run"])
+        dim = meta["latent_dim"]
+        reach = np.asarray(meta.get("reach", np.full(dim, np.inf)), np.float32)
     if np.isnan(reach).any():
         raise InputError(f"{path}: reach: NaN: run fit_{name} again")
     density = density_of(run, dim, trained.run.sizes["num_conditions"], reach)

@@ -5,11 +5,13 @@ checkpoint can be read with ``numpy.load`` alone. Restoring compares every path,
 shape and dtype: a checkpoint of another model is refused, never partly loaded.
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -104,6 +106,25 @@ def _check_finite(what: str, arrays: dict[str, np.ndarray], remedy: str) -> None
                 )
 
 
+@contextlib.contextmanager
+def understood(path: str | os.PathLike) -> Iterator[None]:
+    """What the description of a checkpoint lacks, inside the block, is one line.
+
+    Raises:
+        InputError: a key is missing or a value is of another kind.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(
+            f"{os.fspath(path)}: the description is not that of a checkpoint of this "
+            f"package ({reason}): delete it and make it again"
+        ) from error
+
+
 def read_meta(path: str | os.PathLike) -> dict:
     """The description stored with a checkpoint.
 
@@ -112,11 +133,16 @@ def read_meta(path: str | os.PathLike) -> dict:
     """
     path = pathlib.Path(path)
     try:
-        return json.loads(_load(path, [META])[META].tobytes().decode())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        found = json.loads(_load(path, [META])[META].tobytes().decode())
+        if not isinstance(found, dict):
+            raise ValueError("not an object")
+    except ValueError as error:  # of text or JSON, too
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"{path}: the description is damaged: delete it and make it again"
         ) from error
+    return found
 
 
 def restore(path: str | os.PathLike, like: Any) -> Any:

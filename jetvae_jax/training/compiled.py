@@ -80,15 +80,25 @@ def compile_evaluation(step: Step, batch_size: int) -> Callable:
     return run
 
 
-def zero_sums(step: Step, state: Any, batch: Any) -> tuple:
-    """The initial ``sums`` of an epoch.
+def traced(step: Step, state: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
+    """The jaxpr of a step, and shapes and dtypes of its terms.
 
     Args:
         step: the algorithm.
-        state: its state.
+        state: its state, or shapes and dtypes of it.
         batch: shapes and dtypes of a batch.
     """
-    _, terms = jax.eval_shape(step.update, state, jax.random.key(0), batch)
+    make = jax.make_jaxpr(step.update, return_shape=True)
+    jaxpr, (_, terms) = make(state, jax.random.key(0), batch)
+    return jaxpr, terms
+
+
+def zero_sums(terms: dict[str, Any]) -> tuple:
+    """The initial ``sums`` of an epoch.
+
+    Args:
+        terms: shapes and dtypes of the terms of a step.
+    """
     return (
         {n: np.zeros(v.shape, v.dtype) for n, v in terms.items()},
         {n: np.int32(NEVER) for n in terms},

@@ -20,11 +20,12 @@ import numpy as np
 from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Key, Params
-from jetvae_jax.training import checkpoint
+from jetvae_jax.training import checkpoint, memory
 from jetvae_jax.training.compiled import (
     NEVER,
     compile_evaluation,
     compile_steps,
+    traced,
     zero_sums,
 )
 from jetvae_jax.training.feed import Feed, feed
@@ -61,7 +62,7 @@ def loss_terms(step: Step, train: Any, config: Config) -> list[str]:
     """
     state = jax.eval_shape(step.init, jax.random.key(0))
     batch = feed(train).spec(config.batch_size)
-    return sorted(zero_sums(step, state, batch)[0])
+    return sorted(traced(step, state, batch)[1])
 
 
 def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
@@ -176,9 +177,13 @@ class _Loop:
         )
         self.run_steps = compile_steps(self.step, config.batch_size)
         self.run_evaluation = compile_evaluation(self.step, max(config.batch_size, 500))
-        self.state = jax.jit(self.step.init)(init_key)
+        init = jax.jit(self.step.init)
+        shapes = memory.shapes(self.name, init)
         batch = self.train.spec(config.batch_size)
-        self.zeros = zero_sums(self.step, self.state, batch)
+        jaxpr, terms = traced(self.step, shapes, batch)
+        memory.announce(self.name, self.unit, config.batch_size, shapes, jaxpr)
+        self.state = init(init_key)
+        self.zeros = zero_sums(terms)
         if self.monitor is None and config.monitor not in self.zeros[0]:
             raise InputError(
                 f"monitor = {config.monitor!r}: not a term of this loss; "
@@ -189,9 +194,11 @@ class _Loop:
             "epoch": 0, "step": 0, "history": [], "best_epoch": 0, "finished": False,
         }  # fmt: skip
         if self.path and self.path.exists():
-            self.meta = checkpoint.read_meta(self.path)
-            stored = self.meta.pop("settings")
-            stored = self.renew(stored) if self.renew else stored
+            meta = checkpoint.read_meta(self.path)
+            with checkpoint.understood(self.path):
+                stored = meta.pop("settings")
+                stored = self.renew(stored) if self.renew else stored
+                self.meta = {name: meta[name] for name in self.meta}
             _check_settings(self.path, stored, self.settings)
             tree = self.state, self.sums, best_params
             template = jax.eval_shape(lambda: tree)

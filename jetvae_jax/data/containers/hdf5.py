@@ -6,13 +6,15 @@ nothing that would fill the memory before a byte is read.
 """
 
 import contextlib
+import functools
 import importlib
+import itertools
 import json
 import math
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -30,6 +32,10 @@ MAX_CHUNKS = 10_000
 MAX_NAMES, MAX_TEXT = 100_000, 2**20
 # gzip, shuffle, fletcher32, lzf.
 FILTERS = (1, 2, 3, 32000)
+_NUMBERS = "fiub"
+_DEPTH = 4  # of groups in groups
+# What HDF5 says of a file that is being written.
+_LOCKED = ("unable to lock file", "already open for write")
 
 
 @contextlib.contextmanager
@@ -51,6 +57,9 @@ def opened(path: str | os.PathLike, tree: str = "") -> Iterator["HDF5Table"]:
 class HDF5Table:
     """The data sets at the top of a file as columns; see ``tables.Table``.
 
+    Lists of different lengths (``vlen``) are columns of lists. Data sets in groups are
+    ``group/name``, fields of records ``name.field``.
+
     Attributes:
         file: the open file.
     """
@@ -66,9 +75,24 @@ class HDF5Table:
             if found := text(file, name):
                 self.metadata[name] = found
 
+    @functools.cached_property
+    def nested(self) -> tuple[str, ...]:
+        """Names of data sets in groups, and of the fields of records."""
+        with guarded(self.path, "the list of keys"):
+            return tuple(itertools.islice(_inside(self.file, "", _DEPTH), MAX_NAMES))
+
     def num_rows(self, names: list[str]) -> int:
         """Rows of these data sets."""
-        return tables.same_rows(self.path, {n: self._data(n).shape[0] for n in names})
+        rows = {n: self._data(n)[0].shape[0] for n in names}
+        return tables.same_rows(self.path, rows)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Shape of an array of numbers."""
+        with contextlib.suppress(InputError):
+            data, field = self._data(name)
+            if not field and data.dtype.kind in _NUMBERS:
+                return tuple(data.shape)
+        return None
 
     def blocks(
         self, names: list[str], size: int, stop: int
@@ -77,20 +101,39 @@ class HDF5Table:
         data = {name: self._data(name) for name in names}
         for start in range(0, stop, size):
             last = min(start + size, stop)
-            yield {name: self._rows(d, start, last) for name, d in data.items()}
+            yield {name: self._rows(*d, start, last) for name, d in data.items()}
 
-    def _data(self, name: str) -> h5py.Dataset:
-        # Any rank from 1 to 3: who asked for the column checks its shape.
-        for rank in (1, 2, 3):
-            with contextlib.suppress(InputError):
-                return dataset(self.file, name, (None,) * rank)
-        return dataset(self.file, name, (None, None))
+    def _data(self, name: str) -> tuple[h5py.Dataset, str]:
+        """A checked data set, and which field of its records is meant."""
+        field = ""
+        if name not in self.names and name in self.nested:
+            name, _, field = name.partition(".")
+        data = plain(self.file, *name.split("/"))
+        with guarded(self.path, name):
+            kind, rank = data.dtype, len(data.shape or ())
+            if lists := h5py.check_vlen_dtype(kind):
+                kind = lists
+            if field:
+                kind = kind[field]
+        if not (kind.base.kind in _NUMBERS and 1 <= rank <= (1 if lists else 4)):
+            # Who asked for the column checks its shape.
+            return dataset(self.file, name, (None,) * min(max(rank, 1), 3)), ""
+        if not all(data.shape):
+            raise InputError(
+                f"{self.path}: {name}: shape is {data.shape}: there are no jets in it"
+            )
+        return data, field
 
-    def _rows(self, data: h5py.Dataset, start: int, stop: int) -> np.ndarray:
-        if data.ndim > 1:
+    def _rows(self, data: h5py.Dataset, field: str, start: int, stop: int) -> Column:
+        if data.ndim > 1 and not field:
             return read(data, start, stop, slice(None))
         with guarded(self.path, f"{data.name}, rows {start} to {stop - 1}"):
-            return np.asarray(data[start:stop])
+            rows = np.asarray(data[start:stop])
+            if not h5py.check_vlen_dtype(data.dtype):
+                return rows[field] if field else rows
+            counts = np.array([len(row) for row in rows], np.int64)
+            values = np.concatenate(rows)
+            return tables.column(values[field] if field else values, counts)
 
 
 class MatrixWriter(tables.Collected):
@@ -123,20 +166,60 @@ def open_file(path: pathlib.Path) -> h5py.File:
     Raises:
         InputError: not readable, not HDF5, or truncated.
     """
+    busy = (
+        f"{path}: is open in another process that writes it: try again when that has "
+        "closed the file (if it crashed, make the file again; on a file system without "
+        "locks set HDF5_USE_FILE_LOCKING=FALSE)"
+    )
     try:
         with open(path, "rb") as file:
             start = file.read(1)
+            whole = bool(start) and h5py.is_hdf5(path)
+            if not whole and _is_locked(file):  # the writer has not begun
+                raise InputError(busy)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if not start:
         raise InputError(f"{path}: the file is empty; fetch or make it again")
-    if not h5py.is_hdf5(path):
+    if not whole:
         raise InputError(
             f"{path}: not an HDF5 file: fetch it again, or name it by its format, such "
             "as .npz, .parquet or .root"
         )
     with guarded(str(path), "the file"):
-        return h5py.File(path, "r")
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            if any(words in str(error) for words in _LOCKED):
+                raise InputError(busy) from None
+            raise
+
+
+def _is_locked(file: IO[bytes]) -> bool:
+    """Whether another process holds the file as HDF5's writers do."""
+    try:
+        fcntl = importlib.import_module("fcntl")
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):  # Windows, or a file system without locks
+        return False
+    return False
+
+
+def _inside(group: h5py.Group, path: str, depth: int) -> Iterator[str]:
+    """Names of the data sets below the top of a file, and of the fields of records."""
+    for key in group:
+        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+            continue
+        item, name = group[key], f"{path}{key}"
+        if isinstance(item, h5py.Dataset):
+            if path:
+                yield name
+            records = h5py.check_vlen_dtype(item.dtype) or item.dtype
+            yield from (f"{name}.{field}" for field in records.names or ())
+        elif isinstance(item, h5py.Group) and depth:
+            yield from _inside(item, f"{name}/", depth - 1)
 
 
 def keys(group: h5py.Group) -> list[str]:
@@ -164,7 +247,7 @@ def dataset(file: h5py.File, key: str, shape: tuple[int | None, ...]) -> h5py.Da
     name = f"{file.filename}: {key}"
     with guarded(file.filename, key):
         claimed, kind = data.shape or (), data.dtype.kind
-    if kind not in "fiub":
+    if kind not in _NUMBERS:
         raise InputError(f"{name}: dtype is {data.dtype}, expected real numbers")
     if len(claimed) != len(shape) or any(
         want is not None and have != want

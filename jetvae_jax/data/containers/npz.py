@@ -6,11 +6,12 @@ array is made. Pickled objects are never loaded.
 """
 
 import contextlib
+import functools
 import json
 import os
 import zipfile
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from jetvae_jax.data.containers.tables import Column, guarded, listing
 
 SUFFIXES = (".npz",)
 JETS = True
+_NUMBERS = "fiub"
 
 
 class Member(NamedTuple):
@@ -41,7 +43,10 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """An open archive, its arrays as columns; see ``tables.Table``."""
+    """An open archive, its arrays as columns; see ``tables.Table``.
+
+    A field of an array of records is ``array.field``.
+    """
 
     def __init__(self, path: str, file: zipfile.ZipFile):
         self.path = path
@@ -50,26 +55,55 @@ class Archive:
         self.names = tuple(n.removesuffix(".npy") for n in stored if n.endswith(".npy"))
         self.metadata: dict[str, Any] = tables.metadata(self.text("provenance"))
 
+    @functools.cached_property
+    def nested(self) -> tuple[str, ...]:
+        """Names of the fields of records."""
+        members = []
+        for name in self.names:
+            with contextlib.suppress(InputError):
+                members.append(self.member(name))
+        return tuple(f"{m.name}.{f}" for m in members for f in m.dtype.names or ())
+
     def num_rows(self, names: list[str]) -> int:
         """Rows of these arrays."""
-        members = [self.member(name) for name in names]
+        members = [self._found(name)[0] for name in names]
         rows = {m.name: m.shape[0] if m.shape else 0 for m in members}
         return tables.same_rows(self.path, rows)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Shape of an array of numbers."""
+        with contextlib.suppress(InputError):
+            member, field = self._found(name)
+            if not field and member.dtype.kind in _NUMBERS:
+                return member.shape
+        return None
 
     def blocks(
         self, names: list[str], size: int, stop: int
     ) -> Iterator[dict[str, Column]]:
         """Rows ``0:stop`` of these arrays, ``size`` at a time."""
-        members = [self.member(name) for name in names]
-        for member in members:
-            if member.dtype.kind not in "fiub":
+        found = [self._found(name) for name in names]
+        for member, field in found:
+            kind = member.dtype[field] if field else member.dtype
+            if kind.base.kind not in _NUMBERS:
                 raise InputError(
                     f"{self.path}: {member.name}: dtype is {member.dtype}, expected "
                     "numbers"
                 )
-        streams = [self.rows(member, size, stop) for member in members]
+        streams = [self.rows(member, size, stop) for member, _ in found]
         for block in zip(*streams, strict=True):
-            yield dict(zip(names, block, strict=True))
+            columns = zip(names, found, block, strict=True)
+            yield {
+                name: rows[field] if field else rows
+                for name, (_, field), rows in columns
+            }
+
+    def _found(self, name: str) -> tuple[Member, str]:
+        """An array, and which field of its records is meant."""
+        field = ""
+        if name not in self.names and name in self.nested:
+            name, _, field = name.rpartition(".")
+        return self.member(name), field
 
     def member(self, name: str) -> Member:
         """The header of an array.
@@ -82,8 +116,8 @@ class Archive:
                 f"{self.path}: {name}: missing array; the file has: "
                 f"{listing(self.names)}"
             )
-        info = self._file.getinfo(f"{name}.npy")
-        with guarded(self.path, name), self._file.open(info) as stream:
+        size, packed = self._sizes(name)
+        with guarded(self.path, name), self._open(name) as stream:
             version = np.lib.format.read_magic(stream)
             header = {
                 (1, 0): np.lib.format.read_array_header_1_0,
@@ -97,13 +131,20 @@ class Archive:
                 "save it as numbers, padded to one length"
             )
         claimed = start + dtype.itemsize * int(np.prod(shape, dtype=object))
-        packed = min(info.compress_size, os.path.getsize(self.path))
-        if claimed != info.file_size or claimed > tables.MAX_RATIO * max(packed, 1):
+        if claimed != size or claimed > tables.MAX_RATIO * max(packed, 1):
             raise InputError(
                 f"{self.path}: {name}: shape {shape} claims {claimed:.3g} bytes, which "
                 "the file does not hold; fetch or make it again"
             )
         return Member(name, shape, dtype, fortran, start)
+
+    def _sizes(self, name: str) -> tuple[int, int]:
+        """Bytes of an array with its header, and as they are stored."""
+        info = self._file.getinfo(f"{name}.npy")
+        return info.file_size, min(info.compress_size, os.path.getsize(self.path))
+
+    def _open(self, name: str) -> IO[bytes]:
+        return self._file.open(f"{name}.npy")
 
     def rows(self, member: Member, size: int, stop: int) -> Iterator[np.ndarray]:
         """Rows ``0:stop`` of an array, ``size`` at a time.
@@ -115,7 +156,7 @@ class Archive:
         row = member.dtype.itemsize * int(np.prod(inner))
         with contextlib.ExitStack() as stack:
             with guarded(self.path, member.name):
-                stream = stack.enter_context(self._file.open(f"{member.name}.npy"))
+                stream = stack.enter_context(self._open(member.name))
                 stream.read(member.start)
                 whole = self._whole(member, stream) if member.fortran else None
             for first in range(0, stop, size):
@@ -144,7 +185,7 @@ class Archive:
         member = self.member(name)
         if member.dtype.kind != "U" or member.shape or member.dtype.itemsize > 2**22:
             return None
-        with guarded(self.path, name), self._file.open(f"{name}.npy") as stream:
+        with guarded(self.path, name), self._open(name) as stream:
             return str(np.lib.format.read_array(stream, allow_pickle=False))
 
 

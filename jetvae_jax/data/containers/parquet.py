@@ -1,4 +1,8 @@
-"""Parquet files, lists of particles as list columns. Needs pyarrow."""
+"""Parquet files, lists of particles as columns of lists, or lists of records.
+
+A field of a record, or of a list of records as awkward writes them, is the column
+``record.field``. Needs pyarrow.
+"""
 
 import contextlib
 import json
@@ -45,7 +49,19 @@ class ParquetTable:
     def __init__(self, path: str, file):
         self.path, self._file = path, file
         schema = file.schema_arrow
-        self.names = tuple(schema.names)
+        paths = [file.schema.column(i).path for i in range(len(file.schema))]
+        found = [
+            parts
+            for name, kind in zip(schema.names, schema.types, strict=True)
+            for parts in _leaves(kind, (name,))
+        ]
+        if len(found) != len(paths):  # a type that is not read
+            found, paths = [(name,) for name in schema.names], schema.names
+        # The column of a record without a name is awkward's: only its fields have one.
+        names = [".".join(filter(None, parts)) for parts in found]
+        self._parts = dict(zip(names, found, strict=True))
+        self._paths = dict(zip(names, paths, strict=True))
+        self.names = tuple(names)
         texts = (schema.metadata or {}) | (file.metadata.metadata or {})
         self.metadata: dict[str, Any] = tables.metadata(
             texts.get(META, b"").decode(errors="replace")
@@ -58,37 +74,62 @@ class ParquetTable:
     def blocks(self, names, size, stop):
         """Rows ``0:stop`` of these columns, about ``size`` at a time."""
         done = 0
-        batches = iter(self._file.iter_batches(size, columns=names))
+        paths = [self._paths[name] for name in names]
+        batches = iter(self._file.iter_batches(size, columns=paths))
         while done < stop:
             with guarded(self.path, f"rows from {done}"):
                 batch = next(batches, None)
                 if batch is None:
                     raise ValueError("it ends early")
                 batch = batch[: stop - done]
-                block = {n: self._column(batch.column(n), n) for n in names}
+                block = {n: self._column(batch, n) for n in names}
             done += len(batch)
             yield block
 
-    def _column(self, array, name):
+    def _column(self, batch, name):
         import pyarrow as pa
 
-        kind = array.type
-        lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-        if any(test(kind) for test in lists):
-            counts = np.asarray(array.value_lengths().fill_null(0), np.int64)
-            values, kind = array.flatten(), kind.value_type
-        else:
-            counts, values = None, array
+        top, *fields = self._parts[name]
+        values, counts = batch.column(top), []
+        while True:
+            kind = values.type
+            if _is_list(kind):
+                counts.append(np.asarray(values.value_lengths().fill_null(0), np.int64))
+                values = values.flatten()
+            elif pa.types.is_struct(kind) and fields:
+                values = values.flatten()[kind.get_field_index(fields.pop(0))]
+            else:
+                break
         plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
-        if not any(test(kind) for test in plain):
+        if len(counts) > 2 or not any(test(kind) for test in plain):
             raise InputError(
-                f"{self.path}: {name}: type is {array.type}, expected numbers or "
-                "lists of numbers"
+                f"{self.path}: {name}: type is {batch.column(top).type}, expected "
+                "numbers or lists of numbers"
             )
         if pa.types.is_boolean(kind):
             values = values.cast(pa.int8())
         numbers = values.to_numpy(zero_copy_only=False)  # nulls become NaN
-        return numbers if counts is None else tables.ragged(numbers, counts)
+        return tables.column(numbers, *counts)
+
+
+def _is_list(kind) -> bool:
+    import pyarrow as pa
+
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(kind) for test in lists)
+
+
+def _leaves(kind, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The names on the way to each number of a type, in the order of the file."""
+    import pyarrow as pa
+
+    if _is_list(kind):
+        yield from _leaves(kind.value_type, parts)
+    elif pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(field.type, (*parts, field.name))
+    else:
+        yield parts
 
 
 class ParquetWriter:

@@ -1,5 +1,6 @@
 """ROOT files, one entry a row, lists as ragged branches. Needs uproot, awkward."""
 
+import collections
 import contextlib
 import json
 import os
@@ -45,7 +46,8 @@ def opened(path: str | os.PathLike, tree: str = "") -> Iterator["RootTable"]:
             if tree not in found and (tree or len(found) != 1):
                 listed = ", ".join(found[:10]) or "none"
                 raise InputError(
-                    f"{path}: trees are {listed}; name one by 'tree=...' in the columns"
+                    f"{path}: trees are {listed}; name one by 'tree=...' in the "
+                    "columns of jets, or by --events.key"
                 )
             name = tree or found[0]
             stored = kinds.get(PROVENANCE) == "TObjString"
@@ -55,11 +57,23 @@ def opened(path: str | os.PathLike, tree: str = "") -> Iterator["RootTable"]:
 
 
 class RootTable:
-    """The branches of a tree; see ``tables.Table``."""
+    """The branches of a tree; see ``tables.Table``.
+
+    A branch has its short name, or the full path where two have the same. Either can
+    be asked for.
+    """
 
     def __init__(self, path: str, tree, metadata: dict[str, Any]):
         self.path, self._tree, self.metadata = path, tree, metadata
-        self.names = tuple(tree.keys(recursive=True, full_paths=False))
+        paths = tree.keys(recursive=True)
+        short = tree.keys(recursive=True, full_paths=False)
+        times = collections.Counter(short)
+        self._paths = {
+            name if times[name] == 1 else path: path
+            for name, path in zip(short, paths, strict=True)
+        }
+        self.names = tuple(self._paths)
+        self.nested = tuple(path for path in paths if path not in self._paths)
 
     def num_rows(self, names: list[str]) -> int:
         """Entries of the tree."""
@@ -71,7 +85,7 @@ class RootTable:
             last = min(start + size, stop)
             with guarded(self.path, f"rows {start} to {last - 1}"):
                 arrays = {
-                    name: self._tree[name].array(
+                    name: self._tree[self._paths.get(name, name)].array(
                         entry_start=start, entry_stop=last, library="ak"
                     )
                     for name in names
@@ -82,15 +96,16 @@ class RootTable:
     def _column(self, array, name):
         import awkward as ak
 
-        if array.ndim == 1 and not array.fields:
-            return _numbers(ak.to_numpy(array), self.path, name)
-        if array.ndim != 2 or array.fields:
+        if array.ndim > 3 or array.fields:
             raise InputError(
                 f"{self.path}: {name}: type is {array.type}, expected numbers or lists "
                 "of numbers"
             )
-        values = _numbers(ak.to_numpy(ak.flatten(array)), self.path, name)
-        return tables.ragged(values, np.asarray(ak.num(array), np.int64))
+        counts = []
+        while array.ndim > 1:
+            counts.append(np.asarray(ak.num(array), np.int64))
+            array = ak.flatten(array)
+        return tables.column(_numbers(ak.to_numpy(array), self.path, name), *counts)
 
 
 def _numbers(values: np.ndarray, path: str, name: str) -> np.ndarray:

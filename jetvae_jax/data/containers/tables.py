@@ -5,6 +5,7 @@ damaged file makes a parser raise.
 """
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
@@ -37,18 +38,43 @@ class Ragged(NamedTuple):
         return dense, mask
 
 
-Column = np.ndarray | Ragged
+class Nested(NamedTuple):
+    """Lists of lists of different lengths: the jets of an event, their particles.
+
+    Attributes:
+        inner: the inner lists, those of one row after the other.
+        counts: ``[n]`` inner lists of each row.
+    """
+
+    inner: Ragged
+    counts: np.ndarray
 
 
-def ragged(values: np.ndarray, counts: np.ndarray) -> Ragged:
-    """Lists as a parser gives them.
+Column = np.ndarray | Ragged | Nested
+
+
+def column(values: np.ndarray, *counts: np.ndarray) -> Column:
+    """Numbers, lists or lists of lists as a parser gives them.
+
+    Args:
+        values: all numbers.
+        counts: lengths of the lists, the outermost first; none for numbers.
 
     Raises:
         ValueError: the counts are not those of the values, as in damaged files.
     """
-    if np.min(counts, initial=0) < 0 or np.sum(counts) != len(values):
-        raise ValueError(f"lists of {np.sum(counts)} numbers in all have {len(values)}")
-    return Ragged(values, counts)
+    for lengths, inside in itertools.pairwise((*counts, values)):
+        if np.min(lengths, initial=0) < 0 or np.sum(lengths) != len(inside):
+            raise ValueError(f"lists of {np.sum(lengths)} in all have {len(inside)}")
+    if not counts:
+        return values
+    lists = Ragged(values, counts[-1])
+    return lists if len(counts) == 1 else Nested(lists, counts[0])
+
+
+def length(found: Column) -> int:
+    """Rows of a column."""
+    return len(found) if isinstance(found, np.ndarray) else len(found.counts)
 
 
 class Table(Protocol):
@@ -58,6 +84,8 @@ class Table(Protocol):
         path: for messages.
         names: of its columns.
         metadata: what the file says of itself, by name; empty if it says nothing.
+
+    A table may have two more attributes, see :func:`nested` and :func:`shape`.
     """
 
     path: str
@@ -73,6 +101,23 @@ class Table(Protocol):
     ) -> Iterator[dict[str, Column]]:
         """Rows ``0:stop`` of these columns, about ``size`` at a time."""
         ...
+
+
+def nested(table: Table) -> tuple[str, ...]:
+    """Further names that may be asked for: data in groups, fields of records.
+
+    ``group/name`` and ``record.field``; the attribute ``nested`` of the table.
+    """
+    return getattr(table, "nested", ())
+
+
+def shape(table: Table, name: str) -> tuple[int, ...] | None:
+    """Shape of a column that is one array of numbers; None if that is not known.
+
+    From the method ``shape(name)`` of the table.
+    """
+    find = getattr(table, "shape", None)
+    return find(name) if find else None
 
 
 class Field(NamedTuple):

@@ -19,7 +19,7 @@ import numpy as np
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.registry import Registry
 from jetvae_jax.data import validation
-from jetvae_jax.data.containers.tables import Table, listing, printable
+from jetvae_jax.data.containers.tables import Table, listing, nested, printable, shape
 from jetvae_jax.data.validation import Audit, Block
 
 _registry = Registry("format", __name__, needs=("EXPECTS", "matches", "Reader"))
@@ -60,6 +60,9 @@ class Reader:
         generated: whether this package wrote the file: jets of a model may be empty.
         whole: whether the axis of a jet is that of the whole jet, not only the sum of
             the particles in the file.
+        relative: whether the file has no pt of the jets: the particles of its blocks
+            are (ptrel, etarel, phirel).
+        scale: of the momenta in the file, in GeV.
 
     Args:
         table: the open file.
@@ -68,6 +71,8 @@ class Reader:
     layout: str
     key: str
     one_class = False
+    relative = False
+    scale = 1.0
 
     def __init__(self, table: Any):
         self.table = table
@@ -91,7 +96,10 @@ class Reader:
         Raises:
             InputError: the file is damaged, or not of its format.
         """
-        return validation.until_damage(self.blocks(wanted, audit), audit)
+        blocks = self.blocks(wanted, audit)
+        if self.scale != 1:
+            blocks = (_scaled(block, self.scale) for block in blocks)
+        return validation.until_damage(blocks, audit)
 
     def blocks(self, wanted: Wanted, audit: Audit) -> Iterator[Block]:
         """What a format defines: the jets, some rows at a time.
@@ -105,6 +113,79 @@ class Reader:
     def classes(self) -> dict[str, int]:
         """Jets of each class in the file; empty if it does not say."""
         return {}
+
+
+def _scaled(block: Block, scale: float) -> Block:
+    axis = block.axis
+    if axis is not None:
+        axis = axis * np.array([scale, 1, 1])
+    particles = np.asarray(block.particles * np.float64(scale), np.float32)
+    return block._replace(particles=particles, axis=axis)
+
+
+def only_array(table: Table) -> tuple[str, tuple[int, ...]]:
+    """Name and shape of the only array of features of particles in a file.
+
+    Raises:
+        InputError: there is none, or there are several.
+    """
+    names = (*table.names, *nested(table))
+    shapes = {name: shape(table, name) or () for name in names}
+    found = [name for name, dims in shapes.items() if len(dims) > 2]
+    if len(found) != 1:
+        what = listing(found) if found else f"none, but {listing(names)}"
+        raise InputError(
+            f"{table.path}: arrays [jets, particles, features] are {what}: name "
+            "columns one by one, such as px=x[0],py=x[1],pz=x[2]"
+        )
+    return found[0], shapes[found[0]]
+
+
+def clear_padding(audit: Audit, x: np.ndarray) -> None:
+    """Sets padding by NaN or -999 to zero, in place; notes count the jets.
+
+    Args:
+        audit: for the notes.
+        x: ``[n, M, C]``, three features of particles and perhaps a mask.
+    """
+    if x.shape[-1] > 3:  # features where the mask is 0 are none
+        few = x[..., :3]
+        hidden = np.isnan(few).all(-1) | (few <= -99).all(-1)
+        hidden &= x[..., 3] == 0
+        if number := int(hidden.any(1).sum()):
+            audit.notes.append(
+                f"{audit.path}: {number} jets padded by NaN or -999 where the mask is 0"
+            )
+        x[hidden] = 0
+    exists = (x != 0).any(-1)
+    x[validation.padding(audit, list(np.moveaxis(x, -1, 0)), exists)] = 0
+
+
+def relative_block(
+    audit: Audit, key: str, rows: np.ndarray, values: Any, mask: np.ndarray
+) -> Block:
+    """A block of relative features of jets whose pt is not known.
+
+    Particles of negative ptrel, as networks make them, do not exist; a note counts the
+    jets that have one.
+
+    Args:
+        audit: for the note.
+        key: name of the features in the file.
+        rows: ``[n]`` row numbers.
+        values: ptrel, etarel, phirel, each ``[n, M]``.
+        mask: ``[n, M]`` bool.
+    """
+    ptrel = values[0]
+    if negative := int((mask & (ptrel < 0)).any(1).sum()):
+        audit.notes.append(
+            f"{audit.path}: {negative} jets with particles of negative {key}, which "
+            "are left out"
+        )
+    mask = mask & ~(ptrel <= 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        particles = np.stack(values, axis=-1).astype(np.float32)
+    return Block(rows, particles, mask, ptrel, np.ones(len(rows), bool))
 
 
 def reader(table: Table) -> Reader:
@@ -124,6 +205,6 @@ def reader(table: Table) -> Reader:
             return found
     expected = ", ".join(module.EXPECTS for module in modules.values())
     raise InputError(
-        f"{table.path}: keys are {listing(table.names)}: expected {expected}, or a "
-        "mapping of columns such as px=part_px,py=part_py,pz=part_pz"
+        f"{table.path}: keys are {listing(table.names)}: expected {expected}, or "
+        "columns px=part_px,py=part_py,pz=part_pz by --data.columns, --evaluate.columns"
     )

@@ -2,13 +2,23 @@
 
     ("px=part_px", "py=part_py", "pz=part_pz")            lists or padded arrays
     ("pt=X[0]", "eta=X[1]", "phi=X[2]", "unit=MeV")       columns of [J, M, C]
+    ("px=X[0,:]", "py=X[1,:]", "pz=X[2,:]")               columns of [J, C, M]
     ("px=PX_*", "py=PY_*", "pz=PZ_*", "select=is_top:1")  PX_0, PX_1, ...
+    ("px=jet.part.px", "py=jet.part.py", "pz=jet.part.pz", "jets=each")
+    ("ptrel", "etarel", "phirel")    columns of the only array [J, M, C], in their order
 
-Left of '=' is what is read: px, py, pz or pt, eta, phi; ``mask`` (1 where a particle
-exists; without it a particle exists if it is not all zero); ``unit`` (GeV, MeV or TeV);
-``select`` (a column and the value that wanted jets have); ``tree`` (of ROOT files).
-The same in every container. Without a mapping, files with the columns of JetClass
-(arXiv:2202.03772), and what this package writes as npz, are recognised.
+Left of '=' is what is read: px, py, pz or pt, eta, phi, or, of jets whose pt is not
+known, ptrel, etarel, phirel; ``mask`` (1 where a particle exists; without it a particle
+exists if it is not all zero); ``unit`` (GeV, MeV or TeV: what is stated here is not
+doubted); ``select`` (a column and the value that wanted jets have); ``tree`` (of ROOT
+files); ``jets`` (of a tree of events, each a list of jets that are lists of particles:
+``each`` jet, or the ``first`` of each event); ``padding`` (the value of particles that
+do not exist, as -999; NaN and -999 are recognised). The same in every container; names
+in groups and of fields of records are ``group/name`` and ``record.field``. Without
+names of columns, a mapping holds for a file of a known format: ("unit=GeV",).
+
+Without a mapping, files with the columns of JetClass (arXiv:2202.03772), and what this
+package writes as npz, are recognised.
 """
 
 import dataclasses
@@ -20,15 +30,20 @@ import numpy as np
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.data import formats, validation
 from jetvae_jax.data.containers import tables
-from jetvae_jax.data.containers.tables import Column, Ragged, Table, listing
+from jetvae_jax.data.containers.tables import Column, Nested, Ragged, Table, listing
 from jetvae_jax.data.validation import Audit, Block
 
 UNITS = {"GeV": 1.0, "MeV": 1e-3, "TeV": 1e3}
 CARTESIAN, CYLINDRICAL = ("px", "py", "pz"), ("pt", "eta", "phi")
-FIELDS = (*CARTESIAN, *CYLINDRICAL, "mask", "unit", "select", "tree")
+RELATIVE = ("ptrel", "etarel", "phirel")
+SYSTEMS = (CARTESIAN, CYLINDRICAL, RELATIVE)
+OPTIONS = ("mask", "unit", "select", "tree", "jets", "padding")
+FIELDS = (*CARTESIAN, *CYLINDRICAL, *RELATIVE, *OPTIONS)
+JETS = ("each", "first")
 EXAMPLE = "px=part_px,py=part_py,pz=part_pz"
 EXPECTS = "part_px, part_py and part_pz (JetClass)"
-_INDEXED = re.compile(r"(.+)\[(\d{1,4})\]")
+_INDEXED = re.compile(r"(.+)\[(:,)?(\d{1,4})(,:)?\]")
+_ORDER = re.compile(r"\w+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,24 +51,50 @@ class Columns:
     """Where the jets are in a file.
 
     Attributes:
-        names: three of the particles: of px, py, pz, or of pt, eta, phi.
-        cartesian: whether they are px, py, pz.
+        names: three of the particles, in the order of ``system``; none for a file of a
+            known format.
+        system: what they are, one of ``SYSTEMS``.
+        order: names of the columns of the only array, where no column is named.
         mask: column that is 1 where a particle exists, or empty.
-        unit: of the momenta.
+        unit: of the momenta, as stated; empty for GeV, which is then checked.
         select: column and value of the jets wanted, or None for all.
         tree: of a ROOT file of several.
+        jets: of a tree of events, "each" jet or the "first" of each event; or empty.
+        padding: value of particles that do not exist, besides zero; or None.
     """
 
-    names: tuple[str, str, str]
-    cartesian: bool = True
+    names: tuple[str, ...] = ()
+    system: tuple[str, str, str] = CARTESIAN
+    order: tuple[str, ...] = ()
     mask: str = ""
-    unit: str = "GeV"
+    unit: str = ""
     select: tuple[str, float] | None = None
     tree: str = ""
+    jets: str = ""
+    padding: float | None = None
+
+    @property
+    def scale(self) -> float:
+        """The unit in GeV."""
+        return UNITS[self.unit or "GeV"]
+
+    def of_known_format(self, path: str) -> None:
+        """Checks that it says nothing of columns, which a known format has already.
+
+        Raises:
+            InputError: it does.
+        """
+        for name in ("mask", "select", "jets", "padding"):
+            if getattr(self, name) not in ("", None):
+                raise InputError(
+                    f"{path}: columns: {name}= needs the names of the columns too, as "
+                    f"{EXAMPLE}"
+                )
 
 
-# Also what this package writes as Parquet and ROOT.
+# Also what this package writes as Parquet and ROOT, and the same as records.
 JETCLASS = Columns(("part_px", "part_py", "part_pz"))
+RECORDS = Columns(("part.px", "part.py", "part.pz"))
 # What this package writes as npz.
 OWN_NPZ = Columns(("particles[0]", "particles[1]", "particles[2]"), mask="mask")
 
@@ -65,8 +106,12 @@ def parse(items: Sequence[str]) -> Columns:
         InputError: unknown, repeated or missing names.
     """
     given: dict[str, str] = {}
+    order: list[str] = []
     for item in items:
         name, equals, value = (part.strip() for part in item.partition("="))
+        if not equals and _ORDER.fullmatch(name):
+            order.append(name)
+            continue
         if name not in FIELDS or not equals or not value or name in given:
             hint = did_you_mean(name, FIELDS)
             raise InputError(
@@ -74,26 +119,63 @@ def parse(items: Sequence[str]) -> Columns:
                 f"{', '.join(FIELDS)}"
             )
         given[name] = value
-    cartesian = not any(name in given for name in CYLINDRICAL)
-    wanted = CARTESIAN if cartesian else CYLINDRICAL
-    missing = [name for name in wanted if name not in given]
-    if missing or (not cartesian and any(name in given for name in CARTESIAN)):
-        raise InputError(
-            "columns: give px, py and pz, or pt, eta and phi, such as "
-            f"{EXAMPLE}; missing: {', '.join(missing) or 'none, but both are given'}"
-        )
-    unit = given.get("unit", "GeV")
-    if unit not in UNITS:
-        raise InputError(f"columns: unit={unit}: choose one of {', '.join(UNITS)}")
-    a, b, c = (given[name] for name in wanted)
+    system, names = _system(given, order)
     return Columns(
-        names=(a, b, c),
-        cartesian=cartesian,
+        names=names,
+        system=system,
+        order=tuple(order),
         mask=given.get("mask", ""),
-        unit=unit,
+        unit=_choice(given, "unit", UNITS),
         select=_selection(given["select"]) if "select" in given else None,
         tree=given.get("tree", ""),
+        jets=_choice(given, "jets", JETS),
+        padding=_number(given["padding"]) if "padding" in given else None,
     )
+
+
+def _system(
+    given: dict[str, str], order: list[str]
+) -> tuple[tuple[str, str, str], tuple[str, ...]]:
+    """Which coordinates are given, and the columns of each."""
+    found = {name for name in (*given, *order) if name not in OPTIONS}
+    if not found and not order:
+        if given:
+            return CARTESIAN, ()
+        raise InputError(f"columns: is empty: write {EXAMPLE}")
+    system = max(SYSTEMS, key=lambda names: len(found & set(names)))
+    missing = [name for name in system if name not in found]
+    if order and (missing or any(name in given for name in system)):
+        raise InputError(
+            f"columns: {','.join(order)}: write name=column, or the names of all "
+            "columns of the array in their order, each once, such as "
+            "etarel,phirel,ptrel or E,px,py,pz"
+        )
+    both = [n for names in SYSTEMS if names != system for n in names if n in given]
+    if missing or both:
+        raise InputError(
+            "columns: give px, py and pz, or pt, eta and phi, or ptrel, etarel and "
+            f"phirel, such as {EXAMPLE}; missing: "
+            f"{', '.join(missing) or f'none, but {both[0]} is given too'}"
+        )
+    if order:
+        if len(set(order)) < len(order):
+            raise InputError(f"columns: {','.join(order)}: a name is listed twice")
+        return system, ()
+    return system, tuple(given[name] for name in system)
+
+
+def _choice(given: dict[str, str], name: str, known: Sequence[str] | dict) -> str:
+    value = given.get(name, "")
+    if value and value not in known:
+        raise InputError(f"columns: {name}={value}: choose one of {', '.join(known)}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"columns: padding={text}: write a number or nan") from None
 
 
 def _selection(text: str) -> tuple[str, float]:
@@ -112,8 +194,9 @@ def matches(table: Table) -> bool:
 
 
 def _recognised(table: Table) -> Columns | None:
-    if set(JETCLASS.names) <= set(table.names):
-        return JETCLASS
+    for known in (JETCLASS, RECORDS):
+        if set(known.names) <= set(table.names):
+            return known
     return OWN_NPZ if {"particles", "mask"} <= set(table.names) else None
 
 
@@ -122,17 +205,31 @@ class Reader(formats.Reader):
 
     Args:
         table: the open file.
-        columns: what its columns are; None for a file that :func:`matches`.
+        columns: what its columns are; None for a file that :func:`matches`. Without
+            names, it is about such a file.
+
+    Raises:
+        InputError: columns are to be those of the only array, and there is none or
+            there are several.
     """
 
     layout = "columns"
 
     def __init__(self, table: Table, columns: Columns | None = None):
         super().__init__(table)
-        found = columns or _recognised(table)
-        assert found is not None
-        self._columns = found
-        self.key = found.names[0]
+        known = _recognised(table)
+        if columns is None:
+            assert known is not None
+            columns = known
+        elif columns.order:
+            columns = _ordered(table, columns)
+        elif not columns.names:
+            assert known is not None
+            mask = columns.mask or known.mask
+            columns = dataclasses.replace(columns, names=known.names, mask=mask)
+        self._columns = columns
+        self.relative = columns.system == RELATIVE
+        self.key = columns.names[0]
 
     def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
         """The jets, some rows at a time.
@@ -144,9 +241,7 @@ class Reader(formats.Reader):
         items = [*columns.names, *([columns.mask] if columns.mask else [])]
         items += [columns.select[0]] if columns.select else []
         sources = {item: _expand(table, item) for item in items}
-        names = list(
-            dict.fromkeys(name for found, _ in sources.values() for name in found)
-        )
+        names = list(dict.fromkeys(name for s in sources.values() for name in s.names))
         total = table.num_rows(names)
         if not total:
             raise InputError(f"{table.path}: there are no jets in it")
@@ -154,75 +249,172 @@ class Reader(formats.Reader):
         # Sizes of lists are not known before they are read: 16 numbers a particle.
         size = max(1, tables.BLOCK_BYTES // (16 * 4 * max(wanted.num_particles, 64)))
         for block in table.blocks(names, size, total):
-            length = _length(next(iter(block.values())))
+            found = {item: _pick(table, block, s, item) for item, s in sources.items()}
+            found = _jets(table.path, columns, found)
+            length = tables.length(next(iter(found.values())))
             rows = np.arange(start, start + length)
             start += length
             chosen = np.ones(length, bool)
             if columns.select is not None:
                 name, value = columns.select
-                picked = _pick(table, block, sources[name], name)
-                if isinstance(picked, Ragged) or picked.ndim != 1:
+                picked = found[name]
+                if not isinstance(picked, np.ndarray) or picked.ndim != 1:
                     raise InputError(f"{table.path}: {name}: expected one number a jet")
                 chosen = picked == value
             chosen = wanted.limited(chosen, read)
             read += int(chosen.sum())
-            values, mask = _dense(table, columns, block, sources, wanted.num_particles)
-            yield _block(columns, audit, rows, chosen, values, mask)
+            values, mask = _dense(table, columns, found, wanted.num_particles)
+            values, mask = [v[chosen] for v in values], mask[chosen]
+            mask = _without_padding(columns, audit, values, mask)
+            yield _block(columns, audit, rows[chosen], values, mask)
             if read == wanted.max_jets:
                 return
 
 
-def _expand(table: Table, item: str) -> tuple[list[str], int | None]:
-    """Names of the columns that an item means, and the index into the last axis."""
-    if item in table.names:
-        return [item], None
-    if (match := _INDEXED.fullmatch(item)) and match[1] in table.names:
-        return [match[1]], int(match[2])
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """Columns of a table that an item means, and an index into one of them."""
+
+    names: list[str]
+    index: int | None = None
+    axis: str = ""  # of the index: "last", "second", or whichever holds the features
+
+
+def _expand(table: Table, item: str) -> _Source:
+    known = (*table.names, *tables.nested(table))
+    if item in known:
+        return _Source([item])
+    if (match := _INDEXED.fullmatch(item)) and match[1] in known:
+        axis = "second" if match[4] else "last" if match[2] else ""
+        return _Source([match[1]], int(match[3]), axis)
     if "*" in item:
         head, _, tail = item.partition("*")
         pattern = re.compile(rf"{re.escape(head)}(\d+){re.escape(tail)}")
-        found = [(int(m[1]), n) for n in table.names if (m := pattern.fullmatch(n))]
+        found = [(int(m[1]), n) for n in known if (m := pattern.fullmatch(n))]
         if found:
-            return [name for _, name in sorted(found)], None
-    hint = did_you_mean(item, table.names)
+            return _Source([name for _, name in sorted(found)])
+    hint = did_you_mean(item, known)
     raise InputError(
-        f"{table.path}: {item}: missing column{hint}; the file has: "
-        f"{listing(table.names)}"
+        f"{table.path}: {item}: missing column{hint}; the file has: {listing(known)}"
     )
 
 
-def _length(column: Column) -> int:
-    return len(column.counts) if isinstance(column, Ragged) else len(column)
+def _ordered(table: Table, columns: Columns) -> Columns:
+    """Columns named by their order in the only array of the file."""
+    name, shape = formats.only_array(table)
+    width = len(columns.order)
+    if width not in shape[-2:]:
+        raise InputError(
+            f"{table.path}: {name}: shape is {shape}, but {width} columns are named: "
+            f"{', '.join(columns.order)}; name all columns in their order, _ for others"
+        )
+    index = "{}" if shape[-1] == width else "{},:"
+    place = {n: f"{name}[{index.format(i)}]" for i, n in enumerate(columns.order)}
+    names = tuple(place[n] for n in columns.system)
+    return dataclasses.replace(
+        columns, names=names, mask=columns.mask or place.get("mask", ""), order=()
+    )
 
 
-def _pick(table, block, source, item) -> Column:
+def _pick(table: Table, block: dict[str, Column], source: _Source, item: str) -> Column:
     """One item of a block of rows."""
-    names, index = source
-    if len(names) > 1:
-        parts = [block[name] for name in names]
-        if any(isinstance(part, Ragged) or part.ndim != 1 for part in parts):
+    if len(source.names) > 1:
+        parts = [block[name] for name in source.names]
+        if any(not isinstance(part, np.ndarray) or part.ndim != 1 for part in parts):
             raise InputError(f"{table.path}: {item}: expected one number a jet in each")
         return np.stack(parts, axis=-1)
-    column = block[names[0]]
-    if index is None:
+    column = block[source.names[0]]
+    if source.index is None:
         return column
-    if isinstance(column, Ragged) or column.ndim < 2 or index >= column.shape[-1]:
+    axis = -2 if source.axis == "second" else -1
+    if (
+        not isinstance(column, np.ndarray)
+        or column.ndim < 2
+        or (column.ndim < 3 and axis == -2)
+        or source.index >= column.shape[axis]
+    ):
         raise InputError(f"{table.path}: {item}: the column has no such index")
-    return column[..., index]
+    if not source.axis and validation.is_channel_first(column.shape):
+        name, (rows, columns) = source.names[0], column.shape[-2:]
+        raise InputError(
+            f"{table.path}: {item}: a jet has {rows} x {columns} numbers: write "
+            f"{name}[{source.index},:] if they are features of {columns} particles, or "
+            f"{name}[:,{source.index}] if there are {rows} particles"
+        )
+    return np.take(column, source.index, axis=axis)
 
 
-def _dense(table, columns, block, sources, num_particles):
+def _jets(path: str, columns: Columns, found: dict[str, Column]) -> dict[str, Column]:
+    """Columns of jets: of events, those of each jet or of the first of each event."""
+    if not columns.jets:
+        for item, column in found.items():
+            if isinstance(column, Nested):
+                raise InputError(
+                    f"{path}: {item}: each row is a list of jets, which are lists of "
+                    "particles: add jets=each to the columns to take every jet, or "
+                    "jets=first for the first one of each event"
+                )
+        return found
+    first = found[columns.names[0]]
+    if isinstance(first, np.ndarray) and first.ndim == 3:  # padded
+        there = [np.asarray(found[name]) for name in columns.names]
+        exists = np.any([(v != 0) & np.isfinite(v) for v in there], axis=(0, -1))
+        exists &= np.cumsum(exists, 1) == 1 if columns.jets == "first" else True
+    elif isinstance(first, Nested):
+        exists = (
+            np.arange(max(np.max(first.counts, initial=0), 1))
+            < (
+                np.minimum(first.counts, 1) if columns.jets == "first" else first.counts
+            )[:, None]
+        )
+    else:
+        raise InputError(
+            f"{path}: {columns.names[0]}: jets={columns.jets}: each row must be a list "
+            "of jets, which are lists of particles; leave jets= out"
+        )
+    return {
+        item: _of_jets(path, item, column, first, exists)
+        for item, column in found.items()
+    }
+
+
+def _of_jets(
+    path: str, item: str, column: Column, first: Column, exists: np.ndarray
+) -> Column:
+    """A column of events ``[E]`` as one of the jets that exist ``[E, jets]``."""
+    if isinstance(column, np.ndarray):
+        if column.shape[:2] == exists.shape:
+            return column[exists]
+        if column.ndim == 1:  # of the event
+            return np.broadcast_to(column[:, None], exists.shape)[exists]
+    elif not isinstance(first, np.ndarray) and np.array_equal(
+        column.counts, first.counts
+    ):
+        every = np.arange(exists.shape[1]) < column.counts[:, None]
+        kept = exists[every]
+        if isinstance(column, Ragged):  # a number of each jet
+            return column.values[kept]
+        counts = column.inner.counts
+        return Ragged(column.inner.values[np.repeat(kept, counts)], counts[kept])
+    raise InputError(
+        f"{path}: {item}: is not a list of as many jets in each event as the others"
+    )
+
+
+def _dense(
+    table: Table, columns: Columns, found: dict[str, Column], num_particles: int
+) -> tuple[list[np.ndarray], np.ndarray]:
     """The three columns ``[n, M]`` in float64, and the mask of the particles."""
     items = (*columns.names, columns.mask) if columns.mask else columns.names
-    found = [_pick(table, block, sources[item], item) for item in items]
-    listed = [column for column in found if isinstance(column, Ragged)]
+    picked = [found[item] for item in items]
+    listed = [column for column in picked if isinstance(column, Ragged)]
     if listed:
         counts = listed[0].counts
-        same = len(listed) == len(found)
+        same = len(listed) == len(picked)
         same = same and all(np.array_equal(c.counts, counts) for c in listed)
     else:
-        same = all(np.shape(c) == np.shape(found[0]) for c in found)
-        same = same and np.ndim(found[0]) == 2
+        same = all(np.shape(c) == np.shape(picked[0]) for c in picked)
+        same = same and np.ndim(picked[0]) == 2
     if not same:
         raise InputError(
             f"{table.path}: {', '.join(items)}: expected lists of the same lengths, or "
@@ -236,27 +428,39 @@ def _dense(table, columns, block, sources, num_particles):
         mask = np.arange(width) < listed[0].counts[:, None]
         values = [column.padded(width)[0] for column in listed]
     else:
-        values = [np.asarray(column) for column in found]
-        mask = np.ones(np.shape(found[0]), bool)
+        values = [np.asarray(column) for column in picked]
+        mask = np.ones(np.shape(picked[0]), bool)
     if columns.mask:
-        mask = mask & (values.pop() != 0)
+        there = values.pop()
+        mask = mask & (there != 0) & ~np.isnan(there)
     else:  # padding is zero, in lists too
-        found = values if columns.cartesian else values[:1]
-        mask = mask & np.any([v != 0 for v in found], axis=0)
+        told = values if columns.system == CARTESIAN else values[:1]
+        mask = mask & np.any([v != 0 for v in told], axis=0)
     return [v.astype(np.float64) for v in values], mask
 
 
-def _block(columns, audit, rows, chosen, values, mask) -> Block:
-    a, b, c = (v[chosen] for v in values)
-    rows, mask = rows[chosen], mask[chosen]
+def _without_padding(
+    columns: Columns, audit: Audit, values: list[np.ndarray], mask: np.ndarray
+) -> np.ndarray:
+    """The mask without the padding that is no zero."""
+    if columns.padding is None:
+        return mask & ~validation.padding(audit, values, mask)
+    same = np.isnan if np.isnan(columns.padding) else (lambda v: v == columns.padding)
+    return mask & ~np.all([same(v) for v in values], axis=0)
+
+
+def _block(columns, audit, rows, values, mask) -> Block:
+    a, b, c = values
     keep = np.ones(len(rows), bool)
     with np.errstate(over="ignore", invalid="ignore"):
-        if columns.cartesian:
+        if columns.system == RELATIVE:
+            return formats.relative_block(audit, columns.names[0], rows, values, mask)
+        if columns.system == CARTESIAN:
             pt = np.hypot(a, b)
         else:
             bad = (mask & (a < 0)).any(1)
             keep = audit.flag(columns.names[0], "negative pt", bad, rows, keep)
             pt = a
             a, b, c = pt * np.cos(c), pt * np.sin(c), pt * np.sinh(b)
-        p = np.stack([a, b, c], axis=-1) * UNITS[columns.unit]
+        p = np.stack([a, b, c], axis=-1) * columns.scale
         return Block(rows, p.astype(np.float32), mask, pt, keep)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data import formats
+from jetvae_jax.data import formats, validation
 from jetvae_jax.data.containers import tables
 from jetvae_jax.data.containers.npz import Archive
 from jetvae_jax.data.containers.tables import Table
@@ -71,7 +71,9 @@ class Reader(formats.Reader):
             chosen &= audit.flag(LABEL, "label is neither 0 nor 1", bad, rows, chosen)
             chosen = wanted.limited(chosen, read)
             read += int(chosen.sum())
-            p, pt, mask = momenta(x[chosen])
+            few = np.array(x[chosen])
+            formats.clear_padding(audit, few[..., :3])
+            p, pt, mask = momenta(few)
             keep = np.ones(len(p), bool)
             keep = audit.flag(
                 KEY, "negative pt", np.any(pt < 0, axis=1), rows[chosen], keep
@@ -118,9 +120,12 @@ def _members(archive: Archive):
             )
     shape = features.shape
     if len(shape) != 3 or shape[2] not in (3, 4) or not all(shape):
+        order = ""
+        if validation.is_channel_first(shape):
+            order = "; features come last: np.swapaxes(x, 1, 2)"
         raise InputError(
             f"{archive.path}: {KEY}: shape is {shape}, expected (any, any, 4): pt, "
-            "rapidity, phi, id"
+            f"rapidity, phi, id{order}"
         )
     if labels.shape != shape[:1]:
         raise InputError(

@@ -71,6 +71,7 @@ class Reader(formats.Reader):
             read += int(chosen.sum())
             p = hdf5.read(features, start, stop, near)[chosen]
             p = p[..., np.subtract(xyz, near.start)]
+            formats.clear_padding(audit, p)
             pt = np.hypot(p[..., 0], p[..., 1])
             yield Block(rows[chosen], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
             if read == wanted.max_jets:
@@ -92,6 +93,12 @@ class Reader(formats.Reader):
 def _columns(file: h5py.File, key: str, wanted: tuple[str, ...], width: int):
     """Positions of the wanted names; width is that of the data they describe."""
     found = hdf5.names(file, key)
+    if width > len(found) + 1:
+        raise InputError(
+            f"{file.filename}: {key}: names {len(found)} columns, the data have "
+            f"{width}: jets are [jets, particles, features], np.swapaxes(x, 1, 2) "
+            "exchanges the last two"
+        )
     missing = [name for name in wanted if name not in found[:width]]
     if missing:
         raise InputError(

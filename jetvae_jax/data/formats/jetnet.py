@@ -24,8 +24,7 @@ ETAREL, PHIREL, PTREL, MASK = range(4)
 
 def matches(table: Table) -> bool:
     """Whether an open file is meant to have this format."""
-    hdf5_file = isinstance(table, hdf5.HDF5Table)
-    return hdf5_file and (KEY in table.names or JETS in table.names)
+    return isinstance(table, hdf5.HDF5Table) and JETS in table.names
 
 
 class Reader(formats.Reader):
@@ -53,9 +52,12 @@ class Reader(formats.Reader):
         features = hdf5.dataset(file, KEY, (None, None, None))
         total, _, columns = features.shape
         if columns not in (3, 4):
+            order = ""
+            if validation.is_channel_first(features.shape):
+                order = "; features come last: np.swapaxes(x, 1, 2)"
             raise InputError(
                 f"{audit.path}: {KEY}: shape is {features.shape}, expected (any, any, "
-                "4): etarel, phirel, ptrel, mask"
+                f"4): etarel, phirel, ptrel, mask{order}"
             )
         jets = hdf5.dataset(file, JETS, (total, None))
         if jets.shape[1] < 4:
@@ -80,6 +82,7 @@ class Reader(formats.Reader):
             else:
                 phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
             rows = np.arange(start, stop)
+            formats.clear_padding(audit, p)
             # ptrel sums to about one, unless a model made the jets.
             yield _block(audit, rows, p, jet, phi, check_sum=not self.generated)
 

@@ -64,6 +64,14 @@ SUBSTRUCTURE = (
 
 JETS = (*PAPER_JETS, MULTIPLICITY, *SUBSTRUCTURE)
 
+RELATIVE_JETS = (
+    Binning("relative_mass", 100, 0.0, 0.4),
+    Binning("sum_ptrel", 100, 0.0, 1.5),
+    MULTIPLICITY,
+    *SUBSTRUCTURE,
+)
+"""Of jets whose pt is not known; the mass is about m / pt. Ranges chosen here."""
+
 PARTICLES = (
     Binning("px", 100, -500.0, 500.0, "GeV"),
     Binning("py", 100, -500.0, 500.0, "GeV"),
@@ -74,6 +82,9 @@ PARTICLES = (
 )
 """Ranges chosen here: they hold more than 99 % of the particles of TeV jets with
 radius 0.4."""
+
+RELATIVE_PARTICLES = PARTICLES[3:]
+"""Of jets whose pt is not known."""
 
 
 def compare(x: np.ndarray, y: np.ndarray, bins: Binning) -> dict[str, float]:

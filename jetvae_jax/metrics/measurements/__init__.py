@@ -31,7 +31,7 @@ from jetvae_jax.core.registry import Registry
 from jetvae_jax.core.types import Key
 from jetvae_jax.metrics.suite.measurement import Measurement, Metric, Result
 from jetvae_jax.metrics.suite.protocols import Protocol
-from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.metrics.suite.sample import PtUnknown, Sample
 
 ORDER = ("w1m", "w1p", "w1efp", "fpnd", "fpd", "kpd", "cov", "mmd", "fpd_exact")
 """Metrics in the order papers print them; further ones follow by their names."""
@@ -123,9 +123,12 @@ def measure(
             if draws is None:
                 continue
             if (name, draws) not in known:
-                known[name, draws] = measurement.measure(
-                    folded(key, name), real, other, draws
-                )
+                try:
+                    known[name, draws] = measurement.measure(
+                        folded(key, name), real, other, draws
+                    )
+                except PtUnknown:  # left out
+                    known[name, draws] = {}
             found |= known[name, draws]
         results[protocol.name] = {name: found[name] for name in order if name in found}
     return results

@@ -9,7 +9,7 @@ import numpy as np
 
 from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Jets, Key
+from jetvae_jax.core.types import Array, Jets, Key, RelativeJets
 from jetvae_jax.metrics import measurements
 from jetvae_jax.metrics.classifier.two_sample import c2st
 from jetvae_jax.metrics.distributions import binning
@@ -26,10 +26,10 @@ CLASSIFIED = 10_000
 
 def evaluate(
     key: Key | None,
-    real: Jets,
-    generated: Jets | Mapping[str, Jets],
+    real: Jets | RelativeJets,
+    generated: Jets | RelativeJets | Mapping[str, Jets | RelativeJets],
     *,
-    truth: Jets | None = None,
+    truth: Jets | RelativeJets | None = None,
     protocol: Protocol | Sequence[Protocol] = PROTOCOLS,
     axes: Mapping[str, Array] | None = None,
     fpnd: FPND | None = None,
@@ -45,7 +45,9 @@ def evaluate(
 
     Args:
         key: drives all draws; None for the seed of the (first) protocol.
-        real: real jets, particles ``[J, N, 3]`` in GeV.
+        real: real jets, particles ``[J, N, 3]`` in GeV. If any sample is of relative
+            jets, whose pt is not known, all are compared in relative features: what
+            needs the pt is left out.
         generated: jets to compare with them, or name to jets; each may have its own J
             and N.
         truth: further real jets, disjoint from ``real``: their metrics are the floor
@@ -53,7 +55,7 @@ def evaluate(
         protocol: one or several.
         axes: ``"real"``, ``"truth"`` and the names of the candidates to the axes
             ``[J, 3]`` (pt in GeV, eta, phi) that relative features refer to, for all
-            samples or none; None for the axes of the particles themselves.
+            samples with pt or none; None for the axes of the particles themselves.
         fpnd: measures FPND, ``functools.partial(metrics.fpnd, jet_type="g")`` for
             example; None leaves it out.
         classify: run the classifier two-sample test too, on the first 10,000 jets of
@@ -69,6 +71,7 @@ def evaluate(
             jets_given   {sample: number of jets handed in}
             key          data of the key
             axis         "own" or "given": what relative features refer to
+            relative     whether all is compared in relative features
             protocols    {name: fields of the protocol, draws of plug-in metrics}
             binnings     {"jet"|"particle": {observable: {bins, low, high, unit}}}
             observables  those of the correlation matrices
@@ -81,7 +84,8 @@ def evaluate(
             jet          {observable: {emd, emd_normalised, bin_height_w1, w1, ks,
                           outside_fraction, outside_fraction_real}}
             particle     the same
-            emd_normalised_sum, bin_height_w1_sum   over the five published observables
+            emd_normalised_sum, bin_height_w1_sum   over the five published observables,
+                          which need the pt
             protocols    {protocol: {metric: {value, error, ...}}}
             correlations {"pearson"|"spearman": {matrix, frobenius, largest}}
             c2st         {auc, error, ...}, if asked for
@@ -98,10 +102,16 @@ def evaluate(
     given |= candidates
     sizes = {name: len(jets.mask) for name, jets in given.items()}
     common = _common(sizes)
+    relative = any(isinstance(jets, RelativeJets) for jets in given.values())
 
     def sample(name: str) -> Sample:
-        jets = Jets(given[name].particles[:common], given[name].mask[:common])
-        return Sample(name, jets, None if axes is None else axes[name][:common], fpnd)
+        jets = given[name]
+        particles, mask = jets.particles[:common], jets.mask[:common]
+        if isinstance(jets, RelativeJets):
+            return Sample(name, RelativeJets(particles, mask), None, fpnd)
+        axis = None if axes is None else axes[name][:common]
+        found = Sample(name, Jets(particles, mask), axis, fpnd)
+        return Sample(name, found.relative, None, fpnd) if relative else found
 
     reference = sample("real")
     if measured is not None:
@@ -126,7 +136,8 @@ def evaluate(
         "jets_given": sizes,
         "key": np.asarray(jax.random.key_data(key)).tolist(),
         "axis": "own" if axes is None else "given",
-        **_settings(protocols),
+        "relative": relative,
+        **_settings(protocols, reference),
         "observables": list(reference.jet),
         "correlations": {
             name: matrix.tolist() for name, matrix in reference.correlations.items()
@@ -147,7 +158,7 @@ def _common(sizes: Mapping[str, int]) -> int:
     return sizes[smallest]
 
 
-def _settings(protocols: Sequence[Protocol]) -> dict[str, Any]:
+def _settings(protocols: Sequence[Protocol], real: Sample) -> dict[str, Any]:
     """Protocols and binnings as JSON holds them."""
     plugins = {
         name: m.draws if isinstance(m.draws, int) else dataclasses.asdict(m.draws)
@@ -157,8 +168,8 @@ def _settings(protocols: Sequence[Protocol]) -> dict[str, Any]:
     return {
         "protocols": {p.name: plugins | _fields(p) for p in protocols},
         "binnings": {
-            "jet": {b.name: _fields(b) for b in binning.JETS},
-            "particle": {b.name: _fields(b) for b in binning.PARTICLES},
+            level: {b.name: _fields(b) for b in found}
+            for level, found in real.binnings.items()
         },
     }
 
@@ -174,13 +185,19 @@ def _compare(
     key: Key, real: Sample, other: Sample, protocols: Sequence[Protocol]
 ) -> dict[str, Any]:
     """All metrics of one sample but the classifier's."""
-    jet = _compare_all(real.jet, other.jet, binning.JETS)
-    published = [jet[b.name] for b in binning.PAPER_JETS]
+    jet = _compare_all(real.jet, other.jet, real.binnings["jet"])
+    sums = {}
+    if real.has_pt:
+        published = [jet[b.name] for b in binning.PAPER_JETS]
+        sums = {
+            "emd_normalised_sum": sum(row["emd_normalised"] for row in published),
+            "bin_height_w1_sum": sum(row["bin_height_w1"] for row in published),
+        }
+    particles = real.binnings["particle"]
     return {
         "jet": jet,
-        "particle": _compare_all(real.particle, other.particle, binning.PARTICLES),
-        "emd_normalised_sum": sum(row["emd_normalised"] for row in published),
-        "bin_height_w1_sum": sum(row["bin_height_w1"] for row in published),
+        "particle": _compare_all(real.particle, other.particle, particles),
+        **sums,
         "protocols": measurements.measure(key, real, other, protocols),
         "correlations": {
             name: {"matrix": found.tolist()} | distance(real.correlations[name], found)
@@ -194,5 +211,6 @@ def _compare_all(real, other, binnings) -> dict[str, dict[str, float]]:
 
 
 def _classify(key: Key, real: Sample, other: Sample) -> dict[str, Any]:
-    pair = (jax.tree.map(lambda a: a[:CLASSIFIED], s.jets) for s in (real, other))
+    samples = [s.jets if real.has_pt else s.relative for s in (real, other)]
+    pair = (jax.tree.map(lambda a: a[:CLASSIFIED], jets) for jets in samples)
     return c2st(key, *pair)

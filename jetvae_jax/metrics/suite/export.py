@@ -80,6 +80,8 @@ def _rows(results: Mapping[str, Any], binnings: Mapping[str, Any]) -> Iterator[l
             error, unit = found.get("error", ""), units.get(name, "")
             yield ["protocol", protocol, name, found["value"], error, unit]
     for name in ("emd_normalised_sum", "bin_height_w1_sum"):
+        if name not in results:  # the jets' pt is not known
+            continue
         yield ["together", "mass pt energy eta phi", name, results[name], "", ""]
     for name, found in results["correlations"].items():
         for metric in ("frobenius", "largest"):

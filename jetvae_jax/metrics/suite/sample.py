@@ -10,6 +10,7 @@ import numpy as np
 from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Jets, RelativeJets
+from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.binning import SUBSTRUCTURE
 from jetvae_jax.metrics.distributions.correlations import pearson, spearman
 from jetvae_jax.metrics.energy_flow.polynomials import jet_features
@@ -18,6 +19,7 @@ from jetvae_jax.metrics.observables import (
     ParticleObservables,
     jet_observables,
     relative,
+    relative_jet_observables,
     substructure,
 )
 
@@ -27,12 +29,28 @@ FPND = Callable[[RelativeJets], float]
 """Relative jets to their FPND: `metrics.fpnd` with its reference filled in."""
 
 
+class PtUnknown(KeyError):
+    """An observable was asked for that needs the pt of the jets, which is not known."""
+
+
+class _Observables(dict):
+    """Observables by name; those that need momenta are not there."""
+
+    def __missing__(self, name: str):
+        raise PtUnknown(name) if name in WHOLE else KeyError(name)
+
+
+WHOLE = tuple(b.name for b in binning.PAPER_JETS)
+"""Observables of jets that need their momenta."""
+
+
 class Sample:
     """Jets, their relative features and their observables.
 
     Args:
         name: for messages.
-        jets: particles ``[J, N, 3]`` in GeV, mask ``[J, N]``.
+        jets: particles ``[J, N, 3]`` in GeV, mask ``[J, N]``; or relative jets, if
+            their pt is not known: what needs it then raises :class:`PtUnknown`.
         axis: ``[J, 3]`` (pt in GeV, eta, phi) that relative features refer to; None
             for the axes of the particles themselves.
         fpnd: of real jets, measures FPND with respect to jets of their kind; None
@@ -45,33 +63,69 @@ class Sample:
     def __init__(
         self,
         name: str,
-        jets: Jets,
+        jets: Jets | RelativeJets,
         axis: Array | None = None,
         fpnd: FPND | None = None,
     ):
         self.name, self.fpnd = name, fpnd
         self._known: dict[Callable[..., Any], Any] = {}
-        self.jets = record(np, Jets(jets.particles, jets.mask))
-        if not self.jets.mask.any():
+        particles, mask = record(np, type(jets)(jets.particles, jets.mask))[:2]
+        self._size = len(mask)
+        if not mask.any():
             raise InputError(
                 f"sample '{name}': no particles in {len(self)} jets; check that it was "
                 "generated or read completely"
             )
-        masked = self.jets.mask[..., None]
-        self._stop_at(~np.isfinite(self.jets.particles), masked)
-        args = (self.jets,) if axis is None else (self.jets, *floats(np, axis))
+        self._stop_at(~np.isfinite(particles), mask[..., None])
+        self._jets: Jets | None = None
+        if isinstance(jets, RelativeJets):
+            self.relative = RelativeJets(particles, mask)
+            return
+        self._jets = Jets(particles, mask)
+        args = (self._jets,) if axis is None else (self._jets, *floats(np, axis))
         self.relative: RelativeJets = map_chunks(relative, *args)
-        self._stop_at(~np.isfinite(self.relative.particles), masked)
+        self._stop_at(~np.isfinite(self.relative.particles), mask[..., None])
 
     def __len__(self) -> int:
-        return len(self.jets.mask)
+        return self._size
+
+    @property
+    def has_pt(self) -> bool:
+        """Whether the momenta of the jets are known."""
+        return self._jets is not None
+
+    @property
+    def jets(self) -> Jets:
+        """The jets in GeV.
+
+        Raises:
+            PtUnknown: only relative features are known.
+        """
+        if self._jets is None:
+            raise PtUnknown("jets")
+        return self._jets
+
+    @property
+    def binnings(self) -> dict[str, tuple[binning.Binning, ...]]:
+        """Those of the observables, by ``"jet"`` and ``"particle"``."""
+        if self.has_pt:
+            return {"jet": binning.JETS, "particle": binning.PARTICLES}
+        return {
+            "jet": binning.RELATIVE_JETS,
+            "particle": binning.RELATIVE_PARTICLES,
+        }
 
     @functools.cached_property
     def jet(self) -> dict[str, np.ndarray]:
         """Observables of the jets, each ``[J]``."""
-        whole = map_chunks(jet_observables, self.jets)
+        if self._jets is None:
+            whole = map_chunks(relative_jet_observables, self.relative)
+        else:
+            whole = map_chunks(jet_observables, self._jets)
         inside = map_chunks(substructure, self.relative)
         found = whole | {b.name: inside[b.name] for b in SUBSTRUCTURE}
+        if not self.has_pt:
+            found = _Observables(found)
         for values in found.values():  # they overflow before momenta do
             self._stop_at(~np.isfinite(values)[:, None])
         return found
@@ -79,7 +133,7 @@ class Sample:
     @property
     def particle(self) -> Mapping[str, np.ndarray]:
         """Observables of the particles that the mask holds, each ``[P]``."""
-        return ParticleObservables(self.jets, self.relative)
+        return ParticleObservables(self._jets, self.relative)
 
     @functools.cached_property
     def features(self) -> np.ndarray:

@@ -55,16 +55,8 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
         ``(title, rows)``.
     """
     metrics = known_metrics()
-    yield (
-        "Sums over mass, pt, energy, eta, phi",
-        [
-            Row(name, label, "", lambda results, name=name: f"{results[name]:.4f}")
-            for label, name in (
-                ("EMD / range", "emd_normalised_sum"),
-                ("bin-height W1 (published)", "bin_height_w1_sum"),
-            )
-        ],
-    )
+    if not evaluation.get("relative"):
+        yield "Sums over mass, pt, energy, eta, phi", _sums()
     for name in evaluation["protocols"]:
         rows = [
             _metric_row(metric, found, name)
@@ -94,6 +86,16 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
     ):
         observables = evaluation["binnings"][level].items()
         yield title, [_row(level, distance, k, b["unit"]) for k, b in observables]
+
+
+def _sums() -> list[Row]:
+    return [
+        Row(name, label, "", lambda results, name=name: f"{results[name]:.4f}")
+        for label, name in (
+            ("EMD / range", "emd_normalised_sum"),
+            ("bin-height W1 (published)", "bin_height_w1_sum"),
+        )
+    ]
 
 
 def _all_results(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -185,6 +187,8 @@ def _heading(evaluation: Evaluation) -> str:
         lines.append("Relative features refer to the sum of a jet's own particles.")
     else:
         lines.append("Relative features refer to the jet axes of the files.")
+    if evaluation.get("relative"):
+        lines.append("All is compared in relative features: pt is not always known.")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from jetvae_jax.core.types import PixelSets
 from jetvae_jax.images import evaluation, metrics
 from jetvae_jax.images.domain import Data
 from jetvae_jax.images.report import LOSS_LABELS
+from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import FlowRun, GenerateConfig, ModelRun
 from jetvae_jax.runs.generation import samples_of
@@ -50,6 +51,7 @@ def compare(
     Raises:
         InputError: bad data or settings.
     """
+    announce_missing()
     folder = Workdir(workdir)
     flows = {seed: dataclasses.replace(flow, seed=seed) for seed in seeds}
     first = next(iter(runs.values()))

@@ -27,6 +27,7 @@ from jetvae_jax.events.loading import Events
 from jetvae_jax.events.loading import find as find_table
 from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.metrics.classifier.two_sample import auc_with_error
+from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs.config import GenerateConfig, ModelRun
 from jetvae_jax.runs.generation import samples_of
 from jetvae_jax.runs.trained import CHECKPOINT, TrainedModel, load_model
@@ -65,7 +66,9 @@ class ClassifyConfig:
         seed: of the bootstrap and of these events.
     """
 
-    signal: Annotated[tuple[str, ...], configs.not_empty] = ("embedded:signal",)
+    signal: Annotated[tuple[configs.Path, ...], configs.not_empty] = (
+        "embedded:signal",
+    )
     scores: tuple[_Score, ...] = ()
     exclude: tuple[str, ...] = ("mlly", "llpt_mlly")
     mass: str = "mlly"
@@ -124,6 +127,7 @@ def classify(
         InputError: no run, a score that a run cannot give, a table of signal that is
             wrong, or too little background.
     """
+    announce_missing()
     found = find_runs(workdirs)
     folder = Workdir(output or os.path.commonpath(found.values()))
     runs: dict[str, dict] = {}

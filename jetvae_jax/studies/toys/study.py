@@ -31,6 +31,7 @@ from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.metrics.distributions.distances import kolmogorov_smirnov
+from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.generation import samples_of
@@ -136,7 +137,9 @@ def toys(
     Raises:
         InputError: no such run or column, changed data, or an empty mass range.
     """
+    announce_missing()
     simulated, generated, metadata = _masses(workdir, config)
+    folder = Workdir(output or workdir)  # which stops before the work
     edges = _edges(simulated, config)
     samples = {
         name: _in_range(name, masses, edges)
@@ -154,7 +157,6 @@ def toys(
         "notes": notes,
     }
     result["verdict"] = verdict(result)
-    folder = Workdir(output or workdir)
     folder.write_json("toys.json", result)
     for note in notes:
         logging.info("note: %s", note)

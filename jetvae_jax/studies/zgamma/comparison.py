@@ -23,6 +23,7 @@ from jetvae_jax.core.files import Workdir
 from jetvae_jax.events import metrics
 from jetvae_jax.events.evaluation import classify
 from jetvae_jax.events.loading import load as read
+from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import CopulaRun, FlowRun, GenerateConfig, ModelRun
 from jetvae_jax.runs.generation import generate
@@ -100,6 +101,7 @@ def compare(
         InputError: trainings of different data, a folder of other settings, or
             whatever a training raises.
     """
+    announce_missing()
     folder = Workdir(workdir)
     first = candidates[0].vae
     for model in candidates:

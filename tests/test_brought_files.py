@@ -1,0 +1,434 @@
+"""Files as other tools and generators write them: nested, channel-first, padded."""
+
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from jetvae_jax import data
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.data import load
+from jetvae_jax.data.inspection import look
+
+XYZ = ("px=px", "py=py", "pz=pz")
+
+
+@pytest.fixture
+def jets(make_jets):
+    return make_jets(12, 5)
+
+
+def same(loaded, jets, rows=slice(None)):
+    np.testing.assert_array_equal(loaded.jets.mask, jets.mask[rows])
+    np.testing.assert_allclose(
+        loaded.jets.particles, jets.particles[rows], rtol=1e-6, atol=1e-5
+    )
+
+
+def lists(jets):
+    """A list of particles, each a dict, for every jet."""
+    return [
+        [dict(zip(("px", "py", "pz"), map(float, p), strict=True)) for p in x[m]]
+        for x, m in zip(jets.particles, jets.mask, strict=True)
+    ]
+
+
+def events(jets):
+    """Three jets in the first event, one in the second, none in the third, ..."""
+    found, rest = [], lists(jets)
+    for number in (3, 1, 0, 4, 4):
+        found.append(rest[:number])
+        rest = rest[number:]
+    return found
+
+
+FIRST = [0, 3, 4, 8]  # of each event
+
+
+# Channel-first arrays.
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_channel_first_is_never_a_jet_of_three_particles(jets, tmp_path, channels):
+    x = np.concatenate([jets.particles, jets.mask[..., None]], -1)[..., :channels]
+    turned = np.swapaxes(x, 1, 2)
+    np.save(tmp_path / "a.npy", turned)
+    path = str(tmp_path / "a.npy")
+    columns = ("px=array[0]", "py=array[1]", "pz=array[2]")
+    with pytest.raises(InputError, match=r"array\[0,:\] if they are features of 5"):
+        load(path, columns=columns)
+    told = tuple(c.replace("]", ",:]") for c in columns)
+    same(load(path, num_particles=5, columns=told), jets)
+    names = ("px", "py", "pz", "mask")[:channels]
+    same(load(path, num_particles=5, columns=names), jets)
+    # Three particles of five features, if the user says so.
+    other = tuple(c.replace("[", "[:,") for c in columns)
+    assert load(path, num_particles=9, columns=other, repair=True).jets.mask.sum() > 0
+
+
+def test_channel_first_in_known_formats(make_jetnet, make_hls4ml, tmp_path):
+    def turn(key):
+        def spoil(arrays):
+            arrays[key] = np.swapaxes(arrays[key], 1, 2)
+
+        return spoil
+
+    for path in (
+        make_jetnet(num_particles=30, spoil=turn("particle_features")),
+        make_hls4ml(num_particles=30, spoil=turn("jetConstituentList")),
+    ):
+        with pytest.raises(InputError, match="swapaxes"):
+            load(str(path))
+    x = np.zeros((4, 4, 20))
+    np.savez(tmp_path / "qg.npz", X=x, y=np.zeros(4))
+    with pytest.raises(InputError, match="swapaxes"):
+        load(str(tmp_path / "qg.npz"))
+
+
+# Columns by their order, in npy.
+
+
+def test_names_in_the_order_of_the_columns(jets, tmp_path):
+    energy = np.linalg.norm(jets.particles, axis=-1, keepdims=True)
+    np.save(tmp_path / "a.npy", np.concatenate([energy, jets.particles], -1))
+    path = str(tmp_path / "a.npy")
+    same(load(path, num_particles=5, columns=("E", "px", "py", "pz")), jets)
+    for columns, words in (
+        (("E", "px", "py"), "names of all columns"),
+        (("px", "py", "pz"), "3 columns are named"),
+        (("px", "py", "pz", "pz"), "listed twice"),
+        (("px", "py", "pz=x"), "names of all columns"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load(path, columns=columns)
+    with pytest.raises(InputError, match="relative features"):
+        load(path)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_is_read_in_blocks(jets, tmp_path, monkeypatch, order):
+    np.save(tmp_path / "a.npy", np.asarray(jets.particles, order=order))
+    size = "jetvae_jax.data.containers.tables.BLOCK_BYTES"
+    monkeypatch.setattr(size, 16 * 4 * 64 * 3)
+    path = str(tmp_path / "a.npy")
+    same(load(path, num_particles=5, columns=("px", "py", "pz")), jets)
+
+
+def test_npy_that_cannot_be_read(jets, tmp_path):
+    whole = tmp_path / "a.npy"
+    np.save(whole, jets.particles)
+    (tmp_path / "cut.npy").write_bytes(whole.read_bytes()[:-100])
+    (tmp_path / "text.npy").write_text("1 2 3")
+    (tmp_path / "empty.npy").write_bytes(b"")
+    objects = np.array([[1], [2, 3]], dtype=object)
+    np.save(tmp_path / "pickled.npy", objects, allow_pickle=True)
+    for name, words in (
+        ("cut", "does not hold"),
+        ("text", "not an npy file"),
+        ("empty", "not an npy file"),
+        ("pickled", "pickled objects"),
+    ):
+        with pytest.raises(InputError, match=words) as error:
+            load(str(tmp_path / f"{name}.npy"), columns=("px", "py", "pz"))
+        assert "\n" not in str(error.value)
+
+
+def test_an_npy_beside_other_files_is_not_their_data(make_jetnet, tmp_path):
+    path = make_jetnet()
+    np.save(tmp_path / "labels.npy", np.zeros(8))
+    assert load(str(path.parent)).source["files"] == ["g.hdf5"]
+
+
+# Records, lists, nested groups.
+
+
+def test_records_of_numpy(jets, tmp_path):
+    kind = [(name, np.float32) for name in ("px", "py", "pz")]
+    x = np.ascontiguousarray(jets.particles, np.float32).view(kind)[..., 0]
+    np.save(tmp_path / "a.npy", x)
+    np.savez(tmp_path / "a.npz", p=x)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["events/p"] = x
+    for file, prefix in (("a.npy", "array"), ("a.npz", "p"), ("a.h5", "events/p")):
+        columns = tuple(f"{name}={prefix}.{name}" for name in ("px", "py", "pz"))
+        same(load(str(tmp_path / file), num_particles=5, columns=columns), jets)
+        with pytest.raises(InputError, match=rf"did you mean '{prefix}\.px'"):
+            load(str(tmp_path / file), columns=(f"px={prefix}.pxx", *columns[1:]))
+
+
+def test_groups_and_lists_of_hdf5(jets, tmp_path):
+    path = str(tmp_path / "a.h5")
+    listed = h5py.vlen_dtype(np.float32)
+    record = h5py.vlen_dtype(np.dtype([(n, "f4") for n in ("px", "py", "pz")]))
+    with h5py.File(path, "w") as file:
+        group = file.create_group("jets/constituents")
+        whole = group.create_dataset("all", (12,), record)
+        for i, name in enumerate(("px", "py", "pz")):
+            group[f"padded_{name}"] = jets.particles[..., i]
+            rows = group.create_dataset(name, (12,), listed)
+            for j, m in enumerate(jets.mask):
+                rows[j] = jets.particles[j, m, i]
+        for j, m in enumerate(jets.mask):
+            rows = np.ascontiguousarray(jets.particles[j, m])
+            whole[j] = rows.view(record.metadata["vlen"])[:, 0]
+    for prefix in ("constituents/padded_", "constituents/", "constituents/all."):
+        columns = tuple(f"{n}=jets/{prefix}{n}" for n in ("px", "py", "pz"))
+        same(load(path, num_particles=5, columns=columns), jets)
+        few = load(path, num_particles=5, columns=columns, max_jets=3)
+        same(few, jets, slice(0, 3))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "root"])
+def test_lists_of_records(jets, tmp_path, suffix):
+    """As awkward writes them; the names of JetClass are recognised."""
+    ak = pytest.importorskip("awkward")
+    array = ak.Array(lists(jets))
+    path = str(tmp_path / f"a.{suffix}")
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+        ak.to_parquet(ak.zip({"part": array}, depth_limit=1), path)
+    else:
+        uproot = pytest.importorskip("uproot")
+        with uproot.recreate(path) as file:
+            met = np.arange(12.0)
+            file.mkrntuple("jets", {"part": array, "gen": array, "met": met})
+    same(load(path, num_particles=5), jets)
+    columns = tuple(f"{n}=part.{n}" for n in ("px", "py", "pz"))
+    same(load(path, num_particles=5, columns=columns), jets)
+
+
+def test_records_without_a_name_in_parquet(jets, tmp_path):
+    ak = pytest.importorskip("awkward")
+    pytest.importorskip("pyarrow")
+    ak.to_parquet(ak.Array(lists(jets)), tmp_path / "a.parquet")
+    same(load(str(tmp_path / "a.parquet"), num_particles=5, columns=XYZ), jets)
+
+
+# Trees of events.
+
+
+def write_events(path, jets):
+    ak = pytest.importorskip("awkward")
+    array = ak.Array(events(jets))
+    numbers = ak.num(array)
+    per_jet = ak.unflatten(np.arange(12), numbers)
+    if path.suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+        record = ak.zip({"jet": array, "label": per_jet}, depth_limit=1)
+        ak.to_parquet(record, path)
+    else:
+        uproot = pytest.importorskip("uproot")
+        with uproot.recreate(path) as file:
+            file.mkrntuple("events", {"jet": array, "label": per_jet})
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "root"])
+def test_trees_of_events(jets, tmp_path, suffix):
+    path = write_events(tmp_path / f"a.{suffix}", jets)
+    columns = tuple(f"{n}=jet.{n}" for n in ("px", "py", "pz"))
+    with pytest.raises(InputError, match=r"add jets=each .* or jets=first"):
+        load(path, columns=columns)
+    each = (*columns, "jets=each")
+    same(load(path, num_particles=5, columns=each), jets)
+    same(load(path, num_particles=5, columns=each, max_jets=6), jets, slice(0, 6))
+    same(load(path, num_particles=5, columns=(*columns, "jets=first")), jets, FIRST)
+    chosen = load(path, num_particles=5, columns=(*each, "select=label:7"))
+    same(chosen, jets, [7])
+
+
+def test_padded_trees_of_events(jets, tmp_path):
+    x = np.zeros((5, 4, 5, 3), np.float32)
+    rest = list(jets.particles)
+    for event, number in zip(x, (3, 1, 0, 4, 4), strict=True):
+        for i in range(number):
+            event[i] = rest.pop(0)
+    np.savez(tmp_path / "a.npz", x=x)
+    path = str(tmp_path / "a.npz")
+    columns = ("px=x[:,0]", "py=x[:,1]", "pz=x[:,2]")
+    same(load(path, num_particles=5, columns=(*columns, "jets=each")), jets)
+    same(load(path, num_particles=5, columns=(*columns, "jets=first")), jets, FIRST)
+
+
+def test_jets_of_what_is_no_event(jets, tmp_path):
+    np.savez(tmp_path / "a.npz", px=jets.mask, py=jets.mask, pz=jets.mask)
+    with pytest.raises(InputError, match="leave jets= out"):
+        load(str(tmp_path / "a.npz"), columns=(*XYZ, "jets=each"))
+    with pytest.raises(InputError, match="choose one of each, first"):
+        load(str(tmp_path / "a.npz"), columns=(*XYZ, "jets=all"))
+
+
+# Padding.
+
+
+@pytest.mark.parametrize("value", [np.nan, -999.0, -99.0])
+def test_padding_that_is_no_zero(make_jets, tmp_path, value):
+    jets = make_jets(12, 5)
+    x = np.where(jets.mask[..., None], jets.particles, np.float32(value))
+    np.savez(tmp_path / "a.npz", x=x)
+    path = str(tmp_path / "a.npz")
+    for columns in (
+        ("px=x[0]", "py=x[1]", "pz=x[2]"),
+        ("px=x[0]", "py=x[1]", "pz=x[2]", f"padding={value}"),
+    ):
+        loaded = load(path, num_particles=5, columns=columns)
+        same(loaded, jets)
+        padded = int((~jets.mask).any(1).sum())
+        said = [note for note in loaded.notes if f" {padded} jets padded by" in note]
+        assert bool(said) == (len(columns) == 3)
+    if not np.isnan(value):
+        np.savez(tmp_path / "a.npz", x=np.where(x == value, -1, x))
+        padding = (*columns[:3], "padding=-1")
+        same(load(path, num_particles=5, columns=padding), jets)
+
+
+def test_nan_that_is_no_padding(jets, tmp_path):
+    """In the middle, in one component, or beside zeros it is a defect."""
+    columns = ("px=x[0]", "py=x[1]", "pz=x[2]")
+    full, short = np.flatnonzero(jets.mask.all(1))[0], np.argmin(jets.mask.all(1))
+    for place in ((full, 0), (full, 4, 1), (short, 0)):
+        x = np.array(jets.particles)
+        x[place] = np.nan
+        np.savez(tmp_path / "a.npz", x=x)
+        with pytest.raises(InputError, match=f"row {place[0]}: NaN or infinite"):
+            load(str(tmp_path / "a.npz"), columns=columns)
+
+
+@pytest.mark.parametrize("value", [np.nan, -999.0])
+@pytest.mark.parametrize("columns", [3, 4])
+def test_padding_in_jetnet_files(make_jetnet, value, columns):
+    def spoil(arrays):
+        p = arrays["particle_features"]
+        hidden = p[..., 3] == 0
+        p[hidden, :3] = value
+        arrays["particle_features"] = p[..., :columns]
+
+    good, bad = load(str(make_jetnet("g.hdf5"))), make_jetnet("bad.hdf5", spoil=spoil)
+    loaded = load(str(bad))
+    np.testing.assert_array_equal(loaded.jets.particles, good.jets.particles)
+    assert any("jets padded by" in note for note in loaded.notes)
+
+
+# Units.
+
+
+@pytest.mark.parametrize("unit, factor", [("GeV", 1.0), ("MeV", 1e-3), ("TeV", 1e3)])
+def test_a_stated_unit_is_not_doubted(jets, tmp_path, unit, factor):
+    """Jets of 5 GeV exist, in heavy ions or at e+e- colliders."""
+    scale = 0.004 / factor
+    np.savez(
+        tmp_path / "a.npz",
+        px=scale * jets.particles[..., 0],
+        py=scale * jets.particles[..., 1],
+        pz=scale * jets.particles[..., 2],
+    )
+    path = str(tmp_path / "a.npz")
+    loaded = load(path, num_particles=5, columns=(*XYZ, f"unit={unit}"))
+    np.testing.assert_allclose(
+        loaded.jets.particles, 0.004 * np.asarray(jets.particles), rtol=1e-5
+    )
+    seen = look(path, columns=(*XYZ, f"unit={unit}"))
+    assert not any("look like" in reason for reason in seen.reasons)
+    if unit == "GeV":
+        with pytest.raises(InputError, match="state its unit in the columns: unit=GeV"):
+            load(path, columns=XYZ)
+
+
+def test_the_unit_of_a_known_format(make_jetnet, make_hls4ml, make_jets, tmp_path):
+    def spoil(arrays):
+        arrays["jet_features"][:, 0] *= 1000
+
+    bad, good = make_jetnet("bad.hdf5", spoil=spoil), make_jetnet("good.hdf5")
+    loaded, wanted = load(str(bad), columns=("unit=MeV",)), load(str(good))
+    np.testing.assert_allclose(
+        loaded.jets.particles, wanted.jets.particles, rtol=1e-5, atol=1e-4
+    )
+    np.testing.assert_allclose(loaded.axis, wanted.axis, rtol=1e-5)
+    for columns in (("select=a:1",), ("jets=each",), ("mask=m",)):
+        with pytest.raises(InputError, match="needs the names of the columns"):
+            load(str(good), columns=columns)
+    with data.writer(tmp_path / "own.npz", num_particles=6) as writer:
+        writer.append(make_jets(8, 6))
+    own = load(str(tmp_path / "own.npz"), num_particles=6)
+    # What this package writes is in GeV; a user may say otherwise.
+    scaled = load(str(tmp_path / "own.npz"), num_particles=6, columns=("unit=TeV",))
+    np.testing.assert_allclose(
+        scaled.jets.particles, 1000 * own.jets.particles, rtol=1e-6
+    )
+
+
+# Files that are being written, folders.
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_file_that_another_process_writes(tmp_path, written):
+    path = tmp_path / "a.hdf5"
+    text = f"import h5py; f = h5py.File({str(path)!r}, 'w'); "
+    text += "f['particle_features'] = [[[1.0]]]; " + ("f.flush(); " * written)
+    text += "print('open', flush=True); input()"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert writer.stdout.readline() == b"open\n"
+        with pytest.raises(InputError, match="another process that writes it"):
+            load(str(path))
+    finally:
+        writer.communicate(b"\n")
+    with pytest.raises(InputError, match="jet_features"):
+        load(str(path))
+
+
+def test_subfolders_are_searched_if_the_folder_holds_nothing(jets, tmp_path):
+    for name in ("part=0", "part=1", "_temporary", ".hidden"):
+        (tmp_path / name).mkdir()
+        with data.writer(tmp_path / name / "x.npz", num_particles=5) as writer:
+            writer.append(jets if name == "part=0" else jets._replace(
+                particles=2 * jets.particles))  # fmt: skip
+    loaded = load(str(tmp_path), num_particles=5)
+    assert len(loaded.jets.mask) == 24
+    with data.writer(tmp_path / "x.npz", num_particles=5) as writer:
+        writer.append(jets)
+    same(load(str(tmp_path), num_particles=5), jets)
+
+
+def test_names_of_rntuples_are_unique(tmp_path):
+    """A record's fields have the names of other columns."""
+    ak = pytest.importorskip("awkward")
+    uproot = pytest.importorskip("uproot")
+    from jetvae_jax import events as tables
+
+    part = ak.Array([[{"pt": 1.0}], [{"pt": 2.0}, {"pt": 3.0}]])
+    with uproot.recreate(tmp_path / "a.root") as file:
+        columns = {"pt": np.array([5.0, 6.0]), "mass": np.array([1.0, 2.0])}
+        file.mkrntuple("t", columns | {"part": part, "gen": part})
+    found = tables.load(str(tmp_path / "a.root"), columns=("pt", "mass"))
+    np.testing.assert_array_equal(found.values, [[5, 1], [6, 2]])
+    with pytest.raises(InputError, match=r"holds lists|expected numbers"):
+        tables.load(str(tmp_path / "a.root"))
+
+
+@pytest.mark.parametrize("suffix", ["h5", "npy", "npz"])
+def test_events_in_groups_and_records(tmp_path, suffix):
+    from jetvae_jax import events as tables
+
+    values = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    records = values.view([("pt", "f4"), ("mass", "f4")])[:, 0]
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        names = ("array.pt", "array.mass")
+        np.save(path, records)
+    elif suffix == "npz":
+        names = ("x.pt", "x.mass")
+        np.savez(path, x=records)
+    else:
+        names = ("events/pt", "events/mass")
+        with h5py.File(path, "w") as file:
+            file["events/pt"], file["events/mass"] = values.T
+    found = tables.load(str(path), columns=names)
+    np.testing.assert_array_equal(found.values, values)
+    assert set(tables.load(str(path)).names) == set(names)
+    with pytest.raises(InputError, match="did you mean"):
+        tables.load(str(path), columns=(names[0], names[1] + "s"))
