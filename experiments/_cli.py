@@ -4,16 +4,18 @@ import contextlib
 import dataclasses
 import logging as python_logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
 from jetvae_jax import densities, discriminators, models, runs, training
 from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import LOCK, Workdir
+from jetvae_jax.core.interrupt import Interrupt
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
 from jetvae_jax.models import adversarial
@@ -149,13 +151,22 @@ def own_flags() -> list[flags.Flag]:
 
 
 @contextlib.contextmanager
-def saved_flags() -> Iterator[None]:
+def saved_flags(*, alone: bool = True) -> Iterator[None]:
     """Write workdir/flags.txt, which repeats the command by --flagfile.
 
     If the command is refused, the file is what it was before: that of the run which
     the workdir holds.
+
+    Args:
+        alone: keep other processes from doing so meanwhile.
     """
     folder = Workdir(FLAGS.workdir)
+    with folder.locked() if alone else contextlib.nullcontext(), _flags_in(folder):
+        yield
+
+
+@contextlib.contextmanager
+def _flags_in(folder: Workdir) -> Iterator[None]:
     lines = {flag.serialize() for flag in own_flags()}
     script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     name = "flags.txt" if script == "train" else f"{script}.flags.txt"
@@ -166,7 +177,7 @@ def saved_flags() -> Iterator[None]:
     except InputError:
         if before is not None:
             folder.write_text(name, before)
-        elif os.listdir(folder.path) == [name]:  # nothing was begun
+        elif {*os.listdir(folder.path)} <= {name, LOCK}:  # nothing was begun
             (folder / name).unlink()
         raise
 
@@ -191,11 +202,15 @@ def evaluate_config() -> runs.EvaluateConfig:
 def stop_if_interrupted(signal_number: int) -> None:
     """After a signal, print how to continue and exit with its exit code."""
     if signal_number:
-        logging.warning(
-            "stopped by signal %d; everything is saved in %s. Continue with: python %s",
-            signal_number, FLAGS.workdir, " ".join(sys.argv),
-        )  # fmt: skip
-        sys.exit(128 + signal_number)
+        _stopped(signal_number, f"everything is saved in {FLAGS.workdir}")
+
+
+def _stopped(signal_number: int, kept: str) -> NoReturn:
+    logging.warning(
+        "stopped by signal %d; %s. Continue with: python %s",
+        signal_number, kept, " ".join(sys.argv),
+    )  # fmt: skip
+    sys.exit(128 + signal_number)
 
 
 def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> None:
@@ -210,6 +225,8 @@ def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> 
         python_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     )
 
+    interrupt = Interrupt(raises=True)
+
     def guarded(arguments):
         try:
             if len(arguments) > 1:
@@ -217,12 +234,13 @@ def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> 
                     f"{arguments[1]!r}: not a flag; write --flag=value, "
                     "and see --help for the flags"
                 )
-            main()
+            with interrupt:
+                main()
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
         except KeyboardInterrupt:
-            print("stopped before anything was to be saved", file=sys.stderr)
-            sys.exit(130)
+            number = interrupt.signal_number or signal.SIGINT
+            _stopped(number, "nothing that was complete is lost")
 
     app.run(guarded)

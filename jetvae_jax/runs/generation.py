@@ -12,12 +12,14 @@ from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Batch, Key
+from jetvae_jax.data import containers
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.trained import TrainedDensity, TrainedModel, load_model
 from jetvae_jax.training.progress import Progress
 
+GENERATOR = "jetvae_jax"
 CHUNK = 2000
 """Samples in one compiled call. The key of chunk i is that of the run folded with i, so
 that the same seed gives the same samples for any number of them."""
@@ -30,7 +32,7 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
 
     Raises:
         InputError: no trained model or flow, a condition that the model does not have,
-            or the output cannot be written.
+            the output cannot be written, or would replace something else.
     """
     trained = load_model(workdir)
     pipeline = trained.run.pipeline
@@ -40,9 +42,10 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
         raise InputError(
             f"--generate.output={output}: give a file in a folder that exists"
         )
+    _check_output(output, trained)
     number, chunks = samples_of(trained, config)
     attrs = {
-        "generator": "jetvae_jax",
+        "generator": GENERATOR,
         "latents": config.latents,
         "seed": config.seed,
         "run": trained.run.to_json(),
@@ -62,6 +65,21 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
             f"wrote {output}: {number:,} {progress.unit}, {progress.status()}"
         )
     return output
+
+
+def _check_output(output: pathlib.Path, trained: TrainedModel) -> None:
+    """Check that a file may be replaced: generated samples may, all else may not.
+
+    Raises:
+        InputError: it is the data of the run, or anything else of worth.
+    """
+    what = f"--generate.output={output}"
+    data = trained.run.data.path
+    if output.exists() and os.path.exists(data):
+        inside = pathlib.Path(data).resolve() in output.resolve().parents
+        if inside or os.path.samefile(data, output):
+            raise InputError(f"{what}: is data of this run: give another name")
+    containers.check_replaceable(output, what, GENERATOR)
 
 
 def samples_of(

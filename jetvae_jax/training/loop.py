@@ -19,6 +19,7 @@ import numpy as np
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.interrupt import Interrupt
 from jetvae_jax.core.types import Key, Params
 from jetvae_jax.training import checkpoint
 from jetvae_jax.training.compiled import (
@@ -28,7 +29,6 @@ from jetvae_jax.training.compiled import (
     zero_sums,
 )
 from jetvae_jax.training.feed import Feed, feed
-from jetvae_jax.training.interrupt import Interrupt
 from jetvae_jax.training.progress import Progress
 from jetvae_jax.training.step import Config, Step
 
@@ -132,8 +132,9 @@ def fit(
         path=pathlib.Path(state_path) if state_path else None,
         renew=renew, on_epoch=on_epoch, on_save=on_save, monitor=monitor,
     )  # fmt: skip
-    loop.start(key)
-    return loop.run()
+    with loop.interrupt:  # while it traces and compiles, too
+        loop.start(key)
+        return loop.run()
 
 
 @dataclasses.dataclass
@@ -208,7 +209,7 @@ class _Loop:
         total = self.config.num_epochs * per_epoch
         self.progress = Progress(self.name, total, done=done, unit=self.unit)
         self.last_save = time.monotonic()
-        with self.interrupt, self.progress:
+        with self.progress:
             if self.meta["finished"]:
                 best, last = self.meta["best_epoch"], self.meta["epoch"]
                 self.progress.note(
@@ -324,11 +325,14 @@ class _Loop:
         )
 
     def save(self) -> None:
-        """Write the resumable state, and call ``on_save`` with the best parameters."""
+        """Call ``on_save`` with the best parameters, and write the resumable state.
+
+        The state comes last: it never says that a result is there which is not.
+        """
+        if self.on_save and self.meta["best_epoch"]:
+            self.on_save(self.best_params, self.meta["best_epoch"])
         if self.path:
             tree = (self.state, self.sums, self.best_params)
             meta = self.meta | {"settings": self.settings}
             checkpoint.save(self.path, tree, meta=meta)
-        if self.on_save and self.meta["best_epoch"]:
-            self.on_save(self.best_params, self.meta["best_epoch"])
         self.last_save = time.monotonic()

@@ -20,6 +20,7 @@ from jetvae_jax.data.containers.tables import Column, guarded, listing
 
 SUFFIXES = (".npz",)
 JETS = True
+METADATA = True
 
 
 class Member(NamedTuple):
@@ -48,7 +49,8 @@ class Archive:
         self._file = file
         stored = (i.filename for i in file.infolist())
         self.names = tuple(n.removesuffix(".npy") for n in stored if n.endswith(".npy"))
-        self.metadata: dict[str, Any] = tables.metadata(self.text("provenance"))
+        told = self.text("provenance") or self.text("attrs")  # of sets of pixels
+        self.metadata: dict[str, Any] = tables.metadata(told)
 
     def num_rows(self, names: list[str]) -> int:
         """Rows of these arrays."""
