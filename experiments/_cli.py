@@ -171,13 +171,14 @@ def _flags_in(folder: Workdir) -> Iterator[None]:
     script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     name = "flags.txt" if script == "train" else f"{script}.flags.txt"
     before = (folder / name).read_text() if (folder / name).is_file() else None
+    there = set(os.listdir(folder.path)) | {name, LOCK}
     folder.write_text(name, "".join(f"{line}\n" for line in sorted(lines) if line))
     try:
         yield
     except InputError:
         if before is not None:
             folder.write_text(name, before)
-        elif {*os.listdir(folder.path)} <= {name, LOCK}:  # nothing was begun
+        elif there.issuperset(os.listdir(folder.path)):  # nothing was begun
             (folder / name).unlink()
         raise
 

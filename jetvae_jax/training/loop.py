@@ -308,7 +308,7 @@ class _Loop:
             found = self.monitor(params)
             row |= {f"valid/{term}": float(value) for term, value in found.items()}
         row["seconds"] = round(max(time.monotonic() - began, 1e-3), 3)
-        return row
+        return dict(sorted(row.items()))  # as rows of a state that was read
 
     def report(self, row: dict[str, Any]) -> None:
         """Print one line about an epoch."""
