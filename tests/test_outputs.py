@@ -12,6 +12,7 @@ from jetvae_jax.data import containers
 from jetvae_jax.events import writer as events
 from jetvae_jax.making import files as making
 
+WRITTEN = ("npz", "parquet", "root")
 SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"
 
 
@@ -55,7 +56,10 @@ def test_generate_refuses_to_replace_anything_else(trained, run_script, output):
     assert contents(trained) == before
 
 
-@pytest.mark.parametrize("suffix", ["hdf5", "npz", "parquet", "root"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["hdf5", *(pytest.param(s, marks=pytest.mark.slow) for s in WRITTEN)],
+)
 def test_generate_replaces_what_it_generated(trained, tmp_path, run_script, suffix):
     output = tmp_path / f"x.{suffix}"
     sizes = []
