@@ -5,9 +5,10 @@ import dataclasses
 import logging as python_logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 from absl import app, flags, logging
@@ -15,7 +16,8 @@ from absl import app, flags, logging
 from jetvae_jax import densities, discriminators, models, runs, training
 from jetvae_jax.core import configs, flagfiles
 from jetvae_jax.core.errors import InputError, did_you_mean
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import LOCK, Workdir
+from jetvae_jax.core.interrupt import Interrupt
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
 from jetvae_jax.models import adversarial
@@ -151,24 +153,34 @@ def own_flags() -> list[flags.Flag]:
 
 
 @contextlib.contextmanager
-def saved_flags() -> Iterator[None]:
+def saved_flags(*, alone: bool = True) -> Iterator[None]:
     """Write workdir/flags.txt, which repeats the command by --flagfile.
 
     If the command is refused, the file is what it was before: that of the run which
     the workdir holds.
+
+    Args:
+        alone: keep other processes from doing so meanwhile.
     """
     folder = Workdir(FLAGS.workdir)
+    with folder.locked() if alone else contextlib.nullcontext(), _flags_in(folder):
+        yield
+
+
+@contextlib.contextmanager
+def _flags_in(folder: Workdir) -> Iterator[None]:
     lines = {flag.serialize() for flag in own_flags()}
     script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     name = "flags.txt" if script == "train" else f"{script}.flags.txt"
     before = (folder / name).read_text() if (folder / name).is_file() else None
+    there = set(os.listdir(folder.path)) | {name, LOCK}
     folder.write_text(name, "".join(f"{line}\n" for line in sorted(lines) if line))
     try:
         yield
     except InputError:
         if before is not None:
             folder.write_text(name, before)
-        elif os.listdir(folder.path) == [name]:  # nothing was begun
+        elif there.issuperset(os.listdir(folder.path)):  # nothing was begun
             (folder / name).unlink()
         raise
 
@@ -193,11 +205,15 @@ def evaluate_config() -> runs.EvaluateConfig:
 def stop_if_interrupted(signal_number: int) -> None:
     """After a signal, print how to continue and exit with its exit code."""
     if signal_number:
-        logging.warning(
-            "stopped by signal %d; everything is saved in %s. Continue with: python %s",
-            signal_number, FLAGS.workdir, " ".join(sys.argv),
-        )  # fmt: skip
-        sys.exit(128 + signal_number)
+        _stopped(signal_number, f"everything is saved in {FLAGS.workdir}")
+
+
+def _stopped(signal_number: int, kept: str) -> NoReturn:
+    logging.warning(
+        "stopped by signal %d; %s. Continue with: python %s",
+        signal_number, kept, " ".join(sys.argv),
+    )  # fmt: skip
+    sys.exit(128 + signal_number)
 
 
 def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> None:
@@ -212,15 +228,18 @@ def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> 
         python_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     )
 
+    interrupt = Interrupt(raises=True)
+
     def guarded(arguments):
-        with one_line_errors():
+        with one_line_errors(interrupt):
             if len(arguments) > 1:
                 raise InputError(
                     f"{arguments[1]!r}: not a flag; write --flag=value, "
                     "and see --help for the flags"
                 )
             check_platform()
-            main()
+            with interrupt:
+                main()
 
     def parser(arguments):
         with one_line_errors():
@@ -258,16 +277,20 @@ def parse(arguments: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """A mistake of the user, or of the machine, ends the script with one line."""
+def one_line_errors(interrupt: Interrupt | None = None) -> Iterator[None]:
+    """A mistake of the user, or of the machine, ends the script with one line.
+
+    Args:
+        interrupt: knows which signal stopped the script.
+    """
     try:
         yield
         return
     except InputError as error:
         reason = str(error)
     except KeyboardInterrupt:
-        print("stopped before anything was to be saved", file=sys.stderr)
-        sys.exit(130)
+        number = interrupt.signal_number if interrupt else 0
+        _stopped(number or signal.SIGINT, "nothing that was complete is lost")
     except BrokenPipeError:  # as in '| head'
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

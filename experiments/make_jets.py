@@ -33,8 +33,6 @@ On a batch system ``pip install dask-jobqueue`` and keep this running in a termi
 When a worker dies, another one makes its shard again.
 """
 
-import sys
-
 from absl import flags
 
 from jetvae_jax import making
@@ -53,11 +51,7 @@ def main() -> None:
     from jetvae_jax.making import production
 
     config = config_flags.read("make", making.Config)
-    try:
-        print(production.run(flags.FLAGS.workdir, config))
-    except KeyboardInterrupt:
-        print("stopped; the same command continues from here", file=sys.stderr)
-        sys.exit(130)
+    print(production.run(flags.FLAGS.workdir, config))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ A wide resonance, and jets from 25 GeV on:
 Many machines: --make.dask_scheduler, as in make_jets.py.
 """
 
-import sys
-
 from absl import flags
 
 from jetvae_jax.core import configs as config_flags
@@ -38,11 +36,7 @@ def main() -> None:
     from jetvae_jax.making.zgamma import production
 
     config = config_flags.read("make", zgamma.Config)
-    try:
-        print(production.run(flags.FLAGS.workdir, config), end="")
-    except KeyboardInterrupt:
-        print("stopped; the same command continues from here", file=sys.stderr)
-        sys.exit(130)
+    print(production.run(flags.FLAGS.workdir, config), end="")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,7 @@ the same command continues. To run on many machines give all of them one storage
 The search writes best.flags.txt in the workdir, a flagfile for train.py.
 """
 
-import sys
-
 import _cli
-from absl import logging
 
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
@@ -50,12 +47,8 @@ def main() -> None:
         raise InputError("--tune.space: name a TOML file, see experiments/spaces")
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
     check(_cli.model_run())  # settings that no trial could train fail at once
-    try:
-        with _cli.saved_flags():
-            print(tune(_cli.FLAGS.workdir, config, space, build_run))
-    except KeyboardInterrupt:
-        logging.warning("stopped; continue with: python %s", " ".join(sys.argv))
-        sys.exit(130)
+    with _cli.saved_flags(alone=False):  # many processes may share a search
+        print(tune(_cli.FLAGS.workdir, config, space, build_run))
 
 
 if __name__ == "__main__":

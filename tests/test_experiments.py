@@ -164,7 +164,7 @@ def test_kill_9_in_writing_then_again(workdir, tmp_path):
         f"--generate.output={output}",
     ]
     process = start("generate", *arguments)
-    wait_for(lambda: (tmp_path / "jets.hdf5.part").exists(), process)
+    wait_for(lambda: list(tmp_path.glob("jets.hdf5.*.part")), process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not output.exists()

@@ -257,7 +257,7 @@ def test_resumed_in_the_middle_of_an_epoch_equals_uninterrupted(
     whole = train(parts)
     # One step a compiled call, and a save after each.
     monkeypatch.setattr("jetvae_jax.training.loop.CHUNK_SECONDS", 0.0)
-    for calls in (5, 17, 12):
+    for calls in (5, 15, 12):
         saves = iter(range(calls))
 
         def kill(params, epoch, saves=saves):
@@ -266,7 +266,7 @@ def test_resumed_in_the_middle_of_an_epoch_equals_uninterrupted(
 
         with pytest.raises(Killed):
             train(parts, tmp_path, on_save=kill)
-        # The state is written before the caller hears of it.
+        # The caller hears of a save before the state is written: it is the one before.
         assert 0 < int(np.load(tmp_path / "state.npz")["0/count"]) % 21 < 20
     resumed = train(parts, tmp_path)
     np.testing.assert_array_equal(resumed.params["w"], whole.params["w"])

@@ -1,16 +1,21 @@
 """The search: what it reads, what it records, what it survives."""
 
+import concurrent.futures
+import dataclasses
 import importlib
 import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 
 import pytest
 
 from jetvae_jax import runs
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
 from jetvae_jax.runs.search import Outcome, run_trial
 
 optuna = pytest.importorskip("optuna")
@@ -170,6 +175,90 @@ def test_the_folder_of_a_running_trial_stays(tmp_path, monkeypatch):
     optuna.load_study(study_name="jetvae_jax", storage=url).tell(other[0], 9.0)
     runs.tune(tmp_path, runs.TuneConfig(trials=4), ANY, dict)
     assert [path.name for path in (tmp_path / "trials").iterdir()] == ["00000"]
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_study_that_many_start_at_once(tmp_path, storage):
+    url = {"sqlite": f"sqlite:///{tmp_path / 'x.db'}",
+           "journal": str(tmp_path / "x.journal")}[storage]  # fmt: skip
+    config = runs.TuneConfig(storage=url)
+    folder, begin = Workdir(tmp_path / "w"), threading.Barrier(6)
+
+    def start(_):
+        begin.wait()
+        study, _, past = tuning._study(folder, config)
+        return study.study_name, past
+
+    with concurrent.futures.ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(start, range(6))) == {("jetvae_jax", 0)}
+
+
+def test_two_that_start_at_once_do_not_try_the_same_values(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'tune.db'}"
+    config = runs.TuneConfig(trials=4, sampler="random", storage=url)
+    # Both found an empty study.
+    studies = [tuning._study(Workdir(tmp_path), config) for _ in range(2)]
+    monkeypatch.setattr(tuning, "_study", lambda *_: studies.pop())
+
+    def run_trial(workdir, run, trial, *, minutes):
+        if studies:  # the other one, while this one is in its first trial
+            two = dataclasses.replace(config, trials=2)
+            runs.tune(tmp_path, two, ANY, dict)
+        return Outcome("finished", "", run["x"] ** 2)
+
+    monkeypatch.setattr(tuning, "run_trial", run_trial)
+    runs.tune(tmp_path, config, ANY, dict)
+    study = optuna.load_study(study_name="jetvae_jax", storage=url)
+    values = [trial.params["x"] for trial in study.trials]
+    assert len(set(values)) == len(values) == 4
+
+
+PROCESS = """
+import importlib, os, sys, optuna
+from jetvae_jax import runs
+tuning = importlib.import_module("jetvae_jax.runs.search")
+def run_trial(workdir, run, trial, *, minutes):
+    os.makedirs(workdir)
+    return tuning.Outcome("finished", "", run["x"] ** 2)
+tuning.run_trial = run_trial
+print("ready", flush=True)
+sys.stdin.readline()
+config = runs.TuneConfig(trials=30, storage=sys.argv[1], sampler="random")
+space = {"x": optuna.distributions.FloatDistribution(-1.0, 1.0)}
+runs.tune(sys.argv[2], config, space, dict)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_search_that_six_processes_start_at_once(tmp_path, storage):
+    """In one folder: they share best.json and the folders of the trials, too."""
+    url = {"sqlite": f"sqlite:///{tmp_path / 'x.db'}",
+           "journal": str(tmp_path / "x.journal")}[storage]  # fmt: skip
+    folder = tmp_path / "w"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, url, str(folder)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        _, log = process.communicate()
+        assert process.returncode == 0, log
+    study = optuna.load_study(study_name="jetvae_jax", storage=tuning._storage(url))
+    values = [trial.params["x"] for trial in study.trials]
+    assert 30 <= len(values) <= 35 and len(set(values)) == len(values)
+    best = json.loads((folder / "best.json").read_text())
+    assert best["value"] == min(x**2 for x in values)
+    assert [path.name for path in (folder / "trials").iterdir()] == [
+        f"{best['trial']:05d}"
+    ]
 
 
 def test_a_search_where_everything_fails_ends(tmp_path, monkeypatch):

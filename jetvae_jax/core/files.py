@@ -1,51 +1,187 @@
-"""Atomic writing of files, and the folder of a run."""
+"""Files that are complete or not there, and the folder of a run.
+
+Everything that this package leaves on a disk goes through :class:`Part`: it is written
+under a name of its own beside its place, forced to the disk, and only then given its
+name. A reader, another writer, a kill or a full disk at any moment therefore meet the
+old file or the new one, and nothing between.
+"""
 
 import contextlib
 import json
 import os
 import pathlib
 import re
+import secrets
+import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
+from jetvae_jax.core import locks
 from jetvae_jax.core.errors import InputError
+
+# <end of the name>.<process>-<host>-<random>.part: no two writers have the same.
+_PART = re.compile(r"\.(\d+)-(\w+)-[0-9a-f]{8}\.part$", re.ASCII)
+LOCK = ".lock"
+_ABANDONED = 7 * 86400  # seconds without a change, of a process of another machine
+_swept: set[str] = set()
 
 
 @contextlib.contextmanager
-def write_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def reported(path: str | os.PathLike) -> Iterator[None]:
+    """Turns failures of the disk inside the block into one line.
+
+    Raises:
+        InputError: the disk or the permissions do not allow to write ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise InputError(
+            f"{os.fspath(path)}: cannot be written ({reason}); check the folder, its "
+            "permissions and the free space"
+        ) from error
+
+
+def make_folder(path: str | os.PathLike) -> pathlib.Path:
+    """Makes a folder and those above it, if need be.
+
+    Raises:
+        InputError: the disk or the permissions do not allow it.
+    """
+    with reported(path):
+        os.makedirs(path, exist_ok=True)
+    return pathlib.Path(path)
+
+
+class Part:
+    """A file, or a folder, that is being written.
+
+    What a killed process of this machine left in the folder is removed first.
+
+    Args:
+        path: the name when it is complete, in a folder that exists.
+        folder: whether it is to be a folder.
+
+    Attributes:
+        path: see above.
+        temporary: what to write to, empty at first.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, folder: bool = False):
+        self.path = pathlib.Path(path)
+        _sweep(self.path.parent)
+        # The end has the suffix; the whole name may be too long for the disk.
+        own = f"{os.getpid()}-{locks.host()}-{secrets.token_hex(4)}"
+        self.temporary = self.path.with_name(f"{self.path.name[-30:]}.{own}.part")
+        with reported(path):
+            if folder:
+                self.temporary.mkdir()
+            else:
+                open(self.temporary, "xb").close()
+
+    def complete(self) -> None:
+        """Gives it its name; what had that name is gone.
+
+        Raises:
+            InputError: the disk does not allow it.
+        """
+        with reported(self.path):
+            if self.temporary.is_dir():
+                for inner in self.temporary.iterdir():
+                    _sync(inner)
+                shutil.rmtree(self.path, ignore_errors=True)
+            replace(self.temporary, self.path)
+
+    def discard(self) -> None:
+        """Removes what is incomplete; does nothing after ``complete``."""
+        _remove(self.temporary)
+
+
+def replace(part: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Gives a complete file or folder its name, to stay even if the power fails.
+
+    Raises:
+        OSError: the disk does not allow it.
+    """
+    # The content must be on the disk before the new name is.
+    _sync(part)
+    os.replace(part, path)
+    _sync(os.path.dirname(path) or ".")
+
+
+def _sync(path: str | os.PathLike) -> None:
+    if not os.path.isdir(path):
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())
+        return
+    with contextlib.suppress(OSError):  # not every system opens folders
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def _remove(path: str | os.PathLike) -> None:
+    with contextlib.suppress(OSError):
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+
+def _sweep(folder: pathlib.Path) -> None:
+    """Removes what processes that are no more have left, once for each folder."""
+    key = os.path.realpath(folder)
+    if key in _swept:
+        return
+    _swept.add(key)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (found := _PART.search(entry.name)) and _abandoned(found, entry):
+                _remove(entry.path)
+
+
+def _abandoned(found: re.Match, entry: os.DirEntry) -> bool:
+    if found[2] == locks.host():
+        return not locks.alive(int(found[1]))
+    return time.time() - entry.stat().st_mtime > _ABANDONED
+
+
+@contextlib.contextmanager
+def write_atomically(
+    path: str | os.PathLike[str], *, folder: bool = False
+) -> Iterator[pathlib.Path]:
     """Write to a temporary file that replaces ``path`` when it is complete.
 
         with write_atomically("report.html") as part:
             part.write_text(page)
 
     If the block fails, or the process is killed, an existing ``path`` is unchanged.
+    Any number of processes may do so at once: the last one to end wins.
 
     Args:
         path: of the file, in a folder that exists.
+        folder: write files into a temporary folder instead.
 
     Yields:
-        ``<path>.part``.
+        The path of the temporary file or folder.
 
     Raises:
         InputError: the disk or the permissions do not allow it.
     """
-    path = pathlib.Path(path)
-    part = path.with_name(path.name + ".part")
+    part = Part(path, folder=folder)
     try:
-        yield part
-        # The content must be on disk before the new name is.
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise InputError(
-            f"{path}: cannot be written ({reason}); check the folder, its permissions "
-            "and the free space"
-        ) from error
+        with reported(path):
+            yield part.temporary
+        part.complete()
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+        part.discard()
 
 
 _VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
@@ -80,6 +216,14 @@ class Workdir:
 
     def __truediv__(self, name: str) -> pathlib.Path:
         return self.path / name
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes from training, fitting or making there meanwhile.
+
+        Raises:
+            InputError: one is there already; the message says which.
+        """
+        return locks.locked(self / LOCK, f"--workdir={self.path}")
 
     def write_text(self, name: str, text: str) -> pathlib.Path:
         """Write a text file atomically."""

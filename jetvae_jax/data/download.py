@@ -24,8 +24,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from jetvae_jax.core import locks
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import write_atomically
+from jetvae_jax.core.files import LOCK, Part, replace, write_atomically
 from jetvae_jax.data.catalogue import DataSet, Remote
 from jetvae_jax.data.containers import hdf5
 
@@ -74,6 +75,21 @@ def fetch(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
+    with _alone(folder):
+        return _fetch(dataset, folder, jet_types, report)
+
+
+def _alone(folder: pathlib.Path) -> contextlib.AbstractContextManager[None]:
+    """A second process that fetches into the same folder waits for the first."""
+    return locks.locked(folder / LOCK, f"downloads into {folder}", wait=True)
+
+
+def _fetch(
+    dataset: DataSet,
+    folder: pathlib.Path,
+    jet_types: tuple[str, ...],
+    report: Report | None,
+) -> list[pathlib.Path]:
     sums = _read_sums(folder)
     files = [
         f if f.md5 else f._replace(md5=sums.get(f.name))
@@ -178,7 +194,14 @@ def fetch_file(
     """
     if not file.md5:
         raise ValueError(f"{file.name}: has no MD5; complete it by published()")
-    target = pathlib.Path(folder) / file.name
+    with _alone(pathlib.Path(folder)):
+        return _fetch_file(file, pathlib.Path(folder) / file.name, report, wait)
+
+
+def _fetch_file(
+    file: Remote, target: pathlib.Path, report: Report | None, wait
+) -> pathlib.Path:
+    # Its name is always the same: a later call goes on with it.
     part = target.with_name(target.name + ".part")
     if target.exists():
         if md5(target) != file.md5:
@@ -199,9 +222,8 @@ def fetch_file(
             f"{file.url}: what was received has MD5 {digest}, not {file.md5}; it was "
             "removed: try again, or fetch it by hand"
         )
-    with open(part, "rb+") as done:
-        os.fsync(done.fileno())
-    os.replace(part, target)
+    with on_disk(part):
+        replace(part, target)
     return target
 
 
@@ -368,11 +390,9 @@ def unpack(archive: pathlib.Path) -> pathlib.Path:
     target = archive.with_name(archive.name.removesuffix(".tar.gz"))
     if target.is_dir():
         return target
-    part = target.with_name(target.name + ".part")
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(part)
+    making = Part(target, folder=True)
+    part = making.temporary
     try:
-        part.mkdir()
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 name = pathlib.PurePosixPath(member.name)
@@ -384,11 +404,11 @@ def unpack(archive: pathlib.Path) -> pathlib.Path:
                     shutil.copyfileobj(source, out, 2**20)
         if not any(part.iterdir()):
             raise InputError(f"{archive}: holds no HDF5 file")
-        os.replace(part, target)
+        making.complete()
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError(f"{archive}: cannot be unpacked ({error})") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        making.discard()
     return target
 
 

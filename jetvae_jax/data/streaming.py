@@ -27,8 +27,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import configs, locks
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Part
 from jetvae_jax.core.types import Array, Jets, Key
 from jetvae_jax.data import splits
 from jetvae_jax.data.loading import Request, fingerprint
@@ -359,9 +360,8 @@ def streams(
     target = pathlib.Path(folder) / name
     with _reported(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(target.with_suffix(".lock"), "wb")  # noqa: SIM115 - closed below
-    with lock:
-        _wait_for(lock)
+    # A second run of the same jets waits for the cache of the first.
+    with locks.locked(target.with_suffix(".lock"), f"the cache {target}", wait=True):
         manifest = _kept(target, what, request)
         if manifest is None:
             manifest = _make(target, what, request, on_rows)
@@ -371,15 +371,6 @@ def streams(
         for start, stop in itertools.pairwise(ends)
     )
     return Streams(train, valid, test, tuple(manifest["notes"]), manifest["source"])
-
-
-def _wait_for(lock) -> None:
-    """Makes a second run of the same jets wait for the cache of the first."""
-    # Without file locks two runs at once may overwrite each other's cache.
-    with contextlib.suppress(ImportError, OSError):
-        import fcntl
-
-        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _files(request: Request) -> list[list]:
@@ -406,13 +397,13 @@ def _make(
     on_rows: Callable[[int], object] | None,
 ) -> dict:
     """A new cache, which appears when it is complete or not at all."""
-    part = target.with_suffix(".part")
     files = _files(request)
+    # Of changed files, and what a killed process of an earlier version left.
+    for old in (target, target.with_suffix(".part")):
+        shutil.rmtree(old, ignore_errors=True)
+    making = Part(target, folder=True)
+    part = making.temporary
     try:
-        with _reported(target):
-            for old in (target, part):
-                shutil.rmtree(old, ignore_errors=True)
-            part.mkdir()
         num_jets = _copy(part / "unsorted", target, request, on_rows)
         width = what["num_particles"] * 3
         parts = splits.split(what["seed"], num_jets, fractions=what["fractions"])
@@ -439,10 +430,10 @@ def _make(
                 "source": request.source(num_jets, digest),
             }
             (part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
-            os.replace(part, target)
+        making.complete()
         return manifest
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        making.discard()
 
 
 def _copy(
@@ -499,7 +490,7 @@ def _bucket_rows(width: int) -> int:
 def _reorder(
     source: pathlib.Path, target: pathlib.Path, order: np.ndarray, width: int
 ) -> None:
-    """Writes row ``order[k]`` of one file as row ``k`` of another, and syncs it.
+    """Writes row ``order[k]`` of one file as row ``k`` of another.
 
     Rows are appended to buckets, regions of the target; then each bucket is sorted in
     place. No row is read or written alone.
@@ -538,5 +529,3 @@ def _reorder(
             rows = np.fromfile(file, "<f4", len(wanted) * width).reshape(-1, width)
             file.seek(start * row_bytes)
             file.write(rows[found].data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -9,7 +9,8 @@ jet_mass, jet_nparticles. Particles are massless. Units and metadata are inside.
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import pathlib
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import h5py
@@ -17,7 +18,7 @@ import numpy as np
 
 import jetvae_jax
 from jetvae_jax.core import momenta
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Part, reported
 from jetvae_jax.core.types import Jets
 from jetvae_jax.data import containers
 from jetvae_jax.data.containers import hdf5, npz
@@ -70,7 +71,7 @@ class JetWriter:
         with JetWriter("jets.parquet", num_particles=30, attrs={"seed": 1}) as writer:
             writer.append(jets)
 
-    Rows go to a file ``<path>.part`` beside it, which replaces ``path`` at the end; an
+    Rows go to a temporary file beside it, which replaces ``path`` at the end; an
     exception removes it and leaves an older ``path`` untouched.
 
     The metadata are JSON text with the units of all columns: in Parquet the file's
@@ -94,31 +95,31 @@ class JetWriter:
         attrs: Mapping[str, Any] | None = None,
     ):
         self._path = os.fspath(path)
-        self._part = f"{self._path}.part"
+        self._part: Part | None = None
         self._width = num_particles
         self._attrs = dict(attrs or {})
         self._empty = 0
         self._file: _File | None = None
 
-    def _create(self) -> "_File":
+    def _create(self, part: pathlib.Path) -> "_File":
         suffix = os.path.splitext(self._path)[1].lower()
         if suffix in hdf5.SUFFIXES:
-            return _JetNetFile(self._part, self._width)
+            return _JetNetFile(part, self._width)
         if suffix in npz.SUFFIXES:
-            return _NpzFile(self._part, self._width)
+            return _NpzFile(part, self._width)
         create = containers.creator(self._path, jets=True)
-        return _ColumnFile(create(self._part, list(FIELDS), "tree"))
+        return _ColumnFile(create(part, list(FIELDS), "tree"))
 
     def __enter__(self):
-        """Opens ``<path>.part``.
+        """Opens the temporary file.
 
         Raises:
             InputError: it cannot be written, or a package is missing.
         """
+        self._part = Part(self._path)
         try:
             with reported(self._path):
-                open(self._part, "wb").close()  # uproot would make folders
-                self._file = self._create()
+                self._file = self._create(self._part.temporary)
         except BaseException:
             self._discard()
             raise
@@ -149,10 +150,10 @@ class JetWriter:
     def __exit__(self, kind, error, trace) -> None:
         """Completes the file, or removes it after an exception."""
         try:
-            if kind is None and self._file is not None:
+            if kind is None and self._file is not None and self._part is not None:
                 with reported(self._path):
                     self._file.finish(self._attrs, self._empty)
-                    os.replace(self._part, self._path)
+                self._part.complete()
         finally:
             self._discard()
 
@@ -161,8 +162,8 @@ class JetWriter:
         if self._file is not None:
             with contextlib.suppress(Exception):
                 self._file.close()
-        with contextlib.suppress(OSError):
-            os.remove(self._part)
+        if self._part is not None:
+            self._part.discard()
 
 
 class JetNetWriter(JetWriter):
@@ -185,8 +186,8 @@ class JetNetWriter(JetWriter):
     as JSON text. For arguments and errors see :class:`JetWriter`.
     """
 
-    def _create(self) -> "_File":
-        return _JetNetFile(self._part, self._width)
+    def _create(self, part: pathlib.Path) -> "_File":
+        return _JetNetFile(part, self._width)
 
 
 class _File(Protocol):
@@ -208,12 +209,13 @@ class _File(Protocol):
 class _JetNetFile:
     """The JetNet format in HDF5."""
 
-    def __init__(self, path: str, width: int):
+    def __init__(self, path: pathlib.Path, width: int):
         self._width = width
         self._waiting: dict[str, list[np.ndarray]] = {name: [] for name in JETNET}
         self._num_waiting = 0
+        self._disk = hdf5.Disk(path)
         # The oldest format stores no times anywhere.
-        self._file = h5py.File(path, "w", libver="earliest")
+        self._file = h5py.File(self._disk, "w", libver="earliest")
         for name, columns in JETNET.items():
             inner = (width,) if name == "particle_features" else ()
             data = self._file.create_dataset(
@@ -237,6 +239,7 @@ class _JetNetFile:
         # the sizes of the appends.
         while self._num_waiting >= CHUNK:
             self._write(CHUNK)
+            self._disk.check()
         return empty
 
     def _write(self, num_rows: int) -> None:
@@ -261,10 +264,12 @@ class _JetNetFile:
                 value if plain else json.dumps(value, sort_keys=True)
             )
         self._file.attrs["empty_jets"] = empty
-        self._file.close()
+        self.close()
+        self._disk.check()
 
     def close(self) -> None:
         self._file.close()
+        self._disk.close()
 
 
 class _ColumnFile:
@@ -290,10 +295,9 @@ class _ColumnFile:
 class _NpzFile:
     """The columns ``FIELDS`` as padded arrays in npz."""
 
-    def __init__(self, path: str, width: int):
+    def __init__(self, path: pathlib.Path, width: int):
         self._width = width
         self._parts: list[dict[str, Any]] = []
-        # Fail now rather than at the end.
         self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
 
     def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
@@ -425,16 +429,3 @@ def _columns(p: np.ndarray, mask: np.ndarray) -> dict[str, Column]:
         **{name: values.astype(np.float32) for name, values in jets.items()},
         "jet_nparticles": counts.astype(np.int32),
     }
-
-
-@contextlib.contextmanager
-def reported(path: str) -> Iterator[None]:
-    """Turns failures of the disk inside the block into one InputError line."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # h5py raises both
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: cannot be written ({reason}); check the folder, its "
-            "permissions and the free space"
-        ) from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.core.files import write_atomically
+from jetvae_jax.core.files import make_folder, write_atomically
 from jetvae_jax.data import containers
 from jetvae_jax.data.containers.tables import Field
 
@@ -40,8 +40,7 @@ def write(
     if values.ndim != 2 or values.shape[1] != len(names):
         raise ValueError(f"values {values.shape} do not have {len(names)} columns")
     create = containers.creator(path)
-    with contextlib.suppress(OSError):  # which the writing then reports
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with write_atomically(path) as part:
         file = create(part, [Field(name) for name in names], DATA)
         with contextlib.closing(file):

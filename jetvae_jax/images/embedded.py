@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.writing import reported
+from jetvae_jax.core.files import write_atomically
 from jetvae_jax.images.mnist import Images, load
 
 PER_DIGIT = 200
@@ -47,6 +47,6 @@ def make(spec: str | os.PathLike, path: str | os.PathLike) -> None:
         InputError: MNIST cannot be read or the file not written.
     """
     images = sample(load(spec, "train"))
-    with reported(os.fspath(path)):
-        labels = images.labels.astype(np.uint8)
-        np.savez_compressed(path, x_train=images.pixels, y_train=labels)
+    labels = images.labels.astype(np.uint8)
+    with write_atomically(path) as part, open(part, "wb") as file:
+        np.savez_compressed(file, x_train=images.pixels, y_train=labels)

@@ -13,7 +13,9 @@ import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import write_atomically
+from jetvae_jax.core.files import make_folder, write_atomically
+from jetvae_jax.data import containers
+from jetvae_jax.data.containers import hdf5
 
 CHUNK = 1000
 
@@ -41,8 +43,7 @@ def write(
         Number of rows.
     """
     total = 0
-    # The oldest format stores no times.
-    with h5py.File(target, "w", libver="earliest") as file:
+    with hdf5.writing(target) as file:
         for rows in _even(blocks):
             for name, names in columns.items():
                 values = rows[name].astype("<f4")
@@ -77,11 +78,20 @@ def write_whole(path: pathlib.Path, columns, blocks, attrs, texts=()) -> None:
     with _placed(path) as part:
         write(part, columns, blocks, attrs)
         if texts:
-            with h5py.File(part, "a", libver="earliest") as file:
+            with hdf5.writing(part, "r+") as file:
                 for name, values in texts:
                     file.create_dataset(
                         name, data=np.array(values, "S"), track_times=False
                     )
+
+
+def check_own(path: pathlib.Path) -> None:
+    """Check that a file is not there, or was made by Pythia here.
+
+    Raises:
+        InputError: it has another origin, such as a download.
+    """
+    containers.check_replaceable(path, str(path), "made by jetvae_jax")
 
 
 def save(path: pathlib.Path, content: bytes) -> None:
@@ -125,8 +135,7 @@ def metadata(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
 @contextlib.contextmanager
 def _placed(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """As ``write_atomically``, in a folder that is created."""
-    with contextlib.suppress(OSError):  # the writing then fails with a message
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with write_atomically(path) as part:
         yield part
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from absl import logging
 
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
 from jetvae_jax.making import comparison, files, layouts, pythia, shards
 from jetvae_jax.making.settings import JET_TYPES, Config, Shard, layout, plan
 from jetvae_jax.making.shards import Task
@@ -45,11 +46,20 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
         The comparison with the published moments; empty if there are none.
 
     Raises:
-        InputError: wrong settings, missing tools, shards that could not be made.
+        InputError: wrong settings, missing tools, shards that could not be made, a file
+            of another origin that would be replaced, or another process at work there.
     """
     pythia.require_tools()
-    folder = pathlib.Path(folder)
+    workdir = Workdir(folder)
+    with workdir.locked():
+        return _run(workdir.path, config)
+
+
+def _run(folder: pathlib.Path, config: Config) -> str:
     tasks = {name: _tasks(folder, config, name) for name in config.jet_types}
+    for name in config.jet_types:
+        for kind in config.layouts:
+            files.check_own(layouts.path_of(folder, kind, name))
     make_missing(tasks, config, shards.make, "jets", "jet_features")
     return "\n".join(_finish(folder, config, name) for name in config.jet_types)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from absl import logging
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import write_atomically
+from jetvae_jax.core.files import make_folder, write_atomically
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def write(path: str | os.PathLike, title: str, blocks: Iterable[Block]) -> pathl
         elif isinstance(block, Plot):
             with style.look():
                 image = style.png(block.draw())
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
             with write_atomically(folder / f"{block.name}.png") as part:
                 part.write_bytes(image)
             if block.heading != section:

@@ -15,12 +15,14 @@ from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Batch, Key, Points
+from jetvae_jax.data import containers
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.trained import TrainedDensity, TrainedModel, load_model
 from jetvae_jax.training.progress import Progress
 
+GENERATOR = "jetvae_jax"
 CHUNK = 2000
 """Samples in one compiled call. The key of chunk i is that of the run folded with i, so
 that the same seed gives the same samples for any number of them."""
@@ -33,7 +35,7 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
 
     Raises:
         InputError: no trained model or flow, a condition that the model does not have,
-            or the output cannot be written.
+            the output cannot be written, or would replace something else.
     """
     if config.output:
         _check_output(pathlib.Path(config.output))
@@ -41,9 +43,10 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
     pipeline = trained.run.pipeline
     name = f"generated_{config.latents}{pipeline.SUFFIX}"
     output = pathlib.Path(config.output or Workdir(workdir) / name)
+    _check_replaceable(output, trained)
     number, chunks = samples_of(trained, config)
     attrs = {
-        "generator": "jetvae_jax",
+        "generator": GENERATOR,
         "latents": config.latents,
         "seed": config.seed,
         "run": trained.run.to_json(),
@@ -79,6 +82,21 @@ def _check_output(output: pathlib.Path) -> None:
         raise InputError(
             f"--generate.output={output}: the folder is not writable: give another one"
         )
+
+
+def _check_replaceable(output: pathlib.Path, trained: TrainedModel) -> None:
+    """Check that a file may be replaced: generated samples may, all else may not.
+
+    Raises:
+        InputError: it is the data of the run, or anything else of worth.
+    """
+    what = f"--generate.output={output}"
+    data = trained.run.data.path
+    if output.exists() and os.path.exists(data):
+        inside = pathlib.Path(data).resolve() in output.resolve().parents
+        if inside or os.path.samefile(data, output):
+            raise InputError(f"{what}: is data of this run: give another name")
+    containers.check_replaceable(output, what, GENERATOR)
 
 
 def samples_of(

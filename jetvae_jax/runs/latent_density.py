@@ -21,7 +21,7 @@ from jetvae_jax.core.types import Array, Density, GaussianPosterior, Key, Params
 from jetvae_jax.densities import copula
 from jetvae_jax.losses.objective import reparameterize
 from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
-from jetvae_jax.runs.trained import flow_of, load_model
+from jetvae_jax.runs.trained import TrainedModel, flow_of, load_model
 from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
 
 MARGIN = 1.2  # how far beyond the outermost training latent a draw may lie
@@ -67,10 +67,17 @@ def fit_density(
 
     Raises:
         InputError: no trained model, a model without encoder, changed data, too few
-            samples, a fit with other settings, or NaN.
+            samples, a fit with other settings, another process at work there, or NaN.
     """
     trained = load_model(workdir)
     folder = Workdir(workdir)
+    with folder.locked():
+        return _fit(folder, trained, run)
+
+
+def _fit(
+    folder: Workdir, trained: TrainedModel, run: FlowRun | CopulaRun
+) -> FitResult | None:
     trained.check_encoder()
     train, valid = (_Latents(*trained.encode(part)) for part in trained.data()[:2])
     name = "flow" if isinstance(run, FlowRun) else "copula"
@@ -122,8 +129,13 @@ def fit_density(
         on_epoch=functools.partial(folder.write_lines, f"{name}.metrics.jsonl"),
         on_save=save,
     )
-    if result.best_epoch and not (folder / f"{name}.npz").exists():  # deleted since
+    # A finished fit writes again what was deleted, or lost by an earlier version.
+    if result.best_epoch and not checkpoint.is_of(
+        folder / f"{name}.npz", result.best_epoch
+    ):
         save(result.params, result.best_epoch)
+    if result.history:
+        folder.write_lines(f"{name}.metrics.jsonl", result.history)
     return result
 
 

@@ -7,10 +7,15 @@ machines, share one study through its storage.
 """
 
 import contextlib
+import functools
+import itertools
 import multiprocessing
 import os
 import pathlib
+import random
+import re
 import shutil
+import signal
 import socket
 import time
 import tomllib
@@ -26,6 +31,7 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, expanded
+from jetvae_jax.core.locks import alive, locked
 from jetvae_jax.report import search as page
 from jetvae_jax.runs import training
 from jetvae_jax.runs.config import ModelRun
@@ -34,6 +40,9 @@ INSTALL = "pip install 'jetvae_jax[tune]'"
 _FAILURES = 10
 """Consecutive failed trials that end the search."""
 _POLL_SECONDS = 0.2
+_ATTEMPTS = 20
+# What databases say when another process has just made the same table or row.
+_COLLISION = re.compile(r"exists|unique|duplicate|locked|deadlock", re.IGNORECASE)
 
 
 class Outcome(NamedTuple):
@@ -164,7 +173,7 @@ def tune(
             fail one after the other.
     """
     folder = Workdir(workdir)
-    study = _study(folder, config)
+    study, sampler, next_number = _study(folder, config)
     _mark_failed(study)
     logging.info(
         "study %s: %d trials there, %d wanted", config.study, _ended(study),
@@ -177,9 +186,15 @@ def tune(
                 f"{failed} trials failed one after the other, the last one: "
                 f"{outcome.reason}"
             )
-        trial = study.ask(space)
-        trial.set_user_attr("host", socket.gethostname())
+        trial = study.ask()
+        if trial.number != next_number:
+            # Others are at work: the same seed would give their values again.
+            study.sampler = sampler(config.seed + trial.number)
+        next_number = trial.number + 1
         trial.set_user_attr("pid", os.getpid())
+        trial.set_user_attr("host", socket.gethostname())
+        for name, distribution in space.items():
+            _suggest(trial, name, distribution)
         where = _place(folder, trial)
         try:
             run = build_run(dict(trial.params))
@@ -215,41 +230,87 @@ def _optuna() -> Any:
     return optuna
 
 
-def _study(folder: Workdir, config: TuneConfig) -> Any:
+def _suggest(trial: Any, name: str, distribution: Any) -> None:
+    """Has a value chosen, as ``study.ask(space)`` does."""
+    kinds = _optuna().distributions
+    if isinstance(distribution, kinds.CategoricalDistribution):
+        trial.suggest_categorical(name, distribution.choices)
+        return
+    whole = isinstance(distribution, kinds.IntDistribution)
+    suggest = trial.suggest_int if whole else trial.suggest_float
+    step, log = distribution.step, distribution.log
+    suggest(name, distribution.low, distribution.high, step=step, log=log)
+
+
+def _study(
+    folder: Workdir, config: TuneConfig
+) -> tuple[Any, Callable[[int], Any], int]:
+    """The study, made if need be, its sampler as a function of a seed, and its trials.
+
+    Raises:
+        InputError: the storage cannot be opened.
+    """
     optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # Before version 5, features of the sampler and the plots count as experimental.
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     url = _located(config.storage) or f"sqlite:///{folder.path.resolve() / 'tune.db'}"
-    try:
-        if url.endswith(".journal"):
-            backend = optuna.storages.journal.JournalFileBackend(url)
-            storage = optuna.storages.JournalStorage(backend)
-        else:
-            storage = optuna.storages.RDBStorage(url)
+    sampler = (
+        functools.partial(optuna.samplers.TPESampler, constant_liar=True)
+        if config.sampler == "tpe"
+        else optuna.samplers.RandomSampler
+    )
+    pruner = (
+        optuna.pruners.MedianPruner(n_warmup_steps=config.warmup_epochs)
+        if config.pruner == "median"
+        else optuna.pruners.NopPruner()
+    )
+
+    def create() -> tuple[Any, int]:
+        storage = _storage(url)
         # The seed depends on earlier trials: a resumed study must not repeat them.
         old = optuna.study.get_all_study_summaries(storage)
         past = next((s.n_trials for s in old if s.study_name == config.study), 0)
         seed = (config.seed + past) % (configs.MAX_SEED + 1)
-        sampler = (
-            optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-            if config.sampler == "tpe"
-            else optuna.samplers.RandomSampler(seed=seed)
-        )
-        pruner = (
-            optuna.pruners.MedianPruner(n_warmup_steps=config.warmup_epochs)
-            if config.pruner == "median"
-            else optuna.pruners.NopPruner()
-        )
-        return optuna.create_study(
-            storage=storage, sampler=sampler, pruner=pruner, study_name=config.study,
-            direction="minimize", load_if_exists=True,
+        study = optuna.create_study(
+            storage=storage, sampler=sampler(seed=seed), pruner=pruner,
+            study_name=config.study, direction="minimize", load_if_exists=True,
         )  # fmt: skip
+        return study, past
+
+    try:
+        study, past = _persistent(create)
+        return study, lambda seed: sampler(seed=seed), past
     except Exception as error:  # each database driver has its own errors
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"--tune.storage={url}: cannot be opened: {first[:200]}"
         ) from error
+
+
+def _storage(url: str) -> Any:
+    storages = _optuna().storages
+    if url.endswith(".journal"):
+        backend = storages.journal.JournalFileBackend(url)
+        return storages.JournalStorage(backend)
+    # SQLite: how long a process waits for others that write. The default is 5 s.
+    options = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
+    return storages.RDBStorage(url, engine_kwargs=options)
+
+
+def _persistent(create: Callable[[], Any]) -> Any:
+    """The result of ``create``, in spite of processes that do the same just now.
+
+    Each makes the tables that it does not find; of those that look at the same time all
+    but one fail, and find them when they look again.
+    """
+    for attempt in itertools.count(1):
+        try:
+            return create()
+        except Exception as error:
+            if attempt == _ATTEMPTS or not _COLLISION.search(str(error)):
+                raise
+            time.sleep(random.uniform(0.1, 0.5))
 
 
 def _ended(study: Any) -> int:
@@ -262,20 +323,13 @@ def _mark_failed(study: Any) -> None:
     state = _optuna().trial.TrialState
     for trial in study.get_trials(False, states=(state.RUNNING,)):
         pid = trial.user_attrs.get("pid")
-        if trial.user_attrs.get("host") == socket.gethostname() and not _alive(pid):
-            study.tell(trial.number, state=state.FAIL)
+        if trial.user_attrs.get("host") == socket.gethostname() and not alive(pid):
+            try:
+                study.tell(trial.number, state=state.FAIL)
+            except (ValueError, RuntimeError):  # another process has just done it
+                continue
             study.enqueue_trial(trial.params)
             logging.info("trial %d was lost: its values are tried again", trial.number)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _tell(study: Any, trial: Any, outcome: Outcome) -> None:
@@ -294,6 +348,12 @@ def _write_best(folder: Workdir, study: Any, *, keep: bool) -> None:
 
     Unless ``keep``, delete the folders of all other trials that have ended.
     """
+    # Whoever writes last has looked last.
+    with locked(folder / ".best.lock", "best.json", wait=True):
+        _write_best_alone(folder, study, keep=keep)
+
+
+def _write_best_alone(folder: Workdir, study: Any, *, keep: bool) -> None:
     state = _optuna().trial.TrialState
     trials = study.get_trials(False)
     done = [trial for trial in trials if trial.state == state.COMPLETE]
@@ -376,7 +436,12 @@ def _running(target: Callable[..., None], *args: Any):
     context = multiprocessing.get_context("spawn")  # XLA hangs in a forked process
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *args), daemon=True)
-    process.start()
+    # A Ctrl-C is for this process, which ends the other one.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # so that the pipe closes when the process ends
     try:
         yield ours, process

@@ -42,9 +42,18 @@ def train(
         on_epoch: called with the history after each epoch.
 
     Raises:
-        InputError: bad data or settings, a workdir of another run, or NaN in training.
+        InputError: bad data or settings, a workdir of another run or one in which
+            another process is at work, or NaN in training.
     """
     folder = Workdir(workdir)
+    with folder.locked():
+        return _train(folder, run, on_epoch)
+
+
+def _train(
+    folder: Workdir, run: ModelRun, on_epoch: Callable[[list[dict]], object] | None
+) -> FitResult:
+    _check_own(folder, run)
     ready = prepare(run)
     source = ready.parts.source
     settings = run.to_json() | {"fingerprint": source["fingerprint"]}
@@ -84,10 +93,31 @@ def train(
         on_save=save,
         monitor=_monitor(run, ready),
     )
-    if result.best_epoch and not (folder / CHECKPOINT).exists():  # deleted since
+    # A finished run writes again what was deleted, or lost by an earlier version.
+    if result.best_epoch and not checkpoint.is_of(
+        folder / CHECKPOINT, result.best_epoch
+    ):
         save(result.params, result.best_epoch)
+    if result.history:
+        folder.write_lines(METRICS, result.history)
     folder.write_json("config.json", run.to_json())
     return result
+
+
+def _check_own(folder: Workdir, run: ModelRun) -> None:
+    """Check that a model without a state, which training would replace, is of this run.
+
+    Raises:
+        InputError: it has other settings.
+    """
+    path = folder / CHECKPOINT
+    if (folder / STATE).exists() or not path.exists():
+        return
+    if ModelRun.from_json(checkpoint.read_meta(path)["run"]) != run:
+        raise InputError(
+            f"{path}: is a trained model of other settings: give another --workdir, or "
+            "delete this file to train a new one"
+        )
 
 
 def check(run: ModelRun) -> None:

@@ -41,8 +41,7 @@ def _flatten(tree: Any) -> dict[str, np.ndarray]:
 def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> None:
     """Write a tree of finite arrays and its description atomically.
 
-    The same tree and meta give the same bytes. The file is written under a temporary
-    name, flushed to disk, then renamed: if the process is killed, the old file remains.
+    The same tree and meta give the same bytes.
 
     Args:
         path: file to write, ending in ``.npz``.
@@ -143,6 +142,15 @@ def read_meta(path: str | os.PathLike) -> dict:
             f"{path}: the description is damaged: delete it and make it again"
         ) from error
     return found
+
+
+def is_of(path: str | os.PathLike, epoch: int) -> bool:
+    """Whether there is a checkpoint of this best epoch.
+
+    Raises:
+        InputError: there is a file that is not a checkpoint.
+    """
+    return os.path.exists(path) and read_meta(path).get("best_epoch") == epoch
 
 
 def restore(path: str | os.PathLike, like: Any) -> Any:

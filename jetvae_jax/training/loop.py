@@ -19,6 +19,7 @@ import numpy as np
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.interrupt import Interrupt
 from jetvae_jax.core.types import Key, Params
 from jetvae_jax.training import checkpoint, memory
 from jetvae_jax.training.compiled import (
@@ -29,7 +30,6 @@ from jetvae_jax.training.compiled import (
     zero_sums,
 )
 from jetvae_jax.training.feed import Feed, feed
-from jetvae_jax.training.interrupt import Interrupt
 from jetvae_jax.training.progress import Progress
 from jetvae_jax.training.step import Config, Step
 
@@ -133,8 +133,9 @@ def fit(
         path=pathlib.Path(state_path) if state_path else None,
         renew=renew, on_epoch=on_epoch, on_save=on_save, monitor=monitor,
     )  # fmt: skip
-    loop.start(key)
-    return loop.run()
+    with loop.interrupt:  # while it traces and compiles, too
+        loop.start(key)
+        return loop.run()
 
 
 @dataclasses.dataclass
@@ -215,7 +216,7 @@ class _Loop:
         total = self.config.num_epochs * per_epoch
         self.progress = Progress(self.name, total, done=done, unit=self.unit)
         self.last_save = time.monotonic()
-        with self.interrupt, self.progress:
+        with self.progress:
             if self.meta["finished"]:
                 best, last = self.meta["best_epoch"], self.meta["epoch"]
                 self.progress.note(
@@ -314,7 +315,7 @@ class _Loop:
             found = self.monitor(params)
             row |= {f"valid/{term}": float(value) for term, value in found.items()}
         row["seconds"] = round(max(time.monotonic() - began, 1e-3), 3)
-        return row
+        return dict(sorted(row.items()))  # as rows of a state that was read
 
     def report(self, row: dict[str, Any]) -> None:
         """Print one line about an epoch."""
@@ -331,11 +332,14 @@ class _Loop:
         )
 
     def save(self) -> None:
-        """Write the resumable state, and call ``on_save`` with the best parameters."""
+        """Call ``on_save`` with the best parameters, and write the resumable state.
+
+        The state comes last: it never says that a result is there which is not.
+        """
+        if self.on_save and self.meta["best_epoch"]:
+            self.on_save(self.best_params, self.meta["best_epoch"])
         if self.path:
             tree = (self.state, self.sums, self.best_params)
             meta = self.meta | {"settings": self.settings}
             checkpoint.save(self.path, tree, meta=meta)
-        if self.on_save and self.meta["best_epoch"]:
-            self.on_save(self.best_params, self.meta["best_epoch"])
         self.last_save = time.monotonic()

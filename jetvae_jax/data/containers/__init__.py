@@ -9,7 +9,8 @@ path (see :mod:`~jetvae_jax.core.registry`), with
 - ``opened(path, tree="")``: a context manager that yields a
   :class:`~jetvae_jax.data.containers.tables.Table`;
 - ``create(path, fields, name)``, where it can be written: a
-  :class:`~jetvae_jax.data.containers.tables.Writer`.
+  :class:`~jetvae_jax.data.containers.tables.Writer`;
+- ``METADATA = True``, where written files keep what the writer is told of them.
 """
 
 import contextlib
@@ -79,6 +80,34 @@ def creator(
         known = ", ".join(suffixes(jets=jets, written=True))
         raise InputError(f"{os.fspath(path)}: unknown suffix: give one of {known}")
     return create
+
+
+def check_replaceable(path: str | os.PathLike, what: str, made_by: str) -> None:
+    """Check, before any work, that writing a file will destroy nothing of worth.
+
+    Args:
+        path: of the file, which need not exist.
+        what: the flag or the path, for the message.
+        made_by: in what the metadata of a file that may be replaced say of its
+            generator. Where files have no metadata, a table of numbers may be replaced.
+
+    Raises:
+        InputError: there is a file of another origin.
+    """
+    if not os.path.lexists(path):
+        return
+    own = False
+    with contextlib.suppress(InputError), opened(path) as table:
+        if getattr(_of(path), "METADATA", False):
+            found = f"{table.metadata.get('generator')}".split(", ")
+            own = any(part.startswith(made_by) for part in found)
+        else:
+            own = all(table.num_rows([name]) >= 0 for name in table.names)
+    if not own:
+        raise InputError(
+            f"{what}: there is a file that this command has not written: give another "
+            "name, or move that file away"
+        )
 
 
 def _of(path: str | os.PathLike) -> ModuleType | None:

@@ -8,13 +8,14 @@ nothing that would fill the memory before a byte is read.
 import contextlib
 import functools
 import importlib
+import io
 import itertools
 import json
 import math
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import h5py
 import numpy as np
@@ -25,6 +26,7 @@ from jetvae_jax.data.containers.tables import Column, guarded, listing
 
 SUFFIXES = (".hdf5", ".h5", ".hdf")
 JETS = True
+METADATA = True
 # Bytes of one row: 10,000 particles of 100 numbers are half of it.
 MAX_ROW = 2**24
 # Read at once: HDF5 takes 6 kB for each, however small it is.
@@ -136,14 +138,118 @@ class HDF5Table:
             return tables.column(values[field] if field else values, counts)
 
 
+class Disk(io.RawIOBase):
+    """A file on which HDF5 writes, and which never fails it.
+
+    The HDF5 library ends the process if it cannot write what it holds when a file is
+    closed. From the first failure on, what it writes stays in memory here, a few MB
+    until whoever writes has called :meth:`check`.
+
+    Args:
+        path: of a file that exists.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self._file = open(path, "rb+", buffering=0)  # noqa: SIM115 - closed by close()
+        self._place = 0
+        self._size = os.path.getsize(path)
+        self._kept: list[tuple[int, bytes]] = []
+        self._error: BaseException | None = None
+
+    def check(self) -> None:
+        """Raises the first failure, if there was one."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Closes the file."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def seekable(self) -> bool:
+        """Whether any place can be read and written: it can."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of any file."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}
+        self._place = start[whence] + offset
+        return self._place
+
+    def tell(self) -> int:
+        """As of any file."""
+        return self._place
+
+    def write(self, data: Any) -> int:
+        """Writes all of it, or keeps it."""
+        place, rest = self._place, memoryview(data).cast("B")
+        self._place += len(rest)
+        self._size = max(self._size, self._place)
+        try:
+            self.check()
+            self._file.seek(place)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except BaseException as error:  # an interruption among them
+            self._error = error
+            self._kept.append((place, bytes(data)))
+        return self._place - place
+
+    def readinto(self, buffer: Any) -> int:
+        """As of any file, what was kept included."""
+        view, start = memoryview(buffer).cast("B"), self._place
+        view[:] = bytes(len(view))
+        self._file.seek(start)
+        self._file.readinto(view)
+        for place, data in self._kept:
+            first, last = max(place, start), min(place + len(data), start + len(view))
+            if first < last:
+                view[first - start : last - start] = data[first - place : last - place]
+        self._place += len(view)
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """As of any file."""
+        self._size = self._place if size is None else size
+        try:
+            self.check()
+            self._file.truncate(self._size)
+        except BaseException as error:
+            self._error = error
+        return self._size
+
+
+@contextlib.contextmanager
+def writing(
+    target: str | os.PathLike[str] | io.BytesIO, mode: Literal["w", "r+"] = "w"
+) -> Iterator[h5py.File]:
+    """An HDF5 file to write, in the oldest format, which stores no times anywhere.
+
+    Args:
+        target: a file that exists, or a buffer.
+        mode: as of ``h5py.File``.
+
+    Raises:
+        OSError: the disk does not allow it.
+    """
+    if isinstance(target, io.BytesIO):
+        with h5py.File(target, mode, libver="earliest") as file:
+            yield file
+        return
+    with contextlib.closing(Disk(target)) as disk:
+        with h5py.File(disk, mode, libver="earliest") as file:
+            yield file
+        disk.check()
+
+
 class MatrixWriter(tables.Collected):
     """Writes one data set ``[J, C]`` with the attribute ``names``."""
 
     def finish(self, metadata: dict[str, Any]) -> None:
         """Writes the file."""
         values = self.matrix()
-        # The oldest format stores no times anywhere.
-        with h5py.File(self._path, "w", libver="earliest") as file:
+        with writing(self._path) as file:
             data = file.create_dataset(
                 self._name,
                 data=values,

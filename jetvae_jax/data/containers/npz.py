@@ -21,6 +21,7 @@ from jetvae_jax.data.containers.tables import Column, guarded, listing
 
 SUFFIXES = (".npz",)
 JETS = True
+METADATA = True
 _NUMBERS = "fiub"
 
 
@@ -53,7 +54,8 @@ class Archive:
         self._file = file
         stored = (i.filename for i in file.infolist())
         self.names = tuple(n.removesuffix(".npy") for n in stored if n.endswith(".npy"))
-        self.metadata: dict[str, Any] = tables.metadata(self.text("provenance"))
+        told = self.text("provenance") or self.text("attrs")  # of sets of pixels
+        self.metadata: dict[str, Any] = tables.metadata(told)
 
     @functools.cached_property
     def nested(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from jetvae_jax.data.containers import tables
 from jetvae_jax.data.containers.tables import Column, Field, Ragged, guarded
 
 SUFFIXES, JETS = (".parquet", ".pq"), True
+METADATA = True
 META = b"jetvae_jax"
 
 

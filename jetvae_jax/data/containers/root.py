@@ -15,6 +15,7 @@ from jetvae_jax.data.containers import tables
 from jetvae_jax.data.containers.tables import Column, Field, Ragged, guarded
 
 SUFFIXES, JETS = (".root",), True
+METADATA = True
 PROVENANCE = "provenance"
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 

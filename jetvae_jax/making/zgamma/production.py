@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jetvae_jax.core.files import Workdir
 from jetvae_jax.making import files, pythia
 from jetvae_jax.making.production import make_missing
 from jetvae_jax.making.settings import Shard
@@ -39,11 +40,20 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
         Lines that name the files, their events and cross-sections.
 
     Raises:
-        InputError: wrong settings, missing tools, shards that could not be made.
+        InputError: wrong settings, missing tools, shards that could not be made, a file
+            of another origin that would be replaced, or another process at work there.
     """
     pythia.require_tools()
-    folder = pathlib.Path(folder)
+    workdir = Workdir(folder)
+    with workdir.locked():
+        return _run(workdir.path, config)
+
+
+def _run(folder: pathlib.Path, config: Config) -> str:
     tasks = {name: _tasks(folder, config, name) for name in config.processes}
+    for name in tasks:
+        for kind in config.formats:
+            files.check_own(folder / f"{name}{SUFFIX[kind]}")
     make_missing(tasks, config, make, "events", DATA)
     return "".join(
         line for name in tasks for line in _join(folder, name, tasks[name], config)

@@ -1,0 +1,388 @@
+"""Kills, full disks and several processes at once: no work is lost, nothing is torn."""
+
+import contextlib
+import functools
+import io
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+
+import faults
+import jax
+import numpy as np
+import pytest
+
+from jetvae_jax.core import locks
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir, write_atomically
+from jetvae_jax.core.types import Jets
+from jetvae_jax.data import download, streaming, writing
+from jetvae_jax.data.containers import hdf5
+from jetvae_jax.events import writer as events
+from jetvae_jax.making import files as making
+from jetvae_jax.training import Config, checkpoint, fit, gradient_step
+
+JETS = ("hdf5", "parquet", "root", "npz")
+EVENTS = (*JETS, "csv")
+
+
+def training(folder, epochs=2):
+    """Epochs of a straight line, with everything that a training writes."""
+    workdir = Workdir(folder)
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    data = {"x": x, "y": x @ np.array([1.5, -2.0, 0.5], np.float32)}
+
+    def loss(params, key, batch):
+        error = (batch["x"] @ params["w"] - batch["y"]) ** 2
+        return error, {"error": error}
+
+    import optax
+
+    step = gradient_step(
+        loss, lambda key: {"w": jax.random.normal(key, (3,))}, optax.adam(0.1)
+    )
+
+    def on_save(params, epoch):
+        checkpoint.save(workdir / "best.npz", params, meta={"best_epoch": epoch})
+
+    fit(
+        step, jax.random.key(0), data, data,
+        config=Config(num_epochs=epochs, batch_size=40, save_seconds=0.0),
+        state_path=workdir / "state.npz", on_save=on_save,
+        on_epoch=lambda rows: workdir.write_lines("metrics.jsonl", rows),
+    )  # fmt: skip
+
+
+def jets(suffix):
+    rng = np.random.default_rng(0)
+    p, mask = rng.normal(size=(1500, 3, 3)), rng.random((1500, 3)) < 0.7
+
+    def write(folder):
+        with writing.writer(folder / f"x.{suffix}", num_particles=3) as writer:
+            writer.append(Jets(p, mask))
+
+    return write
+
+
+def table(suffix):
+    values = np.random.default_rng(0).normal(size=(3000, 2))
+    return lambda folder: events.write(
+        folder / f"x.{suffix}", values, ["a", "b"], {"a": 1}
+    )
+
+
+def production(folder):
+    rows = {"x": np.random.default_rng(0).normal(size=(1500, 2))}
+    making.write_whole(
+        folder / "sub" / "x.hdf5", {"x": ("p", "q")}, [rows], {}, [("names", ["p"])]
+    )
+
+
+def cache(folder):
+    arrays = np.random.default_rng(0).normal(size=(40, 2, 3)).astype(np.float32)
+    source = folder.parent / "source.npz"
+    if not source.exists():
+        np.savez(source, particles=arrays, mask=np.ones((40, 2), bool))
+    columns = ("particles=particles",)
+    with contextlib.suppress(FileNotFoundError):
+        streaming.streams(str(source), folder, num_particles=2, columns=columns)
+
+
+def unpacking(folder):
+    archive = folder / "x.tar.gz"
+    if not archive.exists():
+        with tarfile.open(archive, "w:gz") as tar:
+            for name in ("a.h5", "b.h5"):
+                tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    download.unpack(archive)
+
+
+WRITERS = {
+    "training": training,
+    "jets, hdf5": jets("hdf5"),
+    "production": production,
+    "text": lambda folder: Workdir(folder).write_text("x.txt", "text\n" * 100),
+}
+SAME_CODE = {
+    **{f"jets, {s}": jets(s) for s in ("parquet", "root", "npz")},
+    **{f"events, {s}": table(s) for s in EVENTS},
+    "cache": cache,
+    "archive": unpacking,
+}
+ALL = [
+    *(pytest.param(function, id=name) for name, function in WRITERS.items()),
+    *(pytest.param(function, id=name, marks=pytest.mark.slow)
+      for name, function in SAME_CODE.items()),
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "w").mkdir()
+    return tmp_path / "w"
+
+
+def whole(folder, command):
+    """The results of a command that works, and leaves nothing else."""
+    command(folder)
+    assert not faults.parts(folder)
+    return faults.results(folder)
+
+
+GROW = ("state.npz", "best.npz", "metrics.jsonl")
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_after_a_kill_anywhere_the_same_command_gives_the_same_bytes(
+    folder, tmp_path, command
+):
+    states = faults.kills(folder, lambda: command(folder), tmp_path / "states")
+    wanted = whole(folder, command)
+    assert len(states) >= (8 if command is training else 2)
+    assert any(faults.parts(state) for state in states)
+    for state in states:
+        faults.renew(folder, state)
+        for name, data in faults.results(folder).items():
+            assert name in GROW or data == wanted[name]  # whole, or not there
+        assert whole(folder, command) == wanted, state
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_a_disk_that_fails_anywhere_is_one_line_and_loses_nothing(
+    folder, tmp_path, command, request
+):
+    begin = tmp_path / "begin"
+    begin.mkdir()
+    kinds = None
+    if command is training and request.config.getoption("-m") != "slow":
+        command, kinds = functools.partial(training, epochs=1), ("replace",)
+    wanted = None
+    for failing in faults.failures(folder, begin, lambda: command(folder), kinds):
+        wanted = wanted or whole(folder, command)
+        faults.renew(folder, begin)
+        with contextlib.suppress(InputError), failing:
+            command(folder)
+        failed = faults.results(folder)
+        assert failed.keys() <= wanted.keys() and not faults.parts(folder)
+        assert whole(folder, command) == wanted
+
+
+@contextlib.contextmanager
+def full_after(num_bytes):
+    """No file may be longer, which C code meets as it meets a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [0, 20_000])
+@pytest.mark.parametrize(
+    "name", [*(f"jets, {s}" for s in JETS), *(f"events, {s}" for s in EVENTS)]
+)
+def test_a_full_disk_is_one_line_in_every_format(folder, name, size, capfd):
+    command = (WRITERS | SAME_CODE)[name]
+    command(folder)
+    before = faults.visible(folder)
+    with (
+        pytest.raises(InputError, match=r"x\.\w+: cannot be written \(.*free space$"),
+        full_after(size),
+    ):
+        command(folder)
+    assert faults.visible(folder) == before and not faults.parts(folder)
+    assert capfd.readouterr() == ("", "")  # nothing from a destructor
+
+
+ROOT = os.geteuid() == 0
+
+
+@contextlib.contextmanager
+def small_disk(folder, *options):
+    """A disk of 200 kB in memory."""
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join(["size=200k", *options]), "tmpfs"]
+    found = subprocess.run([*mount, folder], capture_output=True, check=False)
+    if found.returncode:
+        pytest.skip("disks cannot be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ROOT, reason="only root mounts disks")
+@pytest.mark.parametrize("options", [(), ("ro",)], ids=["full", "read-only"])
+def test_disks_that_are_full_or_read_only(folder, options):
+    big = Jets(np.ones((40_000, 3, 3)), np.ones((40_000, 3), bool))
+    big.particles[...] += np.random.default_rng(0).random(big.particles.shape)
+    values = np.random.default_rng(0).normal(size=(40_000, 5))
+    reason = "Read-only file system" if options else "No space left on device"
+    with small_disk(folder, *options):
+        for suffix in JETS:
+            with pytest.raises(InputError, match=reason):
+                writer = writing.writer(folder / f"x.{suffix}", num_particles=3)
+                with writer as file:
+                    file.append(big)
+        for suffix in EVENTS:
+            with pytest.raises(InputError, match=reason):
+                events.write(folder / f"x.{suffix}", values, [*"abcde"], {})
+        with pytest.raises(InputError, match=reason):
+            making.save(folder / "x.hdf5", bytes(300_000))
+        with pytest.raises(InputError, match=reason):
+            making.save(folder / "sub" / "x.hdf5", bytes(300_000))
+        if options:
+            with pytest.raises(InputError, match="is not writable"):
+                Workdir(folder)
+        else:
+            with pytest.raises(InputError, match=reason):
+                Workdir(folder).write_text("x.html", "x" * 300_000)
+        assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_hdf5_reads_back_what_a_failing_disk_did_not_take(tmp_path):
+    path = tmp_path / "x"
+    path.touch()
+    disk = hdf5.Disk(path)
+    disk.write(b"abcd")
+    with full_after(6):
+        disk.write(b"efgh")
+    disk.seek(2)
+    disk.write(b"CD")
+    read = bytearray(8)
+    disk.seek(0)
+    disk.readinto(read)
+    assert read == b"abCDefgh" and disk.seek(0, os.SEEK_END) == 8
+    with pytest.raises(OSError, match="too large"):
+        disk.check()
+    disk.close()
+
+
+def test_what_other_processes_write_stays_and_what_dead_ones_left_goes(tmp_path):
+    own, dead = os.getpid(), faults.DEAD
+    here, far = locks.host(), "elsewhere"
+    kept = [f"a.{own}-{here}-0123abcd.part", f"a.{dead}-{far}-0123abcd.part", "a.part"]
+    gone = [f"b.{dead}-{here}-0123abcd.part", f"b.{dead}-{far}-0123abcd.part"]
+    for name in (*kept, gone[0]):
+        (tmp_path / name).touch()
+    (tmp_path / gone[1]).mkdir()
+    week = time.time() - 8 * 86400
+    os.utime(tmp_path / gone[1], (week, week))
+    with write_atomically(tmp_path / "x") as part:
+        part.write_text("x")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, "x"])
+
+
+def test_many_writers_of_one_file_and_readers_that_see_it_whole(tmp_path):
+    path = tmp_path / "x.txt"
+    code = (
+        "import sys; from jetvae_jax.core.files import write_atomically\n"
+        "for i in range(200):\n"
+        "    with write_atomically(sys.argv[1]) as part:\n"
+        "        part.write_text(sys.argv[2] * 10_000)"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), letter])
+        for letter in "abc"
+    ]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        with contextlib.suppress(FileNotFoundError):
+            text = path.read_text()
+            assert len(text) == 10_000 and len(set(text)) == 1
+            seen.add(text[0])
+    assert [writer.returncode for writer in writers] == [0, 0, 0] and seen
+    assert os.listdir(tmp_path) == ["x.txt"]
+
+
+def test_a_long_name_can_be_written(tmp_path):
+    path = tmp_path / ("ü" * 120 + ".txt")
+    with write_atomically(path) as part:
+        part.write_text("x")
+    assert path.read_text() == "x"
+
+
+SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"
+SCRIPTS = {
+    "train": [SMOKE, "--train.num_epochs=2", "--train.save_seconds=0"],
+    "fit_flow": [SMOKE, "--fit.num_epochs=2", "--fit.save_seconds=0"],
+    "fit_copula": [SMOKE, "--copula.dependence=gaussian"],
+    "generate": ["--generate.num_jets=50", "--generate.latents=prior"],
+    "evaluate": [SMOKE],
+    "pipeline": [SMOKE, "--train.num_epochs=1", "--fit.num_epochs=1"],
+}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, run_script):
+    """What each script needs: nothing, a model, or generated jets."""
+    folders = {}
+    for number in range(3):
+        folders[number] = tmp_path_factory.mktemp(f"prepared{number}") / "w"
+        if number:
+            shutil.copytree(folders[number - 1], folders[number])
+        else:
+            folders[number].mkdir()
+            continue
+        name = (None, "train", "generate")[number]
+        done = run_script(name, *SCRIPTS[name], f"--workdir={folders[number]}")
+        assert done.returncode == 0, done.stderr
+    needs = {"train": 0, "pipeline": 0, "evaluate": 2}
+    return lambda name: folders[needs.get(name, 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_after_a_kill_anywhere_a_script_gives_the_same_bytes(
+    name, prepared, folder, tmp_path, run_script
+):
+    def command():
+        done = run_script(name, *SCRIPTS[name], f"--workdir={folder}")
+        assert done.returncode == 0, done.stderr
+
+    faults.renew(folder, prepared(name))
+    states = faults.kills(folder, command, tmp_path / "states")
+    wanted = whole(folder, lambda _: command())
+    for state in states:
+        faults.renew(folder, state)
+        found = whole(folder, lambda _: command())
+        assert found.keys() == wanted.keys(), state
+        wrong = [file for file, data in found.items() if data != wanted[file]]
+        assert not wrong, state
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_on_a_disk_that_fails_anywhere_says_one_line(
+    name, prepared, folder, run_script
+):
+    """Each second point, of which many are the same."""
+
+    def run():
+        return run_script(name, *SCRIPTS[name], f"--workdir={folder}")
+
+    begin = prepared(name)
+    for at, failing in enumerate(
+        faults.failures(folder, begin, run, ("replace", "mkdir", "write"))
+    ):
+        if at % 2:
+            continue
+        with failing:
+            found = run()
+        assert found.returncode == 2, found.stderr
+        errors = [r for r in found.stderr.splitlines() if r.startswith("error: ")]
+        assert len(errors) == 1 and "No space left on device" in errors[0]
+        assert not faults.parts(folder)
+        before = faults.visible(begin)
+        left = faults.visible(folder)
+        assert {n: left[n] for n in before if n in SAFE} == {
+            n: before[n] for n in before if n in SAFE
+        }
+
+
+SAFE = ("vae.npz", "vae.state.npz", "generated_prior.hdf5")  # of earlier commands
