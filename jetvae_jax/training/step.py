@@ -83,18 +83,16 @@ def optimizer(
     decay = config.weight_decay
     if not constants:
         return optax.chain(*clip, optax.adamw(schedule, weight_decay=decay))
+
+    def which(constant: bool) -> Callable[[Any], dict[str, bool]]:
+        return lambda params: {name: (name in constants) == constant for name in params}
+
     # The state has the same arrays as without constants.
     return optax.chain(
         *clip,
-        optax.adamw(
-            schedule, weight_decay=decay,
-            mask=lambda params: {name: name not in constants for name in params},
-        ),
-        optax.masked(
-            optax.set_to_zero(),
-            lambda params: {name: name in constants for name in params},
-        ),
-    )  # fmt: skip
+        optax.adamw(schedule, weight_decay=decay, mask=which(False)),
+        optax.masked(optax.set_to_zero(), which(True)),
+    )
 
 
 class TrainState(NamedTuple):
