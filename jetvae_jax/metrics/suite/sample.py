@@ -57,7 +57,7 @@ class Sample:
                 f"sample '{name}': no particles in {len(self)} jets; check that it was "
                 "generated or read completely"
             )
-        masked = self.jets.mask[..., None]
+        masked = np.asarray(self.jets.mask)[..., None]
         self._stop_at(~np.isfinite(self.jets.particles), masked)
         args = (self.jets,) if axis is None else (self.jets, *floats(np, axis))
         self.relative: RelativeJets = map_chunks(relative, *args)
