@@ -237,15 +237,15 @@ def _checked(name: str, x: Array, mask: Array) -> tuple[np.ndarray, np.ndarray]:
         )
     if len(sets) < 2 * FOLDS:
         raise InputError(
-            f"sample '{name}': {len(sets)} jets, but the classifier test needs at least "
-            f"{2 * FOLDS}, better thousands"
+            f"sample '{name}': {len(sets)} jets, but the classifier test needs at "
+            f"least {2 * FOLDS}, better thousands"
         )
     sets = np.where(exist[..., None], sets, 0)
     finite = np.isfinite(sets).all((1, 2))
     if not finite.all():
         raise InputError(
-            f"sample '{name}': NaN or infinity in {np.sum(~finite)} of {len(sets)} jets "
-            f"(first: jet {np.argmin(finite)}); repair or leave out such jets"
+            f"sample '{name}': NaN or infinity in {np.sum(~finite)} of {len(sets)} "
+            f"jets (first: jet {np.argmin(finite)}); repair or leave out such jets"
         )
     return sets, exist
 
