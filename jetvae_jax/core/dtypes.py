@@ -17,6 +17,8 @@ import numpy as np
 
 Record = TypeVar("Record", bound=tuple)
 
+_KEPT = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 def floats(xp: ModuleType, *numbers: Any) -> tuple[Any, ...]:
     """The arrays in the one floating type that holds all of them.
@@ -36,7 +38,9 @@ def floats(xp: ModuleType, *numbers: Any) -> tuple[Any, ...]:
     """
     found = [None if values is None else _float(xp, values) for values in numbers]
     arrays = [array for array in found if array is not None]
-    dtype = xp.result_type(*arrays) if arrays else None
+    if len({array.dtype for array in arrays}) < 2:
+        return tuple(found)
+    dtype = xp.result_type(*arrays)
     return tuple(
         array if array is None or array.dtype == dtype else array.astype(dtype)
         for array in found
@@ -111,18 +115,18 @@ def _float(xp: ModuleType, values: Any) -> Any:
     if isinstance(values, bool | int | float) and not hasattr(values, "dtype"):
         return xp.asarray(float(values))  # in JAX it leaves the type to the others
     array = _array(xp, values)
-    _real_numbers(array.dtype)
-    dtype = _floating(xp, array.dtype)
-    return xp.asarray(array if array.dtype == dtype else array.astype(dtype))
+    if array.dtype not in _KEPT:
+        _real_numbers(array.dtype)
+        array = array.astype(_floating(xp, array.dtype))
+    return array if hasattr(array, "aval") else xp.asarray(array)  # JAX's own, or not
 
 
 def _floating(xp: ModuleType, dtype: np.dtype) -> np.dtype:
     """The type in which :func:`floats` returns numbers of this type."""
     if dtype.kind in "biu" or "int" in dtype.name:  # int4 of ml_dtypes has kind V
         return np.dtype(xp.result_type(float))
-    if dtype.kind != "f":  # bfloat16 and the like
-        return np.dtype(np.float32)
-    return np.dtype(f"f{min(max(dtype.itemsize, 4), 8)}")
+    wide = dtype.kind == "f" and dtype.itemsize > 4  # bfloat16 has another kind
+    return _KEPT[wide]
 
 
 def _array(xp: ModuleType, values: Any) -> Any:

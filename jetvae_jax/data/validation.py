@@ -344,7 +344,8 @@ def good_rows(
     width = block.mask.shape[1]
     keep = _check_rows(block, audit, key, allow_empty)
     mask = block.mask[keep]
-    pt = np.where(mask, *floats(np, block.pt[keep]), -np.inf)
+    (pt,) = floats(np, block.pt[keep])
+    pt = np.where(mask, pt, -np.inf)
     particles = np.where(mask[..., None], block.particles[keep], np.float32(0))
     particles = particles.astype(np.float32, copy=False)
     axis = None if block.axis is None else block.axis[keep].astype(np.float32)

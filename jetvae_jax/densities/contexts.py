@@ -94,7 +94,7 @@ def rows_to_draw(
     Raises:
         InputError: the source is a density, and the table is too small or constant.
     """
-    rows = np.asarray(*floats(np, table), np.float32)
+    rows = floats(np, table)[0].astype(np.float32, copy=False)
     if request.source == "density":
         config = copula.Config()
         params = copula.fit(config, rows, what="contexts")

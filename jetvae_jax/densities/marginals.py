@@ -51,22 +51,22 @@ def checked(z: Array, what: str = "latents") -> np.ndarray:
     Raises:
         InputError: it is too small, not finite, or a column is constant.
     """
-    z = np.asarray(*floats(np, z), np.float64)
-    if z.ndim != 2 or z.shape[0] < 2 * TAIL_EVENTS:
+    x = floats(np, z)[0].astype(np.float64, copy=False)
+    if x.ndim != 2 or x.shape[0] < 2 * TAIL_EVENTS:
         raise InputError(
             f"{what}: a copula needs at least {2 * TAIL_EVENTS} rows of numbers, got "
-            f"an array of shape {z.shape}: use more events"
+            f"an array of shape {x.shape}: use more events"
         )
-    bad = np.flatnonzero(~np.isfinite(z).all(axis=0))
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=0))
     if bad.size:
         raise InputError(f"{what}: column {bad[0]} has NaN or infinite numbers")
-    constant = np.flatnonzero(np.ptp(z, axis=0) == 0)
+    constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
     if constant.size:
         raise InputError(
-            f"{what}: column {constant[0]} is constant, {z[0, constant[0]]:g}, and has "
+            f"{what}: column {constant[0]} is constant, {x[0, constant[0]]:g}, and has "
             "no distribution to learn: leave it out"
         )
-    return z
+    return x
 
 
 def fit_empirical(z: Array, *, num_knots: int = 256, what: str = "latents") -> Params:

@@ -80,10 +80,10 @@ def means(real: Array, generated: Array) -> dict[str, float]:
         real: ``[J, C]``, finite.
         generated: ``[M, C]``, finite.
     """
-    real, generated = floats(np, real, generated)
-    *_, ks, frobenius, _ = _metrics(real, generated)
-    pairs = max(real.shape[1] * (real.shape[1] - 1), 1)
-    unit = np.sqrt(1 / len(real) + 1 / len(generated))
+    x, y = floats(np, real, generated)
+    *_, ks, frobenius, _ = _metrics(x, y)
+    pairs = max(x.shape[1] * (x.shape[1] - 1), 1)
+    unit = np.sqrt(1 / len(x) + 1 / len(y))
     far = ks / (KOLMOGOROV * unit), frobenius / (np.sqrt(pairs) * unit)
     overall = float(np.mean(far))
     return {"ks": float(ks), "spearman": float(frobenius), "overall": overall}
@@ -167,7 +167,7 @@ def _named(values: np.ndarray, errors: np.ndarray, names: Sequence[str]) -> dict
 
 
 def _checked(events: Array, names: Sequence[str]) -> np.ndarray:
-    (events,) = floats(np, events)
-    if events.ndim != 2 or events.shape[1] != len(names):
-        raise ValueError(f"events {events.shape} do not have {len(names)} columns")
-    return events
+    (values,) = floats(np, events)
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise ValueError(f"events {values.shape} do not have {len(names)} columns")
+    return values

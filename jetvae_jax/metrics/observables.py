@@ -14,6 +14,7 @@ import functools
 import math
 from collections.abc import Iterator, Mapping
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -111,9 +112,10 @@ class ParticleObservables(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         group, column = divmod(self.NAMES.index(name), 3)
-        if self._arrays[group] is None:
+        values = self._arrays[group]
+        if values is None:
             raise KeyError(name)
-        return self._arrays[group][..., column][self._mask]
+        return np.asarray(values)[..., column][self._mask]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.NAMES if self._arrays[0] is not None else self.NAMES[3:])
@@ -178,7 +180,8 @@ def relative_masses(jets: RelativeJets) -> np.ndarray:
         ``[J]``, NumPy; JAX within jit, vmap and grad.
     """
     if traced(*jets):
-        return relative_mass(jets)
+        found: Any = relative_mass(jets)
+        return found
     if namespace(*jets) is not np:
         return map_chunks(relative_mass, jets)
     jets = record(np, jets)

@@ -259,26 +259,26 @@ def _of_relative(jets: RelativeJets) -> Array:
 
 
 def _checked(name: str, x: Array, mask: Array) -> tuple[np.ndarray, np.ndarray]:
-    (x,), mask = floats(np, x), dtypes.mask(np, mask)
-    x = x.astype(np.float32, copy=False)
-    if x.ndim != 3 or mask.shape != x.shape[:2]:
+    sets = floats(np, x)[0].astype(np.float32, copy=False)
+    exist = dtypes.mask(np, mask)
+    if sets.ndim != 3 or exist.shape != sets.shape[:2]:
         raise ValueError(
-            f"{name}: points are [J, N, F] with a mask [J, N], got {x.shape} and "
-            f"{mask.shape}"
+            f"{name}: points are [J, N, F] with a mask [J, N], got {sets.shape} and "
+            f"{exist.shape}"
         )
-    if len(x) < 2 * FOLDS:
+    if len(sets) < 2 * FOLDS:
         raise InputError(
-            f"sample '{name}': {len(x)} jets, but the classifier test needs at least "
-            f"{2 * FOLDS}, better thousands"
+            f"sample '{name}': {len(sets)} jets, but the classifier test needs at "
+            f"least {2 * FOLDS}, better thousands"
         )
-    x = np.where(mask[..., None], x, 0)
-    finite = np.isfinite(x).all((1, 2))
+    sets = np.where(exist[..., None], sets, 0)
+    finite = np.isfinite(sets).all((1, 2))
     if not finite.all():
         raise InputError(
-            f"sample '{name}': NaN or infinity in {np.sum(~finite)} of {len(x)} jets "
-            f"(first: jet {np.argmin(finite)}); repair or leave out such jets"
+            f"sample '{name}': NaN or infinity in {np.sum(~finite)} of {len(sets)} "
+            f"jets (first: jet {np.argmin(finite)}); repair or leave out such jets"
         )
-    return x, mask
+    return sets, exist
 
 
 def _padded(x: np.ndarray, mask: np.ndarray, points: int) -> tuple:

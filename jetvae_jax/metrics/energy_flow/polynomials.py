@@ -9,6 +9,7 @@ with ``z = ptrel`` and ``theta_ij = (deta_ij^2 + dphi_ij^2)^(beta / 2)``: the me
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +89,8 @@ def efp_table(
         ValueError: as :func:`efps`, or the particles are not ``[J, N, 3]``.
     """
     if traced(*jets):
-        return efps(jets, graphs=graphs, beta=beta, normed=normed)
+        found: Any = efps(jets, graphs=graphs, beta=beta, normed=normed)
+        return found
     particles, mask = record(np, jets)
     particles = particles.astype(np.float32, copy=False)
     if particles.ndim != 3 or mask.shape != particles.shape[:2]:

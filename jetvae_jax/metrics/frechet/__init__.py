@@ -58,7 +58,7 @@ def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: fewer than two rows.
     """
-    x = np.asarray(*floats(np, features), np.float64)
+    x = floats(np, features)[0].astype(np.float64, copy=False)
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"a covariance needs features [J, F], J > 1, got {x.shape}")
     mean = x.mean(axis=0)

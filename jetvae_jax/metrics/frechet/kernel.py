@@ -75,7 +75,9 @@ def kpd(
             rows = (rng.integers(len(s), size=batch_size) for s in (some, others))
             return squared_mmd(some[next(rows)], others[next(rows)])
 
-        found["error"] = float(np.hypot(found["error"], resolution(rng, x, y, batch)))
+        found["error"] = float(
+            np.hypot(found["error"], resolution(rng, x, y, batch, 10))
+        )
     return found
 
 

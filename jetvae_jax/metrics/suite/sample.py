@@ -69,7 +69,8 @@ class Sample:
     ):
         self.name, self.fpnd = name, fpnd
         self._known: dict[Callable[..., Any], Any] = {}
-        particles, mask = record(np, type(jets)(jets.particles, jets.mask))[:2]
+        given = record(np, type(jets)(jets.particles, jets.mask))
+        particles, mask = np.asarray(given.particles), np.asarray(given.mask)
         self._size = len(mask)
         if not mask.any():
             raise InputError(
