@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import io
 import os
 import resource
 import shutil
@@ -21,6 +20,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, write_atomically
 from jetvae_jax.core.types import Jets
 from jetvae_jax.data import download, streaming, writing
+from jetvae_jax.data.catalogue import DataSet, Remote
 from jetvae_jax.data.containers import hdf5
 from jetvae_jax.events import writer as events
 from jetvae_jax.making import files as making
@@ -83,22 +83,27 @@ def production(folder):
 
 
 def cache(folder):
-    arrays = np.random.default_rng(0).normal(size=(40, 2, 3)).astype(np.float32)
-    source = folder.parent / "source.npz"
+    source = folder.parent / "source" / "x.hdf5"
     if not source.exists():
-        np.savez(source, particles=arrays, mask=np.ones((40, 2), bool))
-    columns = ("particles=particles",)
-    with contextlib.suppress(FileNotFoundError):
-        streaming.streams(str(source), folder, num_particles=2, columns=columns)
+        source.parent.mkdir()
+        jets("hdf5")(source.parent)
+    streaming.streams(str(source), folder, num_particles=3, repair=True)
 
 
-def unpacking(folder):
-    archive = folder / "x.tar.gz"
-    if not archive.exists():
-        with tarfile.open(archive, "w:gz") as tar:
-            for name in ("a.h5", "b.h5"):
-                tar.addfile(tarfile.TarInfo(name), io.BytesIO())
-    download.unpack(archive)
+def downloading(folder):
+    """Files of three blocks, one of which is an archive."""
+    source = folder.parent / "source"
+    if not source.exists():
+        source.mkdir()
+        rng = np.random.default_rng(0)
+        (source / "a.h5").write_bytes(rng.bytes(3 * 2**20))
+        with tarfile.open(source / "b.tar.gz", "w:gz") as tar:
+            tar.add(source / "a.h5", "x.h5")
+    files = tuple(
+        Remote(path.name, path.as_uri(), path.stat().st_size, download.md5(path))
+        for path in sorted(source.iterdir())
+    )
+    download.fetch(DataSet("name", "title", "page", "", files), folder)
 
 
 WRITERS = {
@@ -111,7 +116,7 @@ SAME_CODE = {
     **{f"jets, {s}": jets(s) for s in ("parquet", "root", "npz")},
     **{f"events, {s}": table(s) for s in EVENTS},
     "cache": cache,
-    "archive": unpacking,
+    "download": downloading,
 }
 ALL = [
     *(pytest.param(function, id=name) for name, function in WRITERS.items()),
@@ -133,7 +138,7 @@ def whole(folder, command):
     return faults.results(folder)
 
 
-GROW = ("state.npz", "best.npz", "metrics.jsonl")
+GROW = ("state.npz", "best.npz", "metrics.jsonl", "MD5SUMS")
 
 
 @pytest.mark.parametrize("command", ALL)
@@ -147,7 +152,8 @@ def test_after_a_kill_anywhere_the_same_command_gives_the_same_bytes(
     for state in states:
         faults.renew(folder, state)
         for name, data in faults.results(folder).items():
-            assert name in GROW or data == wanted[name]  # whole, or not there
+            # Whole, or not there.
+            assert name in GROW or name.endswith(".part") or data == wanted[name]
         assert whole(folder, command) == wanted, state
 
 
@@ -166,8 +172,8 @@ def test_a_disk_that_fails_anywhere_is_one_line_and_loses_nothing(
         faults.renew(folder, begin)
         with contextlib.suppress(InputError), failing:
             command(folder)
-        failed = faults.results(folder)
-        assert failed.keys() <= wanted.keys() and not faults.parts(folder)
+        failed = {n for n in faults.results(folder) if not n.endswith(".part")}
+        assert failed <= wanted.keys() and not faults.parts(folder)
         assert whole(folder, command) == wanted
 
 
@@ -314,8 +320,16 @@ SCRIPTS = {
     "fit_copula": [SMOKE, "--copula.dependence=gaussian"],
     "generate": ["--generate.num_jets=50", "--generate.latents=prior"],
     "evaluate": [SMOKE],
-    "pipeline": [SMOKE, "--train.num_epochs=1", "--fit.num_epochs=1"],
-}
+    "compare_zgamma": ["--compare.models=CVAE", "--compare.seeds=1",
+                       "--nocompare.classify", "--events.max_events=300",
+                       "--train.num_epochs=1", "--train.batch_size=50",
+                       "--mlp_vae.nodes=8", "--mlp_vae.num_layers=1"],
+    "compare_digits": ["--flagfile=experiments/flagfiles/digits_sparse.txt",
+                       "--pixels.path=embedded", "--pixels.max_images=200",
+                       "--train.num_epochs=1", "--fit.num_epochs=1",
+                       "--losses=pixel_positions", "--num_seeds=1"],
+}  # fmt: skip
+TIMES = (".txt", ".csv", ".html", ".png")  # of comparisons: they tell how long it took
 
 
 @pytest.fixture(scope="module")
@@ -332,8 +346,8 @@ def prepared(tmp_path_factory, run_script):
         name = (None, "train", "generate")[number]
         done = run_script(name, *SCRIPTS[name], f"--workdir={folders[number]}")
         assert done.returncode == 0, done.stderr
-    needs = {"train": 0, "pipeline": 0, "evaluate": 2}
-    return lambda name: folders[needs.get(name, 1)]
+    needs = {"fit_flow": 1, "fit_copula": 1, "generate": 1, "evaluate": 2}
+    return lambda name: folders[needs.get(name, 0)]
 
 
 @pytest.mark.slow
@@ -353,11 +367,11 @@ def test_after_a_kill_anywhere_a_script_gives_the_same_bytes(
         found = whole(folder, lambda _: command())
         assert found.keys() == wanted.keys(), state
         wrong = [file for file, data in found.items() if data != wanted[file]]
-        assert not wrong, state
+        assert not [f for f in wrong if name[:7] != "compare" or f[-4:] not in TIMES]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", ["train", "fit_flow", "fit_copula", "generate"])
 def test_a_script_on_a_disk_that_fails_anywhere_says_one_line(
     name, prepared, folder, run_script
 ):

@@ -448,7 +448,9 @@ def _copy(
         The number of jets.
     """
     num_jets = 0
-    with open(path, "wb", buffering=0) as file:
+    with contextlib.ExitStack() as stack:
+        with _reported(target):
+            file = stack.enter_context(open(path, "wb", buffering=0))
         for rows in request.rows():
             particles = np.ascontiguousarray(rows.particles, "<f4")
             if not np.array_equal(particle_mask(particles), rows.mask):
