@@ -270,10 +270,12 @@ def parse(arguments: list[str]) -> list[str]:
         ) from None
     except flags.Error as error:
         text = " ".join(str(error).split())
-        missing = re.fullmatch(r"flag (--[\w.]+)=None: .*", text)
-        raise InputError(
-            f"{missing[1]}: is missing; see --help" if missing else text
-        ) from None
+        if missing := re.fullmatch(r"flag (--[\w.]+)=None: .*", text):
+            text = f"{missing[1]}: is missing; see --help"
+        if wrong := re.fullmatch(r"flag (--[\w.]+)=(.*)", text):
+            name, rest = wrong.groups()
+            text = name + (rest if rest.startswith(":") else f"={rest}")
+        raise InputError(text) from None
 
 
 @contextlib.contextmanager

@@ -432,3 +432,45 @@ def test_events_in_groups_and_records(tmp_path, suffix):
     assert set(tables.load(str(path)).names) == set(names)
     with pytest.raises(InputError, match="did you mean"):
         tables.load(str(path), columns=(names[0], names[1] + "s"))
+
+
+def lists_file(path, jets, **how):
+    """Lists of HDF5, and where their first reference and their collection are."""
+    kind = h5py.vlen_dtype(np.float32)
+    with h5py.File(path, "w") as file:
+        for i, name in enumerate(("px", "py", "pz")):
+            rows = file.create_dataset(name, (12,), kind, **how)
+            for j, m in enumerate(jets.mask):
+                rows[j] = jets.particles[j, m, i]
+        place = None if how else file["px"].id.get_offset()
+    return place, path.read_bytes()
+
+
+def test_compressed_lists_of_hdf5(jets, tmp_path):
+    for how in (
+        {"chunks": (5,)},
+        {"chunks": (5,), "compression": "gzip", "shuffle": True},
+    ):
+        lists_file(tmp_path / "a.h5", jets, **how)
+        same(load(str(tmp_path / "a.h5"), num_particles=5, columns=XYZ), jets)
+    lists_file(tmp_path / "a.h5", jets, chunks=(5,), compression="lzf")
+    with pytest.raises(InputError, match="use gzip"):
+        load(str(tmp_path / "a.h5"), columns=XYZ)
+
+
+def test_damaged_lists_of_hdf5_end(jets, tmp_path):
+    """HDF5 itself would allocate gigabytes, or never return."""
+    path = tmp_path / "a.h5"
+    place, whole = lists_file(path, jets)
+    heap = whole.index(b"GCOL")
+    for at, content in (
+        (place, b"\xff\xff\xff\x7f"),  # length
+        (place + 4, b"\x10\x01"),  # address
+        (place + 12, b"\xff\x0f"),  # index
+        (heap + 16, bytes(16)),  # an object of size zero
+        (heap + 8, b"\xff" * 8),  # size of the collection
+        (heap, b"XXXX"),
+    ):
+        path.write_bytes(whole[:at] + content + whole[at + len(content) :])
+        with pytest.raises(InputError, match="truncated or damaged"):
+            load(str(path), columns=XYZ)

@@ -181,7 +181,7 @@ def test_every_script_explains_its_flags(name, run_script):
     own = {"download": "--download.folder", "inspect_jets": "--inspect.path"}
     assert result.returncode == 1 and own.get(name, "--workdir") in result.stdout
     wrong = run_script(name, "--no_such_flag", "--workdir=unused")
-    assert wrong.returncode == 1 and "no_such_flag" in wrong.stderr
+    assert wrong.returncode == 2 and "no_such_flag" in wrong.stderr
 
 
 @pytest.mark.parametrize(
@@ -228,13 +228,11 @@ def test_every_script_explains_its_flags(name, run_script):
 def test_mistakes_are_answered_in_one_line(
     tmp_path, run_script, name, arguments, message
 ):
-    code = {"--conv_vae.latent_dm=3": 1, "--model=conv_va": 1, "--seed=-1": 1,
-            "--flagfile=/no/such.txt": 1}.get("".join(arguments), 2)  # fmt: skip
     result = run_script(name, *arguments, f"--workdir={tmp_path / 'w'}")
-    assert result.returncode == code, result.stderr
+    assert result.returncode == 2, result.stderr
     assert message in result.stderr
     errors = [line for line in result.stderr.splitlines() if line.startswith("error")]
-    assert code == 1 or len(errors) == 1
+    assert len(errors) == 1
     # A mistyped folder is not left behind with a file in it, by some not at all.
     assert not list(tmp_path.rglob("*.*"))
     assert name not in ("generate", "evaluate") or not os.listdir(tmp_path)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from absl import flags
 
 MAX_SEED = 2**32 - 1
+_TOO_LARGE = "is too large"
 MAX_INT = 2**48  # beyond what anything can be counted, or held in memory
 
 # Limits: functions from a value to what is wrong with it, or None. They are written
@@ -171,10 +172,13 @@ def _hints(config_class: Any) -> dict[str, Any]:
 def _mistake(kind: Any, value: Any) -> tuple[str, Any] | None:
     """What is wrong with a value, and with which entry of it; None if it is valid."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    huge = None
     if origin is Annotated:
         kind, *limits = arguments
         if found := _mistake(kind, value):
-            return found
+            if found[0] != _TOO_LARGE:
+                return found
+            huge = found  # unless a limit says more
     elif origin is typing.Literal:
         limits = [one_of(arguments)]
     elif _is_optional(kind):
@@ -191,7 +195,7 @@ def _mistake(kind: Any, value: Any) -> tuple[str, Any] | None:
         if isinstance(value, float) and math.isnan(value):
             return "must be a number", value
         huge = isinstance(value, int) and abs(value) > MAX_INT
-        return ("is too large", value) if huge else None
+        return (_TOO_LARGE, value) if huge else None
     for limit in limits:
         try:
             complaint = limit(value)
@@ -199,7 +203,7 @@ def _mistake(kind: Any, value: Any) -> tuple[str, Any] | None:
             complaint = "has the wrong type"
         if complaint:
             return complaint, value
-    return None
+    return huge
 
 
 def field_help(config_class: type) -> dict[str, str]:

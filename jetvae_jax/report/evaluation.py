@@ -172,7 +172,7 @@ def _values(
         raise ValueError(
             f"observables of {sorted(observables)} for samples {sorted(samples)}"
         )
-    ordered = (*binning.JETS, *binning.RELATIVE_JETS)
+    ordered = (*binning.RELATIVE_JETS[:2], *binning.JETS)
     known = list(
         dict.fromkeys(b.name for b in ordered if b.name in observables["input"])
     )

@@ -26,7 +26,7 @@ from jetvae_jax.data.containers.tables import Field, Table, Writer
 _registry = Registry(
     "container",
     __name__,
-    helpers=("tables",),
+    helpers=("tables", "hdf5_lists"),
     needs=("SUFFIXES", "JETS", "opened"),
 )
 names, get = _registry.names, _registry.get

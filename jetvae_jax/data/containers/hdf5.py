@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data.containers import tables
+from jetvae_jax.data.containers import hdf5_lists, tables
 from jetvae_jax.data.containers.tables import Column, guarded, listing
 
 SUFFIXES = (".hdf5", ".h5", ".hdf")
@@ -111,10 +111,12 @@ class HDF5Table:
         if name not in self.names and name in self.nested:
             name, _, field = name.partition(".")
         data = plain(self.file, *name.split("/"))
+        checked: list[int] = []
         with guarded(self.path, name):
             kind, rank = data.dtype, len(data.shape or ())
             if lists := h5py.check_vlen_dtype(kind):
                 kind = lists
+                checked.append(lists.itemsize)
             if field:
                 kind = kind[field]
         if not (kind.base.kind in _NUMBERS and 1 <= rank <= (1 if lists else 4)):
@@ -124,6 +126,8 @@ class HDF5Table:
             raise InputError(
                 f"{self.path}: {name}: shape is {data.shape}: there are no jets in it"
             )
+        for size in checked:
+            hdf5_lists.check(self.path, data, size)
         return data, field
 
     def _rows(self, data: h5py.Dataset, field: str, start: int, stop: int) -> Column:
