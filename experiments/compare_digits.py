@@ -19,6 +19,7 @@ from jetvae_jax.losses import distances
 from jetvae_jax.studies.digit_losses import comparison
 
 LOSSES = ("pixel_positions", "pixel_matched", "pixel_third_axis")
+SHOWN = ("workdir", "losses", "num_seeds", "pixels.path", "train.num_epochs")
 
 
 def define() -> None:
@@ -51,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, define)
+    _cli.run(main, define, shown=SHOWN)

@@ -30,6 +30,14 @@ MODELS = {
     "CVAE": "zgamma_cvae.txt",
     "CVAE+D": "zgamma_cvae_d.txt",
 }
+SHOWN = (
+    "workdir",
+    "compare.models",
+    "compare.seeds",
+    "compare.classify",
+    "events.path",
+    "train.num_epochs",
+)
 
 
 def define() -> None:
@@ -69,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, define)
+    _cli.run(main, define, shown=SHOWN)

@@ -13,6 +13,16 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "evaluate.real",
+    "evaluate.generated",
+    "evaluate.truth",
+    "evaluate.protocols",
+    "evaluate.classify",
+    "data.num_particles",
+)
+
 
 def main() -> None:
     """Evaluate the named files, or every generated file of the workdir."""
@@ -22,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

@@ -9,6 +9,17 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "seed",
+    "flow",
+    "latents",
+    "fit.num_epochs",
+    "fit.batch_size",
+    "fit.learning_rate",
+    "fit.patience",
+)
+
 
 def main() -> None:
     """Fit, or continue a fit."""
@@ -20,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

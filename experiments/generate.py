@@ -13,6 +13,15 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "generate.latents",
+    "generate.num_jets",
+    "generate.condition",
+    "generate.output",
+    "generate.seed",
+)
+
 
 def main() -> None:
     """Write one file of samples."""
@@ -20,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

@@ -12,6 +12,18 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "seed",
+    "data.path",
+    "data.max_jets",
+    "model",
+    "train.num_epochs",
+    "fit.num_epochs",
+    "generate.num_jets",
+    "evaluate.classify",
+)
+
 
 def main() -> None:
     """Run the four steps, or continue them."""
@@ -34,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

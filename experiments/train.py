@@ -10,6 +10,20 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "seed",
+    "data.path",
+    "data.jet_type",
+    "data.num_particles",
+    "data.max_jets",
+    "model",
+    "train.num_epochs",
+    "train.batch_size",
+    "train.learning_rate",
+    "train.patience",
+)
+
 
 def main() -> None:
     """Train, or continue a training."""
@@ -20,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

@@ -8,7 +8,9 @@ r"""Search for the settings of a training with Optuna.
 A trial is the training that the flags describe, with values of the search space in
 place of theirs; its objective is the lowest value of --train.monitor on the validation
 part. A trial that crashes or gives NaN is recorded and skipped; after an interruption
-the same command continues. To run on many machines give all of them one storage:
+the same command continues.
+
+To run on many machines give all of them one storage:
 
     --tune.storage=postgresql://user:password@host/optuna
     --tune.storage=/shared/search.journal
@@ -25,6 +27,15 @@ from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.runs import ModelRun, TuneConfig, read_space, tune
 from jetvae_jax.runs.search import check
+
+SHOWN = (
+    "workdir",
+    "tune.space",
+    "tune.trials",
+    "tune.storage",
+    "tune.timeout_minutes",
+    "train.monitor",
+)
 
 
 def define() -> None:
@@ -59,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, define)
+    _cli.run(main, define, shown=SHOWN)

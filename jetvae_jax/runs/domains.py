@@ -18,9 +18,9 @@ from jetvae_jax.data.splits import Dataset
 from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
 
 MODULES = {
-    "events": "jetvae_jax.events",
     "jets": "jetvae_jax.jets",
     "pixels": "jetvae_jax.images",
+    "events": "jetvae_jax.events",
 }
 """Name of a domain, as in --domain, to its folder."""
 
