@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging as python_logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
 from jetvae_jax.models import adversarial
 from jetvae_jax.models.vae import NONE, Components
+from jetvae_jax.report.about import COMMAND, date
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 
@@ -233,6 +235,7 @@ def run(
         shown: names of the flags that --help shows; all if empty.
     """
     define()
+    COMMAND.set(f"python {shlex.join(sys.argv)}")
     if (topic := _help.asked(sys.argv[1:])) is not None:
         try:
             print_help(topic, shown)
@@ -254,6 +257,7 @@ def run(
                     f"{arguments[1]!r}: not a flag; write --flag=value, "
                     "and see --help for the flags"
                 )
+            date()  # of a report: a wrong SOURCE_DATE_EPOCH stops before any work
             main()
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)

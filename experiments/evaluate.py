@@ -28,7 +28,8 @@ def main() -> None:
     """Evaluate the named files, or every generated file of the workdir."""
     workdir, files = _cli.FLAGS.workdir, _cli.data_config()
     config, domain = _cli.evaluate_config(), _cli.FLAGS.domain
-    print(runs.evaluate(workdir, config, files, domain=domain))
+    report = runs.evaluate(workdir, config, files, domain=domain)
+    print("\n".join(runs.summary.of_evaluation(report)))
 
 
 if __name__ == "__main__":

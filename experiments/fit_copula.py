@@ -29,6 +29,7 @@ def main() -> None:
         result = runs.fit_copula(_cli.FLAGS.workdir, run)
     if result:
         _cli.stop_if_interrupted(result.signal_number)
+    print("\n".join(runs.summary.of_fit(_cli.FLAGS.workdir, "copula")))
 
 
 if __name__ == "__main__":

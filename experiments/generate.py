@@ -25,7 +25,9 @@ SHOWN = (
 
 def main() -> None:
     """Write one file of samples."""
-    runs.generate(_cli.FLAGS.workdir, _cli.generate_config())
+    workdir = _cli.FLAGS.workdir
+    path = runs.generate(workdir, _cli.generate_config())
+    print("\n".join(runs.summary.of_generation(path, workdir)))
 
 
 if __name__ == "__main__":

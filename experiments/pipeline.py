@@ -42,7 +42,8 @@ def main() -> None:
         if name == "reconstruction":
             config = dataclasses.replace(config, condition=())
         runs.generate(workdir, config)
-    print(runs.evaluate(workdir, evaluation))
+    report = runs.evaluate(workdir, evaluation)
+    print("\n".join(runs.summary.of_evaluation(report)))
 
 
 if __name__ == "__main__":

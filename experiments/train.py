@@ -31,6 +31,7 @@ def main() -> None:
     with _cli.saved_flags():
         result = runs.train(_cli.FLAGS.workdir, run)
     _cli.stop_if_interrupted(result.signal_number)
+    print("\n".join(runs.summary.of_training(_cli.FLAGS.workdir)))
 
 
 if __name__ == "__main__":

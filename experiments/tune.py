@@ -18,6 +18,8 @@ To run on many machines give all of them one storage:
 The search writes best.flags.txt in the workdir, a flagfile for train.py.
 """
 
+import json
+import pathlib
 import sys
 
 import _cli
@@ -63,10 +65,24 @@ def main() -> None:
     check(_cli.model_run())  # settings that no trial could train fail at once
     try:
         with _cli.saved_flags():
-            print(tune(_cli.FLAGS.workdir, config, space, build_run))
+            report = tune(_cli.FLAGS.workdir, config, space, build_run)
     except KeyboardInterrupt:
         logging.warning("stopped; continue with: python %s", " ".join(sys.argv))
         sys.exit(130)
+    print("\n".join([*best(report.parent), str(report)]))
+
+
+def best(folder: pathlib.Path) -> list[str]:
+    """What was found, in lines; nothing if no trial has finished."""
+    if not (path := folder / "best.json").exists():
+        return ["no trial has finished"]
+    found = json.loads(path.read_text())
+    flagfile = folder / "best.flags.txt"
+    return [
+        f"best trial   {found['trial'] + 1}",
+        f"value        {found['value']:.6g}",
+        f"flagfile     {flagfile}",
+    ]
 
 
 if __name__ == "__main__":

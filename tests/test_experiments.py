@@ -40,11 +40,47 @@ def run(name, *arguments, code=0):
 
 
 @pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
+def piped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke")
     result = run("pipeline", SMOKE, f"--workdir={folder}")
-    assert result.stdout.strip().splitlines()[-1] == str(folder / "report.html")
-    return folder
+    return folder, result
+
+
+@pytest.fixture(scope="module")
+def workdir(piped):
+    return piped[0]
+
+
+def test_the_end_of_a_run_says_what_was_reached(piped):
+    folder, result = piped
+    lines = result.stdout.splitlines()
+    assert len(lines) == 5 and lines[-1] == str(folder / "report.html")
+    assert re.fullmatch(
+        r"trained +conv_vae, best epoch \d of 3, in 0:\d\d:\d\d", lines[0]
+    )
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    samples = evaluation["candidates"] | {"floor": evaluation["floor"]}
+    for line, (name, scale) in zip(
+        lines[1:4], (("w1efp", 1e-5), ("w1m", 1e-3), ("w1p", 1e-3)), strict=True
+    ):
+        assert line.startswith(f"{name.upper()} [{scale:.0e}".replace("e-0", "e-"))
+        found = re.findall(r"(\w+) (\S+) ± ", line)
+        assert [sample for sample, _ in found] == [*samples]
+        for sample, value in found:
+            exact = samples[sample]["protocols"]["epic_5k"][name]["value"] / scale
+            assert float(value) == pytest.approx(exact, rel=0.1)
+    # The log is not a table of everything: that is in a file.
+    assert len(result.stderr.splitlines()) < 60
+    assert str(folder / "evaluation.txt") in result.stderr
+
+
+def test_the_report_begins_with_its_origin(workdir):
+    text = (workdir / "report.html").read_text()
+    top = text[: text.index("Main metrics")]
+    for row in ("date", "version", "seed", "training", "command"):
+        assert f'<th scope="row">{row}</th>' in top
+    assert "conv_vae on 420 jets, best epoch" in top
+    assert f"python experiments/pipeline.py {SMOKE} --workdir={workdir}" in top
 
 
 def test_pipeline_leaves_everything(workdir):
@@ -70,7 +106,7 @@ def test_steps_one_by_one_give_the_same_bits(workdir, tmp_path):
             "--generate.num_jets=100")  # fmt: skip
         if latents == "prior":  # one candidate: less to draw
             result = run("evaluate", f"--workdir={tmp_path}", *smoke)
-            assert result.stdout.strip() == str(tmp_path / "report.html")
+            assert result.stdout.splitlines()[-1] == str(tmp_path / "report.html")
     for name in ("vae.npz", "flow.npz", "generated_prior.hdf5", "generated_flow.hdf5"):
         assert (tmp_path / name).read_bytes() == (workdir / name).read_bytes(), name
     # The flags that were written down repeat the run: it finds itself complete.

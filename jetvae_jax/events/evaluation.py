@@ -15,6 +15,7 @@ from jetvae_jax.events.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier.two_sample import c2st_table
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
+from jetvae_jax.report import about
 
 
 class Inputs(NamedTuple):
@@ -28,6 +29,7 @@ class Inputs(NamedTuple):
         notes: of the readers, and what was chosen.
         sources: name to the metadata of its file.
         title: for the report.
+        num_train: events that trained the model; 0 if none did, or not known.
     """
 
     names: tuple[str, ...]
@@ -37,6 +39,7 @@ class Inputs(NamedTuple):
     notes: list[str]
     sources: dict[str, Any]
     title: str
+    num_train: int
 
 
 def gather(
@@ -59,6 +62,7 @@ def gather(
     notes: list[str] = []
     sources: dict[str, Any] = {}
     columns: tuple[str, ...] = how.columns
+    num_train = 0
 
     def read(name: str, path: str, **changes: Any) -> np.ndarray:
         nonlocal columns
@@ -80,7 +84,7 @@ def gather(
         parts = trained.data()
         notes += trained.meta["notes"]
         sources["real"] = trained.meta["source"]
-        real, truth = parts.test, parts.train
+        real, truth, num_train = parts.test, parts.train, len(parts.train)
     if config.truth:
         truth = read("truth", config.truth)
     paths = inputs.named(config.generated) or inputs.found(folder, SUFFIX, "events")
@@ -92,7 +96,7 @@ def gather(
     title = " and ".join(pathlib.Path(path).name for path in paths.values())
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
-    return Inputs(columns, real, candidates, truth, notes, sources, title)
+    return Inputs(columns, real, candidates, truth, notes, sources, title, num_train)
 
 
 def evaluate(
@@ -139,19 +143,43 @@ def evaluate(
         "sources": events.sources,
     }
     record(folder, result, report.text({"floor": floor, **evaluated}, names))
+    generator = None if config.generated else trained  # of the events
     history: dict[str, list[dict]] = {}
-    if trained and not config.generated:
-        history = trained.history()
+    if generator:
+        history = generator.history()
         history = {"VAE": history["vae"], "flow": history["flow"]}
     return report.write(
         folder / "report.html",
         title=events.title,
+        about=about.of_evaluation(generator, config, events.num_train, "events"),
         summary=events.notes,
         evaluation=result,
         samples={"input": real, **events.candidates},
         names=names,
         history=history,
     )
+
+
+def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Three metrics of every sample, for a summary.
+
+    Args:
+        result: the contents of ``evaluation.json``.
+    """
+    samples = {**result["candidates"], "floor": result["floor"]}
+    names = {"ks_mean": "KS, mean", "spearman": "Spearman", "c2st": "AUC"}
+    if any("c2st" not in found for found in samples.values()):
+        names = names | {"spearman_largest": "largest"}
+        del names["c2st"]
+    return [
+        (
+            label,
+            ", ".join(
+                f"{n} {report.cell(found[metric])}" for n, found in samples.items()
+            ),
+        )
+        for metric, label in names.items()
+    ]
 
 
 def classify(

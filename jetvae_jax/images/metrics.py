@@ -182,7 +182,7 @@ def pixel_errors(real: PixelSets, reconstructed: PixelSets) -> dict[str, float]:
 def text(result: Mapping[str, Any]) -> str:
     """The result of :func:`digit_table` as lines of about 100 characters or fewer."""
     names = list(result["candidates"])
-    lines = [f"{'':40}" + "".join(f"{n[-14:]:>16}" for n in [*names, "real"])]
+    lines = [f"{'':40}" + "".join(f"{n[-14:]:>16}" for n in [*names, "floor"])]
     for label, cells in rows(result):
         lines.append(f"{label:40}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines) + "\n"

@@ -128,6 +128,14 @@ class Evaluation(Protocol):
         """
         ...
 
+    def headlines(self, result: dict[str, Any]) -> list[tuple[str, str]]:
+        """Three metrics of every sample, as name and text, for a summary.
+
+        Args:
+            result: the contents of ``evaluation.json``.
+        """
+        ...
+
 
 def names() -> tuple[str, ...]:
     """The domains."""

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from jetvae_jax.metrics.labels import label
 from jetvae_jax.metrics.measurements import known_metrics, measurements
 from jetvae_jax.metrics.suite.evaluation import Evaluation
 from jetvae_jax.metrics.suite.measurement import Metric
@@ -56,7 +57,7 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
     """
     metrics = known_metrics()
     yield (
-        "Sums over mass, pt, energy, eta, phi",
+        "Sums over jet mass, pT, energy, η and φ",
         [
             Row(name, label, "", lambda results, name=name: f"{results[name]:.4f}")
             for label, name in (
@@ -86,14 +87,14 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
         ("jet", "bin_height_w1", "Jets: bin-height W1 (published EMD)"),
         ("jet", "w1", "Jets: unbinned W1"),
         ("jet", "ks", "Jets: Kolmogorov-Smirnov distance"),
-        ("jet", "outside_fraction", "Jets: outside the histogram"),
+        ("jet", "outside_fraction", "Jets: outside the histogram (published ranges)"),
         ("particle", "emd", "Particles: EMD of histograms"),
         ("particle", "w1", "Particles: unbinned W1"),
         ("particle", "ks", "Particles: Kolmogorov-Smirnov distance"),
         ("particle", "outside_fraction", "Particles: outside the histogram"),
     ):
         observables = evaluation["binnings"][level].items()
-        yield title, [_row(level, distance, k, b["unit"]) for k, b in observables]
+        yield title, [_row(level, distance, k, b) for k, b in observables]
 
 
 def _all_results(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -114,6 +115,15 @@ def _metric_row(name: str, metric: Metric, protocol: str) -> Row:
     return Row(name, f"{metric.label} {metric.arrow}", unit, cell)
 
 
+def number(value: float, digits: int = 3) -> str:
+    """A value with so many significant digits, with an exponent only if it is tiny."""
+    text = f"{value:.{digits}g}"
+    if "e" in text and 1e-6 <= abs(value) < 1e9:
+        decimals = digits - 1 - math.floor(math.log10(abs(value)))
+        return f"{value:.{max(decimals, 0)}f}"
+    return text
+
+
 def with_error(
     result: Mapping[str, Any], scale: float = 1.0, *, width: int | None = None
 ) -> str:
@@ -127,7 +137,7 @@ def with_error(
     value = result["value"] / scale
     error = result.get("error")
     if error is None:
-        return f"{value:.3g}"
+        return number(value)
     error /= scale
     digits = 4 if error == 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
     while True:
@@ -154,17 +164,19 @@ _C2ST = Row(
 )
 
 
-def _row(level: str, distance: str, observable: str, unit: str) -> Row:
+def _row(level: str, distance: str, observable: str, binned: Mapping[str, Any]) -> Row:
+    name, unit = label(observable), binned["unit"]
     if distance == "outside_fraction":
+        name = f"{name} {binned['low']:g} to {binned['high']:g}"
         unit = "%"
     elif distance in ("bin_height_w1", "ks"):
         unit = ""
 
     def cell(results):
         value = results[level][observable][distance]
-        return f"{100 * value:.2f}" if unit == "%" else f"{value:.4g}"
+        return f"{100 * value:.2f}" if unit == "%" else number(value, 4)
 
-    return Row(observable, observable, unit, cell)
+    return Row(observable, name, unit, cell)
 
 
 def _heading(evaluation: Evaluation) -> str:

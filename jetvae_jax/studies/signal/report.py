@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.report import page, tables
+from jetvae_jax.report import about, page, tables
 from jetvae_jax.report.page import Block, Details, Heading, Paragraph, Plot, Row, Table
 from jetvae_jax.report.tables import MISSING
 from jetvae_jax.studies.signal import hypothesis, plots
@@ -59,6 +59,11 @@ def write(
 
 def _tables(result: Mapping[str, Any]) -> Iterator[Block]:
     runs = result["runs"]
+    seeds = sorted({run["seed"] for run in runs.values()})
+    yield about.table(
+        seed=f"{', '.join(map(str, seeds))} of the trainings, "
+        f"{result['settings']['seed']} of the metrics"
+    )
     yield Paragraph(result["verdict"], "strong")
     yield from page.summary(result["notes"])
     yield Heading("Do good generators find signal?")

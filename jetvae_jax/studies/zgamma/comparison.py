@@ -217,6 +217,7 @@ def _write(
     result: dict[str, Any] = {
         "names": list(names),
         "events": size,
+        "training_events": len(parts.train),
         "seeds": config.seeds,
         "floor": floor,
         "models": models,
@@ -228,10 +229,7 @@ def _write(
     }
     folder.write_json("comparison.json", result)
     folder.write_text("comparison.csv", report.csv(result))
-    text = report.text(result)
-    folder.write_text("comparison.txt", text)
-    for line in text.splitlines():
-        logging.info("%s", line)
+    logging.info("tables: %s", folder.write_text("comparison.txt", report.text(result)))
     logging.info("drawing the report")
     samples, history = {"input": parts.test}, {}
     for model in candidates:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jetvae_jax.events import report
-from jetvae_jax.report import page, tables, training_plots
+from jetvae_jax.report import about, page, tables, training_plots
 from jetvae_jax.report.page import Heading, Items, Paragraph
 from jetvae_jax.studies.zgamma import verdict
 
@@ -47,6 +47,10 @@ def write(
         *result["notes"],
     ]
     blocks = (
+        about.table(
+            seed=", ".join(map(str, range(result["seeds"]))),
+            training=f"{result['training_events']:,} events",
+        ),
         Items(notes),
         Heading("Verdict"),
         Items(verdict.sentences(result["verdict"])),
