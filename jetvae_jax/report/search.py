@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from jetvae_jax.metrics.suite.text import number
 from jetvae_jax.report import about
 from jetvae_jax.report.page import (
     Block,
@@ -35,7 +36,7 @@ def _trials(study: Any) -> Iterator[Block]:
     counts = Counter(trial.state.name.lower() for trial in trials)
     counts["failed"] = counts.pop("fail", 0)
     yield Paragraph(
-        ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+        ", ".join(f"{many} {name}" for name, many in counts.items() if many)
     )
     yield Paragraph(
         "Trials are counted from 1, in Optuna's storage and in the names of folders "
@@ -45,9 +46,11 @@ def _trials(study: Any) -> Iterator[Block]:
     if counts["complete"]:
         best = study.best_trial
         yield Heading("Best values")
-        yield pairs(
-            {"value": f"{best.value:.6g}", "trial": best.number + 1} | best.params
-        )
+        shown = {
+            name: number(value, 4) if isinstance(value, float) else value
+            for name, value in best.params.items()
+        }
+        yield pairs({"value": f"{best.value:.6g}", "trial": best.number + 1} | shown)
     failed = [
         f"{trial.number + 1}: {trial.user_attrs.get('reason', 'its process was lost')}"
         for trial in trials
@@ -62,7 +65,7 @@ def _plots(study: Any) -> Iterator[Block]:
     script: bool = True  # plotly itself, once
     for heading, figure in _figures(_from_one(study)):
         # No width of its own: it takes that of the page.
-        figure.update_layout(width=None, autosize=True, title=None)
+        figure.update_layout(width=None, autosize=True, title=None, margin={"t": 40})
         yield Heading(heading)
         html_ = figure.to_html(
             full_html=False, include_plotlyjs=script, config={"responsive": True}
@@ -92,11 +95,12 @@ def _figures(study: Any) -> Iterator[tuple[str, Any]]:
         return
     history = plots.plot_optimization_history(study)
     last = len(study.get_trials(False)) - 1
-    whole = {"tick0": 1, "dtick": max(1, last // 10), "tickformat": "d"}
-    yield "History", history.update_xaxes(range=[0.5, last + 0.5], **whole)
-    epochs = plots.plot_intermediate_values(study)
-    yield "Values by epoch", epochs.update_xaxes(title="epoch", tickformat="d")
-    names = list(dict.fromkeys(name for trial in done for name in trial.params))
+    trials = {**_counted(last), "range": [0.5, last + 0.5]}
+    yield "History", history.update_xaxes(**trials)
+    epochs = max((max(t.intermediate_values, default=1) for t in done), default=1)
+    values = plots.plot_intermediate_values(study)
+    yield "Values by epoch", values.update_xaxes(title="epoch", **_counted(epochs))
+    names = sorted({name for trial in done for name in trial.params})
     for start in range(0, len(names), _FIELDS):
         few = names[start : start + _FIELDS]
         yield f"Values of {', '.join(few)}", plots.plot_slice(study, params=few)
@@ -104,6 +108,11 @@ def _figures(study: Any) -> Iterator[tuple[str, Any]]:
     if len(done) > 3:
         ped = importance.PedAnovaImportanceEvaluator()  # needs no scikit-learn
         yield "Importance", plots.plot_param_importances(study, evaluator=ped)
-    timeline = plots.plot_timeline(study)
+    timeline: Any = plots.plot_timeline(study)
     timeline.data = [bars for bars in timeline.data if bars.name != "WAITING"]
-    yield "Time", timeline.update_yaxes(**whole)
+    yield "Time", timeline.update_yaxes(**trials)
+
+
+def _counted(last: int) -> dict[str, Any]:
+    """An axis that counts from 1 in whole numbers."""
+    return {"tick0": 1, "dtick": max(1, last // 10), "tickformat": "d"}
