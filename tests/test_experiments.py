@@ -11,8 +11,11 @@ import sys
 import time
 
 import h5py
+import jax
 import numpy as np
 import pytest
+
+from jetvae_jax import data, metrics, runs
 
 ROOT = pathlib.Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
@@ -81,6 +84,34 @@ def test_the_report_begins_with_its_origin(workdir):
         assert f'<th scope="row">{row}</th>' in top
     assert "conv_vae on 420 jets, best epoch" in top
     assert f"python experiments/pipeline.py {SMOKE} --workdir={workdir}" in top
+
+
+@pytest.mark.slow
+def test_the_flow_of_the_quickstart_is_better_than_its_prior(tmp_path):
+    flagfile = "--flagfile=experiments/flagfiles/quickstart.txt"
+    run("pipeline", flagfile, f"--workdir={tmp_path}")
+    result = json.loads((tmp_path / "evaluation.json").read_text())
+    prior, flow = (
+        result["candidates"][name]["protocols"]["jetnet_50k"]
+        for name in ("prior", "flow")
+    )
+    for name, ratio in (("fpd", 2), ("w1efp", 1.5), ("w1m", 1.5)):
+        assert prior[name]["value"] > ratio * flow[name]["value"], name
+    assert flow["fpd"]["value"] < 20e-3
+    # The ten batches of a protocol are too few to tell them apart in coverage.
+    real = metrics.relative(runs.load_model(tmp_path).data().test)
+    cov = {}
+    for name in ("prior", "flow"):
+        made = data.load(tmp_path / f"generated_{name}.hdf5").jets
+        found = metrics.cov_mmd(
+            jax.random.key(0), real, metrics.relative(made), num_batches=200
+        )
+        cov[name] = found["cov"]
+    assert cov["flow"] > cov["prior"] > 0.36
+    # No arms of a star: particles of generated jets are as far apart as real ones.
+    for name in ("prior", "flow"):
+        found = result["candidates"][name]["jet"]["tau21"]["emd"]
+        assert found < 0.25, name
 
 
 def test_pipeline_leaves_everything(workdir):

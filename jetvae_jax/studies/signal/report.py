@@ -36,6 +36,7 @@ _COLUMNS = (
     "that without a cut, for a cut that was chosen on background alone. Mass "
     "correlation: Spearman's, of background."
 )
+_UP, _DOWN = "\N{NBSP}↑", "\N{NBSP}↓"
 _UNFOLDED = 4  # tables of that many runs and signals are shown at once
 
 
@@ -151,7 +152,7 @@ def _plots_of_run(
 def _models_table(runs: Runs, signals: Sequence[str]) -> Table:
     """Quality of each model, and the AUC of its combined (or first) score."""
     score = COMBINED if COMBINED in scores_of(runs) else scores_of(runs)[0]
-    head = ["model", "runs", "mean KS ↓",
+    head = ["model", "runs", f"mean KS{_DOWN}",
             *(f"AUC of {score}, {signal}" for signal in signals),
             "best score (mean AUC)"]  # fmt: skip
     rows = []
@@ -227,8 +228,8 @@ def _run_tables(result: Mapping[str, Any]) -> list[Block]:
 
 
 def _runs_table(runs: Runs) -> Table:
-    head = ["run", "components", "seed", "best epoch", "generated from", "mean KS ↓",
-            "background events"]  # fmt: skip
+    head = ["run", "components", "seed", "best epoch", "generated from",
+            f"mean KS{_DOWN}", "background events"]  # fmt: skip
     rows = [
         [
             name, run["parts"], str(run["seed"]), str(run["best_epoch"]),
@@ -248,8 +249,8 @@ def _scores_table(result: Mapping[str, Any], signal: str) -> Table:
     keeps = [str(k) for k in settings["keep"]] if settings["fractions"] else []
     events = next(iter(result["runs"].values()))["events"][signal]
     head = [
-        f"{signal}: {events:,} events", "AUC ↑", "AUC in window",
-        *(f"rejection at {e} ↑" for e in efficiencies), "best improvement ↑",
+        f"{signal}: {events:,} events", f"AUC{_UP}", "AUC in window",
+        *(f"rejection at {e}{_UP}" for e in efficiencies), f"best improvement{_UP}",
         *(f"gain, keeping {k}" for k in keeps), "mass correlation",
     ]  # fmt: skip
     body = []
