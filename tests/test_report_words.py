@@ -10,6 +10,7 @@ import pytest
 from jetvae_jax import metrics, report
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
+from jetvae_jax.core.words import counted, number
 from jetvae_jax.events import report as events_report
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.labels import LABELS, label
@@ -156,7 +157,12 @@ def test_a_loss_that_differs_in_its_last_digits_is_drawn_once():
     ],
 )
 def test_numbers_have_no_needless_exponent(value, digits, shown):
-    assert text.number(value, digits) == shown
+    assert number(value, digits) == shown
+
+
+def test_one_is_not_many():
+    assert counted(1, "shard") == "1 shard"
+    assert [counted(n, "jet") for n in (0, 2000)] == ["0 jets", "2,000 jets"]
 
 
 def test_colour_bars_have_round_numbers():

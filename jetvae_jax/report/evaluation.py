@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from jetvae_jax.core.types import Jets
+from jetvae_jax.core.words import number
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import pearson, spearman
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.labels import UNITS, label
 from jetvae_jax.metrics.observables import jet_observables
-from jetvae_jax.metrics.suite.text import number
 from jetvae_jax.report import (
     correlations,
     distributions,

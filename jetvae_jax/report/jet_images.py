@@ -7,9 +7,9 @@ import numpy as np
 
 from jetvae_jax.core import kinematics
 from jetvae_jax.core.types import Jets
+from jetvae_jax.core.words import number
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.observables import relative
-from jetvae_jax.metrics.suite.text import number
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:

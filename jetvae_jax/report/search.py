@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from jetvae_jax.metrics.suite.text import number
+from jetvae_jax.core.words import number
 from jetvae_jax.report import about
 from jetvae_jax.report.page import (
     Block,

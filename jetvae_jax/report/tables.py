@@ -5,10 +5,11 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from jetvae_jax.core.words import number
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
 from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite.measurement import Metric
-from jetvae_jax.metrics.suite.text import number, sections
+from jetvae_jax.metrics.suite.text import sections
 from jetvae_jax.report.page import Cell, Row, Table, table
 from jetvae_jax.report.style import TRAINED
 

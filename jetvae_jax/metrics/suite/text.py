@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from jetvae_jax.core.words import number
 from jetvae_jax.metrics.labels import label
 from jetvae_jax.metrics.measurements import known_metrics, measurements
 from jetvae_jax.metrics.suite.evaluation import Evaluation
@@ -113,15 +114,6 @@ def _metric_row(name: str, metric: Metric, protocol: str) -> Row:
     scale = "" if metric.scale == 1 else f"1e{metric.exponent}"
     unit = f"{scale} {metric.unit}".strip()
     return Row(name, f"{metric.label} {metric.arrow}", unit, cell)
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A value with so many significant digits, with an exponent only if it is tiny."""
-    text = f"{value:.{digits}g}"
-    if "e" in text and 1e-6 <= abs(value) < 1e9:
-        decimals = digits - 1 - math.floor(math.log10(abs(value)))
-        return f"{value:.{max(decimals, 0)}f}"
-    return text
 
 
 def with_error(

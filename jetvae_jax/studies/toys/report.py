@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jetvae_jax.core.words import number
 from jetvae_jax.report import about, page, style, tables
 from jetvae_jax.report.page import Heading, Paragraph, Plot
 from jetvae_jax.report.tables import MISSING
@@ -212,7 +213,7 @@ def _settings(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _probability(p: float) -> str:
-    return "< 0.0001" if p < 1e-4 else tables.number(p, 2)
+    return "< 0.0001" if p < 1e-4 else number(p, 2)
 
 
 def _factor(row: Mapping[str, Any]) -> str:
