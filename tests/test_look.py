@@ -87,9 +87,7 @@ def test_order_is_a_remark(make_jetnet):
 
     seen = look(make_jetnet(num_jets=ENOUGH, spoil=spoil))
     assert seen.verdict == FIT
-    assert f"{spoil.number} jets not in falling pt: readers sort them" in (
-        seen.remarks
-    )
+    assert f"{spoil.number} jets not in falling pt: readers sort them" in seen.remarks
     # Said once, not once a block.
     assert not any("sorted by" in remark for remark in seen.remarks)
 
