@@ -24,6 +24,7 @@ UNITS: dict[str, str] = {
     "reconstruction": "scaled units",
     "jet_pt": "GeV²",
     "jet_mass": "GeV²",
+    "similarity": "output of D",
     **dict.fromkeys(("kl", "nll", "pt", "angles", "count", "disc_loss"), "nats"),
     **dict.fromkeys(
         ("disc_true", "disc_reconstructed", "disc_generated"), "probability"
@@ -40,10 +41,10 @@ _TERMS = {
     "angles": "-log p of the angles",
     "count": "-log p of the number",
     "uniform": "distance from uniform",
-    "disc_loss": "discriminator",
-    "disc_true": "real taken for real",
-    "disc_reconstructed": "reconstructed taken for real",
-    "disc_generated": "generated taken for real",
+    "disc_loss": "discriminator's loss",
+    "disc_true": "D(real)",
+    "disc_reconstructed": "D(reconstructed)",
+    "disc_generated": "D(generated)",
 }
 _LOG_RATIO = 5.0  # a curve that changes by less is read better on a linear axis
 
