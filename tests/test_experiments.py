@@ -370,5 +370,9 @@ def test_a_finished_training_says_so_and_replaces_what_was_deleted(
     for script in ("train", "fit_flow"):
         done = run_script(script, SMOKE, f"--workdir={folder}")
         assert done.returncode == 0 and "has finished before" in done.stderr
+        lines = done.stdout.splitlines()
+        assert 3 < len(lines) <= 5 and str(folder) in lines[-1]
+        assert lines[-1].split()[:2] == ["next", "python"]
+        assert any(re.match("loss +[0-9.e+]+ in training", line) for line in lines)
     for name in ("vae.npz", "flow.npz"):
         assert (folder / name).read_bytes() == (workdir / name).read_bytes()

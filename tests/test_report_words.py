@@ -11,7 +11,9 @@ from jetvae_jax import metrics, report
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
 from jetvae_jax.core.words import counted, number
+from jetvae_jax.events import evaluation as events
 from jetvae_jax.events import report as events_report
+from jetvae_jax.images import evaluation as images
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.labels import LABELS, label
 from jetvae_jax.metrics.suite import text
@@ -206,3 +208,25 @@ def test_the_top_says_when_by_what_and_on_what(tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "tomorrow")
     with pytest.raises(InputError, match=r"^SOURCE_DATE_EPOCH=tomorrow: must be"):
         about.date()
+
+
+def test_the_summary_of_events_and_images_has_three_metrics():
+    def found(value, **more):
+        known = ("ks_mean", "spearman", "spearman_largest")
+        return {name: {"value": value, "error": 0.01} for name in known} | more
+
+    result = {"candidates": {"flow": found(0.2)}, "floor": found(0.1)}
+    lines = events.headlines(result)
+    assert [name for name, _ in lines] == ["KS, mean", "Spearman", "largest"]
+    assert lines[0][1] == "flow 0.200 ± 0.010, floor 0.100 ± 0.010"
+    auc = {"c2st": {"auc": 0.7, "error": 0.02}}
+    result = {"candidates": {"flow": found(0.2, **auc)}, "floor": found(0.1, **auc)}
+    assert events.headlines(result)[2] == (
+        "AUC",
+        "flow 0.700 ± 0.020, floor 0.700 ± 0.020",
+    )
+    shown = {"frechet": 9.0, "frechet_std": 1.0}
+    result = {"candidates": {"prior": shown, "flow": {}}, "floor": shown}
+    assert images.headlines(result) == [
+        ("Fréchet distance of features ↓", "prior 9.0 ± 1.0, floor 9.0 ± 1.0")
+    ]

@@ -23,6 +23,7 @@ from jetvae_jax.images.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.report import about
+from jetvae_jax.report.tables import MISSING
 from jetvae_jax.training import checkpoint
 
 TRAINING_IMAGES = 10_000  # enough; superpixels of more take minutes
@@ -235,7 +236,14 @@ def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
     """
     names = [*result["candidates"], "floor"]
     return [
-        (label, ", ".join(map(" ".join, zip(names, cells, strict=True))))
+        (
+            label,
+            ", ".join(
+                f"{name} {cell}"
+                for name, cell in zip(names, cells, strict=True)
+                if cell != MISSING
+            ),
+        )
         for label, cells in metrics.rows(result)[:3]
     ]
 

@@ -25,11 +25,11 @@ from jetvae_jax.losses.nearest import nearest_neighbours
 from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 
 METRICS = (
-    ("frechet", "Fréchet distance of features", ".1f", "frechet_std"),
-    ("accuracy", "classifier sees the digit [%]", ".1%", "accuracy_error"),
-    ("distance", "distance to the nearest pixel [pixels]", ".3f", None),
-    ("squared", "Chamfer distance a pixel [pixels²]", ".3f", None),
-    ("intensity", "intensity gap to the nearest pixel", ".3f", None),
+    ("frechet", "Fréchet distance of features ↓", ".1f", "frechet_std"),
+    ("accuracy", "classifier sees the digit [%] ↑", ".1%", "accuracy_error"),
+    ("distance", "distance to the nearest pixel [pixels] ↓", ".3f", None),
+    ("squared", "Chamfer distance a pixel [pixels²] ↓", ".3f", None),
+    ("intensity", "intensity gap to the nearest pixel ↓", ".3f", None),
 )
 """Name, label, format and name of the error of each metric."""
 DRAWS = 5
