@@ -77,12 +77,15 @@ def text(
     if topic == EXAMPLES:
         return about
     if topic != SHORT:
-        name = _topic(topic) if topic in everything else topic
-        if name not in topics:
-            hint = did_you_mean(topic, [*topics, *everything])
+        wanted = topic.lower()
+        name = _topic(wanted) if wanted in everything else wanted
+        names = [name] if name in topics else groups.get(name, ())
+        there = [name for name in names if name in topics]
+        if not there:
+            hint = did_you_mean(wanted, [*topics, *groups, *everything])
             listed = ", ".join([*topics, EXAMPLES])
             raise InputError(f"--help={topic}: is no topic{hint}; choose of {listed}")
-        return _section(name, topics[name], width)
+        return "\n\n".join(_section(name, topics[name], width) for name in there)
     used = [everything[name] for name in shown] or list(everything.values())
     beginning = _beginning(about)
     parts = [beginning, _lines(used, width), textwrap.fill(_FLAGFILE, width)]

@@ -106,6 +106,12 @@ def test_a_mistyped_topic_is_answered_by_the_nearest(topic, near, run_script):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_group_is_shown_with_all_its_topics(run_script):
+    text = run_script("train", "--help=Jets").stdout
+    assert {"data.path", "scaling.rotate", "objective.beta"} <= set(shown(text))
+    assert not any(flag.startswith(("pixel", "event", "train")) for flag in shown(text))
+
+
 def test_help_comes_first_whatever_else_is_wrong(run_script):
     result = run_script("train", "--no_such_flag", "--help")
     assert result.returncode == 0 and "--workdir" in result.stdout

@@ -29,6 +29,7 @@ from jetvae_jax.report import (
     tables,
     training_plots,
 )
+from jetvae_jax.studies.toys import report as toys
 
 SMALL = Protocol("small", w1=Draws(50, 2, replace=False))
 OBSERVABLES = [b.name for b in (*binning.JETS, *binning.PARTICLES)]
@@ -230,3 +231,17 @@ def test_the_summary_of_events_and_images_has_three_metrics():
     assert images.headlines(result) == [
         ("Fréchet distance of features ↓", "prior 9.0 ± 1.0, floor 9.0 ± 1.0")
     ]
+
+
+def test_settings_of_toys_have_units_and_probabilities_no_exponents():
+    given = {"mass": "mlly", "bin_width": 2.0, "widths": (6.0, 10.0), "sideband": 0.0,
+             "num_events": 2000.0, "num_toys": 10_000, "level": 1.0, "seed": 0,
+             "workdir": "runs/x"}  # fmt: skip
+    found = toys._settings(
+        {"settings": given, "edges": [104.0, 486.0], "latents": "flow"}
+    )
+    assert found["range"] == "104 to 486 GeV"
+    assert found["width of a window"] == "6, 10 GeV"
+    assert found["events of a toy"] == "2,000 in the mean"
+    assert not re.search(r"0\.0|\d_\d|\(", " ".join(found.values()))
+    assert [toys._probability(p) for p in (9.9e-262, 0.0123)] == ["< 0.0001", "0.012"]
