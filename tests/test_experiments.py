@@ -87,7 +87,10 @@ def test_the_report_begins_with_its_origin(workdir):
 
 
 @pytest.mark.slow
-def test_the_flow_of_the_quickstart_is_better_than_its_prior(tmp_path):
+def test_the_flow_of_the_quickstart_is_better_than_its_prior(tmp_path, monkeypatch):
+    # Compiled as for users: faster, and with their bits.
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
+    monkeypatch.setenv("XLA_FLAGS", "")
     flagfile = "--flagfile=experiments/flagfiles/quickstart.txt"
     run("pipeline", flagfile, f"--workdir={tmp_path}")
     result = json.loads((tmp_path / "evaluation.json").read_text())
