@@ -5,11 +5,13 @@ import dataclasses
 import logging as python_logging
 import os
 import re
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
+import _help
 import jax
 from absl import app, flags, logging
 
@@ -22,6 +24,7 @@ from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
 from jetvae_jax.models import adversarial
 from jetvae_jax.models.vae import NONE, Components
+from jetvae_jax.report.about import COMMAND, date
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 
@@ -216,11 +219,48 @@ def _stopped(signal_number: int, kept: str) -> NoReturn:
     sys.exit(128 + signal_number)
 
 
-def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> None:
-    """Parse the flags and run ``main``; an InputError is printed in one line."""
+def help_groups() -> _help.Groups:
+    """How --help lists the topics of the flags that most scripts share."""
+    return {
+        "a run": (_help.RUN, "train", "fit", "generate", "evaluate"),
+        **{name: [*domains.get(name).GROUPS.values()] for name in domains.names()},
+        "--model": models.names(),
+        "--loss": distances.names(),
+        "--flow, --prior": (*densities.names(), "copula"),
+        "--discriminator": (*discriminators.names(), "adversarial"),
+    }
+
+
+def print_help(topic: str, shown: Sequence[str]) -> None:
+    """Print the help on a topic, as :func:`_help.asked` returns it."""
+    about = sys.modules["__main__"].__doc__ or ""
+    print(
+        _help.text(topic, own_flags(), about=about, shown=shown, groups=help_groups())
+    )
+
+
+def run(
+    main: Callable[[], None],
+    define: Callable[[], None] = define_flags,
+    *,
+    shown: Sequence[str] = (),
+) -> None:
+    """Parse the flags and run ``main``; an InputError is printed in one line.
+
+    Args:
+        main: what the script does.
+        define: defines its flags.
+        shown: names of the flags that --help shows; all if empty.
+    """
     define()
-    for flag in own_flags():  # so that --help shows them
-        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    COMMAND.set(f"python {shlex.join(sys.argv)}")
+    if (topic := _help.asked(sys.argv[1:])) is not None:
+        try:
+            print_help(topic, shown)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        sys.exit(0)
     logging.set_verbosity(logging.INFO)
     # At this level jax logs which accelerators it did not find.
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)
@@ -238,6 +278,7 @@ def run(main: Callable[[], None], define: Callable[[], None] = define_flags) -> 
                     "and see --help for the flags"
                 )
             check_platform()
+            date()  # of a report: a wrong SOURCE_DATE_EPOCH stops before any work
             with interrupt:
                 main()
 

@@ -4,8 +4,9 @@ r"""Find signal with models that were trained on background alone.
 
 scores the signal events in the package and the test part of the run by every score that
 the run offers: reconstruction error, latent density, principal components,
-discriminator, flow, copula. The report is classification.html in the workdir. To
-compare several runs, and signals of several masses:
+discriminator, flow, copula. The report is classification.html in the workdir.
+
+To compare several runs, and signals of several masses:
 
   pip install 'jetvae_jax[make-jets,formats]'
   python experiments/make_zgamma.py --workdir=data/masses --make.num_background=0 \
@@ -25,6 +26,15 @@ import _cli
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.studies.signal.classify import ClassifyConfig, classify
+
+SHOWN = (
+    "workdir",
+    "workdirs",
+    "output",
+    "classify.signal",
+    "classify.scores",
+    "classify.mass",
+)
 
 
 def define() -> None:
@@ -48,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, define)
+    _cli.run(main, define, shown=SHOWN)

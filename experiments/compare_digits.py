@@ -8,6 +8,7 @@ command continues.
 """
 
 import dataclasses
+import json
 import pathlib
 
 import _cli
@@ -16,9 +17,10 @@ from absl import flags
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.losses import distances
-from jetvae_jax.studies.digit_losses import comparison
+from jetvae_jax.studies.digit_losses import comparison, verdict
 
 LOSSES = ("pixel_positions", "pixel_matched", "pixel_third_axis")
+SHOWN = ("workdir", "losses", "num_seeds", "pixels.path", "train.num_epochs")
 
 
 def define() -> None:
@@ -47,8 +49,12 @@ def main() -> None:
     with _cli.saved_flags():
         stopped = comparison.compare(workdir, runs, flow, seeds=seeds)
     _cli.stop_if_interrupted(stopped)
-    print(pathlib.Path(workdir) / "compare.html")
+    folder = pathlib.Path(workdir)
+    found = json.loads((folder / "compare.json").read_text())["metrics"]
+    lines = verdict.verdict(found, "positions")[-3:]
+    losses = f"{len(runs)} losses, {len(seeds)} trainings of each, by positions:"
+    print("\n".join([losses, *lines, str(folder / "compare.html")]))
 
 
 if __name__ == "__main__":
-    _cli.run(main, define)
+    _cli.run(main, define, shown=SHOWN)

@@ -11,6 +11,7 @@ Further flags hold for all six, such as --events.path=mine.parquet or
 --train.num_epochs=10; --compare.models=VAE,VAE+D takes some of them only.
 """
 
+import json
 import pathlib
 import sys
 
@@ -19,6 +20,7 @@ from absl.testing import flagsaver
 
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.studies.zgamma import verdict
 from jetvae_jax.studies.zgamma.comparison import Candidate, CompareConfig, compare
 
 FLAGFILES = pathlib.Path(__file__).parent / "flagfiles"
@@ -30,6 +32,14 @@ MODELS = {
     "CVAE": "zgamma_cvae.txt",
     "CVAE+D": "zgamma_cvae_d.txt",
 }
+SHOWN = (
+    "workdir",
+    "compare.models",
+    "compare.seeds",
+    "compare.classify",
+    "events.path",
+    "train.num_epochs",
+)
 
 
 def define() -> None:
@@ -65,8 +75,15 @@ def main() -> None:
     with _cli.saved_flags():
         stopped = compare(_cli.FLAGS.workdir, candidates, config)
     _cli.stop_if_interrupted(stopped)
-    print(pathlib.Path(_cli.FLAGS.workdir) / "comparison.html")
+    folder = pathlib.Path(_cli.FLAGS.workdir)
+    result = json.loads((folder / "comparison.json").read_text())
+    models = ", ".join(result["models"])
+    print("\n".join([
+        f"{models}: {config.seeds} trainings of each",
+        *verdict.sentences(result["verdict"]),
+        str(folder / "comparison.html"),
+    ]))  # fmt: skip
 
 
 if __name__ == "__main__":
-    _cli.run(main, define)
+    _cli.run(main, define, shown=SHOWN)

@@ -13,13 +13,24 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "evaluate.real",
+    "evaluate.generated",
+    "evaluate.truth",
+    "evaluate.protocols",
+    "evaluate.classify",
+    "data.num_particles",
+)
+
 
 def main() -> None:
     """Evaluate the named files, or every generated file of the workdir."""
     workdir, files = _cli.FLAGS.workdir, _cli.data_config()
     config, domain = _cli.evaluate_config(), _cli.FLAGS.domain
-    print(runs.evaluate(workdir, config, files, domain=domain))
+    report = runs.evaluate(workdir, config, files, domain=domain)
+    print("\n".join(runs.summary.of_evaluation(report)))
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

@@ -9,6 +9,17 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "seed",
+    "flow",
+    "latents",
+    "fit.num_epochs",
+    "fit.batch_size",
+    "fit.learning_rate",
+    "fit.patience",
+)
+
 
 def main() -> None:
     """Fit, or continue a fit."""
@@ -17,7 +28,8 @@ def main() -> None:
         result = runs.fit_flow(_cli.FLAGS.workdir, run)
     if result:
         _cli.stop_if_interrupted(result.signal_number)
+    print("\n".join(runs.summary.of_fit(_cli.FLAGS.workdir, "flow")))
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

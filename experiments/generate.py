@@ -13,11 +13,22 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "generate.latents",
+    "generate.num_jets",
+    "generate.condition",
+    "generate.output",
+    "generate.seed",
+)
+
 
 def main() -> None:
     """Write one file of samples."""
-    runs.generate(_cli.FLAGS.workdir, _cli.generate_config())
+    workdir = _cli.FLAGS.workdir
+    path = runs.generate(workdir, _cli.generate_config())
+    print("\n".join(runs.summary.of_generation(path, workdir)))
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

@@ -38,6 +38,19 @@ from absl import flags
 from jetvae_jax import making
 from jetvae_jax.core import configs as config_flags
 
+SHOWN = (
+    "workdir",
+    "make.jet_types",
+    "make.num_jets",
+    "make.layouts",
+    "make.card",
+    "make.radius",
+    "make.jet_pt_min",
+    "make.jet_pt_max",
+    "make.seed",
+    "make.num_workers",
+)
+
 
 def define_flags() -> None:
     """The flags of this script."""
@@ -58,4 +71,4 @@ if __name__ == "__main__":
     # Every worker imports this file: imports for the command line alone are here.
     import _cli
 
-    _cli.run(main, define_flags)
+    _cli.run(main, define_flags, shown=SHOWN)

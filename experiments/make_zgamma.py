@@ -23,6 +23,17 @@ from absl import flags
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.making import zgamma
 
+SHOWN = (
+    "workdir",
+    "make.num_background",
+    "make.num_signal",
+    "make.masses",
+    "make.width",
+    "make.formats",
+    "make.seed",
+    "make.num_workers",
+)
+
 
 def define_flags() -> None:
     """The flags of this script."""
@@ -43,4 +54,4 @@ if __name__ == "__main__":
     # Every worker imports this file: imports for the command line alone are here.
     import _cli
 
-    _cli.run(main, define_flags)
+    _cli.run(main, define_flags, shown=SHOWN)

@@ -13,6 +13,18 @@ import _cli
 from jetvae_jax import runs
 from jetvae_jax.report.page import announce_missing
 
+SHOWN = (
+    "workdir",
+    "seed",
+    "data.path",
+    "data.max_jets",
+    "model",
+    "train.num_epochs",
+    "fit.num_epochs",
+    "generate.num_jets",
+    "evaluate.classify",
+)
+
 
 def main() -> None:
     """Run the four steps, or continue them."""
@@ -32,8 +44,9 @@ def main() -> None:
         if name == "reconstruction":
             config = dataclasses.replace(config, condition=())
         runs.generate(workdir, config)
-    print(runs.evaluate(workdir, evaluation))
+    report = runs.evaluate(workdir, evaluation)
+    print("\n".join(runs.summary.of_evaluation(report)))
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

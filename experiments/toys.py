@@ -16,6 +16,17 @@ from absl import flags
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.studies.toys.study import ToysConfig, toys
 
+SHOWN = (
+    "workdir",
+    "output",
+    "toys.mass",
+    "toys.low",
+    "toys.high",
+    "toys.widths",
+    "toys.num_events",
+    "toys.num_toys",
+)
+
 
 def define() -> None:
     """The flags of this script."""
@@ -37,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, define)
+    _cli.run(main, define, shown=SHOWN)

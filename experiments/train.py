@@ -10,6 +10,20 @@ import _cli
 
 from jetvae_jax import runs
 
+SHOWN = (
+    "workdir",
+    "seed",
+    "data.path",
+    "data.jet_type",
+    "data.num_particles",
+    "data.max_jets",
+    "model",
+    "train.num_epochs",
+    "train.batch_size",
+    "train.learning_rate",
+    "train.patience",
+)
+
 
 def main() -> None:
     """Train, or continue a training."""
@@ -17,7 +31,8 @@ def main() -> None:
     with _cli.saved_flags():
         result = runs.train(_cli.FLAGS.workdir, run)
     _cli.stop_if_interrupted(result.signal_number)
+    print("\n".join(runs.summary.of_training(_cli.FLAGS.workdir)))
 
 
 if __name__ == "__main__":
-    _cli.run(main)
+    _cli.run(main, shown=SHOWN)

@@ -8,7 +8,9 @@ r"""Search for the settings of a training with Optuna.
 A trial is the training that the flags describe, with values of the search space in
 place of theirs; its objective is the lowest value of --train.monitor on the validation
 part. A trial that crashes or gives NaN is recorded and skipped; after an interruption
-the same command continues. To run on many machines give all of them one storage:
+the same command continues.
+
+To run on many machines give all of them one storage:
 
     --tune.storage=postgresql://user:password@host/optuna
     --tune.storage=/shared/search.journal
@@ -16,12 +18,24 @@ the same command continues. To run on many machines give all of them one storage
 The search writes best.flags.txt in the workdir, a flagfile for train.py.
 """
 
+import json
+import pathlib
+
 import _cli
 
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.runs import ModelRun, TuneConfig, read_space, tune
 from jetvae_jax.runs.search import check
+
+SHOWN = (
+    "workdir",
+    "tune.space",
+    "tune.trials",
+    "tune.storage",
+    "tune.timeout_minutes",
+    "train.monitor",
+)
 
 
 def define() -> None:
@@ -48,8 +62,22 @@ def main() -> None:
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
     check(_cli.model_run())  # settings that no trial could train fail at once
     with _cli.saved_flags(alone=False):  # many processes may share a search
-        print(tune(_cli.FLAGS.workdir, config, space, build_run))
+        report = tune(_cli.FLAGS.workdir, config, space, build_run)
+    print("\n".join([*best(report.parent), str(report)]))
+
+
+def best(folder: pathlib.Path) -> list[str]:
+    """What was found, in lines; nothing if no trial has finished."""
+    if not (path := folder / "best.json").exists():
+        return ["no trial has finished"]
+    found = json.loads(path.read_text())
+    flagfile = folder / "best.flags.txt"
+    return [
+        f"best trial   {found['trial'] + 1}",
+        f"value        {found['value']:.6g}",
+        f"flagfile     {flagfile}",
+    ]
 
 
 if __name__ == "__main__":
-    _cli.run(main, define)
+    _cli.run(main, define, shown=SHOWN)

@@ -211,3 +211,22 @@ def test_every_flagfile_describes_a_run(path, monkeypatch):
             _cli.generate_config(),
             _cli.evaluate_config(),
         )
+
+
+def test_the_quickstart_is_the_recipe_of_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    monkeypatch.chdir(ROOT)
+    import _cli
+
+    found = {}
+    for name in ("quickstart", "convae_gluon30"):
+        with flagsaver.flagsaver():
+            _cli.define_flags()
+            path = ROOT / f"experiments/flagfiles/{name}.txt"
+            _cli.FLAGS(["pipeline.py", f"--flagfile={path}", "--workdir=x"])
+            found[name] = _cli.model_run()
+    small, large = found.values()
+    assert small.scaling == large.scaling and small.objective == large.objective
+    assert small.scaling.rotate == "principal" and small.scaling.max_angle == 1
+    assert (small.model, small.loss) == (large.model, large.loss)
+    assert small.data.path == "embedded"

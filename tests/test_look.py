@@ -88,9 +88,7 @@ def test_order_is_a_remark(make_jetnet):
 
     seen = look(make_jetnet(num_jets=ENOUGH, spoil=spoil))
     assert seen.verdict == FIT
-    assert f"{spoil.number} jets are not in falling pt: readers sort them" in (
-        seen.remarks
-    )
+    assert f"{spoil.number} jets not in falling pt: readers sort them" in seen.remarks
     # Said once, not once a block.
     assert not any("sorted by" in remark for remark in seen.remarks)
 
@@ -262,8 +260,8 @@ def test_single_and_distant_particles_are_remarks(make_jets, tmp_path):
     with writing.writer(tmp_path / "a.npz", num_particles=6) as writer:
         writer.append(Jets(particles, mask))
     seen = look(tmp_path / "a.npz")
-    assert "3 jets have a single particle" in seen.remarks
-    assert "1 jets have a particle 1.5 or more from the axis" in seen.remarks
+    assert "3 jets with a single particle" in seen.remarks
+    assert "1 jet with a particle 1.5 or more from the axis" in seen.remarks
 
 
 def test_plots(make_jetnet, tmp_path):

@@ -259,9 +259,14 @@ def test_what_the_loss_held_is_marked_and_nothing_else(written):
     rows = re.findall(
         r'<th scope="(?:row|col)">([^<]*) <span class="badge trained">', text
     )
-    assert {"mass", "pt", "EMD mass [GeV]\N{NBSP}↓", "W1M [10⁻³]\N{NBSP}↓"} <= set(rows)
-    assert not {"energy", "eta", "phi", "multiplicity"} & set(rows)
-    assert "part of the training loss: mass, pt." in text
+    assert {
+        "jet mass",
+        "jet pT",
+        "EMD mass [GeV]\N{NBSP}↓",
+        "W1M [10⁻³]\N{NBSP}↓",
+    } <= set(rows)
+    assert not {"jet energy", "jet η", "jet φ", "particles per jet"} & set(rows)
+    assert "part of the training loss: jet mass, jet pT." in text
     badges = [
         text.get_text()
         for axis in distributions.jets(
@@ -343,7 +348,7 @@ def test_worst_bins_come_first_with_their_ranges():
     assert len(rows) == pulls.WORST
     sizes = [abs(float(re.findall(r"<td>([+-][\d.]+)</td>", row)[0])) for row in rows]
     assert sizes == sorted(sizes, reverse=True)
-    assert rows[0].startswith("eta</th><td>5 to 6 GeV</td>")
+    assert rows[0].startswith("jet η</th><td>5 to 6 GeV</td>")
     assert "100.00 ± 0.00 %" in rows[0]
     assert "badge trained" in rows[-1] and "badge" not in rows[0]
     ends = " ".join(rows)
@@ -372,7 +377,7 @@ def test_correlations_stand_side_by_side_and_mark_real_differences():
     ]
     assert bold == [[], [], [], [], [], ["-.70", "-.70"]]
     labels = [t.get_text() for t in drawn.axes[0].get_yticklabels()]
-    assert labels == ["mass", "pt*"]
+    assert labels == ["jet mass", "jet pT*"]
 
 
 def test_error_of_a_correlation_is_that_of_repeated_samples():

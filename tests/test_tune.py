@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from jetvae_jax import runs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
+from jetvae_jax.report import search as search_report
 from jetvae_jax.runs.search import Outcome, run_trial
 
 optuna = pytest.importorskip("optuna")
@@ -348,3 +350,35 @@ def test_an_unknown_monitor_is_said_before_the_search(tmp_path, run_script):
         "reconstruction; of generated events: ks, spearman, overall"
     )
     assert not (tmp_path / "w/tune.db").exists()
+
+
+def test_the_page_counts_trials_from_one_and_takes_the_width_of_the_screen():
+    study = optuna.create_study()
+    axes = {"a.x": optuna.distributions.FloatDistribution(0, 1)} | {
+        f"a.y{i}": optuna.distributions.IntDistribution(1, 9) for i in range(4)
+    }
+    values = {"a.x": 0.123456789} | {f"a.y{i}": 3 for i in range(4)}
+    states = optuna.trial.TrialState
+    for value in (2.0, 1.5, None):
+        trial = optuna.trial.create_trial(
+            state=states.FAIL if value is None else states.COMPLETE,
+            value=value, params=values, distributions=axes,
+            intermediate_values={} if value is None else {1: 5.0, 2: value},
+            user_attrs={"reason": "loss became NaN"},
+        )  # fmt: skip
+        study.add_trial(trial)
+    figures = dict(search_report._figures(search_report._from_one(study)))
+    history = figures["History"]
+    assert list(history.data[0].x) == [1, 2]
+    axis = history.layout.xaxis
+    assert (axis.tick0, axis.dtick, axis.tickformat) == (1, 1, "d")
+    assert tuple(axis.range) == (0.5, 3.5)
+    assert figures["Values by epoch"].layout.xaxis.dtick == 1
+    # Four fields in a row at most, whatever the search holds.
+    rows = [name for name in figures if name.startswith("Values of")]
+    assert [name.count(",") for name in rows] == [3, 0]
+    text = search_report.page(study)
+    assert not re.search(r'"width":\s*\d{3,}', text[text.rindex('"layout"') :])
+    assert "<li>3: loss became NaN</li>" in text
+    assert '<th scope="row">trial</th><td>2</td>' in text
+    assert "<td>0.1235</td>" in text and text.index(">date<") < text.index("trial</th>")

@@ -13,6 +13,7 @@ import numpy as np
 
 from jetvae_jax.core import momenta
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.words import counted, number
 from jetvae_jax.data import validation
 from jetvae_jax.data.formats import Reader, Wanted
 from jetvae_jax.data.formats import columns as column_mapping
@@ -70,7 +71,9 @@ class Look(NamedTuple):
         if self.ranges:
             lines += ["", f"{'':22} {'least':>12} {'mean':>12} {'largest':>12}"]
         for name, values in self.ranges.items():
-            lines.append(f"{name:22} " + " ".join(f"{v:12.5g}" for v in values))
+            lines.append(
+                f"{name:22} " + " ".join(f"{number(v, 5):>12}" for v in values)
+            )
         if self.remarks:
             lines += ["", "remarks:", *(f"  - {remark}" for remark in self.remarks)]
         return "\n".join([*lines, "", self.verdict])
@@ -329,14 +332,12 @@ class _Tally:
     def remarks(self) -> list[str]:
         """What is unusual and does no harm."""
         counts = {
-            "jets are not in falling pt: readers sort them": self._unsorted,
-            f"jets have a particle beyond |eta| {MAX_ETA:g}": self._steep,
-            f"jets have a particle {MAX_DISTANCE:g} or more from the axis": (
-                self._distant
-            ),
-            "jets have a single particle": self._single,
+            "not in falling pt: readers sort them": self._unsorted,
+            f"with a particle beyond |eta| {MAX_ETA:g}": self._steep,
+            f"with a particle {MAX_DISTANCE:g} or more from the axis": self._distant,
+            "with a single particle": self._single,
         }
-        return [f"{n:,} {text}" for text, n in counts.items() if n]
+        return [f"{counted(n, 'jet')} {text}" for text, n in counts.items() if n]
 
     def ranges(self) -> dict[str, tuple[float, float, float]]:
         """Least, mean and largest of each quantity, of the good jets."""

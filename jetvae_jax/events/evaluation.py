@@ -16,6 +16,7 @@ from jetvae_jax.events.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier.two_sample import c2st_table
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
+from jetvae_jax.report import about
 from jetvae_jax.report.page import announce_missing
 
 
@@ -30,6 +31,7 @@ class Inputs(NamedTuple):
         notes: of the readers, and what was chosen.
         sources: name to the metadata of its file.
         title: for the report.
+        num_train: events that trained the model; 0 if none did, or not known.
     """
 
     names: tuple[str, ...]
@@ -39,6 +41,7 @@ class Inputs(NamedTuple):
     notes: list[str]
     sources: dict[str, Any]
     title: str
+    num_train: int
 
 
 def gather(
@@ -61,6 +64,7 @@ def gather(
     notes: list[str] = []
     sources: dict[str, Any] = {}
     columns: tuple[str, ...] = how.columns
+    num_train = 0
 
     def read(name: str, path: str, **changes: Any) -> np.ndarray:
         nonlocal columns
@@ -82,12 +86,13 @@ def gather(
         parts = trained.data()
         notes += trained.meta["notes"]
         sources["real"] = trained.meta["source"]
-        real, truth = parts.test, parts.train
+        real, truth, num_train = parts.test, parts.train, len(parts.train)
     if config.truth:
         truth = read("truth", config.truth)
-    paths = inputs.named(config.generated) or inputs.found(
-        trained.folder, SUFFIX, "events"
-    )
+    paths = inputs.named(config.generated)
+    if not paths:
+        assert trained is not None
+        paths = inputs.found(trained.folder, SUFFIX, "events")
     # Generated events are evaluated as they are, even if a column is constant.
     candidates = {
         name: read(name, path, repair=True, constant=True)
@@ -96,7 +101,7 @@ def gather(
     title = " and ".join(pathlib.Path(path).name for path in paths.values())
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
-    return Inputs(columns, real, candidates, truth, notes, sources, title)
+    return Inputs(columns, real, candidates, truth, notes, sources, title, num_train)
 
 
 def evaluate(
@@ -144,19 +149,43 @@ def evaluate(
         "sources": events.sources,
     }
     record(folder, result, report.text({"floor": floor, **evaluated}, names))
+    generator = None if config.generated else trained  # of the events
     history: dict[str, list[dict]] = {}
-    if trained and not config.generated:
-        history = trained.history()
+    if generator:
+        history = generator.history()
         history = {"VAE": history["vae"], "flow": history["flow"]}
     return report.write(
         folder / "report.html",
         title=events.title,
+        about=about.of_evaluation(generator, config, events.num_train, "events"),
         summary=events.notes,
         evaluation=result,
         samples={"input": real, **events.candidates},
         names=names,
         history=history,
     )
+
+
+def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Three metrics of every sample, for a summary.
+
+    Args:
+        result: the contents of ``evaluation.json``.
+    """
+    samples = {**result["candidates"], "floor": result["floor"]}
+    names = {"ks_mean": "KS, mean", "spearman": "Spearman", "c2st": "AUC"}
+    if any("c2st" not in found for found in samples.values()):
+        names = names | {"spearman_largest": "largest"}
+        del names["c2st"]
+    return [
+        (
+            label,
+            ", ".join(
+                f"{n} {report.cell(found[metric])}" for n, found in samples.items()
+            ),
+        )
+        for metric, label in names.items()
+    ]
 
 
 def classify(

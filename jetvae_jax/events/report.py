@@ -12,7 +12,7 @@ from jetvae_jax.metrics.distributions.correlations import spearman
 from jetvae_jax.report import correlations, distributions, page, tables, training_plots
 from jetvae_jax.report.page import Heading, Paragraph, Plot
 
-LABELS = {
+SYMBOLS = {
     "mlly": r"$m_{\ell\ell\gamma}$ [GeV]",
     "phi_zy": r"$\phi_{Z\gamma}$ [rad]",
     "eta_zy": r"$\eta_{Z\gamma}$",
@@ -32,10 +32,11 @@ LABELS = {
     "dPhi_METZy": r"$\Delta\phi(E_T^\mathrm{miss}, Z\gamma)$ [rad]",
     "llpt_mlly": r"$p_T^{\ell\ell} / m_{\ell\ell\gamma}$",
 }
+"""Column of Z gamma events to its symbol and unit."""
 NAMES = {
-    "ks_mean": "KS, mean",
-    "spearman": "Spearman matrix, distance",
-    "spearman_largest": "Spearman matrix, largest difference",
+    "ks_mean": "KS, mean\N{NBSP}↓",
+    "spearman": "Spearman matrix, distance\N{NBSP}↓",
+    "spearman_largest": "Spearman matrix, largest difference\N{NBSP}↓",
     "c2st": "classifier AUC, best 0.5",
 }
 NOTE = (
@@ -56,6 +57,7 @@ def write(
     path: str | os.PathLike,
     *,
     title: str,
+    about: page.Table,
     summary: page.Summary,
     evaluation: Mapping[str, Any],
     samples: Samples,
@@ -67,6 +69,7 @@ def write(
     Args:
         path: the HTML file to write; its folder must exist.
         title: of the page.
+        about: date, seed and so on: `report.about.table`.
         summary: a text, the lines of a list, or names and values.
         evaluation: ``floor``, and ``candidates`` by name: what
             `events.metrics.compare` returns, and perhaps ``c2st``.
@@ -77,9 +80,10 @@ def write(
     Raises:
         InputError: a file cannot be written.
     """
-    results = {"floor: other real events": evaluation["floor"]}
+    results = {tables.FLOOR: evaluation["floor"]}
     results |= evaluation["candidates"]
     blocks = (
+        about,
         *page.summary(summary),
         Heading("Metrics"),
         page.table(*headline(results), style="compact"),
@@ -180,7 +184,9 @@ def figure(samples: Samples, names: Sequence[str]):
     fine = MANY_BINS if len(samples) <= FEW_SAMPLES else FEW_BINS
     bins = [_binning(name, column, fine) for name, column in values["input"].items()]
     drawn = distributions.counts(values, bins)
-    return distributions.grid(drawn, bins, "events", labels=LABELS)
+    # The name is that of tables and flags.
+    labels = {name: f"{name}, {symbol}" for name, symbol in SYMBOLS.items()}
+    return distributions.grid(drawn, bins, "events", labels=labels)
 
 
 def _binning(name: str, values: np.ndarray, bins: int) -> binning.Binning:

@@ -32,9 +32,9 @@ class Data(Request):
     """Which images, as which sets.
 
     Attributes:
-        path: 'embedded' for the 2,000 digits that come with the package; MNIST (or
-            what has its form) as a folder of IDX files or an npz archive; or an npz
-            archive of sets. A test part that the data set brings is the test part.
+        path: 'embedded' for the 2,000 digits in the package; MNIST, or what has its
+            form, as a folder of IDX files or an npz archive; or an npz archive of
+            sets. A test part that the data set brings is the test part.
         form: 'sparse' keeps the most intense pixels; 'superpixels' makes segments of
             each image and keeps the most intense.
         num_pixels: points of a set, at most; published: 100 pixels or 25 superpixels.
@@ -43,13 +43,13 @@ class Data(Request):
             images, num_pixels all that would need padding.
         max_images: images taken of each part, at most; 0 takes all.
         order: of the points: falling 'intensity', as published, or 'raster', row by
-            row, which a network that reads an order makes more of.
+            row.
         columns: what the first two numbers of a position are, in archives of others.
         split_seed: seed of the split into training, validation and test parts.
         fractions: of the training, validation and test parts; of training and
             validation only, in their ratio, where the test part is the data set's own.
-        augment: of shift, turn and stretch, the small changes that training images go
-            through, drawn at every step; empty for none.
+        augment: of shift, turn and stretch: random changes of training images at every
+            step.
     """
 
     path: configs.Path = mnist.EMBEDDED

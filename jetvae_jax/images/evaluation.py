@@ -23,7 +23,9 @@ from jetvae_jax.images.digit_classifier import Classifier
 from jetvae_jax.images.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
+from jetvae_jax.report import about
 from jetvae_jax.report.page import announce_missing
+from jetvae_jax.report.tables import MISSING
 from jetvae_jax.training import checkpoint
 
 TRAINING_IMAGES = 10_000  # enough; superpixels of more take minutes
@@ -148,6 +150,7 @@ class Inputs(NamedTuple):
         notes: of the readers.
         sources: name to the path or the metadata of it.
         title: for the report.
+        num_train: images that trained the model; 0 if none did, or not known.
     """
 
     real: PixelSets
@@ -156,6 +159,7 @@ class Inputs(NamedTuple):
     notes: list[str]
     sources: dict[str, Any]
     title: str
+    num_train: int
 
 
 def evaluate(
@@ -210,6 +214,7 @@ def evaluate(
     return report.write(
         folder / "report.html",
         title=compared.title,
+        about=about.of_evaluation(generator, config, compared.num_train, "images"),
         summary=[*_summary(trained, result), *result["notes"]],
         rows=metrics.rows(result),
         samples={"input": compared.real} | compared.candidates,
@@ -224,6 +229,26 @@ def evaluate(
         if encoder
         else {},
     )
+
+
+def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Three metrics of every sample, for a summary.
+
+    Args:
+        result: the contents of ``evaluation.json``.
+    """
+    names = [*result["candidates"], "floor"]
+    return [
+        (
+            label,
+            ", ".join(
+                f"{name} {cell}"
+                for name, cell in zip(names, cells, strict=True)
+                if cell != MISSING
+            ),
+        )
+        for label, cells in metrics.rows(result)[:3]
+    ]
 
 
 def _summary(trained: Any, result: dict) -> list[str]:
@@ -251,11 +276,12 @@ def _summary(trained: Any, result: dict) -> list[str]:
 
 def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
     notes: list[str] = []
-    title = "Images"
+    title, num_train = "Images", 0
     if trained is not None:
         run, source = trained.run, trained.meta["source"]
         parts = trained.data()
         real, truth, notes = parts.test, parts.train, [*parts.notes]
+        num_train = len(parts.train.labels)
         title = (
             f"Sparse images: {run.model}, {report.LOSS_LABELS.get(run.loss, run.loss)}"
         )
@@ -266,9 +292,10 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
     if config.truth:
         truth = _whole(given, config.truth)
         sources["truth"] = config.truth
-    paths = inputs.named(config.generated) or inputs.found(
-        trained.folder, SUFFIX, "images"
-    )
+    paths = inputs.named(config.generated)
+    if not paths:
+        assert trained is not None
+        paths = inputs.found(trained.folder, SUFFIX, "images")
     made = {
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in paths.items()
@@ -279,7 +306,7 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
             labels = np.asarray(real.labels)[: len(again.mask)]
             made["reconstruction"] = again._replace(labels=labels)
         made = {name: _of_the_one_digit(s, real) for name, s in made.items()}
-    return Inputs(real, truth, made, notes, sources | paths, title)
+    return Inputs(real, truth, made, notes, sources | paths, title, num_train)
 
 
 def _of_the_one_digit(sets: PixelSets, real: PixelSets) -> PixelSets:

@@ -27,11 +27,11 @@ from jetvae_jax.losses.nearest import nearest_neighbours
 from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 
 METRICS = (
-    ("frechet", "Fréchet distance of features", ".1f", "frechet_std"),
-    ("accuracy", "classifier sees the digit [%]", ".1%", "accuracy_error"),
-    ("distance", "distance to the nearest pixel [pixels]", ".3f", None),
-    ("squared", "Chamfer distance a pixel [pixels²]", ".3f", None),
-    ("intensity", "intensity gap to the nearest pixel", ".3f", None),
+    ("frechet", "Fréchet distance of features ↓", ".1f", "frechet_std"),
+    ("accuracy", "classifier sees the digit [%] ↑", ".1%", "accuracy_error"),
+    ("distance", "distance to the nearest pixel [pixels] ↓", ".3f", None),
+    ("squared", "Chamfer distance a pixel [pixels²] ↓", ".3f", None),
+    ("intensity", "intensity gap to the nearest pixel ↓", ".3f", None),
 )
 """Name, label, format and name of the error of each metric."""
 DRAWS = 5
@@ -184,7 +184,7 @@ def pixel_errors(real: PixelSets, reconstructed: PixelSets) -> dict[str, float]:
 def text(result: Mapping[str, Any]) -> str:
     """The result of :func:`digit_table` as lines of about 100 characters or fewer."""
     names = list(result["candidates"])
-    lines = [f"{'':40}" + "".join(f"{n[-14:]:>16}" for n in [*names, "real"])]
+    lines = [f"{'':40}" + "".join(f"{n[-14:]:>16}" for n in [*names, "floor"])]
     for label, cells in rows(result):
         lines.append(f"{label:40}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines) + "\n"

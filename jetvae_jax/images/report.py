@@ -8,7 +8,7 @@ import numpy as np
 
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.images import pictures
-from jetvae_jax.report import page, training_plots
+from jetvae_jax.report import page, tables, training_plots
 from jetvae_jax.report.page import Heading, Paragraph, Plot
 
 LOSS_LABELS: dict[str, str] = {
@@ -27,7 +27,7 @@ FROM = {
 }
 METRICS = (
     "Features and accuracy are those of a small PointNet that was trained on real "
-    "images of the training part. 'real' compares real images with other real ones: "
+    "images of the training part. The floor compares real images with other real ones: "
     "the Fréchet distance between two halves of the test images, the accuracy on them, "
     "and pixel errors between a test image and another image of the same digit. A good "
     "reconstruction has far smaller pixel errors."
@@ -48,6 +48,7 @@ def write(
     path: str | os.PathLike,
     *,
     title: str,
+    about: page.Table,
     summary: page.Summary,
     rows: Sequence[tuple[str, Sequence[str]]],
     samples: Mapping[str, PixelSets],
@@ -65,6 +66,7 @@ def write(
     Args:
         path: the HTML file to write; its folder must exist.
         title: of the page.
+        about: date, seed and so on: `report.about.table`.
         summary: a text, the lines of a list, or names and values.
         rows: label and cells of every metric, the floor last.
         samples: name to sets ``[J, K, 3]``, ``"input"`` first.
@@ -88,9 +90,10 @@ def write(
     names = [name for name in samples if name != "input"]
     draw: Draw = pictures.spread if superpixels else (lambda sets: sets)
     blocks = (
+        about,
         *page.summary(summary),
         Heading("Metrics"),
-        table([*names, "real"], rows),
+        table([*names, tables.FLOOR], rows),
         Paragraph(METRICS, "note"),
         *reconstruction_plots(reconstructed, superpixels=superpixels),
         *_sample_plots(samples, draw),

@@ -15,7 +15,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Jets, RelativeJets
 from jetvae_jax.data.loading import find, load_judged, opened
-from jetvae_jax.data.streaming import head
+from jetvae_jax.data.streaming import count, head
 from jetvae_jax.data.validation import num_repeated
 from jetvae_jax.jets.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
@@ -29,6 +29,8 @@ from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.metrics.suite import export
 from jetvae_jax.metrics.suite.protocols import KNOWN
+from jetvae_jax.metrics.suite.text import with_error
+from jetvae_jax.report import about
 from jetvae_jax.report.page import announce_missing
 
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
@@ -45,6 +47,7 @@ class Inputs(NamedTuple):
         notes: of the readers, and what was chosen.
         sources: name to the metadata of its file.
         title: for the report.
+        num_train: jets that trained the model; 0 if none did, or not known.
     """
 
     real: Jets | RelativeJets
@@ -54,6 +57,7 @@ class Inputs(NamedTuple):
     notes: list[str]
     sources: dict[str, Any]
     title: str
+    num_train: int
 
 
 def gather(
@@ -83,7 +87,7 @@ def gather(
     # Columns of the data are those of real files; of others that are not recognised.
     of_data = () if trained is not None else ("real", "truth")
     reader = _Reader(files, config.columns, of_data)
-    real, truth = _real(reader, trained, config)
+    real, truth, num_train = _real(reader, trained, config)
     candidates = {
         name: reader.read(name, path, repair=True) for name, path in paths.items()
     }
@@ -110,6 +114,7 @@ def gather(
         reader.notes,
         {name: loaded.source for name, loaded in given.items()},
         title,
+        num_train,
     )
 
 
@@ -156,16 +161,18 @@ class _Reader:
         return _Sample(loaded.jets, loaded.axis, loaded.source)
 
 
-def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _Sample]:
-    """Real jets, and further ones for the floor."""
+def _real(
+    reader: _Reader, trained, config: EvaluateConfig
+) -> tuple[_Sample, _Sample, int]:
+    """Real jets, further ones for the floor, and how many jets trained the model."""
     if config.real:
         real = reader.read("real", config.real)
         if config.truth:
-            return real, reader.read("truth", config.truth)
-        count = len(real.jets.mask)
-        rows = inputs.halves(config.real, count, config.seed, reader.notes)
+            return real, reader.read("truth", config.truth), 0
+        number = len(real.jets.mask)
+        rows = inputs.halves(config.real, number, config.seed, reader.notes)
         first, second = (_rows(real, half) for half in rows)
-        return first, second
+        return first, second, 0
     jets = trained.data()
     reader.notes += trained.meta["notes"]
     source = trained.meta["source"]
@@ -177,7 +184,7 @@ def _real(reader: _Reader, trained, config: EvaluateConfig) -> tuple[_Sample, _S
     truth = _Sample(train, axes[1], source)
     if config.truth:
         truth = reader.read("truth", config.truth)
-    return _Sample(test, axes[0], source), truth
+    return _Sample(test, axes[0], source), truth, count(jets.train)
 
 
 def _repeated(name: str, jets: Jets | RelativeJets) -> list[str]:
@@ -255,6 +262,7 @@ def evaluate(
     return report.write(
         folder / "report.html",
         title=jets.title,
+        about=about.of_evaluation(generator, config, jets.num_train, "jets"),
         summary=result["notes"],
         evaluation=result,
         samples=samples,
@@ -263,6 +271,7 @@ def evaluate(
         latents=generator.latents(head(jets.real, LATENT_JETS), key, key)
         if generator
         else {},
+        units=units(generator.run) if generator else {},
         trained_on=_marked(result),
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
@@ -285,6 +294,30 @@ def _marked(result: dict[str, Any]) -> list[str]:
     """Observables to be marked as part of the training loss."""
     names = result["trained_on"]
     return [*names, "relative_mass"] if "mass" in names else names
+
+
+def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Three metrics of every sample, for a summary.
+
+    Args:
+        result: the contents of ``evaluation.json``.
+    """
+    samples = dict(result["candidates"])
+    if result["floor"] is not None:
+        samples["floor"] = result["floor"]
+    lines = []
+    for name in ("fpd", "w1efp", "cov", "w1m", "w1p"):
+        for protocol in reversed(result["protocols"]):
+            found = {n: r["protocols"][protocol].get(name) for n, r in samples.items()}
+            if None in found.values():
+                continue
+            metric = metrics.known_metrics()[name]
+            cells = (f"{n} {with_error(r, metric.scale)}" for n, r in found.items())
+            scale = "" if metric.scale == 1 else f" [1e{metric.exponent}]"
+            values = ", ".join(cells).replace("+-", " ± ")
+            lines.append((f"{metric.label}{scale}", values))
+            break
+    return lines[:3]
 
 
 def trained_on(run: Any, *, deterministic: bool = True) -> frozenset[str]:
@@ -310,26 +343,41 @@ def trained_on(run: Any, *, deterministic: bool = True) -> frozenset[str]:
     return frozenset(name for name, weight in weights.items() if weight)
 
 
+def units(run: Any) -> dict[str, str]:
+    """Units of the terms of a training's loss that depend on its settings."""
+    if run.objective.space == "scaled":
+        return {}
+    # Squared momenta; of compressed ones, whose length is a root, momenta.
+    squared = getattr(run.loss_config, "squared", True)
+    return (
+        {"reconstruction": "GeV²", "soft": "GeV"}
+        if squared
+        else {"reconstruction": "GeV", "soft": "GeV^½"}
+    )
+
+
 def _fpnd(where: str, jet_type: str, jets: Inputs):
     """How to measure FPND, or None; and a note of why not."""
     if not where:
         return None, []
-    if jets.axes is None:
-        return None, [
-            "FPND: left out, its network knows particles relative to the axis of the "
-            "whole jet only, as in JetNet's files, which not all of these files have"
-        ]
-    num_particles = jets.real.mask.shape[-1]
+    num_particles, resources = jets.real.mask.shape[-1], None
     if num_particles != NUM_PARTICLES or jet_type not in JET_TYPES:
-        return None, [
-            f"FPND: left out, it is defined for {NUM_PARTICLES} particles and "
-            f"jets of type {', '.join(JET_TYPES)} only"
-        ]
-    try:
-        resources = load_fpnd(None if where == "installed" else where)
-    except InputError as error:
-        if where != "installed":
-            raise
-        return None, [f"FPND: left out: {error}"]
-    measure = functools.partial(fpnd, jet_type=jet_type, resources=resources)
-    return measure, []
+        reason = (
+            f"it is defined for {NUM_PARTICLES} particles and jets of type "
+            f"{', '.join(JET_TYPES)} only"
+        )
+    elif jets.axes is None:
+        reason = (
+            "its network knows particles relative to the axis of the whole jet only, "
+            "as in JetNet's files, which not all of these files have"
+        )
+    else:
+        try:
+            resources = load_fpnd(None if where == "installed" else where)
+        except InputError as error:
+            if where != "installed":
+                raise
+            reason = str(error)
+    if resources is None:
+        return None, [f"FPND is left out: {reason}"]
+    return functools.partial(fpnd, jet_type=jet_type, resources=resources), []

@@ -80,29 +80,25 @@ class Config:
     Attributes:
         coordinates: features of a particle: cartesian (px, py, pz), cylindrical
             (pt, eta, phi), relative (ptrel, etarel, phirel) to the jet's axis, or
-            frame (px, py, pz) turned and boosted to the jet's axis, over its pt;
-            pt and axis become rows of their own.
-        method: minmax maps the training range, padding included, to [0, 1];
-            standard gives the existing particles mean 0 and variance 1; slots does
-            so separately for each place in the pt order; log is standard after
-            taking the logarithm of pt; quantile makes each feature of the existing
-            particles normally distributed; factors divides momenta in GeV
-            by 2000 and multiplies relative angles by 100; none changes nothing.
-        ghosts: where padding sits: zero puts it at physical zero; away puts it at
-            zero pt and twice the largest training |angle| (momenta: twice the
-            largest |component|), where no particle is.
+            frame (px, py, pz) turned and boosted to the axis, over the jet's pt; pt
+            and axis become rows of their own.
+        method: minmax maps the training range, padding included, to [0, 1]; standard
+            gives existing particles mean 0 and variance 1; slots does so for each
+            place in the pt order; log is standard of the logarithm of pt; quantile
+            makes features normally distributed; factors divides GeV by 2000 and
+            multiplies relative angles by 100; none changes nothing.
+        ghosts: where padding sits: zero is physical zero; away is zero pt and twice
+            the largest |angle| (momenta: |component|), where no particle is.
         min_pt: a decoded particle exists if its pt is above this many GeV.
         max_angle: a decoded particle exists if it lies within this distance of its
-            jet's axis in (eta, phi), as all particles that a jet algorithm clusters
-            do; 0 sets no limit.
-        rotate: principal turns jets about their own axis until their principal axis
-            lies along the first transverse feature; needs relative or frame
-            coordinates. Generated jets are turned by a random angle.
+            jet's axis in (eta, phi), as clustered particles do; 0 sets no limit.
+        rotate: principal turns jets about their axis until their principal axis lies
+            along the first transverse feature, and generated jets by a random angle;
+            for relative and frame coordinates; none does not.
         axis: what relative features refer to: the sum of the particles that are kept,
             or jet, the axis of the whole jet, for files that contain it.
-        conditions: observables of the jet on which encoder and decoder depend, of pt,
-            eta, mass and multiplicity. Generated jets have those of training jets, or
-            what --generate.condition asks for.
+        conditions: of pt, eta, mass and multiplicity: what encoder and decoder depend
+            on. Generated jets have those of training jets, or --generate.condition.
     """
 
     coordinates: Literal["cartesian", "cylindrical", "relative", "frame"] = "cartesian"

@@ -12,6 +12,7 @@ from absl import logging
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.words import counted
 from jetvae_jax.making import comparison, files, layouts, pythia, shards
 from jetvae_jax.making.settings import JET_TYPES, Config, Shard, layout, plan
 from jetvae_jax.making.shards import Task
@@ -130,7 +131,7 @@ def make_missing(
     everything = [task for found in tasks.values() for task in found]
     missing = [task for task in everything if not shards.is_done(*task, data=data)]
     if done := len(everything) - len(missing):
-        logging.info("%d shards exist already", done)
+        logging.info("there already: %s", counted(done, "shard"))
     for name in {shard.jet_type for _, shard in missing}:
         # A mistake in the settings is found here, before there is a cluster.
         pythia.Generator(tasks[name][0][1].pythia, seed=1)
@@ -161,7 +162,10 @@ def make_all(
 
     start, jets, lost = time.monotonic(), 0, []
     wanted = sum(shard.num_jets for _, shard in tasks)
-    logging.info("making %s %s in %d shards", f"{wanted:,}", what, len(tasks))
+    logging.info(
+        "making %s in %s",
+        counted(wanted, what.removesuffix("s")), counted(len(tasks), "shard"),
+    )  # fmt: skip
     with _client(config, len(tasks)) as client:
         waiting = {client.submit(make, task[1], pure=False): task for task in tasks}
         for future in distributed.as_completed(waiting):
@@ -188,7 +192,8 @@ def make_all(
             )  # fmt: skip
     if lost:
         raise InputError(
-            f"{len(lost)} of {len(tasks)} shards could not be made ({', '.join(lost)});"
+            f"{len(lost)} of {counted(len(tasks), 'shard')} could not be made "
+            f"({', '.join(lost)});"
             " the others are saved: run again to make these"
         )
 

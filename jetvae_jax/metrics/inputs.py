@@ -195,7 +195,7 @@ def provenance(trained: Any) -> dict[str, Any]:
 
 
 def record(folder: Workdir, result: dict[str, Any], table: str) -> None:
-    """``evaluation.json`` and ``evaluation.txt``; the latter to the log, too.
+    """``evaluation.json`` and ``evaluation.txt``; the notes to the log, too.
 
     Args:
         folder: where to write.
@@ -205,6 +205,7 @@ def record(folder: Workdir, result: dict[str, Any], table: str) -> None:
     folder.write_json("evaluation.json", result)
     notes = "".join(f"note: {note}\n" for note in result["notes"])
     text = f"{table}\n{notes}" if notes else table
-    folder.write_text("evaluation.txt", text)
-    for line in text.splitlines():
+    path = folder.write_text("evaluation.txt", text)
+    for line in notes.splitlines():
         logging.info("%s", line)
+    logging.info("every metric: %s", path)

@@ -1,10 +1,11 @@
 """Correlation matrices of jet observables: real, generated, and their difference."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jetvae_jax.metrics.labels import label
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def figure(
     real = np.asarray(matrices["input"], np.float64)
     others = {k: np.asarray(m, np.float64) for k, m in matrices.items() if k != "input"}
     gaps = {name: matrix - real for name, matrix in others.items()}
-    labels = [style.plain(name) + ("*" if name in trained_on else "") for name in names]
+    stars = ["*" if name in trained_on else "" for name in names]
+    labels = [
+        style.plain(label(n)) + star for n, star in zip(names, stars, strict=True)
+    ]
     panel = (0.33 if len(names) <= _SHOWN else 0.2) * max(len(names), 5) + 0.2
     rows, columns = max(len(others), 1), 3 if others else 1
     drawn = style.new_figure(columns * panel + 1.3, rows * (panel + 0.35) + 1.7)
@@ -62,7 +66,7 @@ def figure(
     for row in axes[:-1]:
         for axis in row:
             axis.tick_params(labelbottom=False)
-    bars = {"location": "bottom", "pad": 0.01, "shrink": 0.8}
+    bars: dict[str, Any] = {"location": "bottom", "pad": 0.01, "shrink": 0.8}
     left = axes[:, :2] if others else axes
     drawn.colorbar(image, ax=left, label="correlation", aspect=40, **bars)
     if difference is not None:

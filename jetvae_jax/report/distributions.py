@@ -7,6 +7,7 @@ import numpy as np
 
 from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.metrics.distributions import binning
+from jetvae_jax.metrics.labels import LABELS, UNITS
 from jetvae_jax.metrics.observables import particle_observables
 from jetvae_jax.report import style
 
@@ -14,33 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LABELS = {
-    "mass": "jet mass [GeV]",
-    "pt": "jet $p_T$ [GeV]",
-    "energy": "jet energy [GeV]",
-    "eta": r"jet $\eta$",
-    "phi": r"jet $\phi$ [rad]",
-    "relative_mass": "relative jet mass, about $m / p_T$",
-    "sum_ptrel": r"jet $\sum p_T^\mathrm{rel}$",
-    "multiplicity": "particles per jet",
-    "tau1": r"$\tau_1$",
-    "tau2": r"$\tau_2$",
-    "tau3": r"$\tau_3$",
-    "e2": "$e_2$",
-    "e3": "$e_3$",
-    "tau21": r"$\tau_{21}$",
-    "tau32": r"$\tau_{32}$",
-    "d2": "$D_2$",
-    "c2": "$C_2$",
-    "width": "jet width",
-    "ptd": r"$p_T^D$",
-    "px": "particle $p_x$ [GeV]",
-    "py": "particle $p_y$ [GeV]",
-    "pz": "particle $p_z$ [GeV]",
-    "ptrel": r"particle $p_T^\mathrm{rel}$",
-    "etarel": r"particle $\eta^\mathrm{rel}$",
-    "phirel": r"particle $\phi^\mathrm{rel}$ [rad]",
+DRAWN = {bins.name: bins for bins in (*binning.JETS, *binning.RELATIVE_JETS)} | {
+    "phi": binning.Binning("phi", 100, -np.pi, np.pi, "rad")
 }
+"""Ranges that are drawn: those of the metrics, but for phi, which ends at 3 there."""
 _FEWEST = 4  # entries of the input in a bin, to draw a ratio
 _LOGARITHMIC = ("multiplicity", "px", "py", "pz", "ptrel", "etarel", "phirel")
 _COLUMNS = 3
@@ -107,13 +85,19 @@ def counts(
 
 
 def binnings(values: Values) -> list[binning.Binning]:
-    """Range and bins of each observable: the published ones, or from its values.
+    """Range and bins of each observable: those in `DRAWN`, or from its values.
 
     Args:
         values: observable to ``[J]`` real values.
     """
-    known = {bins.name: bins for bins in (*binning.JETS, *binning.RELATIVE_JETS)}
-    return [known.get(name) or _ranged(name, few) for name, few in values.items()]
+    return [DRAWN.get(name) or _ranged(name, few) for name, few in values.items()]
+
+
+def axis_label(observable: str, labels: Mapping[str, str] = LABELS) -> str:
+    """The text at an axis: the name as in tables, and the unit."""
+    unit = UNITS.get(observable, "") if labels is LABELS else ""
+    name = labels.get(observable) or style.plain(observable)
+    return f"{name} [{unit}]" if unit else name
 
 
 def histogram(values: np.ndarray, edges: np.ndarray) -> Histogram:
@@ -175,7 +159,7 @@ def grid(
         upper, lower = axes[2 * row, column], axes[2 * row + 1, column]
         few = {name: h[bins.name] for name, h in drawn.items() if bins.name in h}
         handles |= _panel(upper, lower, few, logarithmic=bins.name in _LOGARITHMIC)
-        lower.set_xlabel(labels.get(bins.name, style.plain(bins.name)))
+        lower.set_xlabel(axis_label(bins.name, labels))
         if bins.name in trained_on:
             style.badge(upper)
         if column == 0:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from jetvae_jax.core.types import Jets, RelativeJets
+from jetvae_jax.core.words import number
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import pearson, spearman
 from jetvae_jax.metrics.host import map_chunks
+from jetvae_jax.metrics.labels import UNITS, label
 from jetvae_jax.metrics.observables import jet_observables
 from jetvae_jax.report import (
     correlations,
@@ -33,12 +35,14 @@ def write(
     path: str | os.PathLike,
     *,
     title: str,
+    about: page.Table | None = None,
     summary: page.Summary = "",
     evaluation: Mapping[str, Any] | None = None,
     samples: Mapping[str, Jets | RelativeJets] | None = None,
     observables: Observables | None = None,
     history: training_plots.History | None = None,
     latents: Mapping[str, np.ndarray | None] | None = None,
+    units: Mapping[str, str] | None = None,
     trained_on: Collection[str] = frozenset(),
     leaderboard: tuple[str, int] | None = None,
 ) -> pathlib.Path:
@@ -50,6 +54,7 @@ def write(
     Args:
         path: the HTML file to write; its folder must exist.
         title: of the page.
+        about: date, seed and so on: `report.about.table`.
         summary: a text, the lines of a list, or names and values.
         evaluation: what `metrics.evaluate` returns.
         samples: name to jets. ``"input"`` are the real jets that others are compared
@@ -59,6 +64,7 @@ def write(
         history: ``"vae"`` and ``"flow"`` (or other names) to a dict per epoch with
             ``train/<term>`` and ``valid/<term>``.
         latents: ``"posterior"`` to ``[J, L]``, ``"flow"`` to ``[M, L]``.
+        units: terms of the loss whose units are not in `training_plots.UNITS`.
         trained_on: observables that were part of the training loss, such as
             ``{"mass", "pt"}``: marked in every table and figure.
         leaderboard: class and number of particles of the jets, such as
@@ -72,11 +78,12 @@ def write(
         InputError: a file cannot be written.
     """
     blocks = (
+        *([about] if about else []),
         *page.summary(summary),
         *_trained_on(trained_on),
         *_tables(evaluation, trained_on, leaderboard),
         *_sample_plots(samples or {}, observables, evaluation, trained_on),
-        *_training_plots(history or {}, latents or {}),
+        *_training_plots(history or {}, latents or {}, units),
     )
     return page.write(path, title, blocks)
 
@@ -85,8 +92,8 @@ def _trained_on(trained_on: Collection[str]) -> Iterator[Block]:
     if trained_on:
         yield Paragraph(
             "marks statistics that were part of the training loss: "
-            f"{', '.join(sorted(trained_on))}. Their agreement does not show the "
-            "quality of the model; the other statistics do.",
+            f"{', '.join(map(label, sorted(trained_on)))}. Their agreement does not "
+            "show the quality of the model; the other statistics do.",
             "note",
             badge=style.TRAINED,
         )
@@ -194,9 +201,8 @@ def _floor_caption(evaluation: Mapping[str, Any] | None, level: str) -> str:
     """The EMD of other real jets, if an evaluation has it."""
     if not evaluation or evaluation["floor"] is None:
         return ""
-    binnings = evaluation["binnings"][level]
     values = ", ".join(
-        f"{name} {metrics['emd']:.2g} {binnings[name]['unit']}".rstrip()
+        f"{label(name)} {number(metrics['emd'], 2)} {UNITS.get(name, '')}".rstrip()
         for name, metrics in evaluation["floor"][level].items()
     )
     return f"EMD of other real jets, the floor: {values}."
@@ -268,7 +274,9 @@ def _correlation_plots(values: Observables, sizes, trained_on) -> Iterator[Block
 
 
 def _training_plots(
-    history: training_plots.History, latents: Mapping[str, np.ndarray | None]
+    history: training_plots.History,
+    latents: Mapping[str, np.ndarray | None],
+    units: Mapping[str, str] | None,
 ) -> Iterator[Block]:
     posterior, flow = latents.get("posterior"), latents.get("flow")
     if posterior is not None:
@@ -282,4 +290,4 @@ def _training_plots(
             + (f" The {beyond} dimensions nearest N(0, 1) left out." * (beyond > 0)),
             lambda: training_plots.latents(posterior, flow),
         )
-    yield from training_plots.curve_plots(history, "jet", {"vae": "VAE"})
+    yield from training_plots.curve_plots(history, "jet", {"vae": "VAE"}, units)

@@ -1,6 +1,7 @@
 """Plots of a file of jets, without any model (experiments/inspect_jets.py)."""
 
 import os
+import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_JET = {"particles": "particles per jet"}
+
+
 def figure(seen: Look) -> "Figure":
     """A panel for each observable of the jets and of the particles.
 
@@ -23,14 +27,15 @@ def figure(seen: Look) -> "Figure":
         The figure; with a text in it if there are no good jets to draw.
     """
     panels = {
-        f"jet {name}": np.histogram(values, _edges(name, values))
+        _JET.get(name, f"jet {name}"): np.histogram(values, _edges(name, values))
         for name, values in seen.jets.items()
         if len(values)
     }
     panels |= {f"particle: {name}": counts for name, counts in seen.particles.items()}
     drawn = style.new_figure(15, 6)
     fit = "" if seen.verdict == FIT else "not "
-    drawn.suptitle(style.plain(str(seen.summary["file"])) + f": {fit}{FIT}")
+    file = pathlib.Path(str(seen.summary["file"])).name
+    drawn.suptitle(f"{style.plain(file)}: {fit}{FIT}")
     axes = drawn.subplots(2, 5)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -42,8 +47,8 @@ def figure(seen: Look) -> "Figure":
         axis.stairs(counts, edges, **style.INPUT)
         axis.set_xlabel(name)
         axis.set_ylim(bottom=0)
-        axis.set_ylabel("particles" if name.startswith("particle") else "jets")
-        if name.startswith("particle"):
+        axis.set_ylabel("particles" if name.startswith("particle:") else "jets")
+        if name.startswith("particle:"):
             axis.set_yscale("log")
             axis.set_ylim(bottom=0.5)
     return drawn

@@ -7,6 +7,7 @@ import numpy as np
 
 from jetvae_jax.core import kinematics
 from jetvae_jax.core.types import Jets, RelativeJets
+from jetvae_jax.core.words import number
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.observables import relative, relative_mass
 from jetvae_jax.report import style
@@ -21,7 +22,7 @@ COLUMNS = 4
 AREA = 900.0
 """Of a particle with all the jet's pt, in square points."""
 _BLOCK = 100_000  # jets whose particles are in memory in float64 at once
-_ETA, _PHI = r"$\eta^\mathrm{rel}$", r"$\phi^\mathrm{rel}$ [rad]"
+_ETA, _PHI = "relative η", "relative φ [rad]"
 
 
 def average_image(jets: Jets | RelativeJets, *, half_width: float) -> np.ndarray:
@@ -133,6 +134,7 @@ def _draw_differences(
     from matplotlib.colors import SymLogNorm
 
     largest = max(np.abs(image).max() for image in differences.values()) or 1.0
+    largest = _round_above(float(largest))
     norm = SymLogNorm(largest / 1e2, vmin=-largest, vmax=largest)
     drawn: Any = None
     axes[0].set_axis_off()
@@ -144,8 +146,14 @@ def _draw_differences(
     ticks = largest * np.array([-1, -0.1, 0, 0.1, 1])
     axes[0].figure.colorbar(
         drawn, ax=axes, label=f"difference [{unit}]", pad=0.01, ticks=ticks,
-        format="%.3g",
+        format=lambda value, _: number(value),
     ).minorticks_off()  # fmt: skip
+
+
+def _round_above(value: float) -> float:
+    """The next of 1, 2, 5, 10, ... times a power of ten."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return next(float(n * power) for n in (1, 2, 5, 10) if n * power >= value)
 
 
 def single(samples: Mapping[str, Jets | RelativeJets]) -> "Figure":

@@ -43,7 +43,7 @@ def entries(
     for protocol in evaluation["protocols"]:
         samples = list(evaluation["candidates"].items())
         if evaluation["floor"] is not None:
-            samples.append(("other real jets", evaluation["floor"]))
+            samples.append((tables.FLOOR, evaluation["floor"]))
         for name, results in samples:
             values = {
                 metric: (result["value"], result.get("error"))
@@ -105,7 +105,7 @@ def _origin(mark: str, source: str, protocol: str) -> Cell:
 
 
 def _cells(entry: Entry, metrics: Collection[str]) -> list[str | Cell]:
-    name = entry.model if entry.kind == "generator" else f"floor: {entry.model}"
+    name = entry.model if entry.kind == "generator" else tables.FLOOR
     measured = entry.mark == "measured"
     badge = ("measured", "measured") if measured else ("published", "")
     return [Cell(name, *badge), *(_cell(entry, metric) for metric in metrics)]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jetvae_jax.metrics.distributions.binning import Binning
+from jetvae_jax.metrics.labels import label
 from jetvae_jax.report import page, style, tables
-from jetvae_jax.report.distributions import LABELS, grouped
+from jetvae_jax.report.distributions import axis_label, grouped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,7 +125,7 @@ def figure(
         axis.set_ylim(-1.15 * far, 1.15 * far)
         axis.set_xlim(*_used(pulls))
         axis.locator_params("x", nbins=5)
-        axis.set_xlabel(LABELS.get(observable, style.plain(observable)))
+        axis.set_xlabel(axis_label(observable))
         axis.set_title(
             f"$\\chi^2$/ndf = {pulls.chi2:.{1 if pulls.chi2 < 10 else 0}f}/{pulls.ndf}",
             loc="left",
@@ -176,7 +177,7 @@ def worst(
     for _, observable, i in bins[:WORST]:
         pulls = found[observable]
         rows.append([
-            tables.label(observable, observable in trained_on),
+            tables.label(label(observable), observable in trained_on),
             _range(pulls.edges, i, units.get(observable, "")),
             _percent(pulls.real[i], pulls.num_real),
             _percent(pulls.generated[i], pulls.num_generated),

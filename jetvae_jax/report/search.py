@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from jetvae_jax.core.words import number
+from jetvae_jax.report import about
 from jetvae_jax.report.page import (
     Block,
     Heading,
@@ -14,6 +16,8 @@ from jetvae_jax.report.page import (
     pairs,
 )
 
+_FIELDS = 4  # in a row of panels
+
 
 def page(study: Any) -> str:
     """HTML that needs no network: plots, the best values, trials that failed.
@@ -23,7 +27,8 @@ def page(study: Any) -> str:
     Args:
         study: an Optuna study with its trials.
     """
-    return html(f"Search {study.study_name}", [*_trials(study), *_plots(study)])
+    blocks = [about.table(), *_trials(study), *_plots(study)]
+    return html(f"Search {study.study_name}", blocks)
 
 
 def _trials(study: Any) -> Iterator[Block]:
@@ -31,14 +36,23 @@ def _trials(study: Any) -> Iterator[Block]:
     counts = Counter(trial.state.name.lower() for trial in trials)
     counts["failed"] = counts.pop("fail", 0)
     yield Paragraph(
-        ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+        ", ".join(f"{many} {name}" for name, many in counts.items() if many)
+    )
+    yield Paragraph(
+        "Trials are counted from 1, in Optuna's storage and in the names of folders "
+        "from 0.",
+        "note",
     )
     if counts["complete"]:
         best = study.best_trial
         yield Heading("Best values")
-        yield pairs({"value": f"{best.value:.6g}", "trial": best.number} | best.params)
+        shown = {
+            name: number(value, 4) if isinstance(value, float) else value
+            for name, value in best.params.items()
+        }
+        yield pairs({"value": f"{best.value:.6g}", "trial": best.number + 1} | shown)
     failed = [
-        f"{trial.number}: {trial.user_attrs.get('reason', 'its process was lost')}"
+        f"{trial.number + 1}: {trial.user_attrs.get('reason', 'its process was lost')}"
         for trial in trials
         if trial.state.name == "FAIL"
     ]
@@ -49,10 +63,26 @@ def _trials(study: Any) -> Iterator[Block]:
 
 def _plots(study: Any) -> Iterator[Block]:
     script: bool = True  # plotly itself, once
-    for heading, figure in _figures(study):
+    for heading, figure in _figures(_from_one(study)):
+        # No width of its own: it takes that of the page.
+        figure.update_layout(width=None, autosize=True, title=None, margin={"t": 40})
         yield Heading(heading)
-        yield Trusted(figure.to_html(full_html=False, include_plotlyjs=script))
+        html_ = figure.to_html(
+            full_html=False, include_plotlyjs=script, config={"responsive": True}
+        )
+        yield Trusted(html_)
         script = False
+
+
+def _from_one(study: Any) -> Any:
+    """A copy of the study whose trials are counted from 1."""
+    import optuna
+
+    # A trial that waits is drawn nowhere, and takes the number 0.
+    waiting = optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING)
+    copy = optuna.create_study(direction=study.direction)
+    copy.add_trials([waiting, *study.get_trials(False)])
+    return copy
 
 
 def _figures(study: Any) -> Iterator[tuple[str, Any]]:
@@ -63,11 +93,26 @@ def _figures(study: Any) -> Iterator[tuple[str, Any]]:
     done = study.get_trials(False, states=(TrialState.COMPLETE,))
     if not done:
         return
-    yield "History", plots.plot_optimization_history(study)
-    yield "Values by epoch", plots.plot_intermediate_values(study)
-    yield "Every field", plots.plot_slice(study)
+    history = plots.plot_optimization_history(study)
+    last = len(study.get_trials(False)) - 1
+    trials = {**_counted(last), "range": [0.5, last + 0.5]}
+    yield "History", history.update_xaxes(**trials)
+    epochs = max((max(t.intermediate_values, default=1) for t in done), default=1)
+    values = plots.plot_intermediate_values(study)
+    yield "Values by epoch", values.update_xaxes(title="epoch", **_counted(epochs))
+    names = sorted({name for trial in done for name in trial.params})
+    for start in range(0, len(names), _FIELDS):
+        few = names[start : start + _FIELDS]
+        yield f"Values of {', '.join(few)}", plots.plot_slice(study, params=few)
     yield "All fields together", plots.plot_parallel_coordinate(study)
     if len(done) > 3:
         ped = importance.PedAnovaImportanceEvaluator()  # needs no scikit-learn
         yield "Importance", plots.plot_param_importances(study, evaluator=ped)
-    yield "Time", plots.plot_timeline(study)
+    timeline: Any = plots.plot_timeline(study)
+    timeline.data = [bars for bars in timeline.data if bars.name != "WAITING"]
+    yield "Time", timeline.update_yaxes(**trials)
+
+
+def _counted(last: int) -> dict[str, Any]:
+    """An axis that counts from 1 in whole numbers."""
+    return {"tick0": 1, "dtick": max(1, last // 10), "tickformat": "d"}

@@ -1,9 +1,11 @@
 """The tables of an evaluation of jets, and how values are printed in tables."""
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from jetvae_jax.core.words import number
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
 from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite.measurement import Metric
@@ -25,6 +27,8 @@ PUBLISHED_BY = "published, Cobe et al. 2022"
 _SUMS = ("emd_normalised_sum", "bin_height_w1_sum")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MISSING = "\N{EN DASH}"
+FLOOR = "floor"
+"""Name of the row or column of other real samples, the same in every table."""
 
 
 def label(text: str, enforced: bool) -> Cell:
@@ -40,10 +44,8 @@ def metric_label(metric: Metric, enforced: bool, drawn: str = "") -> Cell:
         enforced: it compares an observable that the training loss held.
         drawn: the jets it was drawn from.
     """
-    scale = ""
-    if metric.scale != 1:
-        scale = "10" + str(metric.exponent).translate(_SUPERSCRIPT)
-    unit = f"{scale} {metric.unit}".strip()
+    scale = f"1e{metric.exponent}" if metric.scale != 1 else ""
+    unit = _power(f"{scale} {metric.unit}".strip())
     name = f"{metric.label}{f' [{unit}]' if unit else ''} {drawn}".rstrip()
     return label(f"{name}\N{NBSP}{metric.arrow}", enforced)
 
@@ -74,7 +76,7 @@ def headline(
     """
     samples = dict(evaluation["candidates"])
     if evaluation["floor"] is not None:
-        samples = {"floor: other real jets": evaluation["floor"], **samples}
+        samples = {FLOOR: evaluation["floor"], **samples}
     metrics = known_metrics()
     w1 = [
         (metric, name)
@@ -166,25 +168,31 @@ def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> 
     """
     samples = dict(evaluation["candidates"])
     if evaluation["floor"] is not None:
-        samples = {"floor": evaluation["floor"], **samples}
+        samples = {FLOOR: evaluation["floor"], **samples}
     rows = []
     for title, found in sections(dict(evaluation)):
         rows.append(Row([title], "section"))
         for row in found:
             marked = label(row.label, enforced(row.name, trained_on))
-            values = [row.cell(results) for results in samples.values()]
-            rows.append(Row([marked, row.unit or MISSING, *values]))
+            cells = [row.cell(results) for results in samples.values()]
+            values = [cell.replace("+-", " ± ") for cell in cells]
+            rows.append(Row([marked, _power(row.unit) or MISSING, *values]))
     return Table(["", "unit", *samples], rows)
 
 
 def with_error(value: float, error: float | None = None) -> str:
     """A value with two digits of its error, or with three digits if it has no error."""
     if error is None or not math.isfinite(error):
-        return f"{value:.3g}"
+        return number(value)
     if error <= 0:
-        return f"{value:.4g} ± 0"
+        return f"{number(value, 4)} ± 0"
     digits = min(max(1 - math.floor(math.log10(error)), 0), 6)
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _power(unit: str) -> str:
+    """``1e-3`` in a unit as ten with its exponent."""
+    return re.sub(r"\b1e(-?\d+)", lambda m: f"10{m[1].translate(_SUPERSCRIPT)}", unit)
 
 
 def _scaled(result: Mapping[str, Any] | None, scale: float) -> str:

@@ -16,10 +16,36 @@ if TYPE_CHECKING:
 MAX_PANELS = 60
 """Latent variables in a figure, at most."""
 _SPLITS: dict[str, dict[str, Any]] = {
-    "train": {"color": "#0072B2", "linestyle": "-"},
-    "valid": {"color": "#D55E00", "linestyle": "--"},
+    "train": {"color": "#0072B2", "linestyle": "-", "label": "training"},
+    "valid": {"color": "#D55E00", "linestyle": "--", "label": "validation"},
 }
-_UNITS: dict[str, str] = dict.fromkeys(("kl", "nll", "pt", "angles", "count"), "nats")
+UNITS: dict[str, str] = {
+    "loss": "weighted sum",
+    "reconstruction": "scaled units",
+    "jet_pt": "GeV²",
+    "jet_mass": "GeV²",
+    "similarity": "output of D",
+    **dict.fromkeys(("kl", "nll", "pt", "angles", "count", "disc_loss"), "nats"),
+    **dict.fromkeys(
+        ("disc_true", "disc_reconstructed", "disc_generated"), "probability"
+    ),
+}
+"""Term of a loss to its unit, unless the training says otherwise."""
+_TERMS = {
+    "kl": "KL divergence",
+    "nll": "-log p",
+    "jet_pt": "jet pT, squared error",
+    "jet_mass": "jet mass, squared error",
+    "soft": "soft particles",
+    "pt": "-log p of pT",
+    "angles": "-log p of the angles",
+    "count": "-log p of the number",
+    "uniform": "distance from uniform",
+    "disc_loss": "discriminator's loss",
+    "disc_true": "D(real)",
+    "disc_reconstructed": "D(reconstructed)",
+    "disc_generated": "D(generated)",
+}
 _LOG_RATIO = 5.0  # a curve that changes by less is read better on a linear axis
 
 History = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -27,7 +53,10 @@ History = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def curve_plots(
-    history: History, unit: str, names: Mapping[str, str] | None = None
+    history: History,
+    unit: str,
+    names: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Iterator[Plot]:
     """A plot of the loss of each training that has logged any term.
 
@@ -35,6 +64,7 @@ def curve_plots(
         history: the epochs of each training.
         unit: what the loss is a mean over: jet, image or event.
         names: name of a training to its text in the caption, where they differ.
+        units: terms whose units differ from `UNITS`.
     """
     for name, epochs in history.items():
         if terms(epochs):
@@ -42,17 +72,20 @@ def curve_plots(
                 f"curves_{slug(name)}",
                 "Training",
                 f"{(names or {}).get(name, name)}: terms of the loss, mean per {unit}.",
-                lambda epochs=epochs: curves(epochs),
+                lambda epochs=epochs: curves(epochs, units or {}),
             )
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
+def curves(
+    history: Sequence[Mapping[str, Any]], units: Mapping[str, str] = UNITS
+) -> "Figure":
     """One panel per term of the loss.
 
     Args:
         history: a dict per epoch with ``train/<term>`` and ``valid/<term>``, and
             ``epoch`` if it is not simply counted from 1. Other keys are not drawn;
             values that are missing or not finite leave a gap.
+        units: of terms, where they differ from `UNITS`.
     """
     from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -65,7 +98,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
             epochs, values = series(history, f"{split}/{name}")
             if values:
                 marker = "o" if len(values) < 15 else None
-                (handles[split],) = axis.plot(
+                (handles[line["label"]],) = axis.plot(
                     epochs, values, marker=marker, markersize=3, **line
                 )
                 everything += values
@@ -73,8 +106,9 @@ def curves(history: Sequence[Mapping[str, Any]]) -> "Figure":
         if finite and min(finite) > 0 and max(finite) > _LOG_RATIO * min(finite):
             axis.set_yscale("log")
         axis.set_xlabel("epoch")
-        unit = _UNITS.get(name)
-        axis.set_ylabel(f"{name} [{unit}]" if unit else name)
+        unit = (UNITS | dict(units)).get(name)
+        text = _TERMS.get(name, name.replace("_", " "))
+        axis.set_ylabel(f"{text} [{unit}]" if unit else text)
         axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axis.xaxis.set_minor_locator(NullLocator())
     style.legend_above(figure, handles)
@@ -96,10 +130,16 @@ def terms(history: Sequence[Mapping[str, Any]]) -> list[str]:
     names = sorted(found, key=lambda name: name != "loss")
 
     def is_loss(name: str) -> bool:
-        return all(
-            row.get(f"{split}/{name}") == row.get(f"{split}/loss")
+        pairs = [
+            (row.get(f"{split}/{name}"), row.get(f"{split}/loss"))
             for row in history
             for split in _SPLITS
+        ]
+        # Both are summed by one program, perhaps in another order.
+        return all(
+            a == b
+            or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-5))
+            for a, b in pairs
         )
 
     return names[1:] if any(map(is_loss, names[1:])) else names
@@ -135,7 +175,7 @@ def latents(posterior: np.ndarray, flow: np.ndarray | None = None) -> "Figure":
         z = posterior[:, k]
         handles |= _latent_panel(axis, z, None if flow is None else flow[:, k])
         axis.set_title(
-            f"$z_{{{k}}}$:  {z.mean():+.2f} ± {z.std():.2f}", fontsize=8, pad=3
+            f"$z_{{{k}}}$:  {z.mean() + 0.0:.2f} ± {z.std():.2f}", fontsize=8, pad=3
         )
     figure.supxlabel("latent variable", fontsize=10)
     figure.supylabel("density", fontsize=10)

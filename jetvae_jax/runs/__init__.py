@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "generate": "generation",
         "load_model": "trained",
         "read_space": "search",
+        "summary": "",
         "train": "training",
         "tune": "search",
     },

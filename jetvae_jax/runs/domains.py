@@ -18,9 +18,9 @@ from jetvae_jax.data.splits import Dataset
 from jetvae_jax.densities.contexts import ContextRequest, ContextSampler
 
 MODULES = {
-    "events": "jetvae_jax.events",
     "jets": "jetvae_jax.jets",
     "pixels": "jetvae_jax.images",
+    "events": "jetvae_jax.events",
 }
 """Name of a domain, as in --domain, to its folder."""
 
@@ -125,6 +125,14 @@ class Evaluation(Protocol):
             trained: the run's :class:`~jetvae_jax.runs.trained.TrainedModel`, or None.
             config: a :class:`~jetvae_jax.metrics.inputs.EvaluateConfig`.
             files: how to read files, the ``Data`` of the domain.
+        """
+        ...
+
+    def headlines(self, result: dict[str, Any]) -> list[tuple[str, str]]:
+        """Three metrics of every sample, as name and text, for a summary.
+
+        Args:
+            result: the contents of ``evaluation.json``.
         """
         ...
 

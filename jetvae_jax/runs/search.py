@@ -329,18 +329,20 @@ def _mark_failed(study: Any) -> None:
             except (ValueError, RuntimeError):  # another process has just done it
                 continue
             study.enqueue_trial(trial.params)
-            logging.info("trial %d was lost: its values are tried again", trial.number)
+            logging.info(
+                "trial %d was lost: its values are tried again", trial.number + 1
+            )
 
 
 def _tell(study: Any, trial: Any, outcome: Outcome) -> None:
     state = _optuna().trial.TrialState
     if outcome.kind == "finished":
         study.tell(trial, outcome.value)
-        logging.info("trial %d: %.5g", trial.number, outcome.value)
+        logging.info("trial %d: %.5g", trial.number + 1, outcome.value)
         return
     trial.set_user_attr("reason", outcome.reason)
     study.tell(trial, state=state.PRUNED if outcome.kind == "pruned" else state.FAIL)
-    logging.info("trial %d: %s: %s", trial.number, outcome.kind, outcome.reason)
+    logging.info("trial %d: %s: %s", trial.number + 1, outcome.kind, outcome.reason)
 
 
 def _write_best(folder: Workdir, study: Any, *, keep: bool) -> None:

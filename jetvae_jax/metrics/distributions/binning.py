@@ -47,7 +47,8 @@ PAPER_JETS = (
 )
 """The five features and ranges of the published ConVAE scripts (arXiv:2310.13138;
 github.com/borzari/ConVAE_Jet). Not every jet is inside: phi beyond +-3 and the
-energy of forward jets are not, so the outside fraction is always reported."""
+energy of forward jets are not, so the outside fraction is always reported. Reports
+draw phi to pi."""
 
 MULTIPLICITY = Binning("multiplicity", 151, -0.5, 150.5, "particles")
 """One bin for each number of particles a JetNet jet can have."""

@@ -37,6 +37,6 @@ def _measure(
 
 MEASUREMENT = Measurement(
     _measure,
-    {"fpd": Metric("FPD", scale=1e-3), "fpd_exact": Metric("FPD_EXACT", scale=1e-3)},
+    {"fpd": Metric("FPD", scale=1e-3), "fpd_exact": Metric("FPD exact", scale=1e-3)},
     draws=Extrapolation(),
 )

@@ -5,6 +5,8 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from jetvae_jax.core.words import number
+from jetvae_jax.metrics.labels import label
 from jetvae_jax.metrics.measurements import known_metrics, measurements
 from jetvae_jax.metrics.suite.evaluation import Evaluation
 from jetvae_jax.metrics.suite.measurement import Metric
@@ -56,7 +58,7 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
     """
     metrics = known_metrics()
     if not evaluation.get("relative"):
-        yield "Sums over mass, pt, energy, eta, phi", _sums()
+        yield "Sums over jet mass, pT, energy, η and φ", _sums()
     for name in evaluation["protocols"]:
         rows = [
             _metric_row(metric, found, name)
@@ -78,14 +80,14 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
         ("jet", "bin_height_w1", "Jets: bin-height W1 (published EMD)"),
         ("jet", "w1", "Jets: unbinned W1"),
         ("jet", "ks", "Jets: Kolmogorov-Smirnov distance"),
-        ("jet", "outside_fraction", "Jets: outside the histogram"),
+        ("jet", "outside_fraction", "Jets: outside the histogram (published ranges)"),
         ("particle", "emd", "Particles: EMD of histograms"),
         ("particle", "w1", "Particles: unbinned W1"),
         ("particle", "ks", "Particles: Kolmogorov-Smirnov distance"),
         ("particle", "outside_fraction", "Particles: outside the histogram"),
     ):
         observables = evaluation["binnings"][level].items()
-        yield title, [_row(level, distance, k, b["unit"]) for k, b in observables]
+        yield title, [_row(level, distance, k, b) for k, b in observables]
 
 
 def _sums() -> list[Row]:
@@ -129,7 +131,7 @@ def with_error(
     value = result["value"] / scale
     error = result.get("error")
     if error is None:
-        return f"{value:.3g}"
+        return number(value)
     error /= scale
     digits = 4 if error == 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
     while True:
@@ -156,17 +158,19 @@ _C2ST = Row(
 )
 
 
-def _row(level: str, distance: str, observable: str, unit: str) -> Row:
+def _row(level: str, distance: str, observable: str, binned: Mapping[str, Any]) -> Row:
+    name, unit = label(observable), binned["unit"]
     if distance == "outside_fraction":
+        name = f"{name} {binned['low']:g} to {binned['high']:g}"
         unit = "%"
     elif distance in ("bin_height_w1", "ks"):
         unit = ""
 
     def cell(results):
         value = results[level][observable][distance]
-        return f"{100 * value:.2f}" if unit == "%" else f"{value:.4g}"
+        return f"{100 * value:.2f}" if unit == "%" else number(value, 4)
 
-    return Row(observable, observable, unit, cell)
+    return Row(observable, name, unit, cell)
 
 
 def _heading(evaluation: Evaluation) -> str:

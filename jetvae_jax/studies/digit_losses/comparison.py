@@ -14,6 +14,7 @@ from jetvae_jax.core.types import PixelSets
 from jetvae_jax.images import evaluation, metrics
 from jetvae_jax.images.domain import Data
 from jetvae_jax.images.report import LOSS_LABELS
+from jetvae_jax.report import about
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import FlowRun, GenerateConfig, ModelRun
@@ -82,11 +83,8 @@ def compare(
         "metrics": found,
     }
     folder.write_json("compare.json", result)
-    table = verdict.text(found)
-    folder.write_text("compare.txt", table)
-    for line in table.splitlines():
-        logging.info("%s", line)
-    _report(folder, first.data, parts, found, shown, seeds[0])
+    logging.info("tables: %s", folder.write_text("compare.txt", verdict.text(found)))
+    _report(folder, first.data, parts, found, shown, seeds)
     return 0
 
 
@@ -147,13 +145,17 @@ def _report(
     parts: dataset.Dataset,
     found: Mapping[str, Sequence[Mapping]],
     shown: Mapping[str, Mapping[str, PixelSets]],
-    seed: int,
+    seeds: Sequence[int],
 ) -> None:
     labels = {name: LOSS_LABELS.get(name, name) for name in shown}
     given = {"test": parts.test, "training": parts.train}
     whole = evaluation.whole_images(data)
     report.write(
         folder / "compare.html",
+        about=about.table(
+            seed=", ".join(map(str, seeds)),
+            training=f"{len(parts.train.labels):,} images",
+        ),
         tables={view: verdict.table(found, view) for view in verdict.VIEWS},
         verdicts={view: verdict.verdict(found, view) for view in verdict.VIEWS},
         reconstructed={
@@ -170,7 +172,7 @@ def _report(
         again={"input": parts.test}
         | {labels[name]: samples["reconstruction"] for name, samples in shown.items()},
         history={
-            name: Workdir(folder / f"{name}_{seed}").read_lines(METRICS)
+            name: Workdir(folder / f"{name}_{seeds[0]}").read_lines(METRICS)
             for name in shown
         },
         superpixels=data.form == "superpixels",

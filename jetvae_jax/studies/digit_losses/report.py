@@ -11,7 +11,7 @@ from jetvae_jax.report.page import Block, Heading, Items, Paragraph, Plot
 
 COLUMNS = 16
 NOTE = (
-    "Mean and standard deviation over the seeds. 'real' compares real images with "
+    "Mean and standard deviation over the seeds. The floor compares real images with "
     "other real ones; a good reconstruction is far closer to its image than another "
     "image of the digit is. Fréchet distance and recognition are by a small PointNet "
     "trained on real images of the training part. All images are of the first seed."
@@ -22,6 +22,7 @@ Tables = Mapping[str, tuple[Sequence[str], Sequence[tuple[str, Sequence[str]]]]]
 def write(
     path: str | os.PathLike,
     *,
+    about: page.Table,
     tables: Tables,
     verdicts: Mapping[str, Sequence[str]],
     reconstructed: Mapping[str, Mapping[str, PixelSets]],
@@ -34,6 +35,7 @@ def write(
 
     Args:
         path: the HTML file to write; its folder must exist.
+        about: date, seeds and so on: `report.about.table`.
         tables: what is compared (such as positions) to the columns and rows of a table.
         verdicts: the same to the conclusions, a sentence each.
         reconstructed: part to rows of images: image, input, and one for each loss.
@@ -46,6 +48,7 @@ def write(
         InputError: a file cannot be written.
     """
     blocks = (
+        about,
         Paragraph(NOTE, "note"),
         *_tables(tables, verdicts),
         *report.reconstruction_plots(

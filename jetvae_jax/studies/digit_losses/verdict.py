@@ -45,7 +45,7 @@ def table(
     ]
     evaluated = next(iter(given.values()), [])
     floor = [dict.fromkeys(SAMPLES, results["floor"]) for results in evaluated]
-    rows.append(("real", [_cell(floor, *c) for c in columns]))
+    rows.append(("floor", [_cell(floor, *c) for c in columns]))
     return [label for _, _, label, *_ in columns], rows
 
 

@@ -221,7 +221,7 @@ def injected(run: Mapping[str, Any]) -> "Figure":
             axis.xaxis.set_major_formatter("{x:g}")
             axis.set_title(f"{style.plain(signal)}, keeping {float(keep):g}")
     drawn.supxlabel("fraction of signal", fontsize=10)
-    drawn.supylabel("median significance", fontsize=10)
+    drawn.supylabel("median significance [sigma]", fontsize=10)
     style.legend_above(drawn, axes[0, 0])
     return drawn
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.report import page, tables
+from jetvae_jax.report import about, page, tables
 from jetvae_jax.report.page import Block, Details, Heading, Paragraph, Plot, Row, Table
 from jetvae_jax.report.tables import MISSING
 from jetvae_jax.studies.signal import hypothesis, plots
@@ -36,6 +36,7 @@ _COLUMNS = (
     "that without a cut, for a cut that was chosen on background alone. Mass "
     "correlation: Spearman's, of background."
 )
+_UP, _DOWN = "\N{NBSP}↑", "\N{NBSP}↓"
 _UNFOLDED = 4  # tables of that many runs and signals are shown at once
 
 
@@ -59,6 +60,11 @@ def write(
 
 def _tables(result: Mapping[str, Any]) -> Iterator[Block]:
     runs = result["runs"]
+    seeds = sorted({run["seed"] for run in runs.values()})
+    yield about.table(
+        seed=f"{', '.join(map(str, seeds))} of the trainings, "
+        f"{result['settings']['seed']} of the metrics"
+    )
     yield Paragraph(result["verdict"], "strong")
     yield from page.summary(result["notes"])
     yield Heading("Do good generators find signal?")
@@ -146,7 +152,7 @@ def _plots_of_run(
 def _models_table(runs: Runs, signals: Sequence[str]) -> Table:
     """Quality of each model, and the AUC of its combined (or first) score."""
     score = COMBINED if COMBINED in scores_of(runs) else scores_of(runs)[0]
-    head = ["model", "runs", "mean KS ↓",
+    head = ["model", "runs", f"mean KS{_DOWN}",
             *(f"AUC of {score}, {signal}" for signal in signals),
             "best score (mean AUC)"]  # fmt: skip
     rows = []
@@ -222,8 +228,8 @@ def _run_tables(result: Mapping[str, Any]) -> list[Block]:
 
 
 def _runs_table(runs: Runs) -> Table:
-    head = ["run", "components", "seed", "best epoch", "generated from", "mean KS ↓",
-            "background events"]  # fmt: skip
+    head = ["run", "components", "seed", "best epoch", "generated from",
+            f"mean KS{_DOWN}", "background events"]  # fmt: skip
     rows = [
         [
             name, run["parts"], str(run["seed"]), str(run["best_epoch"]),
@@ -243,8 +249,8 @@ def _scores_table(result: Mapping[str, Any], signal: str) -> Table:
     keeps = [str(k) for k in settings["keep"]] if settings["fractions"] else []
     events = next(iter(result["runs"].values()))["events"][signal]
     head = [
-        f"{signal}: {events:,} events", "AUC ↑", "AUC in window",
-        *(f"rejection at {e} ↑" for e in efficiencies), "best improvement ↑",
+        f"{signal}: {events:,} events", f"AUC{_UP}", "AUC in window",
+        *(f"rejection at {e}{_UP}" for e in efficiencies), f"best improvement{_UP}",
         *(f"gain, keeping {k}" for k in keeps), "mass correlation",
     ]  # fmt: skip
     body = []

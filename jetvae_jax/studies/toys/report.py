@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jetvae_jax.report import page, style, tables
+from jetvae_jax.core.words import number
+from jetvae_jax.report import about, page, style, tables
 from jetvae_jax.report.page import Heading, Paragraph, Plot
 from jetvae_jax.report.tables import MISSING
 
@@ -46,10 +47,15 @@ def write(
         InputError: a file cannot be written.
     """
     blocks = (
+        about.table(
+            seed=result["settings"]["seed"],
+            training=f"{result['trained_on']:,} events, best epoch "
+            f"{result['best_epoch']}",
+        ),
         Paragraph(result["verdict"], "strong"),
         *page.summary(result["notes"]),
         Heading("Settings"),
-        page.pairs(result["settings"] | {"latents": result["latents"]}),
+        page.pairs(_settings(result)),
         Heading("Local and global significance"),
         _table(result),
         Paragraph(
@@ -79,7 +85,7 @@ def _plots(result: Mapping[str, Any], panels: Panels) -> Iterator[Plot]:
         lambda: largest({name: panel[0] for name, panel in panels.items()}),
     )  # fmt: skip
     yield Plot(
-        "toys_global", "Local and global significance",
+        "toys_global", "Global significance and trials factor",
         "Left: global p-value with the 68 % interval of Clopper and Pearson; thin "
         "lines are Gross and Vitells' estimate from crossings of a low level, grey is "
         "one window. Right: the trials factor.",
@@ -125,8 +131,8 @@ def largest(max_z: Mapping[str, np.ndarray]) -> "Figure":
         axis.stairs(counts / size, edges, label=LABELS[name], **_LOOKS[name])
         axis.errorbar(centres, counts / size, np.sqrt(counts) / size, fmt="none",
                       color=_LOOKS[name]["color"], elinewidth=0.8)  # fmt: skip
-    axis.set_xlabel("largest local significance of a toy")
-    axis.set_ylabel("density")
+    axis.set_xlabel("largest local significance of a toy [sigma]")
+    axis.set_ylabel("density [1/sigma]")
     axis.set_ylim(bottom=0)
     style.legend_above(drawn, axis)
     return drawn
@@ -157,14 +163,14 @@ def curves(studies: Mapping[str, Any]) -> "Figure":
     right.set_yscale("log")
     right.set_ylabel("trials factor")
     for axis in (left, right):
-        axis.set_xlabel("local significance")
+        axis.set_xlabel("local significance [sigma]")
     style.legend_above(drawn, left)
     return drawn
 
 
 def _table(result: Mapping[str, Any]) -> page.Table:
-    names = ["events drawn from", "largest excess, median",
-             "largest excess, 95 % below",
+    names = ["events drawn from", "largest excess, median [sigma]",
+             "largest excess, 95 % below [sigma]",
              *(f"trials factor at {z:g} sigma" for z in _SHOWN),
              *(f"global Z at {z:g} sigma" for z in _SHOWN), "calibration p",
              "distance from the first", "p of the distance"]  # fmt: skip
@@ -180,11 +186,34 @@ def _table(result: Mapping[str, Any]) -> page.Table:
             *(_global(at[z]) for z in _SHOWN),
             f"{found['calibration_ks']['p']:.2f}",
             f"{apart['distance']:.3f}" if apart else MISSING,
-            f"{apart['p']:.2g}" if apart else MISSING,
+            _probability(apart["p"]) if apart else MISSING,
         ])  # fmt: skip
     head = ["toys", *(LABELS[name] for name in result["studies"])]
     rows = [list(row) for row in zip(names, *columns, strict=True)]
     return page.table(head, rows, style="compact")
+
+
+def _settings(result: Mapping[str, Any]) -> dict[str, str]:
+    """Settings in words, with units."""
+    given, edges = result["settings"], result["edges"]
+    return {
+        "column": given["mass"],
+        "range": f"{edges[0]:g} to {edges[-1]:g} GeV",
+        "width of a bin": f"{given['bin_width']:g} GeV",
+        "width of a window": f"{', '.join(f'{w:g}' for w in given['widths'])} GeV",
+        "sideband": f"{given['sideband']:g} GeV on either side"
+        if given["sideband"]
+        else "none: the background is known",
+        "events of a toy": f"{given['num_events']:,g} in the mean",
+        "toys of each kind": f"{given['num_toys']:,}",
+        "level of crossings": f"{given['level']:g} sigma",
+        "run": str(given["workdir"]),
+        "latents": result["latents"],
+    }
+
+
+def _probability(p: float) -> str:
+    return "< 0.0001" if p < 1e-4 else number(p, 2)
 
 
 def _factor(row: Mapping[str, Any]) -> str:

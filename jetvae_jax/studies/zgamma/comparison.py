@@ -20,6 +20,7 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.configs import PositiveInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.words import counted
 from jetvae_jax.events import metrics
 from jetvae_jax.events.evaluation import classify
 from jetvae_jax.events.loading import load as read
@@ -113,7 +114,7 @@ def compare(
     jobs = [(model.seeded(s), s) for s in range(config.seeds) for model in candidates]
     paths = [where(folder, model, seed) for model, seed in jobs]
     left = sum(not (path / DONE).exists() for path in paths)
-    logging.info("%d trainings, %d to do", len(jobs), left)
+    logging.info("%s, %d to do", counted(len(jobs), "training"), left)
     start, done = time.monotonic(), 0
     results: dict[str, list[dict]] = {model.name: [] for model in candidates}
     for (model, seed), path in zip(jobs, paths, strict=True):
@@ -219,6 +220,7 @@ def _write(
     result: dict[str, Any] = {
         "names": list(names),
         "events": size,
+        "training_events": len(parts.train),
         "seeds": config.seeds,
         "floor": floor,
         "models": models,
@@ -230,10 +232,7 @@ def _write(
     }
     folder.write_json("comparison.json", result)
     folder.write_text("comparison.csv", report.csv(result))
-    text = report.text(result)
-    folder.write_text("comparison.txt", text)
-    for line in text.splitlines():
-        logging.info("%s", line)
+    logging.info("tables: %s", folder.write_text("comparison.txt", report.text(result)))
     logging.info("drawing the report")
     samples, history = {"input": parts.test}, {}
     for model in candidates:

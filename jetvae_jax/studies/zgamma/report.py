@@ -5,8 +5,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from jetvae_jax.core.words import counted
 from jetvae_jax.events import report
-from jetvae_jax.report import page, tables, training_plots
+from jetvae_jax.report import about, page, tables, training_plots
 from jetvae_jax.report.page import Heading, Items, Paragraph
 from jetvae_jax.studies.zgamma import verdict
 
@@ -41,12 +42,16 @@ def write(
         InputError: a file cannot be written.
     """
     names = result["names"]
-    trainings = "1 training" if result["seeds"] == 1 else f"{result['seeds']} trainings"
+    trainings = counted(result["seeds"], "training")
     notes = [
         f"{result['events']:,} real test events, {trainings} of each model.",
         *result["notes"],
     ]
     blocks = (
+        about.table(
+            seed=", ".join(map(str, range(result["seeds"]))),
+            training=f"{result['training_events']:,} events",
+        ),
         Items(notes),
         Heading("Verdict"),
         Items(verdict.sentences(result["verdict"])),

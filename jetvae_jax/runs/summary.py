@@ -1,0 +1,111 @@
+"""What a step of the main job reached, in five lines or fewer."""
+
+import json
+import os
+import pathlib
+
+import jax
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
+from jetvae_jax.runs import domains
+from jetvae_jax.runs.trained import TrainedModel, load_model
+from jetvae_jax.training import checkpoint
+from jetvae_jax.training.progress import clock
+
+_WIDTH = 12  # of the word that begins a line
+
+
+def line(name: str, text: object) -> str:
+    """A line of a summary: what it is about, and a text."""
+    return f"{name:<{_WIDTH}}  {text}"
+
+
+def of_training(workdir: str | os.PathLike) -> list[str]:
+    """How far a training came, where the model is, and what to do next."""
+    trained = load_model(workdir)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(trained.params))
+    after = "fit_flow.py" if trained.model.encode is not None else "generate.py"
+    latents = "" if after == "fit_flow.py" else " --generate.latents=prior"
+    return [
+        _trained(trained),
+        *_epochs(trained.folder, "vae", trained.meta["best_epoch"]),
+        line("model", f"{trained.folder / 'vae.npz'}: {parameters:,} parameters"),
+        line("next", f"python experiments/{after} --workdir={workdir}{latents}"),
+    ]
+
+
+def of_fit(workdir: str | os.PathLike, name: str) -> list[str]:
+    """The same of a density of latents.
+
+    Args:
+        workdir: of the run.
+        name: 'flow' or 'copula'.
+    """
+    density = load_model(workdir).density(name)
+    path = pathlib.Path(workdir) / f"{name}.npz"
+    best = checkpoint.read_meta(path).get("best_epoch")
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(density.params))
+    what = density.run.flow if name == "flow" else name
+    command = f"generate.py --workdir={workdir} --generate.latents={name}"
+    return [
+        line("fitted", f"{what} to the latents of {pathlib.Path(workdir) / 'vae.npz'}"),
+        *(_epochs(pathlib.Path(workdir), name, best) if best else []),
+        line(name, f"{path}: {parameters:,} parameters"),
+        line("next", f"python experiments/{command}"),
+    ]
+
+
+def of_generation(path: pathlib.Path, workdir: str | os.PathLike) -> list[str]:
+    """Where the generated samples are."""
+    return [
+        line("generated", path),
+        line("next", f"python experiments/evaluate.py --workdir={workdir}"),
+    ]
+
+
+def of_evaluation(report: pathlib.Path) -> list[str]:
+    """The training, three metrics of every sample beside the floor, and the report.
+
+    Args:
+        report: the path that ``runs.evaluate`` returned, which is the last line.
+    """
+    folder = report.parent
+    result = json.loads((folder / "evaluation.json").read_text())
+    run = result["run"]
+    domain = run.get("domain", "jets") if run else _domain(result)
+    first = line("compared", ", ".join(result["candidates"]))
+    if run:
+        first = _trained(load_model(folder))
+    metrics = domains.evaluation(domain).headlines(result)
+    return [first, *(line(name, text) for name, text in metrics), str(report)]
+
+
+def _domain(result: dict) -> str:
+    """The domain of an evaluation without a run, by the number of its samples."""
+    units = {domains.get(name).UNIT: name for name in domains.names()}
+    return next(name for unit, name in units.items() if unit in result)
+
+
+def _trained(trained: TrainedModel) -> str:
+    rows = trained.history()["vae"]
+    text = f"{trained.run.model}, best epoch {trained.meta['best_epoch']}"
+    if rows:
+        seconds = sum(row["seconds"] for row in rows)
+        text += f" of {len(rows)}, in {clock(seconds)}"
+    return line("trained", text)
+
+
+def _epochs(folder: pathlib.Path, name: str, best: int) -> list[str]:
+    """The loss of the best epoch, if the epochs are there."""
+    try:
+        rows = Workdir(folder).read_lines(f"{name}.metrics.jsonl")
+    except InputError:  # the model is there; its report will complain
+        return []
+    if len(rows) < best:
+        return []
+    row = rows[best - 1]
+    found = (
+        f"{row['train/loss']:.5g} in training, {row['valid/loss']:.5g} in validation"
+    )
+    return [line("loss", f"{found}, at the best epoch")]

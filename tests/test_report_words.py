@@ -1,0 +1,247 @@
+"""What a report says: one name for one thing, units at every axis, plain numbers."""
+
+import re
+
+import jax
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from jetvae_jax import metrics, report
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Jets
+from jetvae_jax.core.words import counted, number
+from jetvae_jax.events import evaluation as events
+from jetvae_jax.events import report as events_report
+from jetvae_jax.images import evaluation as images
+from jetvae_jax.metrics.distributions import binning
+from jetvae_jax.metrics.labels import LABELS, label
+from jetvae_jax.metrics.suite import text
+from jetvae_jax.metrics.suite.export import latex
+from jetvae_jax.metrics.suite.protocols import Draws, Protocol
+from jetvae_jax.report import (
+    about,
+    correlations,
+    distributions,
+    jet_images,
+    page,
+    pulls,
+    tables,
+    training_plots,
+)
+from jetvae_jax.studies.toys import report as toys
+
+SMALL = Protocol("small", w1=Draws(50, 2, replace=False))
+OBSERVABLES = [b.name for b in (*binning.JETS, *binning.PARTICLES)]
+
+
+def jets(seed, num_jets=60):
+    rng = np.random.default_rng(seed)
+    pt = rng.exponential(60, (num_jets, 6))
+    eta, phi = rng.normal(0, 0.1, (2, num_jets, 6))
+    p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
+    return Jets(p.astype(np.float32), np.ones((num_jets, 6), bool))
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    made = {"prior": jets(1), "flow": jets(2)}
+    return metrics.evaluate(
+        jax.random.key(0), jets(0), made, truth=jets(3), protocol=SMALL
+    )
+
+
+def first_cells(table):
+    cells = [row.cells[0] for row in table.rows]
+    return [cell if isinstance(cell, str) else cell.text for cell in cells]
+
+
+def axis_names(figure):
+    """The texts at the horizontal axes, without their units."""
+    found = (axis.get_xlabel() for axis in figure.axes)
+    return [re.sub(r" \[.*\]$", "", name) for name in found if name]
+
+
+def test_tables_and_axes_have_the_same_names(evaluation):
+    assert all(name in LABELS for name in OBSERVABLES)
+    values = {n: np.linspace(0.1, 0.9, 50) for n in (b.name for b in binning.JETS)}
+    sample = {"input": values, "flow": values}
+    drawn = axis_names(distributions.jets(sample))
+    drawn += axis_names(distributions.particles({"input": jets(0), "flow": jets(2)}))
+    assert drawn == [label(name) for name in OBSERVABLES]
+    assert set(drawn) <= set(first_cells(tables.full(evaluation)))
+    assert set(drawn) <= {
+        line[2:28].strip() for line in text.table(evaluation).splitlines()
+    }
+    found = {n: pulls.compare(v, v, distributions.DRAWN[n]) for n, v in values.items()}
+    assert axis_names(pulls.figure(found, "flow")) == drawn[: len(values)]
+    assert set(first_cells(pulls.worst(found, {}))) <= set(drawn)
+    matrix = np.eye(3)
+    figure = correlations.figure(
+        {"input": matrix, "flow": matrix}, ["d2", "tau21", "own"],
+        sizes={"input": 9, "flow": 9},
+    )  # fmt: skip
+    ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert ticks == ["D₂", "τ₂₁", "own"]
+
+
+def test_columns_of_events_are_named_as_in_tables():
+    rng = np.random.default_rng(0)
+    names = ["mlly", "MET_phi", "mine"]
+    sample = {n: rng.normal(size=(80, 3)) for n in ("input", "flow")}
+    found = [a.get_xlabel() for a in events_report.figure(sample, names).axes]
+    found = [name for name in found if name]
+    assert [name.partition(",")[0] for name in found] == names
+    assert found[0].endswith("[GeV]") and found[1].endswith("[rad]")
+
+
+def test_the_floor_is_called_so_in_every_table(evaluation):
+    head = tables.full(evaluation).head
+    assert "floor" in head
+    assert first_cells(tables.headline(evaluation))[0] == "floor"
+    measured = report.leaderboard.entries(evaluation, "g", 30)
+    board = first_cells(report.leaderboard.table(measured, "g", 30))
+    assert "floor" in board and not any("real" in name for name in board)
+    floor = {"floor": {"ks_mean": {"value": 0.1, "error": 0.01}}}
+    assert events_report.headline(floor)[1][0][0] == "floor"
+
+
+def test_phi_is_drawn_to_pi_and_measured_as_published():
+    phi = np.random.default_rng(0).uniform(-np.pi, np.pi, 4000)
+    (bins,) = distributions.binnings({"phi": phi})
+    assert (bins.low, bins.high) == (-np.pi, np.pi)
+    drawn = distributions.counts({"input": {"phi": phi}}, [bins])["input"]["phi"]
+    assert drawn.counts.sum() == len(phi)
+    published = next(b for b in binning.PAPER_JETS if b.name == "phi")
+    assert (published.low, published.high) == (-3, 3)
+    figure = distributions.jets({"input": {"phi": phi}})
+    low, high = figure.axes[0].get_xlim()
+    assert low == pytest.approx(-np.pi) and high == pytest.approx(np.pi)
+
+
+def test_what_lies_outside_is_said_with_the_range(evaluation):
+    rows = dict(text.sections(evaluation))[
+        "Jets: outside the histogram (published ranges)"
+    ]
+    assert "jet φ -3 to 3" in [row.label for row in rows]
+
+
+def test_curves_of_a_loss_have_units():
+    names = (*training_plots.UNITS, "soft")
+    rows = [
+        {f"{split}/{name}": 5.0 + i + j for i, name in enumerate(names)}
+        for j in range(3)
+        for split in ("train", "valid")
+    ]
+    figure = training_plots.curves(rows, {"reconstruction": "GeV²", "soft": "GeV"})
+    found = [axis.get_ylabel() for axis in figure.axes if axis.get_xlabel()]
+    assert len(found) == len(names)
+    # A longer text would reach into the panel below.
+    assert all(name.endswith("]") and len(name) <= 32 for name in found)
+    assert "reconstruction [GeV²]" in found and "KL divergence [nats]" in found
+    legend = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert legend == ["training", "validation"]
+
+
+def test_a_loss_that_differs_in_its_last_digits_is_drawn_once():
+    rows = [{"train/loss": 25.54200, "train/nll": 25.54201, "valid/loss": 25.6,
+             "valid/nll": 25.6}]  # fmt: skip
+    assert training_plots.terms(rows) == ["nll"]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [
+        (124.3, 2, "124"),
+        (7.064e-05, 4, "0.00007064"),
+        (0.0241, 3, "0.0241"),
+        (-1234567.0, 3, "-1234567"),
+        (0.0, 3, "0"),
+        (3e-12, 2, "3e-12"),
+    ],
+)
+def test_numbers_have_no_needless_exponent(value, digits, shown):
+    assert number(value, digits) == shown
+
+
+def test_one_is_not_many():
+    assert counted(1, "shard") == "1 shard"
+    assert [counted(n, "jet") for n in (0, 2000)] == ["0 jets", "2,000 jets"]
+
+
+def test_colour_bars_have_round_numbers():
+    bright = jets(0)
+    bright = bright._replace(particles=bright.particles * 700)
+    with mpl.rc_context():
+        figure = jet_images.average({"input": bright, "flow": jets(1)})
+        figure.draw_without_rendering()
+    bars = [axis for axis in figure.axes if "difference [GeV]" in axis.get_ylabel()]
+    ticks = [tick.get_text() for tick in bars[0].get_yticklabels() if tick.get_text()]
+    assert len(ticks) == 5 and ticks[2] == "0"
+    assert all(re.fullmatch(r"-?[125]0*|-?0\.0*[125]|0", tick) for tick in ticks)
+
+
+def test_the_header_of_tex_has_no_underscores(evaluation):
+    assert "\\_" not in latex(evaluation).splitlines()[2]
+    labels = [metric.label for metric in metrics.known_metrics().values()]
+    assert not [name for name in labels if "_" in name]
+
+
+def test_the_top_says_when_by_what_and_on_what(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    token = about.COMMAND.set("python experiments/evaluate.py --workdir='my <run>'")
+    try:
+        top = about.table(seed="3 of the training", training="14,000 jets")
+        written = [
+            page.write(tmp_path / f"{i}.html", "x", [top]).read_text() for i in range(2)
+        ]
+    finally:
+        about.COMMAND.reset(token)
+    assert written[0] == written[1]
+    names = first_cells(top)
+    assert names == ["date", "version", "seed", "training", "command"]
+    assert "2023-11-14 22:13 UTC" in written[0]
+    assert "my &lt;run&gt;" in written[0]
+    assert re.search(r"jetvae_jax \d+\.\d+", written[0])
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d UTC", about.date())
+    assert first_cells(about.table()) == ["date", "version"]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "tomorrow")
+    with pytest.raises(InputError, match=r"^SOURCE_DATE_EPOCH=tomorrow: must be"):
+        about.date()
+
+
+def test_the_summary_of_events_and_images_has_three_metrics():
+    def found(value, **more):
+        known = ("ks_mean", "spearman", "spearman_largest")
+        return {name: {"value": value, "error": 0.01} for name in known} | more
+
+    result = {"candidates": {"flow": found(0.2)}, "floor": found(0.1)}
+    lines = events.headlines(result)
+    assert [name for name, _ in lines] == ["KS, mean", "Spearman", "largest"]
+    assert lines[0][1] == "flow 0.200 ± 0.010, floor 0.100 ± 0.010"
+    auc = {"c2st": {"auc": 0.7, "error": 0.02}}
+    result = {"candidates": {"flow": found(0.2, **auc)}, "floor": found(0.1, **auc)}
+    assert events.headlines(result)[2] == (
+        "AUC",
+        "flow 0.700 ± 0.020, floor 0.700 ± 0.020",
+    )
+    shown = {"frechet": 9.0, "frechet_std": 1.0}
+    result = {"candidates": {"prior": shown, "flow": {}}, "floor": shown}
+    assert images.headlines(result) == [
+        ("Fréchet distance of features ↓", "prior 9.0 ± 1.0, floor 9.0 ± 1.0")
+    ]
+
+
+def test_settings_of_toys_have_units_and_probabilities_no_exponents():
+    given = {"mass": "mlly", "bin_width": 2.0, "widths": (6.0, 10.0), "sideband": 0.0,
+             "num_events": 2000.0, "num_toys": 10_000, "level": 1.0, "seed": 0,
+             "workdir": "runs/x"}  # fmt: skip
+    found = toys._settings(
+        {"settings": given, "edges": [104.0, 486.0], "latents": "flow"}
+    )
+    assert found["range"] == "104 to 486 GeV"
+    assert found["width of a window"] == "6, 10 GeV"
+    assert found["events of a toy"] == "2,000 in the mean"
+    assert not re.search(r"0\.0|\d_\d|\(", " ".join(found.values()))
+    assert [toys._probability(p) for p in (9.9e-262, 0.0123)] == ["< 0.0001", "0.012"]
