@@ -84,9 +84,10 @@ def gather(
         real, truth = parts.test, parts.train
     if config.truth:
         truth = read("truth", config.truth)
-    paths = inputs.named(config.generated) or inputs.found(
-        trained.folder, SUFFIX, "events"
-    )
+    paths = inputs.named(config.generated)
+    if not paths:
+        assert trained is not None
+        paths = inputs.found(trained.folder, SUFFIX, "events")
     # Generated events are evaluated as they are, even if a column is constant.
     candidates = {
         name: read(name, path, repair=True, constant=True)
