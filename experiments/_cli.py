@@ -305,6 +305,9 @@ def parse(arguments: list[str]) -> list[str]:
     try:
         return FLAGS(given)
     except flags.UnrecognizedFlagError as error:
+        for name in (error.flagname, error.flagname.removeprefix("no")):
+            if new := configs.RENAMED_FLAGS.get(name):
+                raise InputError(f"--{name}: is --{new} now") from None
         hint = did_you_mean(error.flagname, FLAGS)
         raise InputError(
             f"--{error.flagname}: unknown flag{hint}; see --help"

@@ -87,10 +87,10 @@ def run(config, batch, reconstruction=losses.chamfer_distance):
     return *jax.jit(loss_fn)(params, key, batch), x_hat, posterior
 
 
-@pytest.mark.parametrize("mask_ghosts", [True, False])
+@pytest.mark.parametrize("mask_padding", [True, False])
 @pytest.mark.parametrize("space", ["momenta", "scaled"])
-def test_terms_by_hand(batch, space, mask_ghosts):
-    config = objectives.Config(space=space, mask_ghosts=mask_ghosts)
+def test_terms_by_hand(batch, space, mask_padding):
+    config = objectives.Config(space=space, mask_padding=mask_padding)
     loss, terms, x_hat, posterior = run(config, batch)
     assert loss.shape == (4,)
     unit = 1 if space == "momenta" else SCALE**2
@@ -102,7 +102,7 @@ def test_terms_by_hand(batch, space, mask_ghosts):
             posterior.mean[b],
             posterior.logvar[b],
             exists,
-            exists if mask_ghosts else slice(None),
+            exists if mask_padding else slice(None),
         )
         expected["reconstruction"] /= unit
         assert set(terms) == set(expected)
@@ -134,7 +134,7 @@ def test_published_beta_is_a_kl_weight_of_4999(batch):
 @pytest.mark.parametrize("masked", [True, False])
 def test_one_call_equals_the_built_loss(batch, form, masked):
     weights = {"alpha": 0.9, "beta": 0.4, "gamma": 1.2, "gamma_mass": 9.0}
-    config = objectives.Config(form, mask_ghosts=masked, **weights)
+    config = objectives.Config(form, mask_padding=masked, **weights)
     loss, terms, x_hat, posterior = run(config, batch)
     call = getattr(losses, f"{form}_objective")
     value, parts = jax.jit(
@@ -181,7 +181,7 @@ def test_soft_term_sees_soft_particles(batch):
     config = objectives.Config(
         "classic", alpha=0.0, alpha_soft=3.0, gamma=0.0, beta=0.0
     )
-    config = dataclasses.replace(config, mask_ghosts=True)
+    config = dataclasses.replace(config, mask_padding=True)
     loss, terms, x_hat, _ = run(config, batch)
     np.testing.assert_allclose(loss, 3 * terms["soft"], rtol=1e-6)
     for b in range(4):

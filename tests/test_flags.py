@@ -15,7 +15,9 @@ from jetvae_jax import densities, making, models, runs, training
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import PositiveFloat, PositiveInt
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.losses import distances
+from jetvae_jax.images import domain as images
+from jetvae_jax.jets import scaling
+from jetvae_jax.losses import distances, objective
 from jetvae_jax.runs import domains
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -230,3 +232,29 @@ def test_the_quickstart_is_the_recipe_of_the_results(monkeypatch):
     assert small.scaling.rotate == "principal" and small.scaling.max_angle == 1
     assert (small.model, small.loss) == (large.model, large.loss)
     assert small.data.path == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("config", "old", "new"),
+    [
+        (objective.Config, {"mask_ghosts": True}, {"mask_padding": True}),
+        (scaling.Config, {"ghosts": "away"}, {"padding": "away"}),
+        (images.Scaling, {"tell_digit": True}, {"condition_on_digit": True}),
+    ],
+)
+def test_settings_of_earlier_versions_have_their_names_of_today(config, old, new):
+    assert configs.from_json(config, old) == config(**new)
+
+
+@pytest.mark.parametrize(
+    ("flag", "new"),
+    [
+        ("--noobjective.mask_ghosts", "--objective.mask_padding"),
+        ("--scaling.ghosts=away", "--scaling.padding"),
+        ("--pixel_scaling.tell_digit", "--pixel_scaling.condition_on_digit"),
+    ],
+)
+def test_a_renamed_flag_is_answered_by_its_new_name(run_script, tmp_path, flag, new):
+    done = run_script("train", f"--workdir={tmp_path}", flag)
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith(f"is {new} now")

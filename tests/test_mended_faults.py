@@ -79,7 +79,7 @@ def test_digits_on_demand(tmp_path):
     run = runs.ModelRun(
         domain="pixels",
         data=images.Data(num_pixels=12, max_images=150),
-        scaling=images.Scaling("standard", tell_digit=True),
+        scaling=images.Scaling("standard", condition_on_digit=True),
         model="mlp_vae",
         model_config=models.get("mlp_vae").Config(num_layers=1, nodes=8, latent_dim=3),
         loss="pixel_third_axis",

@@ -53,7 +53,7 @@ FLOW = runs.FlowRun(
 def workdir(tmp_path_factory):
     """A conditional run, with everything that the pipeline leaves."""
     folder = tmp_path_factory.mktemp("digits")
-    run = vae_run(scaling=domain.Scaling("standard", tell_digit=True))
+    run = vae_run(scaling=domain.Scaling("standard", condition_on_digit=True))
     runs.train(folder, run)
     runs.fit_flow(folder, FLOW)
     copula = runs.CopulaRun(copulas.Config(), FLOW.flow, FLOW.flow_config, SMALL)
@@ -214,13 +214,13 @@ def test_raster_is_the_order_of_reading():
 
 
 @pytest.mark.parametrize("form", ["published", "classic"])
-@pytest.mark.parametrize("mask_ghosts", [True, False])
-def test_objective_by_hand(form, mask_ghosts):
+@pytest.mark.parametrize("mask_padding", [True, False])
+def test_objective_by_hand(form, mask_padding):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 3, 5, 3)).astype(np.float32)
     mask = np.arange(5) < np.array([[5], [3], [1]])
     batch = Batch(x, mask, Context(np.zeros((3, 3), np.float32)))
-    config = objectives.Config(form, alpha=2.0, beta=0.25, mask_ghosts=mask_ghosts)
+    config = objectives.Config(form, alpha=2.0, beta=0.25, mask_padding=mask_padding)
     loss = distances.get("pixel_positions").build(
         distances.get("pixel_positions").Config()
     )
@@ -228,7 +228,7 @@ def test_objective_by_hand(form, mask_ghosts):
     distance, terms = objective.distance(batch, y)
     expected = []
     for i in range(3):
-        mine = x[i, mask[i], :2] if mask_ghosts else x[i, :, :2]
+        mine = x[i, mask[i], :2] if mask_padding else x[i, :, :2]
         d = ((mine[:, None] - y[i, None, :, :2]) ** 2).sum(-1)
         expected.append(d.min(0).sum() + d.min(1).sum())
     np.testing.assert_allclose(terms["reconstruction"], expected, rtol=1e-5)
@@ -241,16 +241,17 @@ def test_objective_by_hand(form, mask_ghosts):
 
 
 @pytest.mark.parametrize("model", ["conv_vae", "deepsets_vae"])
-def test_models_hear_the_digit(model):
-    run = vae_run(model=model, scaling=domain.Scaling("standard", tell_digit=True))
+def test_models_depend_on_the_digit(model):
+    scaling = domain.Scaling("standard", condition_on_digit=True)
+    run = vae_run(model=model, scaling=scaling)
     assert run.model_config.num_conditions == 10
     vae = models.get(model).build(run.model_config)
     params = vae.init(jax.random.key(0))
-    told = np.eye(10, dtype=np.float32)[[3, 5]]
+    condition = np.eye(10, dtype=np.float32)[[3, 5]]
     z, x = np.ones((2, 3), np.float32), np.ones((2, 12, 3), np.float32)
-    made = vae.decode(params, z, told)
+    made = vae.decode(params, z, condition)
     assert np.abs(made[0] - made[1]).max() > 1e-6
-    posterior = vae.encode(params, x, np.ones((2, 12), bool), told)
+    posterior = vae.encode(params, x, np.ones((2, 12), bool), condition)
     assert np.abs(posterior.mean[0] - posterior.mean[1]).max() > 1e-6
     with pytest.raises(ValueError, match="condition"):
         vae.decode(params, z)
@@ -266,9 +267,9 @@ def test_settings_that_do_not_go_together(tmp_path):
         dataclasses.replace(run, model_config=sigmoid)
     unlabelled = domain.load(run.data).train
     unlabelled = unlabelled._replace(labels=np.full(len(unlabelled.labels), -1))
-    told = domain.Scaling("standard", tell_digit=True)
-    with pytest.raises(InputError, match=r"tell_digit: 150 of 150"):
-        domain.fit(told, unlabelled)
+    conditioned = domain.Scaling("standard", condition_on_digit=True)
+    with pytest.raises(InputError, match=r"condition_on_digit: 150 of 150"):
+        domain.fit(conditioned, unlabelled)
 
 
 def test_an_interrupted_training_gets_no_flow(tmp_path, monkeypatch):

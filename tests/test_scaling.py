@@ -16,7 +16,7 @@ from jetvae_jax.densities.contexts import ContextRequest
 from jetvae_jax.jets import domain, scaling
 
 HINTS = get_type_hints(scaling.Config)
-METHODS, GHOSTS = get_args(HINTS["method"]), get_args(HINTS["ghosts"])
+METHODS, PADDINGS = get_args(HINTS["method"]), get_args(HINTS["padding"])
 POINTWISE = [c for c in scaling.FEATURES if c != "frame"]
 
 FLOORS = {"cylindrical": 0.1, "relative": 1e-4}
@@ -27,13 +27,13 @@ METHODS_OF = {
 }
 
 ALL = [
-    scaling.Config(coordinates=c, method=m, ghosts=g)
+    scaling.Config(coordinates=c, method=m, padding=g)
     for c in scaling.FEATURES
     for m in METHODS_OF[c]
-    for g in GHOSTS
+    for g in PADDINGS
 ]
 ALL += [
-    scaling.Config(coordinates=c, method=m, ghosts=g, rotate="principal")
+    scaling.Config(coordinates=c, method=m, padding=g, rotate="principal")
     for c in ("relative", "frame")
     for m, g in (("minmax", "away"), ("slots", "zero"), ("quantile", "zero"))
 ]
@@ -41,7 +41,7 @@ ALL += [
 
 def name(config):
     turned = "-turned" if config.rotate == "principal" else ""
-    return f"{config.coordinates}-{config.method}-{config.ghosts}{turned}"
+    return f"{config.coordinates}-{config.method}-{config.padding}{turned}"
 
 
 TURNED_OFTEN = (("relative", "minmax"), ("frame", "slots"))
@@ -52,10 +52,10 @@ def often(config):
     if config.rotate == "principal":
         return (config.coordinates, config.method) in TURNED_OFTEN
     if config.coordinates == "relative":
-        return config.ghosts == "zero" or config.method == "minmax"
+        return config.padding == "zero" or config.method == "minmax"
     some = {"cartesian": "minmax none", "cylindrical": "minmax log"}
     some["frame"] = "standard slots quantile"
-    return config.ghosts == "zero" and config.method in some[config.coordinates]
+    return config.padding == "zero" and config.method in some[config.coordinates]
 
 
 def marked(configs):
@@ -178,7 +178,7 @@ def test_values(config, jets, scaled):
         seen = rows.reshape(-1, 3)
         np.testing.assert_allclose(seen.min(0), 0, atol=1e-5)
         np.testing.assert_allclose(seen.max(0), 1, atol=1e-5)
-        if config.ghosts == "zero":
+        if config.padding == "zero":
             low, high = v.min((0, 1)), v.max((0, 1))
             np.testing.assert_allclose(x, (real - low) / (high - low), atol=1e-5)
     elif config.method in ("standard", "log"):
@@ -372,23 +372,23 @@ def test_negative_pt_does_not_exist(jets, coordinates):
 @pytest.mark.parametrize("coordinates", POINTWISE)
 @pytest.mark.parametrize("method", ["minmax", "standard", "factors", "none"])
 def test_padding_away_is_outside_and_recognised_halfway(jets, coordinates, method):
-    config = scaling.Config(coordinates=coordinates, method=method, ghosts="away")
+    config = scaling.Config(coordinates=coordinates, method=method, padding="away")
     scaler = scaling.fit(config, jets)
     v = physical(coordinates, jets)[jets.mask]
-    ghost = (scaler.offset + scaler.factor * scaler.padding)[0]
+    padding = (scaler.offset + scaler.factor * scaler.padding)[0]
     first = 0 if coordinates == "cartesian" else 1
     np.testing.assert_allclose(
-        ghost[first:], 2 * np.abs(v).max(0)[first:], rtol=1e-4, atol=1e-4
+        padding[first:], 2 * np.abs(v).max(0)[first:], rtol=1e-4, atol=1e-4
     )
     if first:
-        assert abs(ghost[0]) < 1e-3
+        assert abs(padding[0]) < 1e-3
 
     # From the far corner of the particles to padding, at full pt.
     axis = np.array([1000.0, 0.0, 0.0])
-    corner = ghost / 2
+    corner = padding / 2
     corner[:first] = 0.5 if coordinates == "relative" else 500
     path = np.linspace(0, 1, 21)[:, None]
-    target = ghost.copy()
+    target = padding.copy()
     target[:first] = corner[:first]
     points = (1 - path) * corner + path * target
     x = (points - scaler.offset) / scaler.factor
@@ -613,7 +613,7 @@ def test_settings_that_do_not_go_together(values):
         ("rotate", "random"),
         ("coordinates", "polar"),
         ("method", "max"),
-        ("ghosts", "far"),
+        ("padding", "far"),
         ("min_pt", -1.0),
         ("max_angle", -0.1),
         ("min_pt", float("nan")),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from absl import flags
 
 MAX_SEED = 2**32 - 1
+RENAMED_FLAGS: dict[str, str] = {}
+"""Flags of earlier versions, and their names of today: of all that are defined."""
 _TOO_LARGE = "is too large"
 MAX_INT = 2**48  # beyond what anything can be counted, or held in memory
 
@@ -243,6 +245,8 @@ def define(
     """
     from absl import flags
 
+    for old, new in getattr(config_class, "RENAMED", {}).items():
+        RENAMED_FLAGS[f"{prefix}.{old}"] = f"{prefix}.{new}"
     texts = field_help(config_class)
     hints = typing.get_type_hints(config_class)
     paths = {name for name, kind in _hints(config_class).items() if _is_path(kind)}
@@ -368,10 +372,15 @@ def read(
 def from_json(config_class: type, values: dict) -> Any:
     """A config from the dict of ``dataclasses.asdict``, lists as tuples.
 
+    Fields have their names of today, or those of a class attribute ``RENAMED``, a dict
+    of earlier names to those of today.
+
     Raises:
         InputError: unknown fields, as from another version of the package.
     """
     known = {field.name for field in dataclasses.fields(config_class)}
+    earlier = getattr(config_class, "RENAMED", {})
+    values = {earlier.get(name, name): value for name, value in values.items()}
     if unknown := values.keys() - known:
         raise InputError(
             f"{config_class.__module__}: does not know {', '.join(sorted(unknown))}; "

@@ -111,7 +111,7 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
 
 def condition_names(config: scaling.Config) -> tuple[str, ...]:
     """``digit``, for a conditional model."""
-    return ("digit",) if config.tell_digit else ()
+    return ("digit",) if config.condition_on_digit else ()
 
 
 def contexts(
@@ -134,7 +134,7 @@ def contexts(
 
     def draw(key: Key, num: int) -> Context:
         axis = jnp.zeros((num, 3))
-        if not config.tell_digit:
+        if not config.condition_on_digit:
             return Context(axis)
         digits = jax.random.categorical(key, chance, shape=(num,))
         if asked is not None:

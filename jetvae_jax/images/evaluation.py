@@ -263,7 +263,7 @@ def _summary(trained: Any, result: dict) -> list[str]:
             f"{run.data.num_pixels} {what} each; digits: {digits}; epoch "
             f"{result['best_epoch']} of the training was kept"
         ]
-        if run.scaling.tell_digit or len(run.data.digits) == 1:
+        if run.scaling.condition_on_digit or len(run.data.digits) == 1:
             lines.append(
                 "the decoder knows the digit: that a reconstruction shows it is no "
                 "merit of the latents"

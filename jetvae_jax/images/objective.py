@@ -5,7 +5,7 @@ points: ``losses/reconstruction/pixel_*.py``.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
@@ -23,14 +23,16 @@ class Config:
             (arXiv:2310.13138); 'classic' adds beta times KL to the reconstruction.
         alpha: weight of the reconstruction, a sum over the pixels of both sets.
         beta: weight of the KL; published: between 0 and 1.
-        mask_ghosts: leave padding out of the true pixels; else the decoder learns to
+        mask_padding: leave padding out of the true pixels; else the decoder learns to
             put black pixels where padding sits, as published.
     """
+
+    RENAMED: ClassVar = {"mask_ghosts": "mask_padding"}
 
     form: Form = "classic"
     alpha: Annotated[float, configs.not_negative, configs.finite] = 1.0
     beta: Annotated[float, configs.not_negative, configs.finite] = 0.05
-    mask_ghosts: bool = True
+    mask_padding: bool = True
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
@@ -53,7 +55,7 @@ def objective(config: Config, reconstruction: Callable[..., Array]) -> Objective
     """
 
     def distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
-        mask = batch.mask if config.mask_ghosts else None
+        mask = batch.mask if config.mask_padding else None
         error = reconstruction(batch.x, x_hat, x_mask=mask)
         return config.alpha * error, {"reconstruction": error}
 

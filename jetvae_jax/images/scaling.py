@@ -5,7 +5,7 @@ all points. :func:`scale` and :func:`unscale` are pure jnp functions; :func:`fit
 on the host.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -41,14 +41,16 @@ class Config:
         min_intensity: a decoded point exists if its intensity is above this. Without
             intensity it exists if it is more than a pixel from the upper left corner,
             where padding sits.
-        tell_digit: condition encoder and decoder on the digit; digits are generated
-            with the frequencies of the training part.
+        condition_on_digit: encoder and decoder depend on the digit; digits are
+            generated with the frequencies of the training part.
     """
+
+    RENAMED: ClassVar = {"tell_digit": "condition_on_digit"}
 
     method: Method = "unit"
     intensity: bool = True
     min_intensity: Annotated[float, configs.not_negative, configs.below(1)] = 0.05
-    tell_digit: bool = False
+    condition_on_digit: bool = False
 
     @property
     def num_features(self) -> int:
@@ -58,7 +60,7 @@ class Config:
     @property
     def num_conditions(self) -> int:
         """Size of the condition: ten if models are conditioned on the digit."""
-        return DIGITS if self.tell_digit else 0
+        return DIGITS if self.condition_on_digit else 0
 
 
 class Scaler(NamedTuple):
@@ -94,10 +96,10 @@ def fit(config: Config, sets: PixelSets) -> Scaler:
     """
     labels = np.asarray(sets.labels)
     known = labels[(labels >= 0) & (labels < DIGITS)]
-    if config.tell_digit and len(known) < len(labels):
+    if config.condition_on_digit and len(known) < len(labels):
         raise InputError(
-            f"tell_digit: {len(labels) - len(known):,} of {len(labels):,} training "
-            "sets have no label: give labels, or leave it out"
+            f"condition_on_digit: {len(labels) - len(known):,} of {len(labels):,} "
+            "training sets have no label: give labels, or leave it out"
         )
     shares = np.bincount(known, minlength=DIGITS) / max(len(known), 1)
     if config.method == "standard":
@@ -124,13 +126,13 @@ def scale(config: Config, scaler: Scaler, sets: PixelSets) -> Batch:
 
     Returns:
         Batch with x ``[..., K, F]``, exactly ``scaler.padding`` on padding; its axis is
-        zero and not used. The condition is the digit if ``config.tell_digit``.
+        zero and not used. The condition is the digit if ``config.condition_on_digit``.
     """
     mask = jnp.asarray(sets.mask)
     v = jnp.asarray(sets.points)[..., : config.num_features]
     x = (v - scaler.offset) / scaler.factor
     x = jnp.where(mask[..., None], x, scaler.padding)
-    condition = digit_condition(sets.labels) if config.tell_digit else None
+    condition = digit_condition(sets.labels) if config.condition_on_digit else None
     context = Context(jnp.zeros((*mask.shape[:-1], 3), x.dtype), condition)
     return Batch(x, mask, context)
 

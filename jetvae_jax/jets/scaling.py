@@ -13,7 +13,7 @@ particles hold the jet. This is the only conversion of units.
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal, NamedTuple, Protocol
+from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -87,7 +87,7 @@ class Config:
             place in the pt order; log is standard of the logarithm of pt; quantile
             makes features normally distributed; factors divides GeV by 2000 and
             multiplies relative angles by 100; none changes nothing.
-        ghosts: where padding sits: zero is physical zero; away is zero pt and twice
+        padding: where padding sits: zero is physical zero; away is zero pt and twice
             the largest |angle| (momenta: |component|), where no particle is.
         min_pt: a decoded particle exists if its pt is above this many GeV.
         max_angle: a decoded particle exists if it lies within this distance of its
@@ -101,11 +101,13 @@ class Config:
             on. Generated jets have those of training jets, or --generate.condition.
     """
 
+    RENAMED: ClassVar = {"ghosts": "padding"}
+
     coordinates: Literal["cartesian", "cylindrical", "relative", "frame"] = "cartesian"
     method: Literal[
         "minmax", "standard", "slots", "log", "quantile", "factors", "none"
     ] = "minmax"
-    ghosts: Literal["zero", "away"] = "zero"
+    padding: Literal["zero", "away"] = "zero"
     min_pt: Annotated[float, configs.not_negative, configs.finite] = 0.25
     max_angle: NonNegativeFloat = 0.0
     rotate: Literal["none", "principal"] = "none"
@@ -200,7 +202,7 @@ def fit(config: Config, jets: Jets | Source) -> Scaler:
     found = measure(config, jets)
     low, high, mean, deviation = found.particles
     padding = np.zeros(3)
-    if config.ghosts == "away":
+    if config.padding == "away":
         padding = 2 * np.maximum(np.abs(low), np.abs(high)).max(axis=0)
         padding[padding == 0] = 1.0
         if not config.momentum_features:
@@ -339,7 +341,7 @@ def unscale(
         if config.coordinates == "relative":
             pt = pt * jnp.asarray(axis)[..., None, 0]
     mask = (pt > config.min_pt) & jnp.all(jnp.isfinite(p), axis=-1)
-    if config.ghosts == "away":
+    if config.padding == "away":
         mask &= jnp.any(p != 0, axis=-1)
     if config.max_angle:
         q = jnp.where(mask[..., None], p, 0.0)
@@ -536,7 +538,7 @@ def _physical(config: Config, scaler: Scaler, x: Array, axis: Array):
     jet, v = v[..., : config.jet_rows, :], v[..., config.jet_rows :, :]
     u = _to_physical(config, v, jnp.asarray(axis))
     p = _to_momenta(config, u, jnp.asarray(axis), jet)
-    if config.ghosts == "away":
+    if config.padding == "away":
         p = jnp.where(_is_padding(config, scaler, v)[..., None], 0.0, p)
     return p, u
 

@@ -15,7 +15,7 @@ uniform sample of J has ``1 / 6J`` on average, which is the floor of a batch.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -110,9 +110,11 @@ class Config:
             of the training jets, which the training run fills in.
         space: take the distance between 'momenta' in GeV, as published, or between
             'scaled' features.
-        mask_ghosts: leave padding out of the true particles; in the publication it
+        mask_padding: leave padding out of the true particles; in the publication it
             counts as particles.
     """
+
+    RENAMED: ClassVar = {"mask_ghosts": "mask_padding"}
 
     form: Literal["published", "classic"] = "published"
     alpha: NonNegativeFloat = 1.0
@@ -122,7 +124,7 @@ class Config:
     gamma_pt: NonNegativeFloat = 1.0
     gamma_mass: float = 10.0
     space: Literal["momenta", "scaled"] = "momenta"
-    mask_ghosts: bool = False
+    mask_padding: bool = False
 
     def __post_init__(self):
         """Raise InputError for a field that cannot be."""
@@ -254,10 +256,10 @@ def objective(
         p, p_hat = momenta(x, axis), momenta(x_hat, axis)
         # Rows of x before those of the particles describe the jet itself.
         particles = mask[..., -p.shape[-2] :]
-        counted = particles if config.mask_ghosts else None
+        counted = particles if config.mask_padding else None
         pair, pair_mask = (p, p_hat), counted
         if config.space == "scaled":
-            pair, pair_mask = (x, x_hat), mask if config.mask_ghosts else None
+            pair, pair_mask = (x, x_hat), mask if config.mask_padding else None
         weights = config.alpha, config.gamma, config.gamma_pt, config.gamma_mass
         total, terms = _distance(
             pair, pair_mask, (p, p_hat), particles, weights, reconstruction
