@@ -132,6 +132,14 @@ def unscale(columns: Columns, scaler: Scaler, x: Array) -> Array:
     The inverse of :func:`scale` for events whose counts occur in training and whose
     other columns lie in the training range extended by its width (of the logarithm or
     logit); values beyond are clipped to it. Infinity and NaN become finite.
+
+    Args:
+        columns: kind of each column.
+        scaler: from :func:`fit`.
+        x: ``[..., 1, F]`` scaled features.
+
+    Returns:
+        ``[..., C]`` in the units of the columns.
     """
     x = jnp.nan_to_num(jnp.asarray(x))[..., 0, _order(columns)]
     single, whole, angle = _places(columns)

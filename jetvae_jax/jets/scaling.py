@@ -261,7 +261,15 @@ def scale(config: Config, scaler: Scaler, jets: Jets) -> Batch:
 
 
 def observed_conditions(config: Config, jets: Jets) -> Array:
-    """The conditions of jets, ``[..., G]``, in GeV and pure numbers."""
+    """The conditions of jets, before they are scaled.
+
+    Args:
+        config: which conditions, and what the axis of a jet is.
+        jets: particles ``[..., N, 3]`` in GeV, mask ``[..., N]``.
+
+    Returns:
+        ``[..., G]``: pt and mass in GeV, eta, multiplicity.
+    """
     jets = record(jnp, jets)
     mask = jets.mask
     pt_eta_phi = _axis_of(config, jets)

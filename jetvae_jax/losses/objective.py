@@ -198,7 +198,20 @@ def classic_objective(
 
         alpha NND + gamma (gamma_pt dpT^2 + gamma_mass dm^2) + beta KL
 
-    Arguments and results as in :func:`published_objective`; beta is not bounded.
+    Args:
+        x: ``[..., N, 3]`` true momenta in GeV.
+        x_hat: ``[..., M, 3]`` decoded momenta in GeV.
+        posterior: of the latents, ``[..., L]``.
+        beta: weight of the KL, of any size.
+        alpha: weight of the distance.
+        gamma: weight of both jet terms.
+        gamma_pt: weight of the squared difference of the jet pt within them.
+        gamma_mass: the same of the jet mass.
+        x_mask: ``[..., N]``, which true particles exist; None for all.
+        reconstruction: the distance, as :func:`chamfer_distance` takes its arguments.
+
+    Returns:
+        As :func:`published_objective`.
     """
     weights = alpha, gamma, gamma_pt, gamma_mass
     distance, terms = _distance(
@@ -323,7 +336,15 @@ def reparameterize(key: Key, posterior: GaussianPosterior) -> Array:
 
 
 def gaussian_log_prob(posterior: GaussianPosterior, z: Array) -> Array:
-    """``log q(z|x)`` of a diagonal Gaussian, ``[..., L] -> [...]``, in nats."""
+    """``log q(z|x)`` of a diagonal Gaussian.
+
+    Args:
+        posterior: mean and logvar ``[..., L]``.
+        z: ``[..., L]``.
+
+    Returns:
+        ``[...]`` in nats.
+    """
     mean, logvar, z = floats(jnp, *posterior, z)
     squares = jnp.square((z - mean) * jnp.exp(-logvar / 2))
     return -0.5 * jnp.sum(squares + logvar + jnp.log(2 * jnp.pi), axis=-1)

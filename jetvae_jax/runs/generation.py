@@ -33,6 +33,10 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
 
     The same seed gives the same samples; a larger number appends to them.
 
+    Args:
+        workdir: of a finished training.
+        config: how many samples, from what, and where to write them.
+
     Raises:
         InputError: no trained model or flow, a condition that the model does not have,
             the output cannot be written, or would replace something else.

@@ -62,6 +62,10 @@ def fit_density(
     Writes ``flow.npz`` or ``copula.npz`` and, where a flow is fitted, its state and
     metrics beside it. The test part is not touched.
 
+    Args:
+        workdir: of a finished training.
+        run: the flow or copula and how it is fitted.
+
     Returns:
         The result of the fit of a flow; None for a copula in closed form.
 

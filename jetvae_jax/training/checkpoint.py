@@ -127,6 +127,9 @@ def understood(path: str | os.PathLike) -> Iterator[None]:
 def read_meta(path: str | os.PathLike) -> dict:
     """The description stored with a checkpoint.
 
+    Args:
+        path: of a file written by :func:`save`.
+
     Raises:
         InputError: the file is missing, truncated or not a checkpoint.
     """

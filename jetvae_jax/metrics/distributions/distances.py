@@ -39,6 +39,9 @@ def histogram(
     Returns:
         Probabilities ``[B]`` that sum to one (all zero if every value was dropped),
         and the weighted fraction of values outside ``[edges[0], edges[-1]]``.
+
+    Raises:
+        ValueError: shapes that do not fit, or no values.
     """
     xp = namespace(values, edges, weights)
     values, edges, weights = floats(xp, values, edges, weights)
@@ -74,6 +77,9 @@ def histogram_emd(p: Array, q: Array, edges: Array, *, normalised: bool = False)
 
     Returns:
         ``[...]`` in the unit of ``edges``, or without unit if normalised.
+
+    Raises:
+        ValueError: shapes that do not fit.
     """
     xp = namespace(p, q, edges)
     p, q, edges = floats(xp, p, q, edges)
@@ -103,6 +109,9 @@ def bin_height_w1(p: Array, q: Array):
     Returns:
         ``[...]``, dimensionless. A histogram without entries counts as all zeros,
         where the published scripts give NaN.
+
+    Raises:
+        ValueError: different numbers of bins.
     """
     xp = namespace(p, q)
     p, q = floats(xp, p, q)
