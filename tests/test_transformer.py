@@ -4,10 +4,12 @@ import jax
 import numpy as np
 import pytest
 
+from jetvae_jax import metrics
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import RelativeJets
 from jetvae_jax.metrics import c2st
-from jetvae_jax.metrics.classifier import transformer
+from jetvae_jax.metrics.classifier import transformer, two_sample
+from jetvae_jax.report import tables
 
 KEY = jax.random.key(3)
 
@@ -99,3 +101,24 @@ def test_gradients_are_finite_for_jets_without_width_or_particles():
 def test_an_unknown_classifier_is_one_line():
     with pytest.raises(InputError, match="must be deep_set or transformer, got 'tree'"):
         c2st(KEY, jets(0, 10), jets(1, 10), classifier="tree")  # pyright: ignore
+
+
+def test_an_evaluation_has_both_classifiers(make_jets, monkeypatch):
+    called = {}
+
+    def found(key, real, generated, *, classifier):
+        called[classifier] = len(real.mask), len(generated.mask)
+        return {"auc": 0.625 if classifier == "transformer" else 0.5, "error": 0.01}
+
+    monkeypatch.setattr(two_sample, "c2st", found)
+    result = metrics.evaluate(
+        KEY, make_jets(40, seed=0), {"flow": make_jets(40, seed=1)},
+        protocol=(), classify=["deep_set", "transformer"],
+    )  # fmt: skip
+    assert called == {"deep_set": (40, 40), "transformer": (40, 40)}
+    row = "transformer AUC, best 0.5"
+    line = next(x for x in metrics.table(result).splitlines() if row in x)
+    assert "0.625" in line and "0.010" in line
+    assert "transformer,auc,0.625,0.01" in metrics.csv(result)
+    shown = str(tables.headline(result))
+    assert "classifier AUC, best 0.5" in shown and row in shown

@@ -231,6 +231,7 @@ def evaluate(
     jet_type = jets.sources["real"].get("jet_type", "g")
     measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets)
     observables: dict[str, dict[str, np.ndarray]] = {}
+    asked = {"deep_set": config.classify, "transformer": config.transformer}
     result = metrics.evaluate(
         seeds.key(config.seed),
         jets.real,
@@ -239,7 +240,7 @@ def evaluate(
         protocol=[KNOWN[name] for name in config.protocols],
         axes=jets.axes,
         fpnd=measure_fpnd,
-        classify=config.classify,
+        classify=[name for name, wanted in asked.items() if wanted],
         progress=lambda name: logging.info("evaluating %s", name),
         measured=observables.__setitem__,
     )

@@ -37,6 +37,8 @@ class EvaluateConfig:
             table): mpgan:ptrel=x[0],mpgan:etarel=x[1],...
         protocols: conventions of the field, by name.
         classify: train a classifier to tell the jets apart; a minute a sample.
+        transformer: train a transformer to tell the jets apart, on up to 50,000 of each
+            sample; an hour a sample on two cores. Jets only.
         fpnd: where the network of FPND lies: a folder or a wheel of the jetnet
             package; 'installed' uses that package where it is installed, empty none.
         seed: of all draws.
@@ -49,6 +51,7 @@ class EvaluateConfig:
     columns: tuple[str, ...] = ()
     protocols: tuple[_Protocol, ...] = ("mpgan_10k", "jetnet_50k")
     classify: bool = False
+    transformer: bool = False
     fpnd: configs.Path = "installed"
     seed: Seed = 42
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from jetvae_jax.core.words import number
+from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
 from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite.measurement import Metric
@@ -84,7 +85,11 @@ def headline(
         for metric in ("w1m", "w1p")
         if protocol["w1"]
     ]
-    classified = any("c2st" in results for results in samples.values())
+    classified = [
+        described
+        for described in CLASSIFIERS.values()
+        if any(described.name in results for results in samples.values())
+    ]
     if evaluation.get("relative"):
         return _relative_headline(samples, w1, classified, evaluation, trained_on)
     head = [
@@ -101,7 +106,7 @@ def headline(
             )
             for m, p in w1
         ),
-        *(["classifier AUC, best 0.5"] if classified else []),
+        *(described.label for described in classified),
         label("published EMD sum\N{NBSP}↓", enforced("bin_height_w1_sum", trained_on)),
         label("published EMD mass\N{NBSP}↓", "mass" in trained_on),
     ]
@@ -111,13 +116,13 @@ def headline(
             f"{results['emd_normalised_sum']:.4f}",
             f"{results['jet']['mass']['emd']:.2f}",
             *(_scaled(results["protocols"][p].get(m), metrics[m].scale) for m, p in w1),
-            *([_auc(results)] if classified else []),
+            *(_auc(results.get(described.name)) for described in classified),
             f"{results['bin_height_w1_sum']:.4f}",
             f"{results['jet']['mass']['bin_height_w1']:.4f}",
         ]
         for name, results in samples.items()
     ]
-    blank = [MISSING] * (2 + len(w1) + classified)
+    blank = [MISSING] * (2 + len(w1) + len(classified))
     published = [
         [
             Cell(name, PUBLISHED_BY),
@@ -145,14 +150,14 @@ def _relative_headline(samples, w1, classified, evaluation, trained_on) -> Table
             )
             for m, p in w1
         ),
-        *(["classifier AUC, best 0.5"] if classified else []),
+        *(described.label for described in classified),
     ]
     rows = [
         [
             name,
             f"{results['jet']['relative_mass']['emd']:.4f}",
             *(_scaled(results["protocols"][p].get(m), metrics[m].scale) for m, p in w1),
-            *([_auc(results)] if classified else []),
+            *(_auc(results.get(described.name)) for described in classified),
         ]
         for name, results in samples.items()
     ]
@@ -202,6 +207,5 @@ def _scaled(result: Mapping[str, Any] | None, scale: float) -> str:
     return with_error(result["value"] / scale, None if error is None else error / scale)
 
 
-def _auc(results: Mapping[str, Any]) -> str:
-    found = results.get("c2st")
+def _auc(found: Mapping[str, Any] | None) -> str:
     return MISSING if found is None else with_error(found["auc"], found["error"])

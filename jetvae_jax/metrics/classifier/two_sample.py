@@ -11,7 +11,7 @@ particles and finds more from many jets
 within jit.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,25 @@ from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.observables import relative
 
 FOLDS = 3
+Name = Literal["deep_set", "transformer"]
+
+
+class Described(NamedTuple):
+    """A classifier in results and tables.
+
+    Attributes:
+        name: of its result.
+        label: in tables.
+    """
+
+    name: str
+    label: str
+
+
+CLASSIFIERS: dict[Name, Described] = {
+    "deep_set": Described("c2st", "classifier AUC, best 0.5"),
+    "transformer": Described("c2st_transformer", "transformer AUC, best 0.5"),
+}
 
 
 def c2st(
@@ -34,7 +53,7 @@ def c2st(
     real: Jets | RelativeJets,
     generated: Jets | RelativeJets,
     *,
-    classifier: Literal["deep_set", "transformer"] = "deep_set",
+    classifier: Name = "deep_set",
     epochs: int = 40,
     patience: int = 6,
 ) -> dict[str, Any]:
@@ -153,7 +172,7 @@ def _network(name: str) -> network.Network:
         from jetvae_jax.metrics.classifier import transformer
 
         return transformer.transformer()
-    raise InputError(f"classifier: must be deep_set or transformer, got {name!r}")
+    raise InputError(f"classifier: must be {' or '.join(CLASSIFIERS)}, got {name!r}")
 
 
 def _tested(

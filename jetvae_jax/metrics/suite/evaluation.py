@@ -11,7 +11,7 @@ from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Jets, Key, RelativeJets
 from jetvae_jax.metrics import measurements
-from jetvae_jax.metrics.classifier.two_sample import c2st
+from jetvae_jax.metrics.classifier import two_sample
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import distance
 from jetvae_jax.metrics.suite.measurement import shortages
@@ -20,8 +20,8 @@ from jetvae_jax.metrics.suite.sample import FPND, Sample
 
 Evaluation = dict[str, Any]
 
-CLASSIFIED = 10_000
-"""Jets of each sample that the classifier two-sample test takes."""
+CLASSIFIED: dict[two_sample.Name, int] = {"deep_set": 10_000, "transformer": 50_000}
+"""Classifier to the jets of each sample that its two-sample test takes."""
 
 
 def evaluate(
@@ -33,7 +33,7 @@ def evaluate(
     protocol: Protocol | Sequence[Protocol] = PROTOCOLS,
     axes: Mapping[str, Array] | None = None,
     fpnd: FPND | None = None,
-    classify: bool = False,
+    classify: bool | Sequence[two_sample.Name] = False,
     progress: Callable[[str], None] | None = None,
     measured: Callable[[str, dict[str, np.ndarray]], None] | None = None,
 ) -> Evaluation:
@@ -58,8 +58,9 @@ def evaluate(
             samples with pt or none; None for the axes of the particles themselves.
         fpnd: measures FPND, ``functools.partial(metrics.fpnd, jet_type="g")`` for
             example; None leaves it out.
-        classify: run the classifier two-sample test too, on the first 10,000 jets of
-            each: about half a minute a sample on two cores.
+        classify: run the classifier two-sample test too, by these classifiers: a deep
+            set, on the first 10,000 jets of each, takes half a minute a sample on two
+            cores; a transformer, on 50,000, takes an hour. True is the deep set.
         progress: called with the name of each sample before it is measured.
         measured: called with the observables ``[J]`` of ``"real"`` and of each
             candidate, so that the caller need not compute the substructure again.
@@ -88,7 +89,8 @@ def evaluate(
                           which need the pt
             protocols    {protocol: {metric: {value, error, ...}}}
             correlations {"pearson"|"spearman": {matrix, frobenius, largest}}
-            c2st         {auc, error, ...}, if asked for
+            c2st         {auc, error, ...} of the deep set, if asked for
+            c2st_transformer  the same of the transformer
 
     Raises:
         InputError: a sample without jets or particles, of a single jet, or with NaN or
@@ -122,8 +124,9 @@ def evaluate(
             progress(name)
         other = sample(name)
         found = _compare(key, reference, other, protocols)
-        if classify:
-            found["c2st"] = _classify(key, reference, other)
+        for classifier in ("deep_set",) if classify is True else classify or ():
+            name = two_sample.CLASSIFIERS[classifier].name
+            found[name] = _classify(key, reference, other, classifier)
         if measured is not None and name != "truth":
             measured(name, other.jet)
         return found
@@ -210,7 +213,10 @@ def _compare_all(real, other, binnings) -> dict[str, dict[str, float]]:
     return {b.name: binning.compare(real[b.name], other[b.name], b) for b in binnings}
 
 
-def _classify(key: Key, real: Sample, other: Sample) -> dict[str, Any]:
+def _classify(
+    key: Key, real: Sample, other: Sample, classifier: two_sample.Name
+) -> dict[str, Any]:
     samples = [s.jets if real.has_pt else s.relative for s in (real, other)]
-    pair = (jax.tree.map(lambda a: a[:CLASSIFIED], jets) for jets in samples)
-    return c2st(key, *pair)
+    number = CLASSIFIED[classifier]
+    pair = (jax.tree.map(lambda a: a[:number], jets) for jets in samples)
+    return two_sample.c2st(key, *pair, classifier=classifier)

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite.evaluation import Evaluation
 from jetvae_jax.metrics.suite.measurement import Metric
@@ -86,9 +87,10 @@ def _rows(results: Mapping[str, Any], binnings: Mapping[str, Any]) -> Iterator[l
     for name, found in results["correlations"].items():
         for metric in ("frobenius", "largest"):
             yield ["together", name, metric, found[metric], "", ""]
-    if "c2st" in results:
-        found = results["c2st"]
-        yield ["together", "classifier", "auc", found["auc"], found["error"], ""]
+    for classifier, (name, _) in CLASSIFIERS.items():
+        if found := results.get(name):
+            what = "classifier" if classifier == "deep_set" else classifier
+            yield ["together", what, "auc", found["auc"], found["error"], ""]
 
 
 def _heading(metric: Metric) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jetvae_jax.core.words import number
+from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.labels import label
 from jetvae_jax.metrics.measurements import known_metrics, measurements
 from jetvae_jax.metrics.suite.evaluation import Evaluation
@@ -72,7 +73,11 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
         [
             _largest_gap("Pearson", "pearson"),
             _largest_gap("Spearman", "spearman"),
-            *([_C2ST] if all("c2st" in r for r in _all_results(evaluation)) else []),
+            *(
+                _auc_row(*described)
+                for described in CLASSIFIERS.values()
+                if all(described.name in r for r in _all_results(evaluation))
+            ),
         ],
     )
     for level, distance, title in (
@@ -148,14 +153,12 @@ def _largest_gap(label: str, name: str) -> Row:
     return Row(name, f"{label}, largest gap", "", cell)
 
 
-_C2ST = Row(
-    "c2st",
-    "classifier, AUC (0.5 best)",
-    "",
-    lambda results: with_error(
-        {"value": results["c2st"]["auc"], "error": results["c2st"]["error"]}
-    ),
-)
+def _auc_row(name: str, label: str) -> Row:
+    def cell(results):
+        found = results[name]
+        return with_error({"value": found["auc"], "error": found["error"]})
+
+    return Row(name, label, "", cell)
 
 
 def _row(level: str, distance: str, observable: str, binned: Mapping[str, Any]) -> Row:
