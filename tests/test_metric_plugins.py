@@ -113,7 +113,7 @@ def test_a_metric_is_one_file(tmp_path, monkeypatch, plugin):
         tmp_path / "r.html", title="", evaluation=result, trained_on={"mass"}
     ).read_text()
     row = re.search(r"<tr><th[^>]*>median mass ↓ .*?</tr>", page, re.DOTALL)
-    assert row and "badge trained" in row[0] and "<td>1e-2 GeV</td>" in row[0]
+    assert row and "badge trained" in row[0] and "<td>10⁻² GeV</td>" in row[0]
     row = re.search(r"<tr><th[^>]*>heavy jets ↑.*?</tr>", page, re.DOTALL)
     assert row and "badge trained" not in row[0]
 

@@ -12,7 +12,7 @@ from jetvae_jax.metrics.measurements import known_metrics, measurements
 from jetvae_jax.metrics.suite.evaluation import Evaluation
 from jetvae_jax.metrics.suite.measurement import Metric
 
-_LABEL, _UNIT, _CELL, _PER_TABLE = 28, 9, 14, 3
+_LABEL, _UNIT, _CELL, _PER_TABLE = 30, 9, 14, 3
 _WIDTH = 100
 
 
@@ -164,7 +164,10 @@ def _auc_row(name: str, label: str) -> Row:
 def _row(level: str, distance: str, observable: str, binned: Mapping[str, Any]) -> Row:
     name, unit = label(observable), binned["unit"]
     if distance == "outside_fraction":
-        name = f"{name} {binned['low']:g} to {binned['high']:g}"
+        ends = binned["low"], binned["high"]
+        if ends[0] % 1 == 0.5:  # whole numbers, in the middle of their bins
+            ends = ends[0] + 0.5, ends[1] - 0.5
+        name = f"{name} {ends[0]:g} to {ends[1]:g}"
         unit = "%"
     elif distance in ("bin_height_w1", "ks"):
         unit = ""
