@@ -1,6 +1,7 @@
 """Small valid data files in both layouts, scripts run in this process, compilation."""
 
 import contextlib
+import contextvars
 import gc
 import io
 import os
@@ -169,8 +170,9 @@ def run_script():
             patch.syspath_prepend(EXPERIMENTS)
             patch.setattr(handler, "stream", err)
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                try:
-                    runpy.run_path(str(path), run_name="__main__")
+                try:  # what the script sets for its process ends with it
+                    context = contextvars.copy_context()
+                    context.run(runpy.run_path, str(path), run_name="__main__")
                 except SystemExit as stop:
                     code = stop.code or 0
         return Finished(code, out.getvalue(), err.getvalue())

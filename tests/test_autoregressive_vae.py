@@ -462,6 +462,7 @@ def test_constants_do_not_change_in_training():
     assert np.any(state.params["decoder"]["start"] != first.params["decoder"]["start"])
 
 
+@pytest.mark.slow
 def test_it_goes_through_all_steps(tmp_path):
     """Trained, resumed, with a flow on its latents, generated and evaluated."""
     quick = training.Config(num_epochs=1, batch_size=50)

@@ -17,6 +17,7 @@ import pytest
 
 from jetvae_jax import data, metrics, runs
 
+FIGURES = "made"
 ROOT = pathlib.Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
 SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"
@@ -43,9 +44,10 @@ def run(name, *arguments, code=0):
 
 
 @pytest.fixture(scope="module")
-def piped(tmp_path_factory):
+def piped(tmp_path_factory, run_script):
     folder = tmp_path_factory.mktemp("smoke")
-    result = run("pipeline", SMOKE, f"--workdir={folder}")
+    result = run_script("pipeline", SMOKE, f"--workdir={folder}")
+    assert result.returncode == 0, result.stderr
     return folder, result
 
 
@@ -83,7 +85,7 @@ def test_the_report_begins_with_its_origin(workdir):
     for row in ("date", "version", "seed", "training", "command"):
         assert f'<th scope="row">{row}</th>' in top
     assert "conv_vae on 420 jets, best epoch" in top
-    assert f"python experiments/pipeline.py {SMOKE} --workdir={workdir}" in top
+    assert f"experiments/pipeline.py {SMOKE} --workdir={workdir}" in top
 
 
 @pytest.mark.slow

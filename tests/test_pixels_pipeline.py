@@ -20,6 +20,7 @@ from jetvae_jax.runs import dataset
 from jetvae_jax.studies.digit_losses import comparison
 from jetvae_jax.training import checkpoint
 
+FIGURES = "made"  # test_images_report draws them
 DATA = {"num_pixels": 12, "max_images": 150, "order": "raster"}
 SMALL = training.Config(num_epochs=2, batch_size=50)
 
