@@ -166,7 +166,6 @@ def test_a_new_model_is_one_file(plugins, tmp_path, run_script, name):
         "pipeline", "--flagfile=experiments/flagfiles/smoke.txt",
         f"--workdir={workdir}", f"--model={name}", "--scaling.coordinates=frame",
         "--scaling.method=slots", "--train.learning_rate=1e-2",
-        "--evaluate.protocols=mpgan_10k",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads((workdir / "evaluation.json").read_text())
