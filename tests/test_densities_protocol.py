@@ -97,7 +97,7 @@ def test_log_det_equals_that_of_the_jacobian(name, dim, direction):
 
 
 @every_density
-@pytest.mark.parametrize("lead", [(), (2, 3)])
+@pytest.mark.parametrize("lead", [pytest.param((), marks=pytest.mark.slow), (2, 3)])
 def test_any_leading_axes(name, lead):
     flow, params = built(name, 5)
     u = points(*lead, 5)

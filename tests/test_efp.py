@@ -137,7 +137,13 @@ def test_degrees_beyond_the_list(max_degree):
 
 
 @pytest.mark.parametrize(
-    ("beta", "normed"), [(1.0, False), (2.0, True), (0.5, False)], ids=str
+    ("beta", "normed"),
+    [
+        (2.0, True),
+        pytest.param(1.0, False, marks=pytest.mark.slow),
+        pytest.param(0.5, False, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_values_against_loops(beta, normed):
     jets = make_jets(3, 4, seed=1)
@@ -210,7 +216,9 @@ def test_jit_and_vmap():
     np.testing.assert_allclose(jax.jit(jax.vmap(function))(jets), plain, rtol=1e-5)
 
 
-@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize(
+    "beta", [0.5, *(pytest.param(b, marks=pytest.mark.slow) for b in (1.0, 2.0))]
+)
 def test_gradients(beta):
     jets = make_jets(2, 5)
     graphs = tuple(g for g in multigraphs(3) if g)

@@ -61,7 +61,11 @@ def by_loop(name, x, y, *, squared=True, direction="both", weight=1.0):
 
 @pytest.mark.parametrize(
     ("squared", "direction"),
-    [(True, "both"), (False, "both"), (True, "sym"), (False, "ieo"), (True, "oei")],
+    [
+        *((True, "both"), (False, "ieo"), (True, "sym")),
+        pytest.param(False, "both", marks=pytest.mark.slow),
+        pytest.param(True, "oei", marks=pytest.mark.slow),
+    ],
 )
 def test_loop(name, squared, direction):
     x, y = clouds(4)
@@ -141,7 +145,11 @@ def test_empty_sets_are_zero(name):
 
 
 @pytest.mark.parametrize(
-    ("squared", "direction"), [(True, "both"), (False, "ieo"), (True, "oei")]
+    ("squared", "direction"),
+    [
+        *((True, "both"), (False, "ieo")),
+        pytest.param(True, "oei", marks=pytest.mark.slow),
+    ],
 )
 def test_gradient_is_that_of_the_loop(name, squared, direction):
     x, y = (p[0] for p in clouds(1, n=5, m=6, seed=3))

@@ -47,7 +47,7 @@ def test_forward_is_the_published_formula():
     np.testing.assert_allclose(y, [by_hand(raw, v) for v in x], atol=2e-6)
 
 
-@pytest.mark.parametrize("num_bins", [1, 2, 8])
+@pytest.mark.parametrize("num_bins", [1, pytest.param(2, marks=pytest.mark.slow), 8])
 def test_inverse_and_slopes(num_bins):
     raw = raws(50, num_bins=num_bins, seed=1)
     x = np.random.default_rng(2).uniform(-4, 4, 50).astype(np.float32)

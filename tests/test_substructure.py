@@ -92,7 +92,14 @@ JETS = make((24,), 12, 0)
 run = jax.jit(substructure, static_argnames=("beta", "radius"))
 
 
-@pytest.mark.parametrize(("beta", "radius"), [(1.0, 0.8), (2.0, 0.4), (1.5, 1.0)])
+@pytest.mark.parametrize(
+    ("beta", "radius"),
+    [
+        (1.0, 0.8),
+        pytest.param(2.0, 0.4, marks=pytest.mark.slow),
+        pytest.param(1.5, 1.0, marks=pytest.mark.slow),
+    ],
+)
 def test_as_the_definitions_in_float64(beta, radius):
     found = run(JETS, beta=beta, radius=radius)
     for k in range(24):
