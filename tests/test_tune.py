@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+import faults
 import pytest
 
 from jetvae_jax import runs
@@ -382,3 +383,36 @@ def test_the_page_counts_trials_from_one_and_takes_the_width_of_the_screen():
     assert "<li>3: loss became NaN</li>" in text
     assert '<th scope="row">trial</th><td>2</td>' in text
     assert "<td>0.1235</td>" in text and text.index(">date<") < text.index("trial</th>")
+
+
+@pytest.mark.slow
+def test_after_a_kill_anywhere_a_search_ends_as_asked(tmp_path, monkeypatch):
+    """As many trials as asked for, the best one kept, nothing else left behind."""
+    monkeypatch.setattr(tuning, "run_trial", fake({}))
+    config, folder = runs.TuneConfig(trials=3, sampler="random"), tmp_path / "w"
+
+    def command():
+        runs.tune(folder, config, ANY, dict)
+
+    folder.mkdir()
+    with monkeypatch.context() as patch:  # a process that is not there afterwards
+        patch.setattr(os, "getpid", lambda: faults.DEAD)
+        states = faults.kills(folder, command, tmp_path / "states")
+    assert len(states) > 10
+    for state in states[:: 1 if len(states) < 20 else 2]:
+        faults.renew(folder, state)
+        command()
+        study = optuna.load_study(
+            study_name="jetvae_jax", storage=f"sqlite:///{folder / 'tune.db'}"
+        )
+        done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+        assert len(done) == 3, state
+        assert all(trial.state.name in ("COMPLETE", "FAIL") for trial in study.trials)
+        first = min(done, key=lambda trial: trial.value)
+        best = json.loads((folder / "best.json").read_text())
+        assert best["trial"] == first.number and best["params"] == first.params
+        text = (folder / "best.flags.txt").read_text()
+        assert text == f"--x={first.params['x']}\n"
+        kept = [path.name for path in (folder / "trials").iterdir()]
+        assert kept == [f"{first.number:05d}"]
+        assert not faults.parts(folder)
