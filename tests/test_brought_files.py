@@ -180,6 +180,20 @@ def test_groups_and_lists_of_hdf5(jets, tmp_path):
         same(few, jets, slice(0, 3))
 
 
+def test_groups_that_contain_each_other_end(jets, tmp_path):
+    path = str(tmp_path / "a.h5")
+    with h5py.File(path, "w") as file:
+        for i, name in enumerate(("px", "py", "pz")):
+            file[f"jets/{name}"] = jets.particles[..., i]
+        loop = file.create_group("loop")
+        for i in range(200):
+            loop[f"a{i}"] = file if i % 2 else loop
+    columns = tuple(f"{n}=jets/{n}" for n in ("px", "py", "pz"))
+    same(load(path, num_particles=5, columns=columns), jets)
+    with pytest.raises(InputError, match="columns"):
+        load(path)
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "root"])
 def test_lists_of_records(jets, tmp_path, suffix):
     """As awkward writes them; the names of JetClass are recognised."""

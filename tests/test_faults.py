@@ -353,8 +353,10 @@ def prepared(tmp_path_factory, run_script):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_after_a_kill_anywhere_a_script_gives_the_same_bytes(
-    name, prepared, folder, tmp_path, run_script
+    name, prepared, folder, tmp_path, run_script, monkeypatch
 ):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # the date of reports
+
     def command():
         done = run_script(name, *SCRIPTS[name], f"--workdir={folder}")
         assert done.returncode == 0, done.stderr

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from absl import logging
 
-from jetvae_jax import runs
+from jetvae_jax import models, runs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Points
+from jetvae_jax.events import domain as events
+from jetvae_jax.losses.distances import mse
 from jetvae_jax.metrics.frechet import particlenet_distance
 from jetvae_jax.runs.generation import samples_of
-from jetvae_jax.training import restore, save
+from jetvae_jax.training import Config, restore, save
 
 RESULTS = pathlib.Path(__file__).parent.parent / "results"
 
@@ -124,3 +126,28 @@ def test_a_few_that_are_not_finite_are_counted(trained, monkeypatch):
     jax.tree.map(
         lambda a, b: np.testing.assert_array_equal(a[:3], b[:3]), plain[0], jets
     )
+
+
+def test_bins_of_whole_numbers_may_have_infinite_ends(tmp_path):
+    path, tree = tmp_path / "a.npz", {"scaler": {"edges": np.array([0.5, np.inf])}}
+    save(path, tree)
+    np.testing.assert_array_equal(restore(path, tree)["scaler"]["edges"], [0.5, np.inf])
+    with pytest.raises(InputError, match="scaler/edges: NaN or infinite in 1 of 2"):
+        save(path, {"scaler": {"edges": np.array([np.nan, np.inf])}})
+
+
+def test_events_of_different_counts_are_trained_on_and_loaded(tmp_path):
+    """Their whole numbers have bins with infinite ends."""
+    run = runs.ModelRun(
+        domain="events",
+        data=events.Data(path="embedded", max_events=200),
+        scaling=events.Scaling(),
+        model="mlp_vae",
+        model_config=models.get("mlp_vae").Config(num_layers=1, nodes=4, latent_dim=2),
+        loss="mse",
+        loss_config=mse.Config(),
+        objective=events.Objective(),
+        training=Config(num_epochs=1, batch_size=50),
+    )
+    runs.train(tmp_path, run)
+    assert np.isinf(runs.load_model(tmp_path).scaler.edges).any()

@@ -44,7 +44,8 @@ def check(reader, path, rng, jet_types="g", **request):
     else:
         request |= {"how": "load", "repair": bool(rng.integers(2))}
     answer = reader.read(path, **request)
-    assert answer["good"], f"{request}: {answer['outcome']}: {answer['text']}"
+    became = f"{request}: {answer['outcome']}: {answer['text']}"
+    assert answer.get("good"), became
     assert reader.memory - reader.first < MEMORY, f"{request}: {reader.memory:.3g} B"
     return answer["outcome"]
 

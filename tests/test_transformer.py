@@ -111,10 +111,13 @@ def test_an_evaluation_has_both_classifiers(make_jets, monkeypatch):
         return {"auc": 0.625 if classifier == "transformer" else 0.5, "error": 0.01}
 
     monkeypatch.setattr(two_sample, "c2st", found)
+    measured = {}
     result = metrics.evaluate(
         KEY, make_jets(40, seed=0), {"flow": make_jets(40, seed=1)},
         protocol=(), classify=["deep_set", "transformer"],
+        measured=measured.__setitem__,
     )  # fmt: skip
+    assert list(measured) == ["real", "flow"]
     assert called == {"deep_set": (40, 40), "transformer": (40, 40)}
     row = "transformer AUC, best 0.5"
     line = next(x for x in metrics.table(result).splitlines() if row in x)

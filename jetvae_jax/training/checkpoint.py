@@ -22,6 +22,8 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import write_atomically
 
 META = "meta.json"
+UNBOUNDED = ("scaler/edges",)
+"""Arrays with infinite ends: those of the bins of whole numbers."""
 
 
 def _is_key(leaf: Any) -> bool:
@@ -97,8 +99,8 @@ def _check_finite(what: str, arrays: dict[str, np.ndarray], remedy: str) -> None
     """Raise InputError, with the first array that has NaN or infinite numbers."""
     for name, array in arrays.items():
         if jnp.issubdtype(array.dtype, jnp.inexact):
-            bad = int(np.sum(~np.isfinite(array)))
-            if bad:
+            good = ~np.isnan(array) if name in UNBOUNDED else np.isfinite(array)
+            if bad := int(np.sum(~good)):
                 raise InputError(
                     f"{what}: {name}: NaN or infinite in {bad:,} of {array.size:,} "
                     f"numbers: {remedy}"

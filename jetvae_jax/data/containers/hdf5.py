@@ -81,7 +81,7 @@ class HDF5Table:
     def nested(self) -> tuple[str, ...]:
         """Names of data sets in groups, and of the fields of records."""
         with guarded(self.path, "the list of keys"):
-            return tuple(itertools.islice(_inside(self.file, "", _DEPTH), MAX_NAMES))
+            return tuple(itertools.islice(_inside(self.file), MAX_NAMES))
 
     def num_rows(self, names: list[str]) -> int:
         """Rows of these data sets."""
@@ -317,19 +317,29 @@ def _is_locked(file: IO[bytes]) -> bool:
     return False
 
 
-def _inside(group: h5py.Group, path: str, depth: int) -> Iterator[str]:
-    """Names of the data sets below the top of a file, and of the fields of records."""
-    for key in group:
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            continue
-        item, name = group[key], f"{path}{key}"
-        if isinstance(item, h5py.Dataset):
-            if path:
-                yield name
-            records = h5py.check_vlen_dtype(item.dtype) or item.dtype
-            yield from (f"{name}.{field}" for field in records.names or ())
-        elif isinstance(item, h5py.Group) and depth:
-            yield from _inside(item, f"{name}/", depth - 1)
+def _inside(file: h5py.File) -> Iterator[str]:
+    """Names of the data sets below the top of a file, and of the fields of records.
+
+    A group is entered once, by whatever names it has: groups may contain each other.
+    """
+    entered = {h5py.h5o.get_info(file.id).addr}
+    groups: list[tuple[h5py.Group, str]] = [(file, "")]
+    while groups:
+        group, path = groups.pop()
+        for key in itertools.islice(group, MAX_NAMES):
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                continue
+            item, name = group[key], f"{path}{key}"
+            if isinstance(item, h5py.Dataset):
+                if path:
+                    yield name
+                records = h5py.check_vlen_dtype(item.dtype) or item.dtype
+                yield from (f"{name}.{field}" for field in records.names or ())
+            elif isinstance(item, h5py.Group) and name.count("/") < _DEPTH:
+                address = h5py.h5o.get_info(item.id).addr
+                if address not in entered:
+                    entered.add(address)
+                    groups.append((item, f"{name}/"))
 
 
 def keys(group: h5py.Group) -> list[str]:

@@ -125,8 +125,8 @@ def evaluate(
         other = sample(name)
         found = _compare(key, reference, other, protocols)
         for classifier in ("deep_set",) if classify is True else classify or ():
-            name = two_sample.CLASSIFIERS[classifier].name
-            found[name] = _classify(key, reference, other, classifier)
+            called = two_sample.CLASSIFIERS[classifier].name
+            found[called] = _classify(key, reference, other, classifier)
         if measured is not None and name != "truth":
             measured(name, other.jet)
         return found
