@@ -322,8 +322,9 @@ def _inside(file: h5py.File) -> Iterator[str]:
 
     A group is entered once, by whatever names it has: groups may contain each other.
     """
-    entered = {h5py.h5o.get_info(file.id).addr}
-    groups: list[tuple[h5py.Group, str]] = [(file, "")]
+    top: Any = file["/"]
+    entered = {top}  # h5py's objects are equal by their place in the file
+    groups: list[tuple[h5py.Group, str]] = [(top, "")]
     while groups:
         group, path = groups.pop()
         for key in itertools.islice(group, MAX_NAMES):
@@ -335,11 +336,11 @@ def _inside(file: h5py.File) -> Iterator[str]:
                     yield name
                 records = h5py.check_vlen_dtype(item.dtype) or item.dtype
                 yield from (f"{name}.{field}" for field in records.names or ())
-            elif isinstance(item, h5py.Group) and name.count("/") < _DEPTH:
-                address = h5py.h5o.get_info(item.id).addr
-                if address not in entered:
-                    entered.add(address)
-                    groups.append((item, f"{name}/"))
+                continue
+            deep = name.count("/") >= _DEPTH
+            if isinstance(item, h5py.Group) and not deep and item not in entered:
+                entered.add(item)
+                groups.append((item, f"{name}/"))
 
 
 def keys(group: h5py.Group) -> list[str]:
