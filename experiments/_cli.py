@@ -255,11 +255,8 @@ def run(
     define()
     COMMAND.set(f"python {shlex.join(sys.argv)}")
     if (topic := _help.asked(sys.argv[1:])) is not None:
-        try:
+        with one_line_errors():
             print_help(topic, shown)
-        except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
         sys.exit(0)
     logging.set_verbosity(logging.INFO)
     # At this level jax logs which accelerators it did not find.
@@ -296,7 +293,7 @@ def parse(arguments: list[str]) -> list[str]:
         arguments: the name of the script, then flags.
 
     Returns:
-        What is no flag.
+        The arguments that are not flags.
 
     Raises:
         InputError: a flag that is unknown, wrong or missing.

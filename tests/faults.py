@@ -124,7 +124,7 @@ def failures(folder, begin, command, kinds=None, code=errno.ENOSPC):
     Only files can still be removed, as on a full disk.
 
     Args:
-        folder: in which it works; it is made anew each time.
+        folder: the command's; before each run it is replaced by a copy of ``begin``.
         begin: what is in it before.
         command: a function.
         kinds: of calls that fail; None for all.

@@ -1,8 +1,8 @@
 """A user's own file by a mapping of columns, in every container."""
 
-import h5py
 import numpy as np
 import pytest
+from samples import save
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import load
@@ -24,27 +24,6 @@ def truth(make_jets):
     arrays["label"] = np.arange(20) % 3
     arrays["m"] = np.asarray(jets.mask)
     return jets, arrays
-
-
-def save(path, arrays):
-    """A file of the kind that the suffix names, by the ecosystem's own tool."""
-    if path.suffix == ".npz":
-        np.savez(path, **arrays)
-    elif path.suffix == ".h5":
-        with h5py.File(path, "w") as file:
-            for name, values in arrays.items():
-                file[name] = values.astype(int) if values.dtype == bool else values
-    elif path.suffix == ".parquet":
-        pa = pytest.importorskip("pyarrow")
-        pq = pytest.importorskip("pyarrow.parquet")
-        pq.write_table(pa.table({k: list(v) for k, v in arrays.items()}), path)
-    else:
-        uproot = pytest.importorskip("uproot")
-        with uproot.recreate(path) as file:
-            types = {k: (v.dtype, v.shape[1:]) for k, v in arrays.items()}
-            file.mktree("events", types)
-            file["events"].extend(arrays)
-    return str(path)
 
 
 def ragged(arrays):

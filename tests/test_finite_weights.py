@@ -130,10 +130,14 @@ def test_a_few_that_are_not_finite_are_counted(trained, monkeypatch):
 
 def test_bins_of_whole_numbers_may_have_infinite_ends(tmp_path):
     path, tree = tmp_path / "a.npz", {"scaler": {"edges": np.array([0.5, np.inf])}}
-    save(path, tree)
-    np.testing.assert_array_equal(restore(path, tree)["scaler"]["edges"], [0.5, np.inf])
+    ends = {"unbounded": ["scaler/edges"]}
+    save(path, tree, **ends)
+    found = restore(path, tree, **ends)
+    np.testing.assert_array_equal(found["scaler"]["edges"], [0.5, np.inf])
     with pytest.raises(InputError, match="scaler/edges: NaN or infinite in 1 of 2"):
-        save(path, {"scaler": {"edges": np.array([np.nan, np.inf])}})
+        save(path, {"scaler": {"edges": np.array([np.nan, np.inf])}}, **ends)
+    with pytest.raises(InputError, match="scaler/edges: NaN or infinite in 1 of 2"):
+        save(path, tree)
 
 
 def test_events_of_different_counts_are_trained_on_and_loaded(tmp_path):

@@ -10,10 +10,10 @@ import zlib
 import jax
 import numpy as np
 import pytest
+from samples import jets
 
 from jetvae_jax import metrics, report
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Jets
 from jetvae_jax.metrics.suite.protocols import Draws, Protocol
 
 PLUGIN = '''
@@ -44,14 +44,6 @@ MEASUREMENT = Measurement(
 )
 '''
 SMALL = Protocol("small", w1=Draws(50, 2), kpd=Draws(40, 2))
-
-
-def jets(seed, num_jets=80, spread=0.1):
-    rng = np.random.default_rng(seed)
-    pt = rng.exponential(60, (num_jets, 8))
-    eta, phi = rng.normal(0, spread, (2, num_jets, 8))
-    p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
-    return Jets(p.astype(np.float32), np.ones((num_jets, 8), bool))
 
 
 def evaluated():

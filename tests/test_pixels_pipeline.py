@@ -81,7 +81,7 @@ def test_a_fitted_density_is_read_once(workdir, tmp_path, monkeypatch):
     monkeypatch.setattr(
         checkpoint,
         "restore",
-        lambda path, like: read.append(path) or restore(path, like),
+        lambda path, *rest, **how: read.append(path) or restore(path, *rest, **how),
     )
     config = runs.GenerateConfig("flow", num_jets=3, output=str(tmp_path / "few.npz"))
     runs.generate(workdir, config)

@@ -1,8 +1,8 @@
 """Columns of any type of number: the jets of float64, or one clear line."""
 
-import h5py
 import numpy as np
 import pytest
+from samples import save
 
 from jetvae_jax import data, events, images
 from jetvae_jax.core.errors import InputError
@@ -18,28 +18,6 @@ def momenta():
     px[:, 3] *= np.arange(9) % 2
     exists = px > 0
     return {"px": px, "py": px // 2, "pz": exists * 30, "mask": exists}
-
-
-def save(path, arrays):
-    if path.suffix == ".npz":
-        np.savez(path, **arrays)
-    elif path.suffix == ".h5":
-        with h5py.File(path, "w") as file:
-            for name, values in arrays.items():
-                file[name] = values
-    elif path.suffix == ".parquet":
-        pa = pytest.importorskip("pyarrow")
-        pq = pytest.importorskip("pyarrow.parquet")
-        native = {k: v.astype(v.dtype.newbyteorder("=")) for k, v in arrays.items()}
-        pq.write_table(pa.table({k: list(v) for k, v in native.items()}), path)
-    else:
-        uproot = pytest.importorskip("uproot")
-        native = {k: v.astype(v.dtype.newbyteorder("=")) for k, v in arrays.items()}
-        with uproot.recreate(path) as file:
-            types = {k: (v.dtype, v.shape[1:]) for k, v in native.items()}
-            file.mktree("events", types)
-            file["events"].extend(native)
-    return str(path)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,6 +7,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from samples import jets
 from scipy import stats
 
 from jetvae_jax import metrics, report
@@ -34,14 +35,6 @@ HISTORY = [
     {"epoch": i, "train/loss": 9.0 / i, "valid/loss": 9.5 / i, "train/kl": 1.0 * i}
     for i in range(1, 4)
 ]
-
-
-def jets(seed, num_jets=80):
-    rng = np.random.default_rng(seed)
-    pt = rng.exponential(60, (num_jets, 8))
-    eta, phi = rng.normal(0, 0.1, (2, num_jets, 8))
-    p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
-    return Jets(p.astype(np.float32), np.ones((num_jets, 8), bool))
 
 
 @pytest.fixture(scope="module")

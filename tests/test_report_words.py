@@ -1,15 +1,16 @@
 """What a report says: one name for one thing, units at every axis, plain numbers."""
 
+import functools
 import re
 
 import jax
 import matplotlib as mpl
 import numpy as np
 import pytest
+import samples
 
 from jetvae_jax import metrics, report
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Jets
 from jetvae_jax.core.words import counted, number
 from jetvae_jax.events import evaluation as events
 from jetvae_jax.events import report as events_report
@@ -32,15 +33,8 @@ from jetvae_jax.report import (
 from jetvae_jax.studies.toys import report as toys
 
 SMALL = Protocol("small", w1=Draws(50, 2, replace=False))
+jets = functools.partial(samples.jets, num_jets=60, num_particles=6)
 OBSERVABLES = [b.name for b in (*binning.JETS, *binning.PARTICLES)]
-
-
-def jets(seed, num_jets=60):
-    rng = np.random.default_rng(seed)
-    pt = rng.exponential(60, (num_jets, 6))
-    eta, phi = rng.normal(0, 0.1, (2, num_jets, 6))
-    p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
-    return Jets(p.astype(np.float32), np.ones((num_jets, 6), bool))
 
 
 @pytest.fixture(scope="module")

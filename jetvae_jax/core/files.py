@@ -240,10 +240,6 @@ class Workdir:
         """Write one JSON object per line, atomically."""
         return self.write_text(name, "".join(json.dumps(row) + "\n" for row in rows))
 
-    def read_lines(self, name: str) -> list[dict]:
-        """Rows of a JSON-lines file: see :func:`read_lines`."""
-        return read_lines(self / name)
-
 
 def read_lines(path: str | os.PathLike) -> list[dict]:
     """Rows of a JSON-lines file; empty when there is none.

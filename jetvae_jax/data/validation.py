@@ -288,6 +288,12 @@ def is_channel_first(shape: tuple[int, ...]) -> bool:
     return len(shape) > 2 and shape[-2] in (3, 4) and shape[-1] > 4
 
 
+def order_hint(shape: tuple[int, ...]) -> str:
+    """For messages on a shape: what to do if its last axes are exchanged."""
+    hint = "; features come last: np.swapaxes(x, 1, 2)"
+    return hint if is_channel_first(shape) else ""
+
+
 def padding(audit: Audit, values: Sequence[np.ndarray], mask: np.ndarray) -> np.ndarray:
     """Which particles are padding by NaN, or by a number such as -999.
 

@@ -17,7 +17,6 @@ from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier.two_sample import c2st_table
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.report import about
-from jetvae_jax.report.page import announce_missing
 
 
 class Inputs(NamedTuple):
@@ -121,7 +120,6 @@ def evaluate(
     Returns:
         The path of the report.
     """
-    announce_missing()
     events = gather(folder, trained, config, files)
     names, real = events.names, events.real
     size = max(map(len, events.candidates.values()))

@@ -69,6 +69,8 @@ class Scaler(NamedTuple):
     edges: Array
     conditions: Array
 
+    UNBOUNDED = ("edges",)  # the outer ones are infinite
+
     @property
     def fitted(self) -> transform.Scaler:
         """The scaler of the columns."""

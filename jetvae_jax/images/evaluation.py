@@ -24,7 +24,6 @@ from jetvae_jax.images.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.report import about
-from jetvae_jax.report.page import announce_missing
 from jetvae_jax.report.tables import MISSING
 from jetvae_jax.training import checkpoint
 
@@ -179,7 +178,6 @@ def evaluate(
     Raises:
         InputError: nothing to evaluate, or whatever is wrong with a file.
     """
-    announce_missing()
     if trained is not None:
         given = trained.run.data
     generator = None if config.generated else trained  # of the images

@@ -31,7 +31,6 @@ from jetvae_jax.metrics.suite import export
 from jetvae_jax.metrics.suite.protocols import KNOWN
 from jetvae_jax.metrics.suite.text import with_error
 from jetvae_jax.report import about
-from jetvae_jax.report.page import announce_missing
 
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
@@ -221,7 +220,6 @@ def evaluate(
     Returns:
         The path of the report.
     """
-    announce_missing()
     jets = gather(folder, trained, config, files)
     logging.info(
         "comparing %s jets with %s real ones: %s",

@@ -88,7 +88,7 @@ def headline(
     classified = [
         described
         for described in CLASSIFIERS.values()
-        if any(described.name in results for results in samples.values())
+        if any(described.result in results for results in samples.values())
     ]
     if evaluation.get("relative"):
         return _relative_headline(samples, w1, classified, evaluation, trained_on)
@@ -116,7 +116,7 @@ def headline(
             f"{results['emd_normalised_sum']:.4f}",
             f"{results['jet']['mass']['emd']:.2f}",
             *(_scaled(results["protocols"][p].get(m), metrics[m].scale) for m, p in w1),
-            *(_auc(results.get(described.name)) for described in classified),
+            *(_auc(results.get(described.result)) for described in classified),
             f"{results['bin_height_w1_sum']:.4f}",
             f"{results['jet']['mass']['bin_height_w1']:.4f}",
         ]
@@ -157,7 +157,7 @@ def _relative_headline(samples, w1, classified, evaluation, trained_on) -> Table
             name,
             f"{results['jet']['relative_mass']['emd']:.4f}",
             *(_scaled(results["protocols"][p].get(m), metrics[m].scale) for m, p in w1),
-            *(_auc(results.get(described.name)) for described in classified),
+            *(_auc(results.get(described.result)) for described in classified),
         ]
         for name, results in samples.items()
     ]

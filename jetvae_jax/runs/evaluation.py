@@ -7,6 +7,7 @@ from typing import Any
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.inputs import EvaluateConfig
+from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.trained import CHECKPOINT, load_model
 
@@ -37,6 +38,7 @@ def evaluate(
         InputError: nothing to evaluate, an invalid file, or data that changed since
             training.
     """
+    announce_missing()
     trained = None
     files_only = config.real and config.generated
     where = pathlib.Path(workdir).expanduser()

@@ -7,7 +7,7 @@ import pathlib
 import jax
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import read_lines
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.trained import TrainedModel, load_model
 from jetvae_jax.training import checkpoint
@@ -99,7 +99,7 @@ def _trained(trained: TrainedModel) -> str:
 def _epochs(folder: pathlib.Path, name: str, best: int) -> list[str]:
     """The loss of the best epoch, if the epochs are there."""
     try:
-        rows = Workdir(folder).read_lines(f"{name}.metrics.jsonl")
+        rows = read_lines(folder / f"{name}.metrics.jsonl")
     except InputError:  # the model is there; its report will complain
         return []
     if len(rows) < best:

@@ -309,10 +309,15 @@ def load_model(workdir: str | os.PathLike) -> TrainedModel:
         "params": jax.eval_shape(init, jax.random.key(0)),
         "scaler": stored,
     }
-    tree = checkpoint.restore(path, template)
+    tree = checkpoint.restore(path, template, unbounded=unbounded(empty))
     scaler = _scaler(run, tree["scaler"])
     model = build_model(run, task_of(run, scaler))
     return TrainedModel(model, tree["params"], scaler, run, meta, path.parent)
+
+
+def unbounded(scaler: Any) -> list[str]:
+    """Paths, in a checkpoint, of the arrays of a scaler that may be infinite."""
+    return [f"scaler/{name}" for name in getattr(scaler, "UNBOUNDED", ())]
 
 
 def _scaler(run: ModelRun, stored: Mapping[str, Any]) -> Any:

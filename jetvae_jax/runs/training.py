@@ -17,7 +17,13 @@ from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import ModelRun
-from jetvae_jax.runs.trained import CHECKPOINT, METRICS, build_model, task_of
+from jetvae_jax.runs.trained import (
+    CHECKPOINT,
+    METRICS,
+    build_model,
+    task_of,
+    unbounded,
+)
 from jetvae_jax.training import FitResult, Step, checkpoint, fit, loss_terms
 from jetvae_jax.training.step import augmented, model_step
 
@@ -71,7 +77,9 @@ def _train(
             "versions": versions(),
         }
         tree = {"params": params, "scaler": ready.scaler}
-        checkpoint.save(folder / CHECKPOINT, tree, meta=meta)
+        checkpoint.save(
+            folder / CHECKPOINT, tree, meta=meta, unbounded=unbounded(ready.scaler)
+        )
 
     def write_metrics(history):
         folder.write_lines(METRICS, history)

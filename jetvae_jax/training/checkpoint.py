@@ -11,7 +11,7 @@ import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import jax
@@ -22,8 +22,6 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import write_atomically
 
 META = "meta.json"
-UNBOUNDED = ("scaler/edges",)
-"""Arrays with infinite ends: those of the bins of whole numbers."""
 
 
 def _is_key(leaf: Any) -> bool:
@@ -40,7 +38,13 @@ def _flatten(tree: Any) -> dict[str, np.ndarray]:
     return flat
 
 
-def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> None:
+def save(
+    path: str | os.PathLike,
+    tree: Any,
+    *,
+    meta: dict | None = None,
+    unbounded: Collection[str] = (),
+) -> None:
     """Write a tree of finite arrays and its description atomically.
 
     The same tree and meta give the same bytes.
@@ -49,6 +53,7 @@ def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> Non
         path: file to write, ending in ``.npz``.
         tree: any pytree of arrays or numbers; typed PRNG keys are allowed.
         meta: JSON-serialisable description.
+        unbounded: paths of arrays that may be infinite, such as ``scaler/edges``.
 
     Raises:
         InputError: an array has NaN or infinite numbers, or the disk does not allow it.
@@ -59,6 +64,7 @@ def save(path: str | os.PathLike, tree: Any, *, meta: dict | None = None) -> Non
         f"{os.fspath(path)}: not written",
         arrays,
         "try a smaller learning_rate or clip_norm = 1",
+        unbounded,
     )
     with write_atomically(path) as part, open(part, "wb") as file:
         np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
@@ -95,11 +101,13 @@ def _load(path: pathlib.Path, names: list[str] | None = None) -> dict[str, np.nd
         ) from error
 
 
-def _check_finite(what: str, arrays: dict[str, np.ndarray], remedy: str) -> None:
+def _check_finite(
+    what: str, arrays: dict[str, np.ndarray], remedy: str, unbounded: Collection[str]
+) -> None:
     """Raise InputError, with the first array that has NaN or infinite numbers."""
     for name, array in arrays.items():
         if jnp.issubdtype(array.dtype, jnp.inexact):
-            good = ~np.isnan(array) if name in UNBOUNDED else np.isfinite(array)
+            good = ~np.isnan(array) if name in unbounded else np.isfinite(array)
             if bad := int(np.sum(~good)):
                 raise InputError(
                     f"{what}: {name}: NaN or infinite in {bad:,} of {array.size:,} "
@@ -158,12 +166,15 @@ def is_of(path: str | os.PathLike, epoch: int) -> bool:
     return os.path.exists(path) and read_meta(path).get("best_epoch") == epoch
 
 
-def restore(path: str | os.PathLike, like: Any) -> Any:
+def restore(
+    path: str | os.PathLike, like: Any, *, unbounded: Collection[str] = ()
+) -> Any:
     """Read a tree of the same structure, shapes and dtypes as ``like``.
 
     Args:
         path: file written by :func:`save`.
         like: a tree of arrays or ``jax.ShapeDtypeStruct``; its values are not read.
+        unbounded: as for :func:`save`.
 
     Returns:
         The tree with NumPy arrays (and typed keys where ``like`` has them).
@@ -194,7 +205,8 @@ def restore(path: str | os.PathLike, like: Any) -> Any:
         raise InputError(
             f"{path}: does not fit this model: " + "; ".join(sorted(problems)[:5])
         )
-    _check_finite(str(path), stored, "train again, or restore the file from a copy")
+    remedy = "train again, or restore the file from a copy"
+    _check_finite(str(path), stored, remedy, unbounded)
     values = []
     for name, leaf in wanted.items():
         value = stored[name]

@@ -80,19 +80,15 @@ def optimizer(
     else:
         schedule = peak
     clip = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm else []
-    decay = config.weight_decay
-    if not constants:
-        return optax.chain(*clip, optax.adamw(schedule, weight_decay=decay))
 
     def which(constant: bool) -> Callable[[Any], dict[str, bool]]:
         return lambda params: {name: (name in constants) == constant for name in params}
 
     # The state has the same arrays as without constants.
-    return optax.chain(
-        *clip,
-        optax.adamw(schedule, weight_decay=decay, mask=which(False)),
-        optax.masked(optax.set_to_zero(), which(True)),
-    )
+    mask = which(False) if constants else None
+    fixed = [optax.masked(optax.set_to_zero(), which(True))] if constants else []
+    adamw = optax.adamw(schedule, weight_decay=config.weight_decay, mask=mask)
+    return optax.chain(*clip, adamw, *fixed)
 
 
 class TrainState(NamedTuple):

@@ -10,7 +10,7 @@ path (see :mod:`~jetvae_jax.core.registry`), with
   :class:`~jetvae_jax.data.containers.tables.Table`;
 - ``create(path, fields, name)``, where it can be written: a
   :class:`~jetvae_jax.data.containers.tables.Writer`;
-- ``METADATA = True``, where written files keep what the writer is told of them.
+- ``METADATA = True``, where a file stores the metadata that its writer is given.
 """
 
 import contextlib

@@ -54,8 +54,8 @@ class Archive:
         self._file = file
         stored = (i.filename for i in file.infolist())
         self.names = tuple(n.removesuffix(".npy") for n in stored if n.endswith(".npy"))
-        told = self.text("provenance") or self.text("attrs")  # of sets of pixels
-        self.metadata: dict[str, Any] = tables.metadata(told)
+        text = self.text("provenance") or self.text("attrs")  # of sets of pixels
+        self.metadata: dict[str, Any] = tables.metadata(text)
 
     @functools.cached_property
     def nested(self) -> tuple[str, ...]:

@@ -361,12 +361,9 @@ def _jets(path: str, columns: Columns, found: dict[str, Column]) -> dict[str, Co
         exists = np.any([(v != 0) & np.isfinite(v) for v in there], axis=(0, -1))
         exists &= np.cumsum(exists, 1) == 1 if columns.jets == "first" else True
     elif isinstance(first, Nested):
-        exists = (
-            np.arange(max(np.max(first.counts, initial=0), 1))
-            < (
-                np.minimum(first.counts, 1) if columns.jets == "first" else first.counts
-            )[:, None]
-        )
+        most = max(np.max(first.counts, initial=0), 1)
+        wanted = 1 if columns.jets == "first" else most
+        exists = np.arange(most) < np.minimum(first.counts, wanted)[:, None]
     else:
         raise InputError(
             f"{path}: {columns.names[0]}: jets={columns.jets}: each row must be a list "
@@ -434,8 +431,8 @@ def _dense(
         there = values.pop()
         mask = mask & (there != 0) & ~np.isnan(there)
     else:  # padding is zero, in lists too
-        told = values if columns.system == CARTESIAN else values[:1]
-        mask = mask & np.any([v != 0 for v in told], axis=0)
+        sizes = values if columns.system == CARTESIAN else values[:1]
+        mask = mask & np.any([v != 0 for v in sizes], axis=0)
     return [v.astype(np.float64) for v in values], mask
 
 

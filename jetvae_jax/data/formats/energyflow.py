@@ -120,12 +120,9 @@ def _members(archive: Archive):
             )
     shape = features.shape
     if len(shape) != 3 or shape[2] not in (3, 4) or not all(shape):
-        order = ""
-        if validation.is_channel_first(shape):
-            order = "; features come last: np.swapaxes(x, 1, 2)"
         raise InputError(
             f"{archive.path}: {KEY}: shape is {shape}, expected (any, any, 4): pt, "
-            f"rapidity, phi, id{order}"
+            f"rapidity, phi, id{validation.order_hint(shape)}"
         )
     if labels.shape != shape[:1]:
         raise InputError(

@@ -52,12 +52,10 @@ class Reader(formats.Reader):
         features = hdf5.dataset(file, KEY, (None, None, None))
         total, _, columns = features.shape
         if columns not in (3, 4):
-            order = ""
-            if validation.is_channel_first(features.shape):
-                order = "; features come last: np.swapaxes(x, 1, 2)"
+            hint = validation.order_hint(features.shape)
             raise InputError(
                 f"{audit.path}: {KEY}: shape is {features.shape}, expected (any, any, "
-                f"4): etarel, phirel, ptrel, mask{order}"
+                f"4): etarel, phirel, ptrel, mask{hint}"
             )
         jets = hdf5.dataset(file, JETS, (total, None))
         if jets.shape[1] < 4:

@@ -77,16 +77,15 @@ def _sums(pt: Array, angles: Array) -> Array:
     The mass is that of massless particles at small angles.
     """
     total = jnp.cumsum(pt, axis=-1)
-    share = pt / jnp.where(total > 0, total, 1.0)
+    safe = jnp.where(total > 0, total, 1.0)
     first = jnp.cumsum(pt[..., None] * angles, axis=-2)
     second = jnp.cumsum(pt * jnp.sum(jnp.square(angles), axis=-1), axis=-1)
-    safe = jnp.where(total > 0, total, 1.0)
     centroid = first / safe[..., None]
     width = jnp.maximum(second / safe - jnp.sum(jnp.square(centroid), axis=-1), 0.0)
     return jnp.stack(
         [
             total, centroid[..., 0], centroid[..., 1],
-            safe_log(width, floor=1e-6) / 3, safe_log(share, floor=1e-6) / 3,
+            safe_log(width, floor=1e-6) / 3, safe_log(pt / safe, floor=1e-6) / 3,
         ],
         axis=-1,
     )  # fmt: skip

@@ -34,17 +34,24 @@ class Described(NamedTuple):
     """A classifier in results and tables.
 
     Attributes:
-        name: of its result.
-        label: in tables.
+        result: name of its result.
+        called: what it is called.
+        num_jets: jets of each sample that an evaluation takes.
     """
 
-    name: str
-    label: str
+    result: str
+    called: str
+    num_jets: int
+
+    @property
+    def label(self) -> str:
+        """In tables."""
+        return f"{self.called} AUC, best 0.5"
 
 
 CLASSIFIERS: dict[Name, Described] = {
-    "deep_set": Described("c2st", "classifier AUC, best 0.5"),
-    "transformer": Described("c2st_transformer", "transformer AUC, best 0.5"),
+    "deep_set": Described("c2st", "classifier", 10_000),
+    "transformer": Described("c2st_transformer", "transformer", 50_000),
 }
 
 

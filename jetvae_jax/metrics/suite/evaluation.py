@@ -20,9 +20,6 @@ from jetvae_jax.metrics.suite.sample import FPND, Sample
 
 Evaluation = dict[str, Any]
 
-CLASSIFIED: dict[two_sample.Name, int] = {"deep_set": 10_000, "transformer": 50_000}
-"""Classifier to the jets of each sample that its two-sample test takes."""
-
 
 def evaluate(
     key: Key | None,
@@ -125,8 +122,8 @@ def evaluate(
         other = sample(name)
         found = _compare(key, reference, other, protocols)
         for classifier in ("deep_set",) if classify is True else classify or ():
-            called = two_sample.CLASSIFIERS[classifier].name
-            found[called] = _classify(key, reference, other, classifier)
+            result = two_sample.CLASSIFIERS[classifier].result
+            found[result] = _classify(key, reference, other, classifier)
         if measured is not None and name != "truth":
             measured(name, other.jet)
         return found
@@ -217,6 +214,6 @@ def _classify(
     key: Key, real: Sample, other: Sample, classifier: two_sample.Name
 ) -> dict[str, Any]:
     samples = [s.jets if real.has_pt else s.relative for s in (real, other)]
-    number = CLASSIFIED[classifier]
+    number = two_sample.CLASSIFIERS[classifier].num_jets
     pair = (jax.tree.map(lambda a: a[:number], jets) for jets in samples)
     return two_sample.c2st(key, *pair, classifier=classifier)

@@ -87,10 +87,10 @@ def _rows(results: Mapping[str, Any], binnings: Mapping[str, Any]) -> Iterator[l
     for name, found in results["correlations"].items():
         for metric in ("frobenius", "largest"):
             yield ["together", name, metric, found[metric], "", ""]
-    for classifier, (name, _) in CLASSIFIERS.items():
-        if found := results.get(name):
-            what = "classifier" if classifier == "deep_set" else classifier
-            yield ["together", what, "auc", found["auc"], found["error"], ""]
+    for described in CLASSIFIERS.values():
+        if found := results.get(described.result):
+            error = found["error"]
+            yield ["together", described.called, "auc", found["auc"], error, ""]
 
 
 def _heading(metric: Metric) -> str:

@@ -74,9 +74,9 @@ def sections(evaluation: Evaluation) -> Iterator[tuple[str, list[Row]]]:
             _largest_gap("Pearson", "pearson"),
             _largest_gap("Spearman", "spearman"),
             *(
-                _auc_row(*described)
+                _auc_row(described.result, described.label)
                 for described in CLASSIFIERS.values()
-                if all(described.name in r for r in _all_results(evaluation))
+                if all(described.result in r for r in _all_results(evaluation))
             ),
         ],
     )

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import Workdir, read_lines
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.images import evaluation, metrics
 from jetvae_jax.images.domain import Data
@@ -172,8 +172,7 @@ def _report(
         again={"input": parts.test}
         | {labels[name]: samples["reconstruction"] for name, samples in shown.items()},
         history={
-            name: Workdir(folder / f"{name}_{seeds[0]}").read_lines(METRICS)
-            for name in shown
+            name: read_lines(folder / f"{name}_{seeds[0]}" / METRICS) for name in shown
         },
         superpixels=data.form == "superpixels",
     )

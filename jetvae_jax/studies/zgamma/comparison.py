@@ -19,7 +19,7 @@ from absl import logging
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import PositiveInt, versions
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import Workdir, read_lines
 from jetvae_jax.core.words import counted
 from jetvae_jax.events import metrics
 from jetvae_jax.events.evaluation import classify
@@ -238,9 +238,7 @@ def _write(
     for model in candidates:
         path = where(folder, model, 0)
         samples[model.name] = _generated(path, model)
-        history[model.name] = Workdir(path).read_lines(METRICS)
+        history[model.name] = read_lines(path / METRICS)
         if model.latents == "flow":
-            history[f"{model.name}, flow"] = Workdir(path).read_lines(
-                "flow.metrics.jsonl"
-            )
+            history[f"{model.name}, flow"] = read_lines(path / "flow.metrics.jsonl")
     report.write(folder / "comparison.html", result, samples, history)
