@@ -1,5 +1,7 @@
 """A user's own file by a mapping of columns, in every container."""
 
+import struct
+
 import numpy as np
 import pytest
 from samples import save
@@ -84,6 +86,26 @@ def test_lists_in_root(truth, tmp_path):
     with pytest.raises(InputError, match="trees are one, two; name one by 'tree="):
         load(path, columns=mapping)
     check(load(path, num_particles=5, columns=(*mapping, "tree=two")), jets)
+
+
+def test_a_root_tree_that_states_more_entries_than_its_branches(truth, tmp_path):
+    """One damaged byte: it was read as empty blocks, for ever."""
+    uproot = pytest.importorskip("uproot")
+    ak = pytest.importorskip("awkward")
+    lists = ragged(truth[1])
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        arrays = {k: ak.Array(lists[k]) for k in ("px", "py", "pz")}
+        file.mktree("jets", {k: array.type.content for k, array in arrays.items()})
+        file["jets"].extend(arrays)
+    with uproot.open(path) as file:
+        rows, size = file["jets"].num_entries, file["jets"].member("fTotBytes")
+    content = path.read_bytes()
+    stated = struct.pack(">qq", rows, size)
+    assert content.count(stated) == 1
+    path.write_bytes(content.replace(stated, struct.pack(">qq", rows + 2**52, size)))
+    with pytest.raises(InputError, match=rf"{rows + 2**52} entries, px has {rows}"):
+        load(str(path), columns=("px=px", "py=py", "pz=pz"))
 
 
 def test_lists_in_an_rntuple(truth, tmp_path):

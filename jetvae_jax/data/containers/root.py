@@ -77,8 +77,14 @@ class RootTable:
         self.nested = tuple(path for path in paths if path not in self._paths)
 
     def num_rows(self, names: list[str]) -> int:
-        """Entries of the tree."""
-        return int(self._tree.num_entries)
+        """Entries of the tree, which those of each of its branches must be."""
+        entries = int(self._tree.num_entries)
+        with guarded(self.path, "the tree"):
+            for name in names:
+                held = int(self._tree[self._paths.get(name, name)].num_entries)
+                if held != entries:
+                    raise EOFError(f"{entries} entries, {name} has {held}")
+        return entries
 
     def blocks(self, names, size, stop):
         """Rows ``0:stop`` of these columns, ``size`` at a time."""
