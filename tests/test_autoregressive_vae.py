@@ -383,6 +383,22 @@ def test_the_cached_network_is_the_one_that_is_trained():
         )  # fmt: skip
 
 
+def test_samples_do_not_depend_on_how_often_room_is_made(monkeypatch):
+    model, params = built()
+    context = rows(jets().context, slice(64))
+
+    def sample():
+        return jax.jit(lambda *a: model.sample(*a))(params, jax.random.key(5), context)
+
+    assert ar._stops(N) == [N]
+    once = sample()
+    monkeypatch.setattr(ar, "ROOM", 2)
+    assert ar._stops(N) == [2, 4, 6] and ar._stops(7) == [2, 4, 6, 7]
+    often = sample()
+    np.testing.assert_array_equal(once.mask, often.mask)
+    np.testing.assert_allclose(once.x, often.x, atol=1e-4)
+
+
 def test_the_model_says_which_particles_exist():
     model, params = built()
     context = rows(jets(), slice(500)).context

@@ -20,7 +20,7 @@ unscaled.
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,7 @@ MEASURED = 200_000  # jets of which the constants of the coordinates are measure
 FORBIDDEN = -1e9  # attention to particles that are not to be seen
 LOG_STD = (-6.0, 4.0)
 KEY = 16  # numbers by which a particle recognises those that it is near to
+ROOM = 10  # particles for which room is made at once in sampling, at least
 NEAR_LOGIT = 3.0  # of the many Gaussians around earlier particles, at the beginning
 
 
@@ -154,9 +155,7 @@ class Block(nn.Module):
         q, k, v = jnp.split(self.qkv(layers.normalise(x)), 3, axis=-1)
         # Products of this layout are dot_generals, five times faster on CPUs than sums.
         keys, values = (
-            jax.lax.dynamic_update_index_in_dim(
-                old, new.reshape(*lead, self.heads, 1, -1), i, axis=old.ndim - 2
-            )
+            _replaced(old, new.reshape(*lead, self.heads, -1), i)
             for old, new in zip(cache, (k, v), strict=True)
         )
         q = q.reshape(*lead, self.heads, -1)
@@ -322,6 +321,73 @@ class Network(nn.Module):
         return self.given(given) if given.shape[-1] else jnp.zeros(self.config.width)
 
 
+class Drawn(NamedTuple):
+    """What the next particle of a jet depends on, while the jet is drawn.
+
+    Attributes:
+        description: ``[..., DESCRIPTION]`` after the last particle.
+        exists: ``[...]`` whether that one exists.
+        pt: ``[...]`` its ptrel, or 1.
+        sums: over all particles.
+        cache: of each block, keys and values ``[..., H, M, C / H]``.
+        keys: ``[..., near, M - 1, KEY]`` of the particles.
+        places: ``[..., M - 1, 2]`` their (etarel, phirel).
+    """
+
+    description: Array
+    exists: Array
+    pt: Array
+    sums: ordered.Sums
+    cache: list[tuple[Array, Array]]
+    keys: Array
+    places: Array
+
+
+def _nothing_drawn(config: Config, lead: tuple[int, ...]) -> Drawn:
+    """The beginning, without room for any particle."""
+    size = (*lead, config.heads, 0, config.width // config.heads)
+    zero = jnp.zeros(lead)
+    return Drawn(
+        jnp.zeros((*lead, ordered.DESCRIPTION)), jnp.ones(lead, bool), zero + 1,
+        ordered.Sums(*[zero] * len(ordered.Sums._fields)),
+        [(jnp.zeros(size), jnp.zeros(size))] * config.num_layers,
+        jnp.zeros((*lead, config.near, 0, KEY)), jnp.zeros((*lead, 0, 2)),
+    )  # fmt: skip
+
+
+def _stops(num_particles: int) -> list[int]:
+    """Numbers of particles at which there must be more room.
+
+    Attention to particles that are not there yet costs as much as to others: in three
+    steps it is a third less. Each is compiled by itself, so there are few.
+    """
+    step = max(ROOM, -(-num_particles // 4))
+    return [*range(step, num_particles, step), num_particles]
+
+
+def _with_room(jet: Drawn, size: int) -> Drawn:
+    """With room for M = ``size`` particles."""
+
+    def padded(old: Array, size: int) -> Array:
+        more = [(0, 0)] * old.ndim
+        more[-2] = (0, size - old.shape[-2])
+        return jnp.pad(old, more)
+
+    others = max(size - 1, 1)
+    return jet._replace(
+        cache=jax.tree.map(lambda old: padded(old, size), jet.cache),
+        keys=padded(jet.keys, others),
+        places=padded(jet.places, others),
+    )
+
+
+def _replaced(rows: Array, row: Array, i: Array) -> Array:
+    """``rows [..., M, K]`` with ``row [..., K]`` at ``i``, or at the last if beyond."""
+    return jax.lax.dynamic_update_index_in_dim(
+        rows, row[..., None, :], i, axis=rows.ndim - 2
+    )
+
+
 def decoder(config: Config) -> Decoder:
     """The density p(x|z) of jets; its parameters are ``decoder`` and ``coordinates``.
 
@@ -360,53 +426,42 @@ def decoder(config: Config) -> Decoder:
         (z,), context = floats(jnp, z), record(jnp, context)
         constants, own = params["coordinates"], params["decoder"]
         known = given(z, context)
-        lead, others = z.shape[:-1], max(config.num_particles - 1, 1)
 
         def net(method: Callable[..., Any], *args: Any) -> Any:
             return network.apply({"params": own}, *args, method=method)
 
-        def step(carry, i):
-            description, exists, pt, sums, cache, keys, before = carry
+        def step(jet: Drawn, i: Array) -> tuple[Drawn, tuple[Array, Array]]:
             count_key, pt_key, angle_key = jax.random.split(
                 jax.random.fold_in(key, i), 3
             )
-            state, cache = net(Network.step, description, known, cache, i)
-            # The state i tells of particle i - 1; what state 0 writes is not seen.
-            keys = jax.lax.dynamic_update_index_in_dim(
-                keys, net(Network.keys, state)[..., None, :], jnp.maximum(i - 1, 0),
-                axis=keys.ndim - 2,
-            )  # fmt: skip
+            state, cache = net(Network.step, jet.description, known, jet.cache, i)
+            # Keys of state i are about particle i - 1; those of state 0 are not seen.
+            about = net(Network.keys, state)
+            keys = _replaced(jet.keys, about, jnp.maximum(i - 1, 0))
             chance, mixture = net(Network.pt_density, state)
             more = jax.random.bernoulli(count_key, jax.nn.sigmoid(chance)) | (i == 0)
-            exists = exists & more
+            exists = jet.exists & more
             v = mixtures.sample(mixture, pt_key)[..., 0]
-            pt = ordered.following(v, pt)
-            places = ordered.placed(constants, pt, before)
-            angles = net(
-                Network.angle_density, state, v, keys, places,
-                jnp.arange(others) < i,
-            )  # fmt: skip
+            pt = ordered.following(v, jet.pt)
+            places = ordered.placed(constants, pt, jet.places)
+            seen = jnp.arange(places.shape[-2]) < i
+            angles = net(Network.angle_density, state, v, keys, places, seen)
             angles = mixtures.sample(angles, angle_key)
             x = ordered.particle(constants, pt, angles)
             x = jnp.where(exists[..., None], x, 0.0)
-            sums = jax.tree.map(jnp.add, sums, ordered.weighted(x))
+            sums = jax.tree.map(jnp.add, jet.sums, ordered.weighted(x))
             description = ordered.describe(x, angles, sums)
-            before = jax.lax.dynamic_update_index_in_dim(
-                before, x[..., None, 1:], i, axis=before.ndim - 2
-            )
-            carry = description, exists, x[..., 0], sums, cache, keys, before
-            return carry, (x, exists)
+            places = _replaced(jet.places, x[..., 1:], i)
+            jet = Drawn(description, exists, x[..., 0], sums, cache, keys, places)
+            return jet, (x, exists)
 
-        size = (*lead, config.heads, config.num_particles, config.width // config.heads)
-        zero = jnp.zeros(lead)
-        start = (
-            jnp.zeros((*lead, ordered.DESCRIPTION)), jnp.ones(lead, bool), zero + 1,
-            ordered.Sums(*[zero] * len(ordered.Sums._fields)),
-            [(jnp.zeros(size), jnp.zeros(size))] * config.num_layers,
-            jnp.zeros((*lead, config.near, others, KEY)),
-            jnp.zeros((*lead, others, 2)),
-        )  # fmt: skip
-        _, (x, mask) = jax.lax.scan(step, start, jnp.arange(config.num_particles))
+        jet, first, drawn = _nothing_drawn(config, z.shape[:-1]), 0, []
+        for last in _stops(config.num_particles):
+            jet = _with_room(jet, last)
+            jet, new = jax.lax.scan(step, jet, jnp.arange(first, last))
+            drawn.append(new)
+            first = last
+        x, mask = jax.tree.map(lambda *parts: jnp.concatenate(parts), *drawn)
         return Points(jnp.moveaxis(x, 0, -2), jnp.moveaxis(mask, 0, -1))
 
     return Decoder(log_prob, sample)
