@@ -14,7 +14,7 @@ import pytest
 from conftest import jet_arrays, write
 from scipy import stats
 
-from jetvae_jax import runs, training
+from jetvae_jax import data, runs, training
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.jets import domain
 from jetvae_jax.losses.distances import chamfer
@@ -27,6 +27,7 @@ from jetvae_jax.studies.find_jets import scores, study, verdict
 FIGURES = "made"
 KEY = jax.random.key(0)
 N = 6
+RELATIVE = {"coordinates": "relative", "method": "none", "axis": "jet"}
 DENSITY = autoregressive_vae.Config(
     num_particles=N, latent_dim=3, width=16, num_layers=1, heads=2, pt_components=3,
     angle_components=3, near=1, encoder_width=16, encoder_layers=1, mirror="none",
@@ -62,15 +63,19 @@ def of_model(trained, jets, draws):
 
 
 @pytest.fixture(scope="module")
-def jets(make_jets):
-    return make_jets(40, N)
+def jets():
+    """Leading particles, which do not add up to the jet."""
+    return data.load("embedded", max_jets=1000, num_particles=N).jets
+
+
+def few(jets):
+    return jax.tree.map(lambda a: a[:40], jets)
 
 
 def test_likelihood_of_a_density(jets, tmp_path):
     objective = domain.Objective(form="classic", beta=1.0)
-    plain = {"coordinates": "relative", "method": "none"}
-    run = settings("autoregressive_vae", DENSITY, objective, **plain)
-    trained = untrained(run, jets, tmp_path)
+    run = settings("autoregressive_vae", DENSITY, objective, **RELATIVE)
+    trained, jets = untrained(run, jets, tmp_path), few(jets)
     found = of_model(trained, jets, 32)
     assert list(found)[:3] == ["likelihood", "elbo", "likelihood_per_particle"]
     assert {"kl", "latent", "pt", "angles", "count"} <= set(found)
@@ -92,27 +97,29 @@ def test_likelihood_of_a_density(jets, tmp_path):
     )
     # The bound is the terms of the loss, of other draws.
     terms = sum(found[name] for name in ("pt", "angles", "count", "kl"))
-    assert np.mean(found["elbo"]) == pytest.approx(np.mean(terms), rel=0.02)
+    away = found["elbo"] - terms
+    assert abs(away.mean()) < 3 * stats.sem(away)
+    assert away.std() < 0.3 * found["elbo"].std()
 
 
 @pytest.mark.slow
-def test_a_model_without_latents_has_an_exact_likelihood(jets, make_jets, tmp_path):
+def test_a_model_without_latents_has_an_exact_likelihood(jets, tmp_path):
     config = dataclasses.replace(DENSITY, latent_dim=0)
     objective = domain.Objective(form="classic", beta=1.0)
-    plain = {"coordinates": "relative", "method": "none"}
-    run = settings("autoregressive_vae", config, objective, **plain)
-    trained = untrained(run, jets, tmp_path)
-    jets = make_jets(40, N, seed=2)  # not at the knots of the coordinates
+    run = settings("autoregressive_vae", config, objective, **RELATIVE)
+    trained, jets = untrained(run, jets, tmp_path), few(jets)
     found = of_model(trained, jets, 1)
     assert "elbo" not in found and "kl" not in found and "latent" not in found
     exact = trained.model.log_prob(trained.params, KEY, trained.scale(jets))
-    np.testing.assert_allclose(found["likelihood"], -exact, rtol=1e-4)
+    # A particle at an edge of a bin of the coordinates is on this side or on that.
+    away = np.abs(found["likelihood"] + exact)
+    assert np.median(away) < 1e-3 and np.max(away) < 1
 
 
 def test_bound_of_a_distance_is_the_loss_it_was_trained_by(jets, tmp_path):
     objective = domain.Objective(beta=0.9, gamma=0.5, gamma_pt=2.0, gamma_mass=3.0)
     run = settings("mlp_vae", mlp_vae.Config(latent_dim=2, nodes=8), objective)
-    trained = untrained(run, jets, tmp_path)
+    trained, jets = untrained(run, jets, tmp_path), few(jets)
     found = of_model(trained, jets, 200)
     jet = 2.0 * found["jet_pt"] + 3.0 * found["jet_mass"]
     distance = found["reconstruction"] + 0.5 * jet
@@ -157,10 +164,10 @@ def folder(tmp_path_factory):
         "mlp_vae", mlp_vae.Config(latent_dim=2, num_layers=1, nodes=16),
         domain.Objective(),
     )  # fmt: skip
-    data = domain.Data(
+    files = domain.Data(
         path=str(folder / "g.hdf5"), num_particles=N, fractions=(0.5, 0.2, 0.3)
     )
-    runs.train(folder / "run", dataclasses.replace(run, data=data))
+    runs.train(folder / "run", dataclasses.replace(run, data=files))
     return folder
 
 
@@ -264,7 +271,7 @@ def test_signals_of_another_kind(folder, make_hls4ml):
         loaded = study._load(trained, spec, study.FindConfig(signals=(spec,)))
         assert len(loaded.jets.mask) == count
         assert loaded.source["jet_type"] == ("t" if spec != str(path) else "g")
-    scaling = domain.Scaling(coordinates="relative", method="none", axis="jet")
+    scaling = domain.Scaling(**RELATIVE)
     run = dataclasses.replace(trained.run, scaling=scaling)
     without = trained._replace(run=run)
     with pytest.raises(InputError, match="does not contain the axis of the whole jet"):
