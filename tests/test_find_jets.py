@@ -287,10 +287,18 @@ def auc(value, error=0.01):
 @pytest.mark.parametrize(
     ("likelihood", "mass", "words"),
     [
-        (0.9, 0.7, ("finds them", "plain cut finds less: mass above", "cut: s.")),
+        (
+            0.9,
+            0.7,
+            (
+                "finds them",
+                "plain cut finds less: mass above",
+                "better than a plain cut: s.",
+            ),
+        ),
         (0.7, 0.1, ("finds them", "plain cut finds more: mass below", "cut: none.")),
         (0.7, 0.69, ("finds them", "plain cut finds as much", "cut: none.")),
-        (0.51, 0.6, ("does not find them", "not found: s.")),
+        (0.51, 0.6, ("does not find them", "finds nothing; not found: s.")),
         (0.2, 0.6, ("for better examples", "throws them away", "not found: s.")),
     ],
 )
@@ -304,4 +312,4 @@ def test_verdict(likelihood, mass, words):
     assert "kl has the most" in text and "latent is on the wrong side" in text
     # A model without a likelihood is judged by its first score.
     del by_score["likelihood"]
-    assert "s: the kl finds them" in verdict.verdict({"scores": by_score})[0]
+    assert "s: the kl finds them" in verdict.verdict({"scores": by_score})[1]

@@ -73,8 +73,10 @@ def write(
 
 
 def _tables(result: Mapping[str, Any]) -> Iterator[Block]:
-    for sentence in result["verdict"]:
-        yield Paragraph(sentence, "strong")
+    short, *longer = result["verdict"]
+    yield Paragraph(short, "strong")
+    for sentences in longer:
+        yield Paragraph(sentences)
     yield from page.summary(result["notes"])
     yield Heading("Scores")
     yield Paragraph(_COLUMNS, "note")
@@ -137,6 +139,8 @@ def sections(names: Any) -> dict[str, list[str]]:
 
 def _plots(result: Mapping[str, Any], panel: Mapping[str, Any]) -> Iterator[Plot]:
     wanted = [n for n in (*_CURVES, *OBSERVABLES) if n in panel["background"]]
+    if {"flow", "copula"} & set(wanted):  # of which the standard normal differs little
+        wanted.remove("latent")
     chosen = {
         "background": {n: panel["background"][n] for n in wanted},
         "signal": {s: {n: of[n] for n in wanted} for s, of in panel["signal"].items()},

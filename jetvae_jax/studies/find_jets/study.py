@@ -114,7 +114,7 @@ def find_jets(
     parts = background(trained, config)
     jets = {BACKGROUND: head(parts.test, config.num_jets)}
     roc.check_cuts(config.keep, len(jets[BACKGROUND].mask), config.floor, "find")
-    notes, sources = [], {}
+    notes, sources = _notes(trained), {}
     for name, spec in named(config.signals).items():
         loaded = _load(trained, spec, config)
         jets[name], sources[name] = loaded.jets, loaded.source
@@ -266,6 +266,16 @@ def _found(key, name: str, signal: str, scored: Scored, config: FindConfig) -> d
         "best_improvement": cuts.best.value.plain()
         | {"signal": cuts.best.signal, "background": cuts.best.background},
     }
+
+
+def _notes(trained: TrainedModel) -> list[str]:
+    notes = ["background is jets of the test part, which took no part in the training"]
+    if given := trained.run.scaling.conditions:
+        notes.append(
+            f"the model is given the {' and '.join(given)} of each jet: differences in "
+            "these alone make no jet unlikely"
+        )
+    return notes
 
 
 def _load(trained: TrainedModel, spec: str, config: FindConfig) -> Any:

@@ -33,7 +33,7 @@ class Cut(NamedTuple):
 
 
 def verdict(result: Mapping[str, Any]) -> list[str]:
-    """The conclusions, a sentence or two for each signal and one for all.
+    """The conclusions: a sentence for all signals, then some for each.
 
     Args:
         result: contents of ``find_jets.json``; ``scores`` is read.
@@ -42,7 +42,7 @@ def verdict(result: Mapping[str, Any]) -> list[str]:
     main = main_score(by_score)
     signals = list(by_score[main]["signals"])
     sentences = [" ".join(_of_signal(by_score, main, signal)) for signal in signals]
-    return [*sentences, _of_all(by_score, main, signals)]
+    return [_of_all(by_score, main, signals), *sentences]
 
 
 def main_score(by_score: Mapping[str, Any]) -> str:
@@ -104,11 +104,12 @@ def _kept(kept: Mapping[str, Any]) -> Iterator[str]:
     """Signal that a cut keeps, and what becomes of its significance."""
     parts = []
     for share, found in kept.items():
-        signal = {k: 100 * (found["signal"][k] or 0) for k in ("value", "error")}
+        percent = (100 * found["signal"][k] for k in ("value", "error"))
+        gain = found["improvement"]
         parts.append(
             f"with {100 * float(share):g} % of the background it keeps "
-            f"{_words(signal)} % of them (significance times "
-            f"{_words(found['improvement'])})"
+            f"{with_error(*percent)} % of them (significance times "
+            f"{with_error(gain['value'], gain['error'])})"
         )
     text = ", ".join(parts)
     yield f"{text[:1].upper()}{text[1:]}."
@@ -167,14 +168,15 @@ def _of_all(by_score: Mapping[str, Any], main: str, signals: list[str]) -> str:
         s for s in found
         if _compared(auc(s), plain_cut(by_score, s)._asdict()) == "finds less"
     ]  # fmt: skip
-    parts = []
+    parts = [f"the {called} finds {', '.join(found) or 'nothing'}"]
     if found:
-        than = f", better than by a plain cut: {', '.join(better) or 'none'}"
-        parts.append(f"found: {', '.join(found)}{than}")
+        parts.append(f"better than a plain cut: {', '.join(better) or 'none'}")
     if missed:
         parts.append(f"not found: {', '.join(missed)}")
-    return f"What the {called} is good for: {'; '.join(parts)}."
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _words(auc: Measured) -> str:
-    return with_error(auc["value"], auc["error"])
+    """An AUC in three digits."""
+    return f"{auc['value']:.3f} ± {auc['error']:.3f}"

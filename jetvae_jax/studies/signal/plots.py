@@ -9,6 +9,7 @@ import numpy as np
 from jetvae_jax.report import style
 from jetvae_jax.studies.signal import hypothesis, roc
 from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, METRICS, Runs
+from jetvae_jax.studies.signal.scores import normal_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,18 +83,15 @@ def roc_curves(
 
 def histograms(panel: Mapping[str, Any]) -> "Figure":
     """Distributions of background and signals in every score, a panel each."""
-    from scipy import stats
-
     names = list(panel["background"])
     drawn, axes = style.panels(len(names), 4, (3.2, 2.5), margins=(0, 0.6))
     edges = np.linspace(-3.2, 3.2, 33)
     for axis, name in zip(axes, names, strict=True):
-        ordered = np.sort(panel["background"][name])
-        samples = {"background": ordered}
+        reference = panel["background"][name]
+        samples = {"background": reference}
         samples |= {k: scores[name] for k, scores in panel["signal"].items()}
         for i, (label, values) in enumerate(samples.items()):
-            quantile = (np.searchsorted(ordered, values) + 0.5) / (len(ordered) + 1)
-            normal = np.clip(stats.norm.ppf(quantile), -3.19, 3.19)
+            normal = np.clip(normal_scores(reference, values), -3.19, 3.19)
             counts, _ = np.histogram(normal, edges)
             color = {"color": _SIGNALS[(i - 1) % len(_SIGNALS)]} if i else style.INPUT
             fill = {} if i else {"fill": True, "alpha": 0.3}
