@@ -9,13 +9,16 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import jet_arrays, write
 from scipy import stats
 
-from jetvae_jax import data, runs, training
+from jetvae_jax import data, discriminators, models, runs, training
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Model
+from jetvae_jax.densities import realnvp
 from jetvae_jax.jets import domain
 from jetvae_jax.losses.distances import chamfer
 from jetvae_jax.losses.objective import gaussian_kl
@@ -134,6 +137,51 @@ def test_bound_of_a_distance_is_the_loss_it_was_trained_by(jets, tmp_path):
     found = of_model(trained._replace(run=run), jets, 2)
     assert not set(found) & set(scores.LIKELIHOODS)
     assert {"reconstruction", "kl", "latent"} <= set(found)
+
+
+class Gaussian:
+    """A model with nothing but what is required."""
+
+    USES_MASK = False
+
+    @staticmethod
+    def model(config, task):
+        def loss(params, key, batch):
+            log_p = jax.scipy.stats.norm.logpdf(batch.x, params)
+            nll = -jnp.sum(jnp.where(batch.mask[..., None], log_p, 0), (-2, -1))
+            return nll, {"nll": nll, "many": jnp.sum(nll)}
+
+        return Model(lambda key: jnp.zeros(()), loss, lambda *args: None)
+
+
+def test_a_model_with_a_loss_alone(jets, tmp_path, monkeypatch):
+    run = settings("mlp_vae", mlp_vae.Config(), domain.Objective(), **RELATIVE)
+    monkeypatch.setattr(models, "get", lambda name: Gaussian)
+    trained, jets = untrained(run, jets, tmp_path), few(jets)
+    found = of_model(trained, jets, 2)
+    assert list(found) == ["nll"]
+    batch = trained.scale(jets)
+    expected = np.where(batch.mask[..., None], stats.norm.logpdf(batch.x), 0)
+    np.testing.assert_allclose(found["nll"], -expected.sum((1, 2)), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_model_with_discriminator_and_prior(jets, tmp_path):
+    """Its loss is no bound; its prior is that of the KL and of the latents."""
+    flow = realnvp.Config(num_couplings=2, hidden=(8,))
+    parts = runs.Components(
+        prior="realnvp", prior_config=flow, discriminator="deepsets",
+        discriminator_config=discriminators.get("deepsets").Config(),
+    )  # fmt: skip
+    run = settings("mlp_vae", mlp_vae.Config(latent_dim=2), domain.Objective())
+    run = dataclasses.replace(run, components=parts)
+    trained, jets = untrained(run, jets, tmp_path), few(jets)
+    found = of_model(trained, jets, 4)
+    assert set(found) == {"kl", "latent", "flow", "discriminator", "reconstruction",
+                          "jet_pt", "jet_mass"}  # fmt: skip
+    prior, params = trained.model.components.prior, trained.params["prior"]
+    z = trained.encode(jets)[0].mean
+    np.testing.assert_allclose(found["flow"], -prior.log_prob(params, z), rtol=1e-3)
 
 
 def test_names_of_signals():
