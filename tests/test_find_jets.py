@@ -359,6 +359,10 @@ def test_verdict(likelihood, mass, words):
     for word in words:
         assert word in text
     assert "kl has the most" in text and "latent is on the wrong side" in text
+    by_score["kl"] = {"signals": {"s": auc(0.4)}}
+    text = " ".join(verdict.verdict({"scores": by_score}))
+    assert "None of the model's other scores finds them, the best is kl, 0.400" in text
+    by_score["kl"] = {"signals": {"s": auc(0.8)}}
     # A model without a likelihood is judged by its first score.
     del by_score["likelihood"]
     assert "s: the kl finds them" in verdict.verdict({"scores": by_score})[1]

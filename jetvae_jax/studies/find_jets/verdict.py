@@ -137,6 +137,12 @@ def _others(of: Mapping[str, Any], main: str) -> Iterator[str]:
         return
     best = max(others, key=lambda name: _area(of[name]))
     worst = min(others, key=lambda name: _area(of[name]))
+    if from_chance(of[best]["auc"]) <= 0:
+        yield (
+            "None of the model's other scores finds them, the best is "
+            f"{best}, {_words(of[best]['auc'])}."
+        )
+        return
     text = f"Of the model's other scores {best} has the most, {_words(of[best]['auc'])}"
     if worst != best and from_chance(of[worst]["auc"]) < 0:
         text += f", and {worst} is on the wrong side, {_words(of[worst]['auc'])}"
