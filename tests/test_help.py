@@ -14,6 +14,7 @@ OWN = {
     "compare_zgamma": "compare.models",
     "download": "download.dataset",
     "evaluate": "evaluate.real",
+    "find_jets": "find.background",
     "fit_copula": "copula.dependence",
     "fit_flow": "flow",
     "generate": "generate.latents",

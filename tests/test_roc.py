@@ -201,3 +201,46 @@ def test_smooth_mistakes():
     for counts, edges in (([0, 0], [1, 2, 3]), ([1], [1, 2, 3]), ([1, 2], [0, 1, 2])):
         with pytest.raises(ValueError, match="counts"):
             smooth(counts, edges)
+
+
+def test_signal_kept_at_a_background_efficiency():
+    low, high = np.arange(100.0), np.array([98.5, 89.5, 49.5, -1.0])
+    kept = roc.summary(KEY, low, high, keep=(0.01, 0.1, 0.5, 1.0), floor=1).kept
+    assert [v.value for v in kept.values()] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    # Of equal scores a share is kept at random: half of 60 %, and of 80 %.
+    low, high = np.repeat([1.0, 0.0], [60, 40]), np.repeat([1.0, 0.0], [80, 20])
+    kept = roc.summary(KEY, low, high, keep=(0.3,), floor=1).kept
+    assert kept[0.3].value == pytest.approx(0.4)
+
+
+def test_errors_of_the_signal_kept_are_the_spread_of_samples():
+    truth = stats.norm.sf(stats.norm.isf(0.1) - 1.5)
+    found = [
+        roc.summary(KEY, *gaussian(1000, 1.5, seed), keep=(0.1,), replicas=50).kept[0.1]
+        for seed in range(60)
+    ]
+    values = [v.value for v in found]
+    assert np.mean(values) == pytest.approx(truth, abs=4 * np.std(values) / 60**0.5)
+    assert np.mean([v.error for v in found]) == pytest.approx(np.std(values), rel=0.3)
+
+
+def test_auc_of_pairs_with_equal_counts():
+    rng = np.random.default_rng(3)
+    counts = rng.integers(1, 5, 200), rng.integers(3, 8, 90)
+    # The count alone tells them apart: at equal counts nothing is left.
+    scores = counts[0].astype(float), counts[1].astype(float)
+    found = roc.auc_at_equal(scores, counts, 2)
+    assert roc.auc(*scores)["value"] > 0.8 and found["value"] == 0.5
+    scores = rng.normal(size=200), rng.normal(0.5, 1, 90)
+    found = roc.auc_at_equal(scores, counts, 2)
+    pairs = counts[1][:, None] == counts[0]
+    above = (scores[1][:, None] > scores[0])[pairs]
+    assert found["value"] == pytest.approx(above.mean())
+    assert found["share"] == pytest.approx(np.isin(counts[1], counts[0]).mean())
+    assert roc.auc_at_equal(scores, counts, 150) is None
+    assert roc.auc_at_equal(scores, (counts[0], counts[1] + 9), 2) is None
+    # With one count only it is DeLong's.
+    same = np.ones(200), np.ones(90)
+    found, all_of_them = roc.auc_at_equal(scores, same, 2), roc.auc(*scores)
+    assert found["value"] == pytest.approx(all_of_them["value"])
+    assert found["error"] == pytest.approx(all_of_them["error"])

@@ -42,6 +42,7 @@ def test_every_other_seed_is_that_of_jax(seed):
         runs.TuneConfig,
         making.Config,
         zgamma.Config,
+        studies.find_jets.study.FindConfig,
         studies.signal.classify.ClassifyConfig,
         studies.toys.study.ToysConfig,
     ],

@@ -92,6 +92,12 @@ WRONG = {
         (f"--make.num_jets={HUGE}", "num_jets"),
     ],
     "toys": [("--toys.low=nan", "low"), ("--workdir=/no/such", "/no/such")],
+    "find_jets": [
+        ("--find.signals=", "signals"),
+        ("--find.draws=0", "draws"),
+        ("--find.keep=2", "keep"),
+        ("--workdir=/no/such", "/no/such"),
+    ],
     "classify": [("--workdirs=/no/such", "/no/such")],
     "tune": [("--tune.trials=0", "trials"), ("--tune.space=", "--tune.space")],
 }

@@ -41,13 +41,35 @@ def importance_weighted(
     """
     if num_draws < 1:
         raise ValueError(f"num_draws must be positive, got {num_draws}")
-    log_weight, log_prob = model.log_weight, model.log_prob
-    if log_weight is None:
-        if log_prob is None or model.latent_dim:
+    if model.log_weight is None:
+        if model.log_prob is None or model.latent_dim:
             raise ValueError("this model has no likelihood")
-        return log_prob(params, key, batch)
-    logs = jax.lax.map(
+        return model.log_prob(params, key, batch)
+    return of_draws(log_weights(model, params, key, batch, num_draws, prior=prior))
+
+
+def log_weights(
+    model: Model,
+    params: Params,
+    key: Key,
+    batch: Batch,
+    num_draws: int,
+    *,
+    prior: Callable[[Array, Array | None], Array] | None = None,
+) -> Array:
+    """``log p(x|z) p(z) / q(z|x)`` of each draw, ``[num_draws, J]`` in nats.
+
+    Their mean over draws is the evidence lower bound. Arguments as those of
+    :func:`importance_weighted`, of a model with latents.
+    """
+    log_weight = model.log_weight
+    assert log_weight is not None
+    return jax.lax.map(
         lambda draw: log_weight(params, draw, batch, prior),
         jax.random.split(key, num_draws),
     )
-    return jax.nn.logsumexp(logs, axis=0) - jnp.log(num_draws)
+
+
+def of_draws(logs: Array) -> Array:
+    """The importance-weighted bound ``[J]`` of :func:`log_weights` ``[K, J]``."""
+    return jax.nn.logsumexp(logs, axis=0) - jnp.log(logs.shape[0])

@@ -26,7 +26,6 @@ from jetvae_jax.events import kinds
 from jetvae_jax.events.loading import Events
 from jetvae_jax.events.loading import find as find_table
 from jetvae_jax.metrics import kolmogorov_smirnov
-from jetvae_jax.metrics.classifier.two_sample import auc_with_error
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs.config import GenerateConfig, ModelRun
 from jetvae_jax.runs.generation import samples_of
@@ -245,7 +244,7 @@ def score_run(workdir: str | os.PathLike, config: ClassifyConfig) -> Scored:
             f"of {', '.join(columns)}, or none: --classify.mass="
         )
     for part in (parts.valid, parts.test):
-        _check_cuts(len(part), config)
+        roc.check_cuts(config.keep, len(part), config.floor, "classify")
     tables = _load_signal(config, columns, run.scaling.kinds)
     samples = {"background": np.asarray(parts.test)}
     samples |= {name: table.values for name, table in tables.items()}
@@ -285,7 +284,8 @@ def evaluate_scores(scored: Scored, config: ClassifyConfig) -> dict[str, Any]:
     """
     key = seeds.key(config.seed)
     for part in (scored.reference, scored.background):
-        _check_cuts(len(next(iter(part.values()))), config)
+        num = len(next(iter(part.values())))
+        roc.check_cuts(config.keep, num, config.floor, "classify")
     return {
         name: {
             signal: _evaluate_score(key, name, signal, scored, config)
@@ -293,16 +293,6 @@ def evaluate_scores(scored: Scored, config: ClassifyConfig) -> dict[str, Any]:
         }
         for name in scored.background
     }
-
-
-def _check_cuts(num: int, config: ClassifyConfig) -> None:
-    """Check that every cut leaves enough of ``num`` background events."""
-    for keep in config.keep:
-        if keep * num < config.floor:
-            raise InputError(
-                f"--classify.keep: {keep:g} of {num} background events is less than "
-                f"{config.floor} (--classify.floor): keep more, or train on more events"
-            )
 
 
 def verdict(result: dict[str, Any]) -> str:
@@ -404,20 +394,16 @@ def _mass_alone(scored: Scored) -> dict:
     if not scored.mass:
         return {}
     low = scored.mass["background"]
-
-    def far(values):
-        return np.abs(scores.normal_scores(low, values))
-
-    found = {}
-    for signal in scored.signal:
-        auc, error = auc_with_error(far(low), far(scored.mass[signal]))
-        found[signal] = {"value": auc, "error": error}
-    return found
+    return {
+        signal: roc.auc(
+            scores.rarity(low, low), scores.rarity(low, scored.mass[signal])
+        )
+        for signal in scored.signal
+    }
 
 
 def _evaluate_score(key, name, signal, scored: Scored, config: ClassifyConfig) -> dict:
     low, high = scored.background[name], scored.signal[signal][name]
-    auc, error = auc_with_error(low, high)
     found = roc.summary(
         key, low, high,
         efficiencies=config.efficiencies, floor=config.floor, replicas=config.replicas,
@@ -425,10 +411,10 @@ def _evaluate_score(key, name, signal, scored: Scored, config: ClassifyConfig) -
     best = found.best
     first = config.efficiencies[0]
     result = {
-        "auc": {"value": auc, "error": error},
-        "rejection": {str(e): _plain(v) for e, v in found.rejection.items()},
+        "auc": roc.auc(low, high),
+        "rejection": {str(e): v.plain() for e, v in found.rejection.items()},
         "improvement": _improvement(first, found.rejection[first]),
-        "best_improvement": _plain(best.value)
+        "best_improvement": best.value.plain()
         | {"signal": best.signal, "background": best.background},
         "injected": {
             str(keep): _injected(keep, scored.reference[name], low, high, config)
@@ -436,17 +422,14 @@ def _evaluate_score(key, name, signal, scored: Scored, config: ClassifyConfig) -
         },
     }
     if scored.mass:
-        result["window"] = _window(scored, name, signal, config)
         masses = scored.mass["background"]
+        result["window"] = roc.auc_in_window(
+            (low, high), (masses, scored.mass[signal]), config.floor
+        )
         # The correlation alone is used: permutations would only give its p-value.
         link = hypothesis.rank_correlation(key, low, masses, permutations=1)
         result["mass_correlation"] = link.value
     return result
-
-
-def _plain(value: roc.Value) -> dict:
-    error = None if np.isnan(value.error) else value.error
-    return {"value": value.value, "error": error, "limit": value.limit}
 
 
 def _improvement(efficiency: float, rejection: roc.Value) -> dict:
@@ -475,25 +458,6 @@ def _injected(keep, reference, low, high, config) -> dict:
         for f in config.fractions
     }
     return {"cut": cut, "signal": eps_s, "background": eps_b, "fractions": gains}
-
-
-def _window(scored: Scored, name: str, signal: str, config) -> dict | None:
-    """The AUC among events of the signal's own masses, where the mass cannot help."""
-    low, high = np.quantile(scored.mass[signal], [0.05, 0.95])
-    inside = {
-        k: (scored.mass[k] >= low) & (scored.mass[k] <= high)
-        for k in ("background", signal)
-    }
-    if min(v.sum() for v in inside.values()) < max(config.floor, 2):
-        return None
-    auc, error = auc_with_error(
-        scored.background[name][inside["background"]],
-        scored.signal[signal][name][inside[signal]],
-    )
-    return {
-        "value": auc, "error": error, "low": float(low), "high": float(high),
-        "background_events": int(inside["background"].sum()),
-    }  # fmt: skip
 
 
 def _notes(runs: dict[str, dict], config: ClassifyConfig) -> list[str]:

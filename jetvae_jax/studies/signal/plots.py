@@ -1,5 +1,6 @@
 """Figures of the scores: ROC curves, distributions, latents, injected signal."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from jetvae_jax.report import style
 from jetvae_jax.studies.signal import hypothesis, roc
 from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, METRICS, Runs
+from jetvae_jax.studies.signal.scores import normal_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,17 +41,20 @@ def link_of(links: Links, score: str, measure: str, signal: str, over: str = "mo
     return next((r for r in links if tuple(r[k] for k in keys) == wanted), None)
 
 
-def roc_curves(panel: Mapping[str, Any], floor: int) -> "Figure":
+def roc_curves(
+    panel: Mapping[str, Any], floor: int, *, quiet: Sequence[str] = ()
+) -> "Figure":
     """Background rejection and significance improvement, a column for each signal.
 
     Args:
         panel: ``background`` and ``signal`` scores of a run.
         floor: background events at which curves end.
+        quiet: scores to draw in black, as what others are compared with.
     """
     signals = panel["signal"]
     drawn = style.new_figure(max(4.2 * len(signals), 6.4), 6.6)
     axes = drawn.subplots(2, len(signals), squeeze=False, sharex=True)
-    lines = _score_lines(panel["background"])
+    lines = _score_lines(panel["background"], quiet)
     for (above, below), (name, scores) in zip(axes.T, signals.items(), strict=True):
         for score, high in scores.items():
             low = panel["background"][score]
@@ -78,18 +83,15 @@ def roc_curves(panel: Mapping[str, Any], floor: int) -> "Figure":
 
 def histograms(panel: Mapping[str, Any]) -> "Figure":
     """Distributions of background and signals in every score, a panel each."""
-    from scipy import stats
-
     names = list(panel["background"])
     drawn, axes = style.panels(len(names), 4, (3.2, 2.5), margins=(0, 0.6))
     edges = np.linspace(-3.2, 3.2, 33)
     for axis, name in zip(axes, names, strict=True):
-        ordered = np.sort(panel["background"][name])
-        samples = {"background": ordered}
+        reference = panel["background"][name]
+        samples = {"background": reference}
         samples |= {k: scores[name] for k, scores in panel["signal"].items()}
         for i, (label, values) in enumerate(samples.items()):
-            quantile = (np.searchsorted(ordered, values) + 0.5) / (len(ordered) + 1)
-            normal = np.clip(stats.norm.ppf(quantile), -3.19, 3.19)
+            normal = np.clip(normal_scores(reference, values), -3.19, 3.19)
             counts, _ = np.histogram(normal, edges)
             color = {"color": _SIGNALS[(i - 1) % len(_SIGNALS)]} if i else style.INPUT
             fill = {} if i else {"fill": True, "alpha": 0.3}
@@ -300,8 +302,11 @@ def _short(link: Mapping[str, Any]) -> str:
     return f"rank {link['value']:+.2f}, p = {link['p']:.2g}"
 
 
-def _score_lines(names) -> dict[str, dict[str, Any]]:
-    """Colour and line style of each score; the combined score is black."""
-    found = style.lines([f"score {n}" for n in names if n != COMBINED])
+def _score_lines(names, quiet: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Colour and line style of each score; combined and quiet scores are black."""
+    coloured = [n for n in names if n not in (COMBINED, *quiet)]
+    found = style.lines([f"score {n}" for n in coloured])
     plain = {name.removeprefix("score "): line for name, line in found.items()}
+    for name, dashes in zip(quiet, itertools.cycle(("--", "-.", ":")), strict=False):
+        plain[name] = {"color": "#000000", "linestyle": dashes}
     return {n: plain.get(n, {"color": "#000000", "linestyle": "-"}) for n in names}

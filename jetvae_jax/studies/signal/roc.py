@@ -7,12 +7,14 @@ in NumPy, float64. The area under the curve with its error is
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Key
+from jetvae_jax.metrics.classifier.two_sample import auc_with_error
 
 
 class Curve(NamedTuple):
@@ -42,6 +44,14 @@ class Value(NamedTuple):
     error: float
     limit: bool = False
 
+    def plain(self) -> dict[str, Any]:
+        """JSON-able: no error is None."""
+        return {
+            "value": self.value,
+            "error": None if np.isnan(self.error) else self.error,
+            "limit": self.limit,
+        }
+
 
 class Best(NamedTuple):
     """The largest significance improvement.
@@ -64,10 +74,12 @@ class Summary(NamedTuple):
     Attributes:
         rejection: of each given signal efficiency, ``1 / background efficiency``.
         best: the largest ``signal / sqrt(background)``.
+        kept: of each given background efficiency, that of the signal.
     """
 
     rejection: dict[float, Value]
     best: Best
+    kept: dict[float, Value]
 
 
 def curve(background: Array, signal: Array) -> Curve:
@@ -108,11 +120,15 @@ def summary(
     background: Array,
     signal: Array,
     *,
-    efficiencies: Sequence[float],
+    efficiencies: Sequence[float] = (),
+    keep: Sequence[float] = (),
     floor: int = 10,
     replicas: int = 200,
 ) -> Summary:
     """Background rejection at fixed signal efficiencies, and the best improvement.
+
+    Also the signal efficiency at fixed background efficiencies, on the straight line
+    between two points of the curve: of equal scores a share is kept at random.
 
     Errors are standard deviations over bootstrap replicas, in which each event counts a
     Poisson number of times (Efron 1979; mean 1).
@@ -122,6 +138,7 @@ def summary(
         background: ``[J]`` scores.
         signal: ``[M]`` scores.
         efficiencies: of the signal, in (0, 1].
+        keep: efficiencies of the background, in (0, 1].
         floor: background events that a cut must leave. A rejection that leaves fewer is
             the limit ``J / floor``, and no improvement is quoted there.
         replicas: number of them.
@@ -135,23 +152,107 @@ def summary(
     if smallest > 1:
         raise ValueError(f"{num:.0f} background events, but floor is {floor}")
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
-    values, place = _measure(merged, merged.weights, efficiencies, smallest)
+    values, place = _measure(merged, merged.weights, efficiencies, keep, smallest)
     spread = np.array([
         _measure(merged, [w * rng.poisson(1.0, w.size) for w in merged.weights],
-                 efficiencies, smallest)[0]
+                 efficiencies, keep, smallest)[0]
         for _ in range(replicas)
     ])  # fmt: skip
     # A replica that leaves too little is counted at the limit.
-    most = 1 / smallest
-    errors = np.std(
-        np.minimum(spread, np.append([most] * len(efficiencies), np.inf)), 0
-    )
+    most, num_others = 1 / smallest, 1 + len(keep)
+    limits = [most] * len(efficiencies) + [np.inf] * num_others
+    errors = np.std(np.minimum(spread, limits), 0)
     rejection = {
         e: Value(most, float("nan"), True) if v > most else Value(float(v), float(s))
         for e, v, s in zip(efficiencies, values, errors, strict=False)
     }
-    best = Value(float(values[-1]), float(errors[-1]))
-    return Summary(rejection, Best(best, *place))
+    best, *kept = map(Value, *(v[-num_others:].tolist() for v in (values, errors)))
+    return Summary(rejection, Best(best, *place), dict(zip(keep, kept, strict=True)))
+
+
+def check_cuts(keep: Sequence[float], num: int, floor: int, group: str) -> None:
+    """Check that every cut leaves enough background events.
+
+    Args:
+        keep: background efficiencies of the cuts.
+        num: background events.
+        floor: that a cut must leave.
+        group: prefix of the flags ``keep`` and ``floor``.
+
+    Raises:
+        InputError: a cut leaves fewer.
+    """
+    for share in keep:
+        if share * num < floor:
+            raise InputError(
+                f"--{group}.keep: {share:g} of {num} background events is less than "
+                f"{floor} (--{group}.floor): keep more, or train on more events"
+            )
+
+
+def auc(background: Array, signal: Array) -> dict[str, float]:
+    """Area under the curve with DeLong's error, JSON-able."""
+    value, error = auc_with_error(background, signal)
+    return {"value": value, "error": error}
+
+
+def auc_in_window(
+    scores: tuple[np.ndarray, np.ndarray],
+    values: tuple[np.ndarray, np.ndarray],
+    num: int,
+) -> dict[str, Any] | None:
+    """The AUC among events of the signal's own values, where these cannot help.
+
+    Args:
+        scores: ``[J]`` of background and ``[M]`` of signal.
+        values: of an observable, likewise. The window is the central 90 % of signal.
+        num: events of each kind that the window must hold; None if it holds fewer.
+    """
+    low, high = np.quantile(values[1], [0.05, 0.95])
+    inside = [(v >= low) & (v <= high) for v in values]
+    if min(rows.sum() for rows in inside) < max(num, 2):
+        return None
+    found = auc(*(s[rows] for s, rows in zip(scores, inside, strict=True)))
+    return found | {
+        "low": float(low), "high": float(high),
+        "background_events": int(inside[0].sum()),
+    }  # fmt: skip
+
+
+def auc_at_equal(
+    scores: tuple[np.ndarray, np.ndarray],
+    counts: tuple[np.ndarray, np.ndarray],
+    num: int,
+) -> dict[str, Any] | None:
+    """The AUC of pairs of background and signal with the same count.
+
+    The mean of the AUC at each count, weighted by the number of pairs.
+
+    Args:
+        scores: ``[J]`` of background and ``[M]`` of signal.
+        counts: whole numbers, likewise.
+        num: events of each kind that a count must have to take part, 2 at least.
+
+    Returns:
+        With the share of all signal that took part; None if no count has enough.
+    """
+    areas, errors, pairs, took_part = [], [], [], 0
+    for count in np.intersect1d(*counts):
+        low, high = (s[c == count] for s, c in zip(scores, counts, strict=True))
+        if min(low.size, high.size) >= max(num, 2):
+            found = auc(low, high)
+            areas.append(found["value"])
+            errors.append(found["error"])
+            pairs.append(low.size * high.size)
+            took_part += high.size
+    if not areas:
+        return None
+    weights = np.array(pairs) / np.sum(pairs)
+    return {
+        "value": float(weights @ areas),
+        "error": float(np.linalg.norm(weights * errors)),
+        "share": took_part / scores[1].size,
+    }
 
 
 class _Merged(NamedTuple):
@@ -185,9 +286,9 @@ def _merged(background: Array, signal: Array) -> _Merged:
 
 
 def _measure(
-    merged: _Merged, weights: Sequence[np.ndarray], efficiencies, smallest: float
+    merged: _Merged, weights: Sequence[np.ndarray], efficiencies, keep, smallest: float
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Rejections and the best improvement, and the efficiencies at the latter."""
+    """Rejections, best improvement, signal kept; efficiencies at the best."""
     low, high = (
         np.cumsum(w)[merged.ends] / max(w.sum(), np.finfo(float).tiny) for w in weights
     )
@@ -198,4 +299,5 @@ def _measure(
     gains = improvement(high, low, smallest)
     best = int(np.nanargmax(gains))
     place = float(high[best]), float(low[best])
-    return np.append(rejections, gains[best]), place
+    kept = np.interp(keep, np.append(0.0, low), np.append(0.0, high))
+    return np.concatenate([rejections, [gains[best]], kept]), place

@@ -28,9 +28,9 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Batch, Params
 from jetvae_jax.densities import copula as copulas
 from jetvae_jax.densities import normal
-from jetvae_jax.models.vae import NONE, Built, in_slices
+from jetvae_jax.models.vae import NONE, Built, in_slices, prior_of
 from jetvae_jax.runs.config import CopulaRun
-from jetvae_jax.runs.trained import TrainedModel
+from jetvae_jax.runs.trained import TrainedModel, task_of
 from jetvae_jax.studies.signal.hypothesis import COMBINED
 
 NAMES = (
@@ -184,8 +184,7 @@ def offered(
         found["pca_rest"] = beyond
     if trained.model.components.discriminator is not None:
         found["discriminator"] = lambda b: discriminator(*of, b)
-    densities = _densities(trained)
-    for name, density in densities.items():
+    for name, density in densities(trained).items():
         found[name] = lambda b, density=density: surprise(density, *of, b)
     to_scores = _to_scores(trained)
     if to_scores:
@@ -233,13 +232,27 @@ def evaluate(trained: TrainedModel, scores: dict[str, Score], sample: Any) -> di
 
     found = run(sample)  # its names are sorted
     values = {name: np.asarray(found[name], float) for name in scores}
+    check_finite(values, "events", "leave the score out")
+    return values
+
+
+def check_finite(values: dict[str, np.ndarray], unit: str, remedy: str) -> None:
+    """Check that no score is NaN.
+
+    Args:
+        values: score to ``[J]``.
+        unit: what is scored: events, jets.
+        remedy: what the user can do.
+
+    Raises:
+        InputError: one is.
+    """
     for name, v in values.items():
         if np.isnan(v).any():
             raise InputError(
-                f"score {name}: NaN for {np.isnan(v).sum()} of {len(v)} events: the "
-                "events lie too far from those of the training; leave the score out"
+                f"score {name}: NaN for {np.isnan(v).sum()} of {len(v)} {unit}: the "
+                f"{unit} lie too far from those of the training; {remedy}"
             )
-    return values
 
 
 def normal_scores(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -253,6 +266,14 @@ def normal_scores(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
     sides = [np.searchsorted(ordered, values, side) for side in ("left", "right")]
     share = (0.5 * (sides[0] + sides[1]) + 0.5) / (len(ordered) + 1)
     return np.asarray(jax.scipy.special.ndtri(share.astype(np.float32)), float)
+
+
+def rarity(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """How far values are from the median of background, on either side.
+
+    Arguments as those of :func:`normal_scores`.
+    """
+    return np.abs(normal_scores(reference, values))
 
 
 def combine(reference: dict, values: dict) -> np.ndarray:
@@ -280,10 +301,15 @@ def _without(meta: dict, excluded: Sequence[str]) -> np.ndarray:
     return np.array([name not in excluded for name in columns], np.float32)
 
 
-def _densities(trained: TrainedModel) -> dict[str, LogProb]:
+def densities(trained: TrainedModel) -> dict[str, LogProb]:
     """Log-densities of latents; a fitted one replaces one learned with the VAE."""
     found: dict[str, LogProb] = {}
-    prior, name = trained.model.components.prior, trained.run.components.prior
+    networks, name = trained.model.components, trained.run.components.prior
+    if isinstance(networks, Built):
+        prior = networks.prior
+    else:
+        task = task_of(trained.run, trained.scaler)
+        prior = prior_of(trained.model.latent_dim, task)
     if prior is not None and name != NONE:
         kind = "copula" if name == "gaussian_copula" else "flow"
         own = trained.params["prior"]

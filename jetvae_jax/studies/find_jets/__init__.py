@@ -1,0 +1,5 @@
+"""Whether a model that was trained on jets of one kind finds those of another."""
+
+from jetvae_jax.core import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(__name__, lazy.submodules(__name__))
