@@ -105,7 +105,8 @@ def look(
     Raises:
         InputError: an argument is out of its range, or there is no such file.
     """
-    validation.check_request(1, max_jets, jet_type, seed)
+    validation.check_request(1, max_jets, seed)
+    validation.check_jet_type(jet_type)
     mapping = column_mapping.parse(columns) if columns else None
     path = pathlib.Path(path)
     if not path.is_file():

@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
     Attributes:
         num_particles: lists of particles are padded to it at least.
         max_jets: jets of the class, from the first; None for all.
-        jet_type: class, one of ``validation.JET_TYPES``.
+        jet_type: class, one of ``validation.JET_TYPES`` or of a user's own.
         seed: of phi of the jets where the file has none.
     """
 
@@ -55,6 +55,7 @@ class Reader:
         layout: name of the format.
         key: name of the particles in the file, for messages.
         one_class: whether a file holds jets of one class, which its name tells.
+        types: classes that the file tells apart, jet by jet; empty if it does not.
         table: the open file.
         generator: what made the jets, if the file says it.
         generated: whether this package wrote the file: jets of a model may be empty.
@@ -71,6 +72,7 @@ class Reader:
     layout: str
     key: str
     one_class = False
+    types: tuple[str, ...] = ()
     relative = False
     scale = 1.0
 

@@ -38,7 +38,7 @@ def matches(table: Table) -> bool:
 class Reader(formats.Reader):
     """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`."""
 
-    key = KEY
+    key, types = KEY, ("g", "q")
     table: Archive
 
     def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:

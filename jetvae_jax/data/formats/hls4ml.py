@@ -32,7 +32,7 @@ def matches(table: Table) -> bool:
 class Reader(formats.Reader):
     """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`."""
 
-    key = KEY
+    key, types = KEY, validation.JET_TYPES
     table: hdf5.HDF5Table
 
     @property

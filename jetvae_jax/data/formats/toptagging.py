@@ -31,7 +31,7 @@ def matches(table: Table) -> bool:
 class Reader(formats.Reader):
     """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`."""
 
-    key = KEY
+    key, types = KEY, ("t", "q", "g")
     table: hdf5.HDF5Table
 
     def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
