@@ -1,6 +1,8 @@
 """The type of a jet, its class, as a condition: read, split, scaled, asked for."""
 
 import dataclasses
+import json
+import types
 from typing import Literal
 
 import jax
@@ -11,11 +13,13 @@ import pytest
 from jetvae_jax import data, runs, training
 from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import Workdir
 from jetvae_jax.data.splits import split, split_classes
 from jetvae_jax.densities import contexts
 from jetvae_jax.densities.contexts import ContextRequest
-from jetvae_jax.jets import domain, scaling
+from jetvae_jax.jets import domain, evaluation, scaling
 from jetvae_jax.losses.distances import chamfer
+from jetvae_jax.metrics.inputs import EvaluateConfig, no_condition
 from jetvae_jax.models import autoregressive_vae, conv_vae, deepsets_vae, mlp_vae
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.training import prepare
@@ -80,7 +84,7 @@ def test_classes_of_a_user_are_the_names_of_the_files(make_jetnet, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "types", "message"),
+    ("path", "names", "message"),
     [
         ("", ("g", "w"), r"no file of class 'w' \(such as w\.hdf5\) among g\.hdf5"),
         ("g.hdf5", ("g", "t"), "no file of class 't'"),
@@ -88,10 +92,10 @@ def test_classes_of_a_user_are_the_names_of_the_files(make_jetnet, tmp_path):
         ("g.hdf5,x.hdf5", ("g", "t"), r"x\.hdf5: no such file"),
     ],
 )
-def test_a_class_without_a_file_is_named(folder, path, types, message):
+def test_a_class_without_a_file_is_named(folder, path, names, message):
     spec = ",".join(f"{folder}/{part}" for part in path.split(","))
     with pytest.raises(InputError, match=message):
-        data.load(spec, num_particles=N, jet_type=types)
+        data.load(spec, num_particles=N, jet_type=names)
 
 
 def test_one_class_under_two_names_is_refused(make_jetnet, tmp_path):
@@ -245,7 +249,13 @@ def run_of(folder, name, **changes):
 
 
 @pytest.mark.parametrize(
-    "name", ["autoregressive_vae", "conv_vae", "deepsets_vae", "mlp_vae"]
+    "name",
+    [
+        "autoregressive_vae",
+        "mlp_vae",
+        pytest.param("conv_vae", marks=pytest.mark.slow),
+        pytest.param("deepsets_vae", marks=pytest.mark.slow),
+    ],
 )
 def test_every_model_of_jets_depends_on_the_type(folder, name):
     run = run_of(folder, name)
@@ -286,3 +296,172 @@ def test_a_training_on_several_classes_resumes_exactly(folder, tmp_path):
     assert trained.run == run and trained.run.scaling.types == TYPES
     columns = np.asarray(trained.scaler.conditions)[:, :3]
     np.testing.assert_allclose(columns.mean(0), [0.5, 0.25, 0.25])
+
+
+LABELLED = ["jets.hdf5", "jets.parquet", "jets.root", "jets.npz"]
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_written_files_state_the_class_of_each_jet(make_jets, tmp_path, name):
+    for package in {"parquet": ["pyarrow"], "root": ["uproot"]}.get(name[5:], []):
+        pytest.importorskip(package)
+    labels = np.random.default_rng(0).integers(0, 3, 2500)
+    jets = make_jets(2500, N)._replace(labels=labels)
+    path = str(tmp_path / name)
+    names = ("qcd", "g", "zprime")
+    with data.writing.writer(path, num_particles=N, types=names) as writer:
+        for rows in np.split(np.arange(2500), [7, 1500]):
+            writer.append(jax.tree.map(lambda a, rows=rows: a[rows], jets))
+    with data.loading.opened(path) as file:
+        counts = dict(zip(names, np.bincount(labels).tolist(), strict=True))
+        assert file.types == names and file.classes() == counts
+    for place, kind in enumerate(names):
+        own = data.load(path, num_particles=N, jet_type=kind).jets
+        np.testing.assert_allclose(
+            own.particles, jets.particles[labels == place], rtol=1e-4, atol=2e-3
+        )
+    two = data.load(path, num_particles=N, jet_type=("zprime", "g"), max_jets=30)
+    np.testing.assert_array_equal(np.bincount(np.asarray(two.jets.labels)), [30, 30])
+    with pytest.raises(InputError, match=r"classes qcd, g, zprime, none of type 't'"):
+        data.load(path, num_particles=N, jet_type="t")
+    found = data.loading.load_judged(path, num_particles=N, jet_type=None)
+    assert len(found.jets.mask) == 2500
+
+
+def test_labels_are_needed_where_classes_are_written(make_jets, tmp_path):
+    writer = data.writing.writer(tmp_path / "x.hdf5", num_particles=N, types=TYPES)
+    with pytest.raises(ValueError, match="need labels"), writer:
+        writer.append(make_jets(3, N))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_class_that_is_none_of_the_file(make_jets, tmp_path):
+    jets = make_jets(4, N)._replace(labels=np.array([0, 7, 1, 2]))
+    path = tmp_path / "x.hdf5"
+    with data.writing.writer(path, num_particles=N, types=TYPES) as writer:
+        writer.append(jets)
+    with pytest.raises(InputError, match=r"jet_type: row 1: the class is none of"):
+        data.load(str(path), num_particles=N, jet_type="g")
+    assert len(data.load(str(path), jet_type="g", repair=True).jets.mask) == 1
+
+
+SMALLEST = (
+    "--model=mlp_vae", "--mlp_vae.nodes=8", "--mlp_vae.latent_dim=2",
+    "--data.jet_type=g,q,t", f"--data.num_particles={N}", "--scaling.axis=jet",
+    "--scaling.coordinates=relative", "--scaling.method=standard",
+    "--scaling.conditions=type,pt", "--train.num_epochs=1", "--train.batch_size=40",
+    "--fit.num_epochs=1", "--fit.batch_size=40", "--realnvp.num_couplings=2",
+    "--realnvp.hidden=8", "--evaluate.protocols=epic_5k",
+)  # fmt: skip
+
+
+def script(run_script, name, *arguments):
+    done = run_script(name, *arguments)
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def test_one_run_trains_and_generates_each_class(folder, run_script, tmp_path_factory):
+    work = tmp_path_factory.mktemp("run")
+    script(run_script, "train", *SMALLEST, f"--workdir={work}", f"--data.path={folder}")
+    for asked, number in (("", 60), ("type=t", 10), ("type=q,pt=900", 10)):
+        script(
+            run_script, "generate", f"--workdir={work}", "--generate.latents=prior",
+            f"--generate.num_jets={number}", f"--generate.condition={asked}",
+        )  # fmt: skip
+        path = work / "generated_prior.hdf5"
+        with data.loading.opened(path) as file:
+            counts = file.classes()
+        if asked:
+            assert counts == dict.fromkeys(TYPES, 0) | {asked[5]: 10}
+            loaded = data.load(str(path), num_particles=N, jet_type=asked[5])
+            pt = np.asarray(loaded.axis)[:, 0]
+            tops = domain.load(data_of(folder)).train
+            known = tops.axis[tops.labels == 2, 0]
+            if asked == "type=t":
+                assert set(np.round(pt, 2)) <= set(np.round(known, 2))
+            else:
+                np.testing.assert_allclose(pt, 900, rtol=1e-5)
+        else:
+            assert counts["g"] > counts["q"] > 0 < counts["t"]
+    for wrong, message in (
+        ("type=w", "this model was trained on the classes g, q, t"),
+        ("mass=3", "'mass' is not a condition of this model; it has type, pt"),
+        ("type", "write name=value"),
+    ):
+        done = run_script(
+            "generate", f"--workdir={work}", "--generate.latents=prior",
+            f"--generate.condition={wrong}",
+        )  # fmt: skip
+        assert done.returncode == 2 and message in done.stderr
+    over = run_script(
+        "generate", f"--workdir={work}", "--generate.latents=prior",
+        f"--generate.output={folder}/t.hdf5",
+    )  # fmt: skip
+    assert over.returncode == 2 and "is data of this run" in over.stderr
+
+    trained = runs.load_model(work)
+    script(run_script, "generate", f"--workdir={work}", "--generate.latents=prior")
+    found = {}
+    for asked in ((), ("type=t",)):
+        config = EvaluateConfig(condition=asked)
+        found[asked] = evaluation.gather(Workdir(work), trained, config, domain.Data())
+    both, tops = found.values()
+    assert (both.jet_type, tops.jet_type) == ("g,q,t", "t")
+    parts = trained.data()
+    assert len(both.real.mask) == 36 and len(both.candidates["prior"].mask) == 36
+    np.testing.assert_array_equal(
+        tops.real.particles, parts.test.particles[parts.test.labels == 2]
+    )
+    assert len(tops.truth.mask) == 42
+    assert tops.axes["prior"][:, 0].min() > both.axes["real"][:, 0].mean()
+    assert any("compared together" in note for note in both.notes)
+    assert evaluation._latents(trained, tops.real)["posterior"].shape == (9, 2)
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        (("type=w",), "type=w: this model was trained on the classes g, q, t"),
+        (("pt=3",), "pt=3: name one class of jets, such as type=t"),
+        (("type=g", "type=q"), "name one class of jets, such as type=t"),
+    ],
+)
+def test_a_class_to_compare_that_there_is_not(folder, condition, message):
+    trained = types.SimpleNamespace(run=run_of(folder, "mlp_vae"))
+    config = EvaluateConfig(condition=condition)
+    with pytest.raises(InputError, match=message):
+        evaluation.classes(trained, config, domain.Data())
+    with pytest.raises(InputError, match=r"name it by --data\.jet_type=t"):
+        evaluation.classes(None, EvaluateConfig(condition=("type=t",)), domain.Data())
+    plain = scaling.Config(coordinates="relative")
+    trained.run = dataclasses.replace(trained.run, scaling=plain)
+    with pytest.raises(InputError, match="trained without the type as a condition"):
+        evaluation.classes(
+            trained, EvaluateConfig(condition=("type=g",)), domain.Data()
+        )
+    with pytest.raises(InputError, match="only jets are compared class by class"):
+        no_condition(EvaluateConfig(condition=("digit=3",)))
+
+
+@pytest.mark.slow
+def test_each_class_of_one_run_has_its_report(folder, run_script, tmp_path_factory):
+    work = tmp_path_factory.mktemp("run")
+    flags = (f"--workdir={work}", f"--data.path={folder}")
+    script(run_script, "pipeline", *SMALLEST, *flags)
+    whole = json.loads((work / "evaluation.json").read_text())
+    for name in TYPES:
+        asked = f"--evaluate.condition=type={name}"
+        out = script(run_script, "evaluate", *SMALLEST, f"--workdir={work}", asked)
+        report = work / f"type={name}" / "report.html"
+        assert out.splitlines()[-1] == str(report) and report.exists()
+        result = json.loads(report.with_name("evaluation.json").read_text())
+        assert result["jet_type"] == name
+        assert set(result["candidates"]) == {"reconstruction", "prior", "flow"}
+        assert result["jets"] < whole["jets"] == 36
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    out = script(
+        run_script, "evaluate", *SMALLEST, f"--workdir={work}", asked,
+        f"--evaluate.output={elsewhere}",
+    )  # fmt: skip
+    assert out.splitlines()[-1] == str(elsewhere / "report.html")

@@ -56,7 +56,8 @@ class Request:
         spec: a file, a folder of files of one format, or "embedded".
         num_particles: N; the leading N by pt are kept, fewer are padded.
         max_jets: jets to read (of the class), from the first; None for all.
-        jet_type: g, q, t, w or z, or another class by which files are named.
+        jet_type: g, q, t, w or z, or another class by which files are named; None for
+            all jets, whatever their class.
         among: all classes that are wanted, of which this is one; of several each needs
             files that are named by it, or that tell classes apart.
         repair: drop or reorder bad rows and count them in the notes, instead of
@@ -87,7 +88,7 @@ class Request:
         *,
         num_particles: int = 30,
         max_jets: int | None = None,
-        jet_type: str = "g",
+        jet_type: str | None = "g",
         among: Sequence[str] = (),
         repair: bool = False,
         seed: int = 0,
@@ -96,9 +97,9 @@ class Request:
         relative: bool = False,
     ):
         validation.check_request(num_particles, max_jets, seed)
-        if spec == EMBEDDED:
+        if spec == EMBEDDED and jet_type is not None:
             validation.check_jet_type(jet_type)
-        if spec == EMBEDDED and jet_type != "g":
+        if spec == EMBEDDED and jet_type not in (None, "g"):
             raise InputError(
                 f"jet_type is {jet_type!r}: the embedded sample holds gluon jets (g) "
                 "only; give a data file"
@@ -107,7 +108,7 @@ class Request:
         self._wanted = Wanted(num_particles, max_jets, jet_type, seed)
         self._mapping = column_mapping.parse(columns) if columns else None
         self.layout, self.paths, self.is_relative = _one_layout(
-            spec, find(spec), jet_type, among or (jet_type,), self._mapping
+            spec, find(spec), jet_type, among, self._mapping
         )
         if self.is_relative and not relative:
             with opened(self.paths[0], self._mapping) as file:
@@ -181,7 +182,7 @@ class Request:
         """Checks all jets together; ``totals [J, 2]`` are their (px, py)."""
         if not len(totals):
             why = "no good jet is left"
-            if not self._repair:
+            if not self._repair and self._wanted.jet_type is not None:
                 why = f"no jet of type {self._wanted.jet_type!r}"
             raise InputError(
                 f"{self._spec}: {self._key}: {why}; give another file or jet_type"
@@ -268,7 +269,7 @@ def _added_up(path: str, notes: Sequence[str]) -> list[str]:
 def _one_layout(
     spec: str,
     paths: list[pathlib.Path],
-    jet_type: str,
+    jet_type: str | None,
     among: Sequence[str],
     mapping: column_mapping.Columns | None,
 ) -> tuple[str, list[pathlib.Path], bool]:
@@ -278,7 +279,8 @@ def _one_layout(
         InputError: unknown or mixed formats, or no file of the class.
     """
     found: dict[str, pathlib.Path] = {}
-    named = {path: _class_of(path, among) for path in paths}
+    names = (*among, jet_type) if jet_type else among
+    named = {path: _class_of(path, names) for path in paths}
     types: set[str] = set()
     one_class = relative = False
     for path in paths:
@@ -286,7 +288,8 @@ def _one_layout(
             found.setdefault(file.layout, path)
             one_class, relative = file.one_class, file.relative
             types.update(file.types)
-    validation.check_jet_type(jet_type, (*types, *named.values()))
+    if jet_type is not None:
+        validation.check_jet_type(jet_type, (*types, *named.values()))
     if len(found) > 1:
         first, second = found.values()
         raise InputError(
@@ -295,7 +298,7 @@ def _one_layout(
         )
     (layout,) = found
     several = len(among) > 1 and not types
-    if several or (one_class and len(paths) > 1):
+    if jet_type is not None and (several or (one_class and len(paths) > 1)):
         if several or any(named.values()):
             paths = [path for path, name in named.items() if name == jet_type]
         if not paths:

@@ -323,4 +323,9 @@ def metadata(run) -> dict:
 
 def writer(path, run, attrs):
     """A file of jets in the layout that the suffix of ``path`` names."""
-    return writing.writer(path, num_particles=run.data.num_particles, attrs=attrs)
+    return writing.writer(
+        path,
+        num_particles=run.data.num_particles,
+        attrs=attrs,
+        types=run.scaling.types,
+    )

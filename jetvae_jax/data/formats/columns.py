@@ -228,8 +228,18 @@ class Reader(formats.Reader):
             mask = columns.mask or known.mask
             columns = dataclasses.replace(columns, names=known.names, mask=mask)
         self._columns = columns
+        self.types = formats.stated_types(table) if columns.select is None else ()
         self.relative = columns.system == RELATIVE
         self.key = columns.names[0]
+
+    def classes(self) -> dict[str, int]:
+        """Jets of each class, where the file states them."""
+        if not self.types:
+            return {}
+        total = self.table.num_rows([formats.TYPE])
+        blocks = self.table.blocks([formats.TYPE], total, total)
+        labels = [_number_a_jet(self.table, block, formats.TYPE) for block in blocks]
+        return formats.count_types(self.types, np.concatenate([*labels, np.zeros(0)]))
 
     def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
         """The jets, some rows at a time.
@@ -240,6 +250,7 @@ class Reader(formats.Reader):
         table, columns = self.table, self._columns
         items = [*columns.names, *([columns.mask] if columns.mask else [])]
         items += [columns.select[0]] if columns.select else []
+        items += [formats.TYPE] if self.types else []
         sources = {item: _expand(table, item) for item in items}
         names = list(dict.fromkeys(name for s in sources.values() for name in s.names))
         total = table.num_rows(names)
@@ -257,10 +268,10 @@ class Reader(formats.Reader):
             chosen = np.ones(length, bool)
             if columns.select is not None:
                 name, value = columns.select
-                picked = found[name]
-                if not isinstance(picked, np.ndarray) or picked.ndim != 1:
-                    raise InputError(f"{table.path}: {name}: expected one number a jet")
-                chosen = picked == value
+                chosen = _number_a_jet(table, found, name) == value
+            if self.types:
+                labels = _number_a_jet(table, found, formats.TYPE)
+                chosen = formats.of_type(self.types, labels, wanted, audit, rows)
             chosen = wanted.limited(chosen, read)
             read += int(chosen.sum())
             values, mask = _dense(table, columns, found, wanted.num_particles)
@@ -269,6 +280,18 @@ class Reader(formats.Reader):
             yield _block(columns, audit, rows[chosen], values, mask)
             if read == wanted.max_jets:
                 return
+
+
+def _number_a_jet(table: Table, found: dict[str, Column], name: str) -> np.ndarray:
+    """A column ``[n]`` of jets.
+
+    Raises:
+        InputError: it is no such column.
+    """
+    picked = found[name]
+    if not isinstance(picked, np.ndarray) or picked.ndim != 1:
+        raise InputError(f"{table.path}: {name}: expected one number a jet")
+    return picked
 
 
 @dataclasses.dataclass(frozen=True)
