@@ -14,7 +14,7 @@ from jetvae_jax import data, models, runs, training
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Batch, Context, Objective, Task
 from jetvae_jax.densities import mixtures, realnvp
-from jetvae_jax.densities.mixtures import Mixture
+from jetvae_jax.densities.mixtures import Mixture, Near
 from jetvae_jax.jets import domain, scaling
 from jetvae_jax.losses.distances import chamfer
 from jetvae_jax.models import _ordered_particles as ordered
@@ -66,52 +66,83 @@ def rows(batch, some):
 # Mixtures ---------------------------------------------------------------------------
 
 
-def random_mixture(rng, dim, components=3):
+KINDS = {"one": (1, False), "two": (2, False), "two and near": (2, True)}
+
+
+def random_mixture(kind, components=3, points=4, widths=2):
+    dim, has_near = KINDS[kind]
+    rng = np.random.default_rng(dim)
     slope = rng.normal(size=components) if dim == 2 else None
+    near = None
+    if has_near:
+        logits = rng.normal(size=(widths, points))
+        logits[:, 1] = -1e9  # a particle that is not to be seen
+        near = Near(logits, rng.normal(size=(points, 2)), rng.normal(size=widths) - 1)
     return Mixture(
         rng.normal(size=components), rng.normal(size=(dim, components)),
-        0.3 * rng.normal(size=(dim, components)), slope,
+        0.3 * rng.normal(size=(dim, components)), slope, near,
     )  # fmt: skip
 
 
-def reference(mixture, x):
-    """The density by scipy, with explicit covariances."""
-    weight = np.exp(mixture.logits) / np.exp(mixture.logits).sum()
-    total = 0.0
-    for k in range(len(weight)):
+def gaussians(mixture):
+    """Weights, means and covariances of all components, in a loop."""
+    found = []
+    for k, logit in enumerate(mixture.logits):
         scale = np.diag(np.exp(mixture.log_std[:, k]))
         if mixture.slope is not None:
             scale[1, 0] = mixture.slope[k] * scale[0, 0]
-        law = stats.multivariate_normal(mixture.mean[:, k], scale @ scale.T)
-        total = total + weight[k] * law.pdf(x)
-    return total
+        found.append((np.exp(logit), mixture.mean[:, k], scale @ scale.T))
+    if mixture.near is not None:
+        for w, log_std in enumerate(mixture.near.log_std):
+            for m, center in enumerate(mixture.near.centers):
+                weight = np.exp(mixture.near.logits[w, m])
+                found.append((weight, center, np.exp(2 * log_std) * np.eye(2)))
+    total = sum(weight for weight, *_ in found)
+    return [(weight / total, *rest) for weight, *rest in found]
 
 
-@pytest.mark.parametrize("dim", [1, 2])
-def test_a_mixture_has_the_density_of_its_gaussians(dim):
-    rng = np.random.default_rng(dim)
-    mixture = random_mixture(rng, dim)
-    x = rng.normal(size=(20, dim))
+def reference(mixture, x):
+    """The density by scipy."""
+    return sum(
+        w * stats.multivariate_normal(*law).pdf(x) for w, *law in gaussians(mixture)
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mixture_has_the_density_of_its_gaussians(kind):
+    mixture = random_mixture(kind)
+    x = np.random.default_rng(0).normal(size=(20, KINDS[kind][0]))
     found = np.exp(jax.jit(mixtures.log_prob)(mixture, x))
     np.testing.assert_allclose(found, reference(mixture, x), rtol=1e-4)
 
 
-@pytest.mark.parametrize("dim", [1, 2])
-def test_samples_of_a_mixture_follow_it(dim):
-    mixture = random_mixture(np.random.default_rng(dim), dim)
-    many = jax.tree.map(lambda a: jnp.broadcast_to(a, (20_000, *a.shape)), mixture)
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_of_a_mixture_follow_it(kind):
+    mixture, number = random_mixture(kind), 20_000
+    many = jax.tree.map(lambda a: jnp.broadcast_to(a, (number, *a.shape)), mixture)
     x = np.asarray(jax.jit(mixtures.sample)(many, jax.random.key(0)))
-    weight = np.exp(mixture.logits) / np.exp(mixture.logits).sum()
-    np.testing.assert_allclose(x.mean(0), mixture.mean @ weight, atol=0.05)
+    found = gaussians(mixture)
+    np.testing.assert_allclose(x.mean(0), sum(w * m for w, m, _ in found), atol=0.05)
     # The distribution of the log-density, against draws by NumPy.
-    rng, k = np.random.default_rng(1), None
-    k = rng.choice(len(weight), 20_000, p=weight)
-    away = rng.normal(size=(20_000, dim)) * np.exp(mixture.log_std[:, k]).T
-    if dim == 2:
-        away[:, 1] += mixture.slope[k] * away[:, 0]
-    other = mixture.mean[:, k].T + away
+    rng = np.random.default_rng(1)
+    counts = rng.multinomial(number, [w for w, *_ in found])
+    other = np.concatenate(
+        [
+            rng.multivariate_normal(mean, cov, size=count)
+            for count, (_, mean, cov) in zip(counts, found, strict=True)
+        ]
+    )
     logs = [np.log(reference(mixture, y)) for y in (x, other)]
     assert stats.ks_2samp(*logs).pvalue > 1e-3
+
+
+def test_a_component_without_weight_is_never_drawn():
+    """Also where the uniform number is the largest that there is."""
+    logits = jnp.tile(jnp.array([-1e9, 0.3, -1e9, 1.1]), (200_000, 1))
+    drawn = np.bincount(mixtures._drawn(logits, jax.random.key(0)), minlength=4)
+    share = np.exp(0.3) / (np.exp(0.3) + np.exp(1.1))
+    assert drawn[0] == drawn[2] == 0
+    assert abs(drawn[1] / 200_000 - share) < 5 * np.sqrt(share / 200_000)
 
 
 # Coordinates ------------------------------------------------------------------------
@@ -329,15 +360,15 @@ def test_the_cached_network_is_the_one_that_is_trained():
         description = ordered.describe_all(x, y)
         given = jnp.concatenate([jnp.ones((8, L)), condition], -1)
         places = ordered.placed(params["coordinates"], x[..., 0], x[:, None, :, 1:])
-        shape = (N, 8, SMALL.heads, SMALL.width // SMALL.heads)
+        shape = (8, SMALL.heads, N, SMALL.width // SMALL.heads)
         cache = [(jnp.zeros(shape), jnp.zeros(shape))] * SMALL.num_layers
-        keys, steps = jnp.zeros((8, N, SMALL.near * ar.KEY)), []
+        keys, steps = jnp.zeros((8, SMALL.near, N, ar.KEY)), []
         for i in range(N):
             last = description[:, max(i - 1, 0)]
             state, cache = net(last, given, cache, i, method="step")
-            keys = keys.at[:, i].set(net(state, method="keys"))
+            keys = keys.at[:, :, i].set(net(state, method="keys"))
             angles = net(
-                state, y[:, i, 0], keys[:, 1:], places[:, i, :-1],
+                state, y[:, i, 0], keys[:, :, 1:], places[:, i, :-1],
                 jnp.arange(N - 1) < i, method="angle_density",
             )  # fmt: skip
             steps.append((*net(state, method="pt_density"), angles))

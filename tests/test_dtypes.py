@@ -42,7 +42,7 @@ PLACES = (
 ARRAYS = re.compile(r"ndarray|Jets\b|PixelSets|Posterior|Mixture")  # not keys
 # Of arrays that the package itself makes: checked ones, parameters, random indices.
 INTERNAL = {
-    *("densities.coupling.check", "densities.mixtures.joined"),
+    "densities.coupling.check",
     *("densities.normal.standardised", "images.metrics.digit_table"),
     *("images.metrics.image_frechet", "metrics.classifier.network.train"),
     "metrics.classifier.network.standard",
@@ -168,7 +168,9 @@ def of_objective(f, n, m):
 
 def mixture(n):
     fields = Z[:2, :3], SMALL[:2, :2], SMALL[2:4, :2], Z[2:4, :3]
-    return densities.mixtures.Mixture(*map(n, fields))
+    near = SMALL[4:6, :2], SMALL[4:6, :3, :2], Z[2:4, :2]
+    near = densities.mixtures.Near(*map(n, near))
+    return densities.mixtures.Mixture(*map(n, fields), near)
 
 
 # By module, for the packages and modules of PLACES.

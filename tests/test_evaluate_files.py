@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import fcntl
 import json
+import os
 import pathlib
 import types
 
@@ -138,6 +140,16 @@ def test_what_is_missing_is_named(files, tmp_path, change, message):
     with pytest.raises(InputError, match=message) as caught:
         runs.evaluate(tmp_path, runs.EvaluateConfig(**settings))
     assert "\n" not in str(caught.value)
+
+
+def test_a_second_evaluation_of_one_folder_hears_of_the_first(files, tmp_path):
+    _, real, wide, _ = files
+    config = runs.EvaluateConfig(real=real, generated=(wide,), **SMALL)
+    with open(tmp_path / ".evaluation.lock", "a+") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="is in use by another process"):
+            runs.evaluate(tmp_path, config)
+    assert os.listdir(tmp_path) == [".evaluation.lock"]
 
 
 def test_a_mistyped_protocol_is_answered_with_the_nearest():

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM are heard at any time."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from jetvae_jax.core import interrupt as interrupt_module
 from jetvae_jax.core.interrupt import Interrupt
 from jetvae_jax.training import Config, fit, gradient_step
 
@@ -31,7 +33,7 @@ def test_work_without_anything_to_save_stops_at_once(number):
 
 
 def wait():
-    end = time.monotonic() + 5
+    end = time.monotonic() + 2
     while time.monotonic() < end:
         time.sleep(0.01)
 
@@ -62,6 +64,38 @@ def test_a_signal_that_python_drops_comes_again(place):
         heard.append(interrupt.signal_number)
         wait()
     assert heard == [signal.SIGINT]
+
+
+def test_a_signal_that_a_library_drops_comes_again(monkeypatch):
+    monkeypatch.setattr(interrupt_module, "UNHEARD_SECONDS", 0.05)
+    with pytest.raises(KeyboardInterrupt), Interrupt(raises=True) as outer:
+        with contextlib.suppress(KeyboardInterrupt):  # as C code does
+            signal.raise_signal(signal.SIGTERM)
+        wait()
+    assert outer.signal_number == signal.SIGTERM
+
+
+def test_a_signal_that_is_dropped_before_a_training_ends_the_training(monkeypatch):
+    monkeypatch.setattr(interrupt_module, "UNHEARD_SECONDS", 0.05)
+    with Interrupt(raises=True), contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with Interrupt() as inner:
+            wait()
+        assert inner.signal_number == signal.SIGTERM
+
+
+def test_a_context_that_ended_sends_nothing(monkeypatch):
+    monkeypatch.setattr(interrupt_module, "UNHEARD_SECONDS", 0.05)
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    try:
+        with contextlib.suppress(KeyboardInterrupt), Interrupt(raises=True):
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0.2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not heard
 
 
 def test_other_ignored_exceptions_are_still_told(monkeypatch):

@@ -217,13 +217,16 @@ class Workdir:
     def __truediv__(self, name: str) -> pathlib.Path:
         return self.path / name
 
-    def locked(self) -> contextlib.AbstractContextManager[None]:
-        """Keeps other processes from training, fitting or making there meanwhile.
+    def locked(self, name: str = LOCK) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes out of the same kind of work there meanwhile.
+
+        Args:
+            name: of the lock's file: the default is for training, fitting and making.
 
         Raises:
             InputError: one is there already; the message says which.
         """
-        return locks.locked(self / LOCK, f"--workdir={self.path}")
+        return locks.locked(self / name, f"--workdir={self.path}")
 
     def write_text(self, name: str, text: str) -> pathlib.Path:
         """Write a text file atomically."""

@@ -5,15 +5,18 @@ import sys
 import threading
 
 AGAIN_SECONDS = 0.05
+UNHEARD_SECONDS = 5.0
 
 
 class Interrupt:
     """Context in which SIGINT and SIGTERM set ``signal_number`` instead of killing.
 
     With ``raises`` they raise KeyboardInterrupt, too, for work that has nothing to
-    save; where Python drops that, inside a destructor or a callback of the garbage
-    collector, the signal comes again a moment later. Without it, the loop inside ends
-    its step and saves; a second signal acts as it would outside of this context.
+    save. Where Python drops that, inside a destructor or a callback of the garbage
+    collector, the signal comes again a moment later; where a library drops it in
+    silence, so that the context has not ended after :data:`UNHEARD_SECONDS`, then.
+    Without it, the loop inside ends its step and saves; a second signal acts as it
+    would outside of this context.
 
     Contexts may be nested. Outside the main thread, where Python allows no handlers,
     the context does nothing.
@@ -29,11 +32,13 @@ class Interrupt:
         self.signal_number = 0
         self._raises = raises
         self._previous = {}
+        self._again = None
 
     def _request(self, number, frame):
         del frame
         self.signal_number = number
         if self._raises:
+            self._repeat(UNHEARD_SECONDS)
             raise KeyboardInterrupt
         self._restore()
 
@@ -42,12 +47,18 @@ class Interrupt:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             self._hook(unraisable)
             return
+        self._repeat(AGAIN_SECONDS)
+
+    def _repeat(self, seconds):
+        """The signal comes again unless the context ends before."""
         main, number = threading.main_thread(), self.signal_number or signal.SIGINT
-        again = threading.Timer(
-            AGAIN_SECONDS, lambda: signal.pthread_kill(main.ident or 0, number)
+        if self._again:
+            self._again.cancel()
+        self._again = threading.Timer(
+            seconds, lambda: signal.pthread_kill(main.ident or 0, number)
         )
-        again.daemon = True
-        again.start()
+        self._again.daemon = True
+        self._again.start()
 
     def _restore(self):
         for number, handler in self._previous.items():
@@ -64,6 +75,8 @@ class Interrupt:
         return self
 
     def __exit__(self, *exception):
+        if self._again:
+            self._again.cancel()
         self._restore()
         if self._raises:
             sys.unraisablehook = self._hook

@@ -11,8 +11,22 @@ from jetvae_jax.core.types import Array, Key
 LOG_2PI = 1.8378770664093453
 
 
+class Near(NamedTuple):
+    """Round Gaussians of two variables about M points, W of different widths each.
+
+    Attributes:
+        logits: ``[..., W, M]`` of the weights.
+        centers: ``[..., M, 2]``.
+        log_std: ``[..., W]``.
+    """
+
+    logits: Array
+    centers: Array
+    log_std: Array
+
+
 class Mixture(NamedTuple):
-    """A mixture of K Gaussians of D = 1 or 2 variables.
+    """A mixture of K Gaussians of D = 1 or 2 variables, and of those about points.
 
     In two variables the covariance of a component is full: the mean of the second
     variable depends linearly on the first.
@@ -22,12 +36,14 @@ class Mixture(NamedTuple):
         mean: ``[..., D, K]``.
         log_std: ``[..., D, K]``; of the second variable, given the first.
         slope: ``[..., K]`` of the second variable with the first; None for D = 1.
+        near: further components, D = 2; the weights of all add up to one.
     """
 
     logits: Array
     mean: Array
     log_std: Array
     slope: Array | None = None
+    near: Near | None = None
 
 
 def log_prob(mixture: Mixture, x: Array) -> Array:
@@ -39,27 +55,67 @@ def log_prob(mixture: Mixture, x: Array) -> Array:
         away = jnp.stack([first, second - mixture.slope * first], axis=-2)
     terms = jnp.square(away * jnp.exp(-mixture.log_std)) + LOG_2PI
     each = -jnp.sum(0.5 * terms + mixture.log_std, axis=-2)
-    return jax.nn.logsumexp(jax.nn.log_softmax(mixture.logits) + each, axis=-1)
+    found = jax.nn.logsumexp(mixture.logits + each, axis=-1)
+    weight = jax.nn.logsumexp(mixture.logits, axis=-1)
+    if mixture.near is not None:
+        logits, centers, log_std = mixture.near
+        square = jnp.sum(jnp.square(x[..., None, :] - centers), axis=-1)[..., None, :]
+        log_std = log_std[..., None]
+        each = -0.5 * square * jnp.exp(-2 * log_std) - 2 * log_std - LOG_2PI
+        both = (-2, -1)
+        found = jnp.logaddexp(found, jax.nn.logsumexp(logits + each, axis=both))
+        weight = jnp.logaddexp(weight, jax.nn.logsumexp(logits, axis=both))
+    return found - weight
 
 
 def sample(mixture: Mixture, key: Key) -> Array:
     """One draw of each mixture, ``[..., D]``."""
     mixture = record(jnp, mixture)
     component_key, noise_key = jax.random.split(key)
-    component = jax.random.categorical(component_key, mixture.logits)[..., None]
-
-    def chosen(values: Array) -> Array:
-        one = component if values.ndim == component.ndim else component[..., None]
-        return jnp.take_along_axis(values, one, axis=-1)[..., 0]
-
-    mean = chosen(mixture.mean)
-    away = jnp.exp(chosen(mixture.log_std)) * jax.random.normal(noise_key, mean.shape)
+    logits, near, size = mixture.logits, mixture.near, 0
+    if near is not None:
+        # They come first, as their weights may be zero: the last one must not be.
+        several = near.logits.reshape(*logits.shape[:-1], -1)
+        logits, size = jnp.concatenate([several, logits], axis=-1), several.shape[-1]
+    component = _drawn(logits, component_key)
+    noise = jax.random.normal(noise_key, (*logits.shape[:-1], mixture.mean.shape[-2]))
+    own = jnp.maximum(component - size, 0)[..., None]
+    mean, std = _chosen(mixture.mean, own), jnp.exp(_chosen(mixture.log_std, own))
+    slope = 0.0 if mixture.slope is None else _chosen(mixture.slope, own)
+    if near is not None:
+        width, point = jnp.divmod(
+            jnp.minimum(component, size - 1), near.logits.shape[-1]
+        )
+        others = jnp.swapaxes(near.centers, -1, -2)
+        here = component < size
+        mean = jnp.where(here[..., None], _chosen(others, point[..., None]), mean)
+        round_std = jnp.exp(_chosen(near.log_std, width[..., None]))
+        std = jnp.where(here[..., None], round_std[..., None], std)
+        slope = jnp.where(here, 0.0, slope)
+    away = std * noise
     if mixture.slope is not None:
-        second = away[..., 1] + chosen(mixture.slope) * away[..., 0]
+        second = away[..., 1] + slope * away[..., 0]
         away = jnp.stack([away[..., 0], second], axis=-1)
     return mean + away
 
 
-def joined(first: Mixture, second: Mixture) -> Mixture:
-    """All Gaussians of two mixtures of as many variables."""
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=-1), first, second)
+def _drawn(logits: Array, key: Key) -> Array:
+    """Numbers of components ``[...]``, by the inverse of their cumulative weights.
+
+    One uniform number each, where ``jax.random.categorical`` wants one for every
+    component. The weight of the last component must not be zero.
+    """
+    weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+    # A product with a triangular matrix: cumsum is four times slower on CPUs.
+    sums = jnp.triu(jnp.ones((logits.shape[-1],) * 2, logits.dtype))
+    cumulative = jnp.matmul(weights, sums, precision=jax.lax.Precision.HIGHEST)
+    below = jax.random.uniform(key, logits.shape[:-1]) * cumulative[..., -1]
+    component = jnp.sum(cumulative <= below[..., None], axis=-1)
+    return jnp.minimum(component, logits.shape[-1] - 1)
+
+
+def _chosen(values: Array, component: Array) -> Array:
+    """From ``values [..., K]`` or ``[..., D, K]`` those at ``component [..., 1]``."""
+    if values.ndim > component.ndim:
+        component = component[..., None]
+    return jnp.take_along_axis(values, component, axis=-1)[..., 0]

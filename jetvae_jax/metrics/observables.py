@@ -63,6 +63,7 @@ def relative_jet_observables(jets: RelativeJets) -> dict[str, Array]:
     Returns:
         ``relative_mass``, ``sum_ptrel`` and ``multiplicity``, each ``[...]``.
     """
+    jets = record(jnp, jets)
     ptrel = jnp.where(jets.mask, jets.particles[..., kinematics.PT], 0)
     return {
         "relative_mass": relative_mass(jets),

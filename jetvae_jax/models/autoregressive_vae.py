@@ -45,7 +45,7 @@ from jetvae_jax.core.types import (
     Terms,
 )
 from jetvae_jax.densities import mixtures
-from jetvae_jax.densities.mixtures import Mixture
+from jetvae_jax.densities.mixtures import Mixture, Near
 from jetvae_jax.models import _ordered_particles as ordered
 from jetvae_jax.models import vae
 
@@ -146,20 +146,24 @@ class Block(nn.Module):
 
         Args:
             x: ``[..., C]``.
-            cache: keys and values, each ``[N, ..., H, C / H]``.
+            cache: keys and values, each ``[..., H, M, C / H]`` of the first M > i
+                particles.
             i: the particle.
         """
-        shape = (*x.shape[:-1], self.heads, -1)
+        lead = x.shape[:-1]
         q, k, v = jnp.split(self.qkv(layers.normalise(x)), 3, axis=-1)
+        # Products of this layout are dot_generals, five times faster on CPUs than sums.
         keys, values = (
-            jnp.asarray(old).at[i].set(new.reshape(shape))
+            jax.lax.dynamic_update_index_in_dim(
+                old, new.reshape(*lead, self.heads, 1, -1), i, axis=old.ndim - 2
+            )
             for old, new in zip(cache, (k, v), strict=True)
         )
-        q = q.reshape(shape)
-        weight = jnp.sum(keys * q, axis=-1) / math.sqrt(q.shape[-1])
-        before = jnp.arange(len(keys)).reshape(-1, *(1,) * (weight.ndim - 1)) <= i
-        weight = jax.nn.softmax(jnp.where(before, weight, FORBIDDEN), axis=0)
-        y = jnp.sum(weight[..., None] * values, axis=0)
+        q = q.reshape(*lead, self.heads, -1)
+        weight = jnp.einsum("...hc,...hmc->...hm", q, keys) / math.sqrt(q.shape[-1])
+        before = jnp.arange(weight.shape[-1]) <= i
+        weight = jax.nn.softmax(jnp.where(before, weight, FORBIDDEN), axis=-1)
+        y = jnp.einsum("...hm,...hmc->...hc", weight, values)
         return self._update(x, y.reshape(x.shape)), (keys, values)
 
     def _update(self, x: Array, attended: Array) -> Array:
@@ -239,7 +243,7 @@ class Network(nn.Module):
             x = block(x, seen)
         x = layers.normalise(x)
         # The state i has seen the particles before i: row i of the keys is about i - 1.
-        keys = self.keys(x)[..., None, 1:, :]
+        keys = jnp.moveaxis(self.keys(x)[..., 1:, :, :], -2, -3)[..., None, :, :, :]
         seen = jnp.tril(jnp.ones((x.shape[-2],) * 2, bool), -1)[:, :-1]
         angles = self.angle_density(x, v, keys, places[..., :-1, :], seen)
         return *self.pt_density(x), angles
@@ -274,8 +278,12 @@ class Network(nn.Module):
         return outputs[..., 0], mixture
 
     def keys(self, x: Array) -> Array:
-        """From states ``[..., C]``: what tells others whether they are near."""
-        return self.key(x)
+        """From states ``[..., C]``: what tells others whether they are near.
+
+        Returns:
+            ``[..., near, KEY]``.
+        """
+        return self.key(x).reshape(*x.shape[:-1], self.config.near, KEY)
 
     def angle_density(
         self, x: Array, v: Array, keys: Array, places: Array, seen: Array
@@ -285,7 +293,7 @@ class Network(nn.Module):
         Args:
             x: ``[..., C]`` the state before it.
             v: ``[...]`` its coordinate of pt.
-            keys: ``[..., M, near * KEY]`` of M particles.
+            keys: ``[..., near, M, KEY]`` of M particles.
             places: ``[..., M, 2]`` where these lie in its coordinates.
             seen: ``[..., M]`` which of them are there.
         """
@@ -296,29 +304,19 @@ class Network(nn.Module):
         anywhere = Mixture(
             outputs[..., 0, :], outputs[..., 1:3, :], log_std, outputs[..., 5, :]
         )
-        if not self.config.near:
+        if not self.config.near or not places.shape[-2]:
             return anywhere
-        return mixtures.joined(anywhere, self._around(hidden, keys, places, seen))
+        return anywhere._replace(near=self._around(hidden, keys, places, seen))
 
-    def _around(
-        self, hidden: Array, keys: Array, places: Array, seen: Array
-    ) -> Mixture:
-        """Round Gaussians around each of M particles, ``near`` of different widths."""
-        near, count = self.config.near, places.shape[-2]
+    def _around(self, hidden: Array, keys: Array, places: Array, seen: Array) -> Near:
+        """Gaussians around each of M particles, ``near`` of different widths."""
+        near = self.config.near
         query, width = jnp.split(self.query(hidden), [near * KEY], axis=-1)
         query = query.reshape(*query.shape[:-1], near, KEY)
-        keys = keys.reshape(*keys.shape[:-1], near, KEY)
-        weight = jnp.einsum("...nk,...mnk->...nm", query, keys) / math.sqrt(KEY)
-        weight = jnp.where(seen[..., None, :], weight - NEAR_LOGIT, FORBIDDEN)
-        logits = weight.reshape(*weight.shape[:-2], near * count)
+        logits = jnp.einsum("...nk,...nmk->...nm", query, keys) / math.sqrt(KEY)
+        logits = jnp.where(seen[..., None, :], logits - NEAR_LOGIT, FORBIDDEN)
         log_std = vae.smooth_clip(width - 1 - jnp.arange(near), *LOG_STD)
-        log_std = jnp.repeat(log_std, count, axis=-1)
-        return Mixture(
-            logits,
-            jnp.tile(jnp.moveaxis(places, -1, -2), near),
-            jnp.stack([log_std, log_std], axis=-2),
-            jnp.zeros_like(logits),
-        )
+        return Near(logits, places, log_std)
 
     def _given(self, given: Array) -> Array:
         return self.given(given) if given.shape[-1] else jnp.zeros(self.config.width)
@@ -362,7 +360,7 @@ def decoder(config: Config) -> Decoder:
         (z,), context = floats(jnp, z), record(jnp, context)
         constants, own = params["coordinates"], params["decoder"]
         known = given(z, context)
-        lead = z.shape[:-1]
+        lead, others = z.shape[:-1], max(config.num_particles - 1, 1)
 
         def net(method: Callable[..., Any], *args: Any) -> Any:
             return network.apply({"params": own}, *args, method=method)
@@ -373,7 +371,11 @@ def decoder(config: Config) -> Decoder:
                 jax.random.fold_in(key, i), 3
             )
             state, cache = net(Network.step, description, known, cache, i)
-            keys = keys.at[..., i, :].set(net(Network.keys, state))
+            # The state i tells of particle i - 1; what state 0 writes is not seen.
+            keys = jax.lax.dynamic_update_index_in_dim(
+                keys, net(Network.keys, state)[..., None, :], jnp.maximum(i - 1, 0),
+                axis=keys.ndim - 2,
+            )  # fmt: skip
             chance, mixture = net(Network.pt_density, state)
             more = jax.random.bernoulli(count_key, jax.nn.sigmoid(chance)) | (i == 0)
             exists = exists & more
@@ -381,26 +383,28 @@ def decoder(config: Config) -> Decoder:
             pt = ordered.following(v, pt)
             places = ordered.placed(constants, pt, before)
             angles = net(
-                Network.angle_density, state, v, keys[..., 1:, :], places[..., :-1, :],
-                jnp.arange(config.num_particles - 1) < i,
+                Network.angle_density, state, v, keys, places,
+                jnp.arange(others) < i,
             )  # fmt: skip
             angles = mixtures.sample(angles, angle_key)
             x = ordered.particle(constants, pt, angles)
             x = jnp.where(exists[..., None], x, 0.0)
             sums = jax.tree.map(jnp.add, sums, ordered.weighted(x))
             description = ordered.describe(x, angles, sums)
-            before = before.at[..., i, :].set(x[..., 1:])
+            before = jax.lax.dynamic_update_index_in_dim(
+                before, x[..., None, 1:], i, axis=before.ndim - 2
+            )
             carry = description, exists, x[..., 0], sums, cache, keys, before
             return carry, (x, exists)
 
-        size = (config.num_particles, *lead, config.heads, config.width // config.heads)
+        size = (*lead, config.heads, config.num_particles, config.width // config.heads)
         zero = jnp.zeros(lead)
         start = (
             jnp.zeros((*lead, ordered.DESCRIPTION)), jnp.ones(lead, bool), zero + 1,
             ordered.Sums(*[zero] * len(ordered.Sums._fields)),
             [(jnp.zeros(size), jnp.zeros(size))] * config.num_layers,
-            jnp.zeros((*lead, config.num_particles, config.near * KEY)),
-            jnp.zeros((*lead, config.num_particles, 2)),
+            jnp.zeros((*lead, config.near, others, KEY)),
+            jnp.zeros((*lead, others, 2)),
         )  # fmt: skip
         _, (x, mask) = jax.lax.scan(step, start, jnp.arange(config.num_particles))
         return Points(jnp.moveaxis(x, 0, -2), jnp.moveaxis(mask, 0, -1))

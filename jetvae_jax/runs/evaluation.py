@@ -11,6 +11,8 @@ from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.trained import CHECKPOINT, load_model
 
+LOCK = ".evaluation.lock"  # a run may be judged while it trains
+
 
 def evaluate(
     workdir: str | os.PathLike,
@@ -35,8 +37,8 @@ def evaluate(
         The path of the report.
 
     Raises:
-        InputError: nothing to evaluate, an invalid file, or data that changed since
-            training.
+        InputError: nothing to evaluate, an invalid file, data that changed since
+            training, or another evaluation that writes there.
     """
     announce_missing()
     trained = None
@@ -51,4 +53,5 @@ def evaluate(
     inputs.check(workdir, trained, config)
     folder = Workdir(config.output or workdir)
     files = files or domains.get(domain).Data()
-    return domains.evaluation(domain).evaluate(folder, trained, config, files)
+    with folder.locked(LOCK):  # the files of two would be mixed
+        return domains.evaluation(domain).evaluate(folder, trained, config, files)
