@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import types
 from typing import Literal
 
@@ -296,6 +297,42 @@ def test_a_training_on_several_classes_resumes_exactly(folder, tmp_path):
     assert trained.run == run and trained.run.scaling.types == TYPES
     columns = np.asarray(trained.scaler.conditions)[:, :3]
     np.testing.assert_allclose(columns.mean(0), [0.5, 0.25, 0.25])
+
+
+def test_a_column_of_a_user_is_the_class(tmp_path, run_script):
+    rng = np.random.default_rng(0)
+    p = rng.normal(0, 100, (90, N, 3)).astype(np.float32)
+    label, good = rng.integers(0, 3, 90), rng.integers(0, 2, 90)
+    label[good == 0] = 9  # of jets that are not selected
+    path = tmp_path / "mine.npz"
+    np.savez(path, x=p, label=label, good=good)
+    where = ("px=x[0]", "py=x[1]", "pz=x[2]", "unit=GeV", "select=good:1")
+    where += ("type=label:qcd:top:w",)
+    loaded = data.load(
+        str(path), num_particles=N, jet_type=("top", "qcd"), columns=where
+    )
+    counts = np.bincount(label)
+    assert loaded.source["classes"] == {"top": counts[1], "qcd": counts[0]}
+    order = np.argsort(-np.hypot(*p[..., :2].transpose(2, 0, 1)), axis=1)
+    falling = np.take_along_axis(p, order[..., None], axis=1)
+    np.testing.assert_array_equal(
+        loaded.jets.particles, np.concatenate([falling[label == i] for i in (1, 0)])
+    )
+    with pytest.raises(InputError, match=r"classes qcd, top, w, none of type 'g'"):
+        data.load(str(path), num_particles=N, columns=where)
+    for wrong in ("label", "label:qcd:qcd", "label:", ":qcd"):
+        with pytest.raises(InputError, match=r"columns: type=.*as label:qcd:top"):
+            data.load(str(path), columns=(*where[:-1], f"type={wrong}"))
+    done = run_script(
+        "inspect_jets", f"--inspect.path={path}", "--inspect.jet_type=top",
+        f"--inspect.columns={','.join(where)}",
+    )  # fmt: skip
+    assert re.search(r"class looked at +top", done.stdout)
+    done = run_script(
+        "inspect_jets", f"--inspect.path={path}", "--inspect.jet_type=z1",
+        f"--inspect.columns={','.join(where)}",
+    )  # fmt: skip
+    assert done.returncode == 2 and "jet_type is 'z1'" in done.stderr
 
 
 LABELLED = ["jets.hdf5", "jets.parquet", "jets.root", "jets.npz"]
