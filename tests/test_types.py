@@ -359,7 +359,7 @@ def test_written_files_state_the_class_of_each_jet(make_jets, tmp_path, name):
         )
     two = data.load(path, num_particles=N, jet_type=("zprime", "g"), max_jets=30)
     np.testing.assert_array_equal(np.bincount(np.asarray(two.jets.labels)), [30, 30])
-    with pytest.raises(InputError, match=r"classes qcd, g, zprime, none of type 't'"):
+    with pytest.raises(InputError, match=r"classes g, qcd, zprime, none of type 't'"):
         data.load(path, num_particles=N, jet_type="t")
     found = data.loading.load_judged(path, num_particles=N, jet_type=None)
     assert len(found.jets.mask) == 2500

@@ -169,7 +169,8 @@ def gather(
     title = " and ".join(pathlib.Path(path).name for path in paths.values())
     jet_type = real.source.get("jet_type") or ",".join(chosen.names)
     if trained is not None:
-        title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
+        given = [pathlib.Path(path).name for path in trained.run.data.path.split(",")]
+        title = f"{trained.run.model} on {', '.join(given)}"
     if chosen.label is not None:
         jet_type = chosen.names[chosen.label]
         title += f", class {jet_type}"

@@ -157,7 +157,7 @@ def of_type(
     name = wanted.jet_type
     if name is not None and name not in types:
         raise InputError(
-            f"{audit.path}: holds jets of the classes {', '.join(types)}, none of type "
+            f"{audit.path}: holds jets of the classes {listing(types)}, none of type "
             f"{name!r}; give another jet_type"
         )
     known = np.isin(labels, np.arange(len(types)))
