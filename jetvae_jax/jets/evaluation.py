@@ -166,14 +166,9 @@ def gather(
             "compared in relative features; mass, pt, energy, eta and phi of the jets, "
             "px, py and pz of particles, and metrics of these are left out"
         )
-    title = " and ".join(pathlib.Path(path).name for path in paths.values())
     jet_type = real.source.get("jet_type") or ",".join(chosen.names)
-    if trained is not None:
-        given = [pathlib.Path(path).name for path in trained.run.data.path.split(",")]
-        title = f"{trained.run.model} on {', '.join(given)}"
     if chosen.label is not None:
         jet_type = chosen.names[chosen.label]
-        title += f", class {jet_type}"
     elif trained is not None and len(chosen.names) > 1:
         reader.notes.append(
             f"the classes {', '.join(chosen.names)} are compared together; one alone "
@@ -186,10 +181,19 @@ def gather(
         axes if len(axes) == len(with_pt) else None,
         reader.notes,
         {name: loaded.source for name, loaded in given.items()},
-        title,
+        _title(trained, chosen, list(paths.values())),
         jet_type,
         num_train,
     )
+
+
+def _title(trained: Any, chosen: Classes, paths: list[str]) -> str:
+    """Of the report: the model and its data, or the files compared; and the class."""
+    own = trained.run.data.path.split(",") if trained is not None else paths
+    title = " and ".join(pathlib.Path(path).name for path in own)
+    if trained is not None:
+        title = f"{trained.run.model} on {title}"
+    return title if chosen.label is None else f"{title}, class {chosen.wanted}"
 
 
 class _Sample(NamedTuple):
