@@ -17,6 +17,7 @@ SHOWN = (
     "workdir",
     "evaluate.real",
     "evaluate.generated",
+    "evaluate.condition",
     "evaluate.truth",
     "evaluate.protocols",
     "evaluate.classify",
@@ -29,7 +30,7 @@ def main() -> None:
     workdir, files = _cli.FLAGS.workdir, _cli.data_config()
     config, domain = _cli.evaluate_config(), _cli.FLAGS.domain
     report = runs.evaluate(workdir, config, files, domain=domain)
-    print("\n".join(runs.summary.of_evaluation(report)))
+    print("\n".join(runs.summary.of_evaluation(report, workdir)))
 
 
 if __name__ == "__main__":

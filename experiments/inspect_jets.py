@@ -12,7 +12,7 @@ code is 0 if all files are fit, else 1.
 
 import pathlib
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import _cli
 
@@ -30,7 +30,8 @@ class Config:
 
     Attributes:
         path: a file or a folder.
-        jet_type: class to inspect, in files of several: g, q, t, w or z.
+        jet_type: class to inspect, in files of several: g, q, t, w or z, or one that
+            the file names.
         columns: where the jets are in a user's own file: px=...,py=...,pz=...
         max_jets: jets to inspect, from the first of each file; 0 for all.
         repair: check what --data.repair would leave: good jets, each once, those before
@@ -40,7 +41,7 @@ class Config:
     """
 
     path: Annotated[configs.Path, configs.not_empty] = "embedded"
-    jet_type: Literal["g", "q", "t", "w", "z"] = "g"
+    jet_type: str = "g"
     columns: tuple[str, ...] = ()
     max_jets: configs.NonNegativeInt = 0
     repair: bool = False

@@ -45,7 +45,7 @@ def main() -> None:
             config = dataclasses.replace(config, condition=())
         runs.generate(workdir, config)
     report = runs.evaluate(workdir, evaluation)
-    print("\n".join(runs.summary.of_evaluation(report)))
+    print("\n".join(runs.summary.of_evaluation(report, workdir)))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,8 @@ def runs_loss(name):
 
 
 def test_jets_hold_what_somebody_reads():
-    assert Jets._fields == ("particles", "mask", "axis")  # scaling reads the axis
+    # Scaling reads the axis and, where the type is a condition, the labels.
+    assert Jets._fields == ("particles", "mask", "axis", "labels")
 
 
 def test_every_library_that_is_imported_is_installed():

@@ -145,8 +145,9 @@ def config(config_class: type[_T]) -> type[_T]:
     """Make a class a frozen dataclass whose fields are checked against their types.
 
     Checked are the limits in ``Annotated``, the choices of a ``Literal``, the entries
-    of a tuple and its length if that is fixed; a float is never NaN. Relations between
-    fields are checked by the ``__post_init__`` of the class, which runs afterwards.
+    of a tuple and its length if that is fixed; a float is never NaN. A text where
+    several are allowed is one of them. Relations between fields are checked by the
+    ``__post_init__`` of the class, which runs afterwards.
 
     Raises:
         InputError: on making an instance; the message begins with the field's name.
@@ -155,6 +156,8 @@ def config(config_class: type[_T]) -> type[_T]:
 
     def __post_init__(self: Any) -> None:
         for name, kind in _hints(type(self)).items():
+            if isinstance(value := getattr(self, name), str) and _is_tuple(kind):
+                object.__setattr__(self, name, (value,))
             if found := _mistake(kind, getattr(self, name)):
                 complaint, value = found
                 raise InputError(f"{name}: {complaint}, got {value!r}")
@@ -169,6 +172,12 @@ def config(config_class: type[_T]) -> type[_T]:
 def _hints(config_class: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(config_class, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(config_class)}
+
+
+def _is_tuple(kind: Any) -> bool:
+    if typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    return typing.get_origin(kind) is tuple
 
 
 def _mistake(kind: Any, value: Any) -> tuple[str, Any] | None:
@@ -237,7 +246,8 @@ def define(
         prefix: what the flags begin with.
         config_class: a frozen dataclass.
         defaults: replace the fields' own.
-        skip: fields that follow from others; :func:`read` leaves them alone.
+        skip: fields that follow from others; :func:`read` leaves them alone. So it does
+            those in the class attribute ``DERIVED``.
         flag_values: where to define; absl's own if not given.
 
     Tuples become comma-separated lists (a later value replaces an earlier one),
@@ -251,7 +261,7 @@ def define(
     hints = typing.get_type_hints(config_class)
     paths = {name for name, kind in _hints(config_class).items() if _is_path(kind)}
     for field in dataclasses.fields(config_class):
-        if field.name in skip:
+        if field.name in (*skip, *getattr(config_class, "DERIVED", ())):
             continue
         name, kind = f"{prefix}.{field.name}", hints[field.name]
         text = texts.get(field.name, "")

@@ -30,11 +30,14 @@ class Jets(NamedTuple):
         mask: ``[..., N]`` bool, True where a particle exists.
         axis: ``[..., 3]`` (pt [GeV], eta, phi) of the whole jet, of which the particles
             here may be the leading ones; None if only these are known.
+        labels: ``[...]`` int32, the class of each jet by its place among the classes of
+            the data; None where all jets are of one class, or it is not known.
     """
 
     particles: Array
     mask: Array
     axis: Array | None = None
+    labels: Array | None = None
 
 
 class RelativeJets(NamedTuple):
@@ -78,8 +81,9 @@ class Context(NamedTuple):
             only relative coordinates read it. ``[..., 4]`` with the angle of the
             principal axis last where jets are turned to it.
         condition: ``[..., G]`` scaled numbers on which a conditional model depends
-            (jet pt, mass, multiplicity; columns of a table; the label of a digit as
-            ten numbers), or None.
+            (jet pt, mass, multiplicity; columns of a table; the class of a jet or
+            of a digit as one number for each class, 1 for its own and else 0), or
+            None.
     """
 
     axis: Array

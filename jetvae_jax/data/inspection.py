@@ -5,6 +5,7 @@ read up to the damage. Only one row of numbers a jet is kept in memory, so files
 larger than the memory.
 """
 
+import contextlib
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -105,11 +106,12 @@ def look(
     Raises:
         InputError: an argument is out of its range, or there is no such file.
     """
-    validation.check_request(1, max_jets, jet_type, seed)
+    validation.check_request(1, max_jets, seed)
     mapping = column_mapping.parse(columns) if columns else None
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    _check_type(path, jet_type, mapping)
     summary: dict[str, Any] = {"file": str(path), "size": f"{path.stat().st_size:,} B"}
     audit, tally, reasons = Audit(str(path), True), _Tally(), []
     generated, classes = False, {}
@@ -162,6 +164,22 @@ def look(
         tally.jet_rows(),
         tally.histograms(),
     )
+
+
+def _check_type(
+    path: pathlib.Path, jet_type: str, mapping: column_mapping.Columns | None
+) -> None:
+    """Checks that there is such a class, everywhere or in this file.
+
+    Raises:
+        InputError: there is none.
+    """
+    own: tuple[str, ...] = ()
+    if jet_type not in validation.JET_TYPES:
+        # What is wrong with a file is not for this check to say.
+        with contextlib.suppress(InputError), opened(path, mapping) as file:
+            own = file.types
+    validation.check_jet_type(jet_type, own)
 
 
 def _read(file: Reader, audit: Audit, tally: "_Tally", wanted: Wanted) -> None:

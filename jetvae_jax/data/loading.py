@@ -18,7 +18,6 @@ from jetvae_jax.data.formats import columns as column_mapping
 from jetvae_jax.data.validation import Seen
 
 EMBEDDED = "embedded"
-_OF_CLASS = re.compile(r"([gqtwz])(?:[\d_-].*)?", re.IGNORECASE)
 
 
 @contextlib.contextmanager
@@ -57,7 +56,10 @@ class Request:
         spec: a file, a folder of files of one format, or "embedded".
         num_particles: N; the leading N by pt are kept, fewer are padded.
         max_jets: jets to read (of the class), from the first; None for all.
-        jet_type: g, q, t, w or z.
+        jet_type: g, q, t, w or z, or another class by which files are named; None for
+            all jets, whatever their class.
+        among: all classes that are wanted, of which this is one; of several each needs
+            files that are named by it, or that tell classes apart.
         repair: drop or reorder bad rows and count them in the notes, instead of
             stopping at them.
         seed: of the jets' phi where the file has none.
@@ -86,15 +88,18 @@ class Request:
         *,
         num_particles: int = 30,
         max_jets: int | None = None,
-        jet_type: str = "g",
+        jet_type: str | None = "g",
+        among: Sequence[str] = (),
         repair: bool = False,
         seed: int = 0,
         columns: Sequence[str] = (),
         unique: bool = True,
         relative: bool = False,
     ):
-        validation.check_request(num_particles, max_jets, jet_type, seed)
-        if spec == EMBEDDED and jet_type != "g":
+        validation.check_request(num_particles, max_jets, seed)
+        if spec == EMBEDDED and jet_type is not None:
+            validation.check_jet_type(jet_type)
+        if spec == EMBEDDED and jet_type not in (None, "g"):
             raise InputError(
                 f"jet_type is {jet_type!r}: the embedded sample holds gluon jets (g) "
                 "only; give a data file"
@@ -103,7 +108,7 @@ class Request:
         self._wanted = Wanted(num_particles, max_jets, jet_type, seed)
         self._mapping = column_mapping.parse(columns) if columns else None
         self.layout, self.paths, self.is_relative = _one_layout(
-            spec, find(spec), jet_type, self._mapping
+            spec, find(spec), jet_type, among, self._mapping
         )
         if self.is_relative and not relative:
             with opened(self.paths[0], self._mapping) as file:
@@ -177,7 +182,7 @@ class Request:
         """Checks all jets together; ``totals [J, 2]`` are their (px, py)."""
         if not len(totals):
             why = "no good jet is left"
-            if not self._repair:
+            if not self._repair and self._wanted.jet_type is not None:
                 why = f"no jet of type {self._wanted.jet_type!r}"
             raise InputError(
                 f"{self._spec}: {self._key}: {why}; give another file or jet_type"
@@ -211,6 +216,8 @@ class Request:
 def find(spec: str) -> list[pathlib.Path]:
     """The files of ``spec``: a file, all data files of a folder, or the sample.
 
+    Several files or folders are separated by commas.
+
     Raises:
         InputError: nothing there, or a folder without data files.
     """
@@ -219,6 +226,8 @@ def find(spec: str) -> list[pathlib.Path]:
     path = pathlib.Path(spec).expanduser()
     if path.is_file():
         return [path]
+    if "," in spec and not path.exists():
+        return [file for part in spec.split(",") for file in find(part.strip())]
     if not spec or not path.is_dir():
         raise InputError(
             f"{spec}: no such file or folder; give a data file, a folder of them, or "
@@ -260,7 +269,8 @@ def _added_up(path: str, notes: Sequence[str]) -> list[str]:
 def _one_layout(
     spec: str,
     paths: list[pathlib.Path],
-    jet_type: str,
+    jet_type: str | None,
+    among: Sequence[str],
     mapping: column_mapping.Columns | None,
 ) -> tuple[str, list[pathlib.Path], bool]:
     """The format of all files, those that hold the class, whether pt is unknown.
@@ -269,11 +279,17 @@ def _one_layout(
         InputError: unknown or mixed formats, or no file of the class.
     """
     found: dict[str, pathlib.Path] = {}
+    names = (*among, jet_type) if jet_type else among
+    named = {path: _class_of(path, names) for path in paths}
+    types: set[str] = set()
     one_class = relative = False
     for path in paths:
         with opened(path, mapping) as file:
             found.setdefault(file.layout, path)
             one_class, relative = file.one_class, file.relative
+            types.update(file.types)
+    if jet_type is not None:
+        validation.check_jet_type(jet_type, (*types, *named.values()))
     if len(found) > 1:
         first, second = found.values()
         raise InputError(
@@ -281,16 +297,25 @@ def _one_layout(
             "folder of one format, or one file"
         )
     (layout,) = found
-    if one_class and len(paths) > 1:
-        named = {p: _OF_CLASS.fullmatch(p.stem) for p in paths}
-        if any(named.values()):
-            paths = [p for p, m in named.items() if m and m[1].lower() == jet_type]
+    several = len(among) > 1 and not types
+    if jet_type is not None and (several or (one_class and len(paths) > 1)):
+        if several or any(named.values()):
+            paths = [path for path, name in named.items() if name == jet_type]
         if not paths:
             raise InputError(
                 f"{spec}: no file of class {jet_type!r} (such as {jet_type}.hdf5) "
                 f"among {', '.join(p.name for p in named)}; give another jet_type"
             )
     return layout, paths, relative
+
+
+def _class_of(path: pathlib.Path, wanted: Sequence[str]) -> str:
+    """The class that a file is named by, as in ``g150.hdf5``, or an empty text."""
+    for name in sorted({*wanted, *validation.JET_TYPES}, key=len, reverse=True):
+        pattern = rf"{re.escape(name)}(?:[\d_-].*)?"
+        if re.fullmatch(pattern, path.stem, re.IGNORECASE):
+            return name
+    return ""
 
 
 class Loaded(NamedTuple):
@@ -301,7 +326,8 @@ class Loaded(NamedTuple):
         notes: what was repaired, chosen or cut, in words with counts.
         source: JSON-able metadata: path, files, layout, jet_type, num_particles, jets,
             repaired, seed, units, generator (if the file says it) and fingerprint, the
-            sha256 of the momenta and masks as loaded.
+            sha256 of the momenta and masks as loaded; of several classes ``jet_type``
+            joins their names and ``classes`` has the number of jets of each.
         axis: that of ``jets``, ``[J, 3]``: the relative features of a JetNet file refer
             to it. None for formats without it, and for jets that this package generated
             from their particles alone.
@@ -327,7 +353,7 @@ def load(
     *,
     num_particles: int = 30,
     max_jets: int | None = None,
-    jet_type: str = "g",
+    jet_type: str | Sequence[str] = "g",
     repair: bool = False,
     seed: int = 0,
     columns: Sequence[str] = (),
@@ -336,16 +362,18 @@ def load(
     """Loads jets; the format is recognised by the content of the file.
 
     Args:
-        spec: a file, a folder of files of one format, or "embedded". Formats: those of
-            :mod:`jetvae_jax.data.formats` (JetNet, hls4ml and top tagging HDF5,
-            EnergyFlow npz, JetClass columns, what
+        spec: a file, a folder of files of one format, several of them separated by
+            commas, or "embedded". Formats: those of :mod:`jetvae_jax.data.formats`
+            (JetNet, hls4ml and top tagging HDF5, EnergyFlow npz, JetClass columns, what
             :func:`~jetvae_jax.data.writing.writer` writes) and on the plug-in path, and
             any other by ``columns``.
         num_particles: N; the leading N by pt are kept, fewer are padded.
-        max_jets: jets to read (of the class), from the first; None for all.
+        max_jets: jets to read of each class, from the first; None for all.
         jet_type: g, q, t, w or z. Selects jets in hls4ml files, and files in a
             folder of JetNet files (``g.hdf5``, ``g150.hdf5``, ``g_0.hdf5``); a
-            single JetNet file is one class already.
+            single JetNet file is one class already. Several classes are read one
+            after the other, and ``labels`` of the jets are places in this list; they
+            may have any name by which files are named (``zprime.hdf5``).
         repair: drop or reorder bad rows and count them in the notes, instead of
             stopping at them.
         seed: of the jets' phi where the file has none.
@@ -363,19 +391,54 @@ def load(
         InputError: one line that names file, key, first row, number of rows and what
             to do.
     """
-    request = Request(
-        spec,
-        num_particles=num_particles,
-        max_jets=max_jets,
-        jet_type=jet_type,
-        repair=repair,
-        seed=seed,
-        columns=columns,
-        unique=unique,
+    how = {
+        "num_particles": num_particles,
+        "max_jets": max_jets,
+        "repair": repair,
+        "seed": seed,
+        "columns": columns,
+        "unique": unique,
+    }
+    types = (jet_type,) if isinstance(jet_type, str) else tuple(jet_type)
+    requests = [Request(spec, jet_type=name, among=types, **how) for name in types]
+    found = [_read(request) for request in requests]
+    parts = [part for part in found if isinstance(part, Loaded)]
+    return parts[0] if len(types) == 1 else _together(spec, types, parts)
+
+
+def _together(spec: str, types: Sequence[str], parts: Sequence[Loaded]) -> Loaded:
+    """The jets of several classes, one class after the other.
+
+    Raises:
+        InputError: two classes are the same jets.
+    """
+    prints = [part.source["fingerprint"] for part in parts]
+    counts = {name: len(p.jets.mask) for name, p in zip(types, parts, strict=True)}
+    if len(set(prints)) < len(prints):
+        same = [t for t, p in zip(types, prints, strict=True) if prints.count(p) > 1]
+        raise InputError(
+            f"{spec}: the jets of the classes {' and '.join(same)} are the same: name "
+            "only one of them in jet_type"
+        )
+    axes = [part.axis for part in parts if part.axis is not None]
+    axis = np.concatenate(axes) if len(axes) == len(parts) else None
+    labels = np.repeat(np.arange(len(types), dtype=np.int32), list(counts.values()))
+    jets = Jets(
+        np.concatenate([part.jets.particles for part in parts]),
+        np.concatenate([part.jets.mask for part in parts]),
+        axis,
+        labels,
     )
-    found = _read(request)
-    assert isinstance(found, Loaded)
-    return found
+    text = ", ".join(f"{n:,} of class {name}" for name, n in counts.items())
+    notes = [*dict.fromkeys(note for part in parts for note in part.notes)]
+    source = parts[0].source | {
+        "files": [*dict.fromkeys(f for part in parts for f in part.source["files"])],
+        "jet_type": ",".join(types),
+        "jets": len(labels),
+        "classes": counts,
+        "fingerprint": hashlib.sha256(",".join(prints).encode()).hexdigest(),
+    }
+    return Loaded(jets, (*notes, f"{spec}: {text}"), source, axis)
 
 
 def load_judged(spec: str, **how: Any) -> "Loaded | LoadedRelative":

@@ -9,6 +9,7 @@ import numpy as np
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import PositiveFloat
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Array
 
 Fractions = Annotated[
     tuple[PositiveFloat, PositiveFloat, PositiveFloat], configs.sum_to_one
@@ -86,6 +87,32 @@ class Dataset(NamedTuple):
     source: dict
 
 
+def split_classes(
+    seed: int, labels: np.ndarray, *, fractions: Sequence[float] = (0.7, 0.15, 0.15)
+) -> Split:
+    """Splits each class as :func:`split` splits it alone; the parts are shuffled.
+
+    A class therefore has the same training, validation and test rows whichever
+    classes are beside it.
+
+    Args:
+        seed: as that of :func:`split`.
+        labels: ``[J]``, the class of each row.
+        fractions: as those of :func:`split`.
+
+    Raises:
+        InputError: a part of a class would be empty.
+    """
+    classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    splits = [split(seed, len(rows), fractions=fractions) for rows in classes]
+    parts = []
+    for part, name in enumerate(Split._fields):
+        pairs = zip(classes, splits, strict=True)
+        rows = np.concatenate([rows[getattr(s, name)] for rows, s in pairs])
+        parts.append(np.random.default_rng([seed, part]).permutation(rows))
+    return Split(*parts)
+
+
 def split_sample(
     sample: Any,
     *,
@@ -93,14 +120,26 @@ def split_sample(
     fractions: tuple[float, float, float],
     notes: tuple[str, ...],
     source: dict,
+    labels: Array | None = None,
 ) -> Dataset:
     """Splits a pytree of arrays along their leading axis.
+
+    Args:
+        sample: the pytree.
+        seed: of the split.
+        fractions: of the parts.
+        notes: as those of the Dataset.
+        source: the same.
+        labels: ``[J]`` classes, each of which is split by itself; None for one class.
 
     Raises:
         InputError: a part would be empty.
     """
-    number = len(jax.tree.leaves(sample)[0])
-    parts = split(seed, number, fractions=fractions)
+    if labels is None:
+        number = len(jax.tree.leaves(sample)[0])
+        parts = split(seed, number, fractions=fractions)
+    else:
+        parts = split_classes(seed, np.asarray(labels), fractions=fractions)
     train, valid, test = (
         jax.tree.map(lambda a, rows=rows: a[rows], sample)
         for rows in (parts.train, parts.valid, parts.test)

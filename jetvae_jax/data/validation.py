@@ -235,9 +235,7 @@ class Audit:
         return tuple(self.notes)
 
 
-def check_request(
-    num_particles: int, max_jets: int | None, jet_type: str, seed: int
-) -> None:
+def check_request(num_particles: int, max_jets: int | None, seed: int) -> None:
     """Checks the numbers a user gives.
 
     Raises:
@@ -247,12 +245,25 @@ def check_request(
         raise InputError(f"num_particles is {num_particles}: give 1 to {MAX_PARTICLES}")
     if max_jets is not None and max_jets < 1:
         raise InputError(f"max_jets is {max_jets}: give 1 or more, or nothing for all")
-    if jet_type not in JET_TYPES:
-        raise InputError(
-            f"jet_type is {jet_type!r}: choose one of {', '.join(JET_TYPES)}"
-        )
     if mistake := configs.large_seed(seed):
         raise InputError(f"seed is {seed}: {mistake}")
+
+
+def check_jet_type(jet_type: str, own: Iterable[str] = ()) -> None:
+    """Checks the class a user wants.
+
+    Args:
+        jet_type: its name.
+        own: classes of the user's files, besides those that are known everywhere.
+
+    Raises:
+        InputError: there is no such class.
+    """
+    if jet_type not in (*JET_TYPES, *own):
+        raise InputError(
+            f"jet_type is {jet_type!r}: choose one of {', '.join(JET_TYPES)}, or a "
+            "class by which files are named"
+        )
 
 
 def check_units(path: str, key: str, particles: np.ndarray) -> None:

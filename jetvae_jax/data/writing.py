@@ -3,14 +3,16 @@
 HDF5 files have the JetNet format (:class:`JetNetWriter`). The others hold Cartesian
 momenta in GeV under the names of JetClass (arXiv:2202.03772): part_px, part_py,
 part_pz, part_energy of the particles in descending pt, and jet_pt, jet_eta, jet_phi,
-jet_mass, jet_nparticles. Particles are massless. Units and metadata are inside.
+jet_mass, jet_nparticles. Particles are massless. Units and metadata are inside. Where
+jets are of several classes, ``jet_type`` is that of each: its place in the list
+``jet_types`` of the metadata.
 """
 
 import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import h5py
@@ -20,7 +22,7 @@ import jetvae_jax
 from jetvae_jax.core import momenta
 from jetvae_jax.core.files import Part, reported
 from jetvae_jax.core.types import Jets
-from jetvae_jax.data import containers
+from jetvae_jax.data import containers, formats
 from jetvae_jax.data.containers import hdf5, npz
 from jetvae_jax.data.containers.tables import Column, Field, Ragged, Writer
 
@@ -42,6 +44,7 @@ FIELDS = (
     Field("jet_mass", "GeV"),
     Field("jet_nparticles", "1", dtype="int32"),
 )
+TYPE = Field(formats.TYPE, "1", dtype="int32")
 
 
 def writer(
@@ -49,6 +52,7 @@ def writer(
     *,
     num_particles: int,
     attrs: Mapping[str, Any] | None = None,
+    types: Sequence[str] = (),
 ) -> "JetWriter":
     """A writer for the container that the suffix of ``path`` names.
 
@@ -57,12 +61,14 @@ def writer(
             in the suffix of a container on the plug-in path.
         num_particles: N; jets of fewer are padded, where the file pads.
         attrs: JSON-able metadata of the jets.
+        types: names of the classes to which the labels of the jets refer; none where
+            the classes are not to be written.
 
     Raises:
         InputError: another suffix.
     """
     containers.creator(path, jets=True)
-    return JetWriter(path, num_particles=num_particles, attrs=attrs)
+    return JetWriter(path, num_particles=num_particles, attrs=attrs, types=types)
 
 
 class JetWriter:
@@ -85,6 +91,7 @@ class JetWriter:
         path: of the file; its suffix names the container.
         num_particles: N; jets of fewer are padded, in HDF5 and npz.
         attrs: JSON-able metadata of the jets.
+        types: names of the classes of labelled jets.
     """
 
     def __init__(
@@ -93,22 +100,27 @@ class JetWriter:
         *,
         num_particles: int,
         attrs: Mapping[str, Any] | None = None,
+        types: Sequence[str] = (),
     ):
         self._path = os.fspath(path)
         self._part: Part | None = None
         self._width = num_particles
         self._attrs = dict(attrs or {})
+        self._types = list(types)
+        if types:
+            self._attrs[formats.TYPES] = self._types
         self._empty = 0
         self._file: _File | None = None
 
     def _create(self, part: pathlib.Path) -> "_File":
         suffix = os.path.splitext(self._path)[1].lower()
         if suffix in hdf5.SUFFIXES:
-            return _JetNetFile(part, self._width)
+            return _JetNetFile(part, self._width, bool(self._types))
         if suffix in npz.SUFFIXES:
             return _NpzFile(part, self._width)
         create = containers.creator(self._path, jets=True)
-        return _ColumnFile(create(part, list(FIELDS), "tree"))
+        fields = [*FIELDS, *([TYPE] if self._types else [])]
+        return _ColumnFile(create(part, fields, "tree"))
 
     def __enter__(self):
         """Opens the temporary file.
@@ -130,11 +142,11 @@ class JetWriter:
 
         Args:
             jets: particles ``[J, M, 3]`` in GeV with ``M <= num_particles``, mask
-                ``[J, M]``.
+                ``[J, M]``, and labels ``[J]`` where classes are written.
 
         Raises:
-            ValueError: wrong shapes, or an existing particle without finite momentum
-                and positive pt.
+            ValueError: wrong shapes, an existing particle without finite momentum and
+                positive pt, or no labels where there are classes.
             InputError: the disk is full.
         """
         if self._file is None:
@@ -144,8 +156,13 @@ class JetWriter:
         if jets.axis is not None:
             axis = np.asarray(jets.axis, np.float64)
             self._attrs["axis"] = "jet"
+        labels = None
+        if self._types:
+            if jets.labels is None:
+                raise ValueError(f"jets of the classes {self._types} need labels")
+            labels = np.asarray(jets.labels, np.int32)
         with reported(self._path):
-            self._empty += self._file.append(p, mask, axis)
+            self._empty += self._file.append(p, mask, axis, labels)
 
     def __exit__(self, kind, error, trace) -> None:
         """Completes the file, or removes it after an exception."""
@@ -179,21 +196,28 @@ class JetNetWriter(JetWriter):
     zeros on padding; ``jet_features [J, 4]`` pt, eta, mass, num_particles;
     ``jet_extra [J, 4]`` phi, energy, multiplicity, 0. The jet is the sum of its
     massless particles; where jets have an axis of their own, this is their pt, eta, phi
-    and the file has the attribute ``axis = "jet"``. Jets without particles (or whose pt
-    cancels exactly, which leaves them no axis) are rows of zeros, counted in the
-    attribute ``empty_jets``.
+    and the file has the attribute ``axis = "jet"``. Jets of several classes have
+    ``jet_type [J, 1]``, places in the list of the attribute ``jet_types``. Jets without
+    particles (or whose pt cancels exactly, which leaves them no axis) are rows of
+    zeros, counted in the attribute ``empty_jets``.
     ``attrs`` are attributes of the file: numbers and texts as they are, everything else
     as JSON text. For arguments and errors see :class:`JetWriter`.
     """
 
     def _create(self, part: pathlib.Path) -> "_File":
-        return _JetNetFile(part, self._width)
+        return _JetNetFile(part, self._width, bool(self._types))
 
 
 class _File(Protocol):
     """An open file of jets."""
 
-    def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
+    def append(
+        self,
+        p: np.ndarray,
+        mask: np.ndarray,
+        axis: np.ndarray | None,
+        labels: np.ndarray | None,
+    ) -> int:
         """Adds jets, ordered by pt; returns how many of them are empty."""
         ...
 
@@ -209,29 +233,38 @@ class _File(Protocol):
 class _JetNetFile:
     """The JetNet format in HDF5."""
 
-    def __init__(self, path: pathlib.Path, width: int):
+    def __init__(self, path: pathlib.Path, width: int, typed: bool):
         self._width = width
-        self._waiting: dict[str, list[np.ndarray]] = {name: [] for name in JETNET}
+        tables = JETNET | ({TYPE.name: ("type",)} if typed else {})
+        self._waiting: dict[str, list[np.ndarray]] = {name: [] for name in tables}
         self._num_waiting = 0
         self._disk = hdf5.Disk(path)
         # The oldest format stores no times anywhere.
         self._file = h5py.File(self._disk, "w", libver="earliest")
-        for name, columns in JETNET.items():
+        for name, columns in tables.items():
             inner = (width,) if name == "particle_features" else ()
             data = self._file.create_dataset(
                 name,
                 shape=(0, *inner, len(columns)),
                 maxshape=(None, *inner, len(columns)),
                 chunks=(CHUNK, *inner, len(columns)),
-                dtype="<f4",
+                dtype="<i4" if name == TYPE.name else "<f4",
                 compression="gzip",
                 shuffle=True,
                 track_times=False,
             )
             data.attrs["names"] = np.array(columns, "S")
 
-    def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
+    def append(
+        self,
+        p: np.ndarray,
+        mask: np.ndarray,
+        axis: np.ndarray | None,
+        labels: np.ndarray | None,
+    ) -> int:
         rows, empty = _jetnet_features(p, mask, self._width, axis)
+        if labels is not None:
+            rows[TYPE.name] = labels[:, None]
         for name, values in rows.items():
             self._waiting[name].append(values)
         self._num_waiting += len(mask)
@@ -278,11 +311,20 @@ class _ColumnFile:
     def __init__(self, file: Writer):
         self._file = file
 
-    def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
+    def append(
+        self,
+        p: np.ndarray,
+        mask: np.ndarray,
+        axis: np.ndarray | None,
+        labels: np.ndarray | None,
+    ) -> int:
         del axis  # jets in these columns are sums of their particles
         for start in range(0, len(mask), GROUP):
             rows = slice(start, start + GROUP)
-            self._file.write(_columns(p[rows], mask[rows]))
+            columns = _columns(p[rows], mask[rows])
+            if labels is not None:
+                columns[TYPE.name] = labels[rows]
+            self._file.write(columns)
         return int((~mask.any(axis=1)).sum())
 
     def finish(self, attrs: dict[str, Any], empty: int) -> None:
@@ -300,9 +342,18 @@ class _NpzFile:
         self._parts: list[dict[str, Any]] = []
         self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
 
-    def append(self, p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> int:
+    def append(
+        self,
+        p: np.ndarray,
+        mask: np.ndarray,
+        axis: np.ndarray | None,
+        labels: np.ndarray | None,
+    ) -> int:
         del axis
-        self._parts.append(_columns(p, mask))
+        columns = _columns(p, mask)
+        self._parts.append(columns)
+        if labels is not None:
+            columns[TYPE.name] = labels
         return int((~mask.any(axis=1)).sum())
 
     def finish(self, attrs: dict[str, Any], empty: int) -> None:
@@ -316,6 +367,10 @@ class _NpzFile:
         count = np.concatenate([*counts, np.zeros(0, int)])
         none = np.zeros((0, self._width, 3), np.float32)
         metadata = json.dumps(_metadata(attrs, empty), sort_keys=True)
+        typed = {}
+        if formats.TYPES in attrs:
+            labels = [part[TYPE.name] for part in self._parts]
+            typed[TYPE.name] = np.concatenate([*labels, np.zeros(0, np.int32)])
         np.savez_compressed(
             self._file,
             particles=np.concatenate([*map(xyz, self._parts), none]),
@@ -325,6 +380,7 @@ class _NpzFile:
             jet_columns=np.array(names),
             units=np.array("GeV"),
             provenance=np.array(metadata),
+            **typed,
         )
         self._file.close()
 
@@ -336,7 +392,10 @@ def _metadata(attrs: dict[str, Any], empty: int) -> dict[str, Any]:
     return {
         **attrs,
         "writer": f"jetvae_jax {jetvae_jax.__version__}",
-        "units": {field.name: field.unit for field in FIELDS},
+        "units": {
+            field.name: field.unit
+            for field in (*FIELDS, *([TYPE] if formats.TYPES in attrs else []))
+        },
         "empty_jets": empty,
     }
 

@@ -28,24 +28,28 @@ class ContextRequest:
     Attributes:
         source: 'data' takes the contexts of training samples, 'density' draws from a
             density fitted to them.
-        condition: name to value of the conditions given, in physical units.
+        condition: name to value of the conditions given, in physical units; of a class
+            its place among the names of the classes.
     """
 
     source: Literal["data", "density"] = "data"
     condition: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-def parsed(texts: Sequence[str], known: Sequence[str], flag: str) -> dict[str, float]:
-    """Name to value from ``name=value``.
+def parsed(
+    texts: Sequence[str], known: Mapping[str, Sequence[str]], flag: str
+) -> dict[str, float]:
+    """Name to value from ``name=value``; of a class, its place among their names.
 
     Args:
         texts: of the command line.
-        known: the conditions of the model.
+        known: the conditions of the model, and the names of the classes of one that is
+            no number.
         flag: for messages.
 
     Raises:
-        InputError: a text of another form, an unknown or repeated name, or a value that
-            is not a finite number.
+        InputError: a text of another form, an unknown or repeated name, an unknown
+            class, or a value that is not a finite number.
     """
     found: dict[str, float] = {}
     for text in texts:
@@ -64,6 +68,14 @@ def parsed(texts: Sequence[str], known: Sequence[str], flag: str) -> dict[str, f
             )
         if name in found:
             raise InputError(f"--{flag}: {name} is given twice")
+        if classes := known[name]:
+            if value not in classes:
+                raise InputError(
+                    f"--{flag}={text}: this model was trained on the classes "
+                    f"{', '.join(classes)}"
+                )
+            found[name] = classes.index(value)
+            continue
         try:
             found[name] = float(value)
         except ValueError:
@@ -74,33 +86,44 @@ def parsed(texts: Sequence[str], known: Sequence[str], flag: str) -> dict[str, f
 
 
 def rows_to_draw(
-    table: Array, request: ContextRequest, given: Mapping[int, float]
+    table: Array,
+    request: ContextRequest,
+    given: Mapping[int, float],
+    classes: Sequence[int] = (),
 ) -> np.ndarray:
     """The rows from which contexts are drawn, computed on the host.
 
     Where only some conditions are given, the others must be compatible with them: only
     the 1 % of the rows whose values are nearest to the given ones is kept (distances in
     units of standard deviations), at least twenty rows, and the given values replace
-    theirs.
+    theirs. A given class is not replaced: the rows are those of the class.
 
     Args:
         table: ``[A, C]`` contexts of training samples.
         request: the source, data or density.
         given: column to value.
+        classes: columns that state the class of a row, 1 for its own and else 0. Each
+            class has a density of its own, and as large a share as in the table.
 
     Returns:
         ``[B, C]`` float32.
 
     Raises:
-        InputError: the source is a density, and the table is too small or constant.
+        InputError: there is no row of the class; the source is a density, and the table
+            is too small or constant.
     """
     rows = floats(np, table)[0].astype(np.float32, copy=False)
+    for column in classes:
+        if column in given:
+            rows = rows[rows[:, column] == given[column]]
+    if not len(rows):
+        raise InputError(
+            "--generate.condition: there are too few training jets of this class to "
+            "take axes and conditions from"
+        )
     if request.source == "density":
-        config = copula.Config()
-        params = copula.fit(config, rows, what="contexts")
-        density = copula.build(config, dim=rows.shape[-1])
-        draw = jax.jit(density.sample, static_argnums=2)
-        rows = np.asarray(draw(params, jax.random.key(DENSITY_SEED), (DENSITY_ROWS,)))
+        rows = _drawn_by_class(rows, classes)
+    given = {c: value for c, value in given.items() if c not in classes}
     if given:
         columns, values = list(given), np.array(list(given.values()), np.float32)
         spread = np.maximum(rows[:, columns].std(axis=0), 1e-6)
@@ -109,6 +132,32 @@ def rows_to_draw(
         rows = rows[kept].copy()
         rows[:, columns] = values
     return rows
+
+
+def _drawn_by_class(rows: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    """:data:`DENSITY_ROWS` rows, from a density for each class of the given ones."""
+    if not classes:
+        return _drawn_from_density(rows)
+    others = np.setdiff1d(np.arange(rows.shape[1]), classes)
+    kinds, kind = np.unique(rows[:, classes], axis=0, return_inverse=True)
+    parts = []
+    for i, numbers in enumerate(kinds):
+        own = rows[kind.ravel() == i]
+        number = round(DENSITY_ROWS * len(own) / len(rows))
+        part = np.zeros((number, rows.shape[1]), np.float32)
+        part[:, classes] = numbers
+        part[:, others] = _drawn_from_density(own[:, others])[:number]
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def _drawn_from_density(rows: np.ndarray) -> np.ndarray:
+    """:data:`DENSITY_ROWS` rows from a density fitted to the given ones."""
+    config = copula.Config()
+    params = copula.fit(config, rows, what="contexts")
+    density = copula.build(config, dim=rows.shape[-1])
+    draw = jax.jit(density.sample, static_argnums=2)
+    return np.asarray(draw(params, jax.random.key(DENSITY_SEED), (DENSITY_ROWS,)))
 
 
 def drawn_rows(key: Key, rows: Array, num: int) -> Array:

@@ -141,9 +141,9 @@ def particle_mask(config: Scaling, scaler: Scaler) -> None:
     del config, scaler
 
 
-def condition_names(config: Scaling) -> tuple[str, ...]:
+def condition_names(config: Scaling) -> dict[str, tuple[str, ...]]:
     """Columns on which the model depends."""
-    return config.conditions
+    return dict.fromkeys(config.conditions, ())
 
 
 def contexts(

@@ -120,6 +120,7 @@ def evaluate(
     Returns:
         The path of the report.
     """
+    inputs.no_condition(config)
     events = gather(folder, trained, config, files)
     names, real = events.names, events.real
     size = max(map(len, events.candidates.values()))

@@ -109,9 +109,9 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
     return mask
 
 
-def condition_names(config: scaling.Config) -> tuple[str, ...]:
+def condition_names(config: scaling.Config) -> dict[str, tuple[str, ...]]:
     """``digit``, for a conditional model."""
-    return ("digit",) if config.condition_on_digit else ()
+    return {"digit": ()} if config.condition_on_digit else {}
 
 
 def contexts(

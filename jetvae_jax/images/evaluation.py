@@ -178,6 +178,7 @@ def evaluate(
     Raises:
         InputError: nothing to evaluate, or whatever is wrong with a file.
     """
+    inputs.no_condition(config)
     if trained is not None:
         given = trained.run.data
     generator = None if config.generated else trained  # of the images

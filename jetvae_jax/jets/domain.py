@@ -4,8 +4,9 @@ import dataclasses
 import functools
 import os
 import pathlib
+import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -45,19 +46,28 @@ SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Confi
 MASS_JETS = 1_000_000  # enough for a mean
 
 
+def type_name(value: str) -> str | None:
+    """A name of a class: a word."""
+    return None if re.fullmatch(r"\w[\w+-]*", value) else "must be a word"
+
+
+JetType = Annotated[str, type_name]
+
+
 @configs.config
 class Data:
     """Which jets.
 
     Attributes:
-        path: a file or a folder of files: JetNet, hls4ml, TopTagging (HDF5),
-            EnergyFlow (npz), JetClass-like Parquet or ROOT, what this package writes,
-            or any file by data.columns; 'embedded' for the gluon jets that come with
-            the package.
+        path: a file or a folder of files, or several separated by commas: JetNet,
+            hls4ml, TopTagging (HDF5), EnergyFlow (npz), JetClass-like Parquet or ROOT,
+            what this package writes, or any file by data.columns; 'embedded' for the
+            gluon jets that come with the package.
         columns: where the jets are in a file of one's own: px=...,py=...,pz=...
-        jet_type: class to take from files that hold several: g, q, t, w or z.
+        jet_type: class to take from files that hold several: g, q, t, w or z, or one
+            by which files are named; several, as g,q,t, are trained on at once.
         num_particles: hardest particles kept of each jet.
-        max_jets: jets taken from the start of the data; 0 takes all.
+        max_jets: jets taken of each class, from the start of the data; 0 takes all.
         repair: drop bad jets and count them, instead of stopping at the first.
         split_seed: seed of the split into training, validation and test parts.
         fractions: of the training, validation and test parts.
@@ -71,7 +81,7 @@ class Data:
 
     path: Annotated[configs.Path, configs.not_empty] = "embedded"
     columns: tuple[str, ...] = ()
-    jet_type: Literal["g", "q", "t", "w", "z"] = "g"
+    jet_type: Annotated[tuple[JetType, ...], configs.not_empty] = ("g",)
     num_particles: Annotated[int, configs.between(1, MAX_PARTICLES)] = 30
     max_jets: NonNegativeInt = 0
     repair: bool = False
@@ -80,6 +90,15 @@ class Data:
     stream: bool = False
     cache: configs.Path = ""
     augment: tuple[Annotated[str, configs.one_of(SYMMETRIES)], ...] = ()
+
+    def __post_init__(self):
+        if len(set(self.jet_type)) < len(self.jet_type):
+            raise InputError(f"jet_type: one is named twice, {self.jet_type!r}")
+        if self.stream and len(self.jet_type) > 1:
+            raise InputError(
+                "stream: holds one class, and jet_type names "
+                f"{', '.join(self.jet_type)}: leave out stream, or give one jet_type"
+            )
 
 
 Scaling, Scaler = scaling.Config, scaling.Scaler
@@ -110,6 +129,7 @@ def load(config: Data) -> Dataset:
     if config.stream:
         folder = config.cache or default_cache()
         logging.info("streaming: the files are read once into %s", folder)
+        (request["jet_type"],) = config.jet_type
         streams = streaming.streams(
             config.path, folder, fractions=config.fractions, **request
         )
@@ -121,12 +141,25 @@ def load(config: Data) -> Dataset:
         fractions=config.fractions,
         notes=loaded.notes,
         source=loaded.source,
+        labels=loaded.jets.labels,
     )
 
 
 def resolved(data: Data, config: scaling.Config) -> tuple[Data, scaling.Config]:
-    """Both as they are: nothing is read from the file."""
-    return data, config
+    """The classes of the data filled in where they are a condition.
+
+    Raises:
+        InputError: there is only one.
+    """
+    if scaling.TYPE not in config.conditions:
+        return data, config
+    if len(data.jet_type) < 2:
+        raise InputError(
+            f"--scaling.conditions={scaling.TYPE}: all jets are of one class, "
+            f"{', '.join(data.jet_type)}: name several, such as "
+            f"--data.jet_type=g,q,t, or leave {scaling.TYPE} out"
+        )
+    return data, dataclasses.replace(config, types=data.jet_type)
 
 
 def sizes(config: Data, scaled: scaling.Config) -> dict[str, int]:
@@ -135,16 +168,17 @@ def sizes(config: Data, scaled: scaling.Config) -> dict[str, int]:
         "num_particles": config.num_particles,
         "num_features": 3,
         "jet_rows": scaled.jet_rows,
-        "num_conditions": len(scaled.conditions),
+        "num_conditions": len(scaled.condition_columns),
     }
 
 
 def unscale(
     config: scaling.Config, scaler: scaling.Scaler, points: Points, context: Context
 ) -> Jets:
-    """Generated points to jets in GeV."""
+    """Generated points to jets in GeV, with the classes that were given as labels."""
     mask = points.mask[..., config.jet_rows :]
-    return scaling.unscale(config, scaler, points.x, context.axis, mask)
+    jets = scaling.unscale(config, scaler, points.x, context.axis, mask)
+    return jets._replace(labels=scaling.class_of(config, context.condition))
 
 
 def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
@@ -158,9 +192,10 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
     return mask
 
 
-def condition_names(config: scaling.Config) -> tuple[str, ...]:
-    """Observables of the jet on which the model depends."""
-    return config.conditions
+def condition_names(config: scaling.Config) -> dict[str, tuple[str, ...]]:
+    """Observables of the jet on which the model depends; the classes of its type."""
+    values = {scaling.TYPE: config.types}
+    return {name: values.get(name, ()) for name in config.conditions}
 
 
 def contexts(
@@ -169,8 +204,9 @@ def contexts(
     """Axes and conditions of jets: those of training jets, or what is asked for.
 
     Axis and condition are of the same jet. Only relative coordinates need an axis; a
-    given pt or eta is that of the axis, too. Where jets were turned to their principal
-    axis, the axis ends with a uniform angle.
+    given pt or eta is that of the axis, too; for a given type they are those of jets of
+    that class. Where jets were turned to their principal axis, the axis ends with a
+    uniform angle.
 
     Raises:
         InputError: a multiplicity or pt that no jet can have.
@@ -182,12 +218,17 @@ def contexts(
         center, width = np.asarray(scaler.condition_units)
         asked = {}
         for name, value in request.condition.items():
-            place = config.conditions.index(name)
+            place = config.condition_columns.index(name)
+            if name == scaling.TYPE:
+                asked[3 + place + int(value)] = 1.0
+                continue
             asked[3 + place] = (value - center[place]) / width[place]
             if name in AXIS:
                 asked[AXIS.index(name)] = value
         rows = np.concatenate([rows, np.asarray(scaler.conditions)], axis=1)
-        rows = rows_to_draw(rows, request, asked)
+        columns = enumerate(config.condition_columns, 3)
+        classes = [i for i, name in columns if name == scaling.TYPE]
+        rows = rows_to_draw(rows, request, asked, classes)
     elif len(rows):
         rows = rows_to_draw(rows, request, {})
 
@@ -282,4 +323,9 @@ def metadata(run) -> dict:
 
 def writer(path, run, attrs):
     """A file of jets in the layout that the suffix of ``path`` names."""
-    return writing.writer(path, num_particles=run.data.num_particles, attrs=attrs)
+    return writing.writer(
+        path,
+        num_particles=run.data.num_particles,
+        attrs=attrs,
+        types=run.scaling.types,
+    )

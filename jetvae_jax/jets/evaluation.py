@@ -17,7 +17,9 @@ from jetvae_jax.core.types import Array, Jets, RelativeJets
 from jetvae_jax.data.loading import find, load_judged, opened
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.data.validation import num_repeated
+from jetvae_jax.densities.contexts import parsed
 from jetvae_jax.jets.domain import SUFFIX, Data
+from jetvae_jax.jets.scaling import TYPE
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     JET_TYPES,
@@ -35,6 +37,65 @@ from jetvae_jax.report import about
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
 
+class Classes(NamedTuple):
+    """Which of the classes of a run are compared.
+
+    Attributes:
+        names: of the classes that the data hold.
+        label: the place among them of the one that is compared; None for all.
+    """
+
+    names: tuple[str, ...]
+    label: int | None
+
+    @property
+    def wanted(self) -> str | None:
+        """The class to read from files that hold several; None for all jets."""
+        if len(self.names) == 1:
+            return self.names[0]
+        return None if self.label is None else self.names[self.label]
+
+    def of(self, jets: Any) -> Any:
+        """The jets of the class, of a part of the data."""
+        if self.label is None:
+            return jets
+        rows = np.asarray(jets.labels) == self.label
+        return jax.tree.map(lambda a: a[rows], jets)
+
+    def labelled(self, jets: Any) -> Any:
+        """Jets of the class, read from a file, with its label."""
+        if self.label is None or not isinstance(jets, Jets):
+            return jets
+        return jets._replace(labels=np.full(len(jets.mask), self.label, np.int32))
+
+
+def classes(trained: Any, config: EvaluateConfig, files: Data) -> Classes:
+    """The classes of a run, or of files, and the one that is asked for.
+
+    Raises:
+        InputError: it is none of them, or the run does not tell classes apart.
+    """
+    names = files.jet_type if trained is None else trained.run.data.jet_type
+    if not config.condition:
+        return Classes(names, None)
+    what = f"--evaluate.condition={','.join(config.condition)}"
+    name, _, value = config.condition[0].partition("=")
+    if name != TYPE or len(config.condition) > 1:
+        raise InputError(f"{what}: name one class of jets, such as type=t")
+    if trained is None:
+        raise InputError(
+            f"{what}: is a class of a trained model: of files, name it by "
+            f"--data.jet_type={value or 't'}"
+        )
+    if not trained.run.scaling.types:
+        raise InputError(
+            f"{what}: this model was trained without the type as a condition, so that "
+            "its jets are of no class: leave it out"
+        )
+    asked = parsed(config.condition, {TYPE: names}, "evaluate.condition")
+    return Classes(names, int(asked[TYPE]))
+
+
 class Inputs(NamedTuple):
     """What is compared.
 
@@ -46,6 +107,7 @@ class Inputs(NamedTuple):
         notes: of the readers, and what was chosen.
         sources: name to the metadata of its file.
         title: for the report.
+        jet_type: the class of the jets, or the classes, separated by commas.
         num_train: jets that trained the model; 0 if none did, or not known.
     """
 
@@ -56,6 +118,7 @@ class Inputs(NamedTuple):
     notes: list[str]
     sources: dict[str, Any]
     title: str
+    jet_type: str
     num_train: int
 
 
@@ -78,6 +141,7 @@ def gather(
     """
     if trained is not None:  # whose number of jets is that of the training
         files = dataclasses.replace(trained.run.data, max_jets=0)
+    chosen = classes(trained, config, files)
     paths = inputs.named(config.generated)
     if not paths:
         assert trained is not None
@@ -85,7 +149,7 @@ def gather(
     inputs.check_columns(["real", "truth", *paths], config.columns)
     # Columns of the data are those of real files; of others that are not recognised.
     of_data = () if trained is not None else ("real", "truth")
-    reader = _Reader(files, config.columns, of_data)
+    reader = _Reader(files, config.columns, of_data, chosen)
     real, truth, num_train = _real(reader, trained, config)
     candidates = {
         name: reader.read(name, path, repair=True) for name, path in paths.items()
@@ -102,9 +166,14 @@ def gather(
             "compared in relative features; mass, pt, energy, eta and phi of the jets, "
             "px, py and pz of particles, and metrics of these are left out"
         )
-    title = " and ".join(pathlib.Path(path).name for path in paths.values())
-    if trained is not None:
-        title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
+    jet_type = real.source.get("jet_type") or ",".join(chosen.names)
+    if chosen.label is not None:
+        jet_type = chosen.names[chosen.label]
+    elif trained is not None and len(chosen.names) > 1:
+        reader.notes.append(
+            f"the classes {', '.join(chosen.names)} are compared together; one alone "
+            f"by --evaluate.condition=type={chosen.names[0]}"
+        )
     return Inputs(
         real.jets,
         {name: loaded.jets for name, loaded in candidates.items()},
@@ -112,9 +181,19 @@ def gather(
         axes if len(axes) == len(with_pt) else None,
         reader.notes,
         {name: loaded.source for name, loaded in given.items()},
-        title,
+        _title(trained, chosen, list(paths.values())),
+        jet_type,
         num_train,
     )
+
+
+def _title(trained: Any, chosen: Classes, paths: list[str]) -> str:
+    """Of the report: the model and its data, or the files compared; and the class."""
+    own = trained.run.data.path.split(",") if trained is not None else paths
+    title = " and ".join(pathlib.Path(path).name for path in own)
+    if trained is not None:
+        title = f"{trained.run.model} on {title}"
+    return title if chosen.label is None else f"{title}, class {chosen.wanted}"
 
 
 class _Sample(NamedTuple):
@@ -126,8 +205,15 @@ class _Sample(NamedTuple):
 class _Reader:
     """Reads files in one way and collects the notes."""
 
-    def __init__(self, how: Data, columns: tuple[str, ...], of_data: tuple[str, ...]):
+    def __init__(
+        self,
+        how: Data,
+        columns: tuple[str, ...],
+        of_data: tuple[str, ...],
+        chosen: Classes,
+    ):
         self.how, self.columns, self.of_data = how, columns, of_data
+        self.chosen = chosen
         self.notes: list[str] = []
 
     def mapping(self, name: str, path: str) -> tuple[str, ...]:
@@ -149,7 +235,7 @@ class _Reader:
             columns=self.mapping(name, path),
             num_particles=self.how.num_particles,
             max_jets=self.how.max_jets or None,
-            jet_type=self.how.jet_type,
+            jet_type=self.chosen.wanted,
             # Generated jets are evaluated as they are: bad ones are dropped and
             # counted, duplicates stay.
             repair=repair or self.how.repair,
@@ -157,7 +243,10 @@ class _Reader:
         )
         logging.info("%s: %s jets in %s", name, f"{len(loaded.jets.mask):,}", path)
         self.notes += [f"{name}: {note}" for note in loaded.notes]
-        return _Sample(loaded.jets, loaded.axis, loaded.source)
+        if self.chosen.wanted is None:
+            self.notes += _missing(name, path, self.chosen.names)
+        jets = self.chosen.labelled(loaded.jets)
+        return _Sample(jets, loaded.axis, loaded.source)
 
 
 def _real(
@@ -173,10 +262,11 @@ def _real(
         first, second = (_rows(real, half) for half in rows)
         return first, second, 0
     jets = trained.data()
+    of = reader.chosen.of
     reader.notes += trained.meta["notes"]
     source = trained.meta["source"]
-    test = head(jets.test, MAX_TEST)
-    train = head(jets.train, MAX_TRUTH)
+    test = head(of(jets.test), MAX_TEST)
+    train = head(of(jets.train), MAX_TRUTH)
     axes = (None, None)
     if trained.run.scaling.axis == "jet":
         axes = (test.axis, train.axis)
@@ -184,6 +274,20 @@ def _real(
     if config.truth:
         truth = reader.read("truth", config.truth)
     return _Sample(test, axes[0], source), truth, count(jets.train)
+
+
+def _missing(name: str, path: str, names: tuple[str, ...]) -> list[str]:
+    """Classes of the real jets that a file has none of, if it states their classes."""
+    first, *more = find(path)
+    with opened(first) as file:
+        counts = {} if more else file.classes()
+    without = [kind for kind in names if kind in counts and not counts[kind]]
+    if not without:
+        return []
+    return [
+        f"{name}: has no jets of class {', '.join(without)}, which the real ones have: "
+        "compare one class by --evaluate.condition"
+    ]
 
 
 def _repeated(name: str, jets: Jets | RelativeJets) -> list[str]:
@@ -212,7 +316,8 @@ def evaluate(
     """Write ``evaluation.{json,txt,csv,tex}`` and ``report.html``.
 
     Args:
-        folder: of a run, or where to write.
+        folder: of a run, or where to write; the comparison of one class of a run is in
+            a folder in it, unless the config says where.
         trained: the run's TrainedModel, or None.
         config: which jets are compared with which.
         files: how to read files where no run says it.
@@ -221,12 +326,14 @@ def evaluate(
         The path of the report.
     """
     jets = gather(folder, trained, config, files)
+    if config.condition and not config.output:
+        folder = Workdir(folder / config.condition[0])
     logging.info(
         "comparing %s jets with %s real ones: %s",
         ", ".join(f"{len(j.mask):,}" for j in jets.candidates.values()),
         f"{len(jets.real.mask):,}", ", ".join(jets.candidates),
     )  # fmt: skip
-    jet_type = jets.sources["real"].get("jet_type", "g")
+    jet_type = jets.jet_type
     measure_fpnd, note = _fpnd(config.fpnd, jet_type, jets)
     observables: dict[str, dict[str, np.ndarray]] = {}
     asked = {"deep_set": config.classify, "transformer": config.transformer}
@@ -256,7 +363,6 @@ def evaluate(
     folder.write_text("evaluation.csv", export.csv(result))
     folder.write_text("evaluation.tex", export.latex(result))
     logging.info("drawing the report")
-    key = jax.random.key(0)
     samples = _shown(jets, relative=result["relative"])
     return report.write(
         folder / "report.html",
@@ -267,13 +373,22 @@ def evaluate(
         samples=samples,
         observables={name: observables[name] for name in samples},
         history=generator.history() if generator else {},
-        latents=generator.latents(head(jets.real, LATENT_JETS), key, key)
-        if generator
-        else {},
+        latents=_latents(generator, jets.real),
         units=units(generator.run) if generator else {},
         trained_on=_marked(result),
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
+
+
+def _latents(generator: Any, real: Any) -> dict[str, np.ndarray]:
+    """Latents of real jets, and of the flow, of the model that made the jets.
+
+    None of a model that depends on the class of jets, if that is not known.
+    """
+    if not generator or (generator.run.scaling.types and real.labels is None):
+        return {}
+    key = jax.random.key(0)
+    return generator.latents(head(real, LATENT_JETS), key, key)
 
 
 def _shown(jets: Inputs, *, relative: bool) -> dict[str, Jets | RelativeJets]:

@@ -69,8 +69,10 @@ ROWS = 16_384  # jets at a time
 _GOLDEN = 0.6180339887498949
 
 
-CONDITIONS = ("pt", "eta", "mass", "multiplicity")
-"""Observables of a jet on which a model may depend, in GeV and pure numbers."""
+TYPE = "type"
+CONDITIONS = ("pt", "eta", "mass", "multiplicity", TYPE)
+"""On what a model may depend: observables of a jet, in GeV and pure numbers, and its
+class, as one number for each class."""
 
 
 @configs.config
@@ -97,11 +99,15 @@ class Config:
             for relative and frame coordinates; none does not.
         axis: what relative features refer to: the sum of the particles that are kept,
             or jet, the axis of the whole jet, for files that contain it.
-        conditions: of pt, eta, mass and multiplicity: what encoder and decoder depend
-            on. Generated jets have those of training jets, or --generate.condition.
+        conditions: of pt, eta, mass, multiplicity and type, the class of the jet: what
+            encoder and decoder depend on. Generated jets have those of training jets,
+            or --generate.condition.
+        types: classes of the training jets, where the type is a condition; follows from
+            the data.
     """
 
     RENAMED: ClassVar = {"ghosts": "padding"}
+    DERIVED: ClassVar = ("types",)
 
     coordinates: Literal["cartesian", "cylindrical", "relative", "frame"] = "cartesian"
     method: Literal[
@@ -113,6 +119,7 @@ class Config:
     rotate: Literal["none", "principal"] = "none"
     axis: Literal["particles", "jet"] = "particles"
     conditions: tuple[Annotated[str, configs.one_of(CONDITIONS)], ...] = ()
+    types: tuple[str, ...] = ()
 
     def __post_init__(self):
         if len(set(self.conditions)) < len(self.conditions):
@@ -132,6 +139,12 @@ class Config:
                 f"axis: {self.coordinates} coordinates do not refer to the axis of the "
                 "whole jet: give coordinates = relative, or axis = particles"
             )
+
+    @property
+    def condition_columns(self) -> tuple[str, ...]:
+        """Which condition each number of the scaled ones belongs to."""
+        numbers = {TYPE: len(self.types)}
+        return tuple(c for c in self.conditions for _ in range(numbers.get(c, 1)))
 
     @property
     def jet_rows(self) -> int:
@@ -165,7 +178,7 @@ class Scaler(NamedTuple):
         conditions: ``[A, G]`` scaled conditions of the jets of ``axes``; None without
             conditions.
         condition_units: ``[2, G]`` mean and standard deviation of the conditions in
-            GeV or pure numbers; None without.
+            GeV or pure numbers, 0 and 1 for the numbers of a class; None without.
     """
 
     offset: Array
@@ -231,6 +244,8 @@ def fit(config: Config, jets: Jets | Source) -> Scaler:
     if config.conditions:
         center, width = found.conditions.mean(axis=0), found.conditions.std(axis=0)
         width = np.where(width > 1e-6 * np.abs(center), width, 1.0)
+        is_type = np.array(config.condition_columns) == TYPE
+        center, width = np.where(is_type, 0.0, center), np.where(is_type, 1.0, width)
         arrays += [(found.conditions - center) / width, np.stack([center, width])]
     return Scaler(*(np.asarray(a, np.float32) for a in arrays))
 
@@ -268,7 +283,11 @@ def observed_conditions(config: Config, jets: Jets) -> Array:
         jets: particles ``[..., N, 3]`` in GeV, mask ``[..., N]``.
 
     Returns:
-        ``[..., G]``: pt and mass in GeV, eta, multiplicity.
+        ``[..., G]``: pt and mass in GeV, eta, multiplicity; the class as one number
+        for each, 1 for that of the jet.
+
+    Raises:
+        InputError: the class is a condition, and not known.
     """
     jets = record(jnp, jets)
     mask = jets.mask
@@ -279,7 +298,31 @@ def observed_conditions(config: Config, jets: Jets) -> Array:
         "mass": kinematics.jet_mass(jets.particles, mask),
         "multiplicity": jnp.sum(mask, axis=-1, dtype=jnp.float32),
     }
-    return jnp.stack([found[name] for name in config.conditions], axis=-1)
+    columns = {name: [values] for name, values in found.items()}
+    if TYPE in config.conditions:
+        numbers = _one_hot(config, jets.labels)
+        columns[TYPE] = [n.astype(pt_eta_phi.dtype) for n in numbers]
+    return jnp.stack([v for name in config.conditions for v in columns[name]], axis=-1)
+
+
+def _one_hot(config: Config, labels: Array | None) -> list[Array]:
+    """``[...]`` for each class: 1 for jets of it, else 0."""
+    if labels is None or not config.types:
+        raise InputError(
+            "scaling.conditions: type: the classes of these jets are not known: load "
+            "them by a jet_type of several"
+        )
+    labels = jnp.asarray(labels)
+    return [labels == i for i in range(len(config.types))]
+
+
+def class_of(config: Config, condition: Array | None) -> Array | None:
+    """The class ``[...]`` that scaled conditions ``[..., G]`` state; None if none."""
+    if TYPE not in config.conditions or condition is None:
+        return None
+    first = config.condition_columns.index(TYPE)
+    numbers = jnp.asarray(condition)[..., first : first + len(config.types)]
+    return jnp.argmax(numbers, axis=-1).astype(jnp.int32)
 
 
 def _conditions(config: Config, scaler: Scaler, jets: Jets) -> Array | None:

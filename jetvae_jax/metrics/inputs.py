@@ -28,6 +28,9 @@ class EvaluateConfig:
         real: file of real jets; empty for the test jets of the workdir's training.
         generated: files of jets to evaluate, any generator's; empty for those that
             generate.py left in the workdir.
+        condition: the class of jets to compare, such as type=t, where the model was
+            trained on several, so that generated tops are compared with test tops; the
+            report is in a folder of that name. Empty compares all classes together.
         truth: file of further real jets, for the floor; empty for the training jets
             of the workdir, or for a part of the real ones.
         output: folder of the report; empty for the workdir, which may be read-only if
@@ -46,6 +49,7 @@ class EvaluateConfig:
 
     real: configs.Path = ""
     generated: tuple[configs.Path, ...] = ()
+    condition: tuple[str, ...] = ()
     truth: configs.Path = ""
     output: configs.Path = ""
     columns: tuple[str, ...] = ()
@@ -101,6 +105,19 @@ def check(workdir: str | os.PathLike, trained: Any, config: EvaluateConfig) -> N
             f"--workdir={os.fspath(workdir)}: holds no vae.npz: run "
             "experiments/train.py first, or compare any two files by --evaluate.real "
             "and --evaluate.generated"
+        )
+
+
+def no_condition(config: EvaluateConfig) -> None:
+    """Check that no class is asked for, where there are none.
+
+    Raises:
+        InputError: it is.
+    """
+    if config.condition:
+        raise InputError(
+            f"--evaluate.condition={','.join(config.condition)}: only jets are "
+            "compared class by class: leave it out"
         )
 
 

@@ -81,8 +81,11 @@ class Domain(Protocol):
         """Which points of a deterministic decoder exist; None: all."""
         ...
 
-    def condition_names(self, scaling: Any) -> tuple[str, ...]:
-        """Names of the conditions that a user may give; empty without conditions."""
+    def condition_names(self, scaling: Any) -> dict[str, tuple[str, ...]]:
+        """Names of the conditions that a user may give; empty without conditions.
+
+        Beside the name of a class its values, which are names too; of numbers nothing.
+        """
         ...
 
     def contexts(

@@ -95,8 +95,10 @@ def _check_replaceable(output: pathlib.Path, trained: TrainedModel) -> None:
         InputError: it is the data of the run, or anything else of worth.
     """
     what = f"--generate.output={output}"
-    data = trained.run.data.path
-    if output.exists() and os.path.exists(data):
+    given = trained.run.data.path  # one, or several separated by commas
+    for data in (given, *given.split(",")):
+        if not (output.exists() and os.path.exists(data)):
+            continue
         inside = pathlib.Path(data).resolve() in output.resolve().parents
         if inside or os.path.samefile(data, output):
             raise InputError(f"{what}: is data of this run: give another name")

@@ -64,11 +64,12 @@ def of_generation(path: pathlib.Path, workdir: str | os.PathLike) -> list[str]:
     ]
 
 
-def of_evaluation(report: pathlib.Path) -> list[str]:
+def of_evaluation(report: pathlib.Path, workdir: str | os.PathLike) -> list[str]:
     """The training, three metrics of every sample beside the floor, and the report.
 
     Args:
         report: the path that ``runs.evaluate`` returned, which is the last line.
+        workdir: of the run, if the samples are of one.
     """
     folder = report.parent
     result = json.loads((folder / "evaluation.json").read_text())
@@ -76,7 +77,7 @@ def of_evaluation(report: pathlib.Path) -> list[str]:
     domain = run.get("domain", "jets") if run else _domain(result)
     first = line("compared", ", ".join(result["candidates"]))
     if run:
-        first = _trained(load_model(folder))
+        first = _trained(load_model(workdir))
     metrics = domains.evaluation(domain).headlines(result)
     return [first, *(line(name, text) for name, text in metrics), str(report)]
 

@@ -73,7 +73,7 @@ class HDF5Table:
         with guarded(path, "its attributes"):
             if "empty_jets" in file.attrs:  # written by JetNetWriter
                 self.metadata["empty_jets"] = True
-        for name in ("generator", "axis"):
+        for name in ("generator", "axis", "jet_types"):
             if found := text(file, name):
                 self.metadata[name] = found
 

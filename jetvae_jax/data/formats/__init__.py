@@ -11,6 +11,8 @@ A format is a module in this folder, or in a folder ``formats`` on the plug-in p
 columns by name, and for HDF5 and npz the open file itself.
 """
 
+import contextlib
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -26,19 +28,24 @@ _registry = Registry("format", __name__, needs=("EXPECTS", "matches", "Reader"))
 names, get = _registry.names, _registry.get
 
 
+TYPE, TYPES = "jet_type", "jet_types"
+"""Names in files of this package: the class of a jet, a place in a list of classes."""
+
+
 class Wanted(NamedTuple):
     """Which jets of a file to read.
 
     Attributes:
         num_particles: lists of particles are padded to it at least.
         max_jets: jets of the class, from the first; None for all.
-        jet_type: class, one of ``validation.JET_TYPES``.
+        jet_type: class, one of ``validation.JET_TYPES`` or of a user's own; None for
+            jets of every class.
         seed: of phi of the jets where the file has none.
     """
 
     num_particles: int = 30
     max_jets: int | None = None
-    jet_type: str = "g"
+    jet_type: str | None = "g"
     seed: int = 0
 
     def limited(self, chosen: np.ndarray, read: int) -> np.ndarray:
@@ -55,6 +62,7 @@ class Reader:
         layout: name of the format.
         key: name of the particles in the file, for messages.
         one_class: whether a file holds jets of one class, which its name tells.
+        types: classes that the file tells apart, jet by jet; empty if it does not.
         table: the open file.
         generator: what made the jets, if the file says it.
         generated: whether this package wrote the file: jets of a model may be empty.
@@ -71,6 +79,7 @@ class Reader:
     layout: str
     key: str
     one_class = False
+    types: tuple[str, ...] = ()
     relative = False
     scale = 1.0
 
@@ -113,6 +122,53 @@ class Reader:
     def classes(self) -> dict[str, int]:
         """Jets of each class in the file; empty if it does not say."""
         return {}
+
+
+def stated_types(table: Table) -> tuple[str, ...]:
+    """The classes of the jets in a file of this package, if it states them."""
+    found = table.metadata.get(TYPES)
+    if isinstance(found, str):
+        with contextlib.suppress(ValueError):
+            found = json.loads(found)
+    if not isinstance(found, list) or TYPE not in table.names:
+        return ()
+    return tuple(found) if all(isinstance(name, str) for name in found) else ()
+
+
+def of_type(
+    types: tuple[str, ...],
+    labels: np.ndarray,
+    wanted: Wanted,
+    audit: Audit,
+    rows: np.ndarray,
+) -> np.ndarray:
+    """Which rows of a file that states their classes have the one that is wanted.
+
+    Args:
+        types: the classes.
+        labels: ``[n]``, places in it.
+        wanted: the class.
+        audit: collects rows of no class.
+        rows: ``[n]`` row numbers.
+
+    Raises:
+        InputError: there is no such class.
+    """
+    name = wanted.jet_type
+    if name is not None and name not in types:
+        raise InputError(
+            f"{audit.path}: holds jets of the classes {listing(types)}, none of type "
+            f"{name!r}; give another jet_type"
+        )
+    known = np.isin(labels, np.arange(len(types)))
+    kept = np.ones(len(rows), bool)
+    known = audit.flag(TYPE, "the class is none of the file's", ~known, rows, kept)
+    return known if name is None else known & (labels == types.index(name))
+
+
+def count_types(types: tuple[str, ...], labels: np.ndarray) -> dict[str, int]:
+    """Jets of each class, of the labels ``[J]`` of a file."""
+    return {name: int(np.sum(labels == i)) for i, name in enumerate(types)}
 
 
 def _scaled(block: Block, scale: float) -> Block:

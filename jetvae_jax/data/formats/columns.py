@@ -10,12 +10,14 @@
 Left of '=' is what is read: px, py, pz or pt, eta, phi, or, of jets whose pt is not
 known, ptrel, etarel, phirel; ``mask`` (1 where a particle exists; without it a particle
 exists if it is not all zero); ``unit`` (GeV, MeV or TeV: what is stated here is not
-doubted); ``select`` (a column and the value that wanted jets have); ``tree`` (of ROOT
-files); ``jets`` (of a tree of events, each a list of jets that are lists of particles:
-``each`` jet, or the ``first`` of each event); ``padding`` (the value of particles that
-do not exist, as -999; NaN and -999 are recognised). The same in every container; names
-in groups and of fields of records are ``group/name`` and ``record.field``. Without
-names of columns, a mapping holds for a file of a known format: ("unit=GeV",).
+doubted); ``select`` (a column and the value that wanted jets have); ``type`` (a column
+and the names of the classes for which it is 0, 1, ..., as label:qcd:top); ``tree`` (of
+ROOT files); ``jets`` (of a tree of events, each a list of jets that are lists of
+particles: ``each`` jet, or the ``first`` of each event); ``padding`` (the value of
+particles that do not exist, as -999; NaN and -999 are recognised). The same in every
+container; names in groups and of fields of records are ``group/name`` and
+``record.field``. Without names of columns, a mapping holds for a file of a known
+format: ("unit=GeV",).
 
 Without a mapping, files with the columns of JetClass (arXiv:2202.03772), and what this
 package writes as npz, are recognised.
@@ -37,7 +39,7 @@ UNITS = {"GeV": 1.0, "MeV": 1e-3, "TeV": 1e3}
 CARTESIAN, CYLINDRICAL = ("px", "py", "pz"), ("pt", "eta", "phi")
 RELATIVE = ("ptrel", "etarel", "phirel")
 SYSTEMS = (CARTESIAN, CYLINDRICAL, RELATIVE)
-OPTIONS = ("mask", "unit", "select", "tree", "jets", "padding")
+OPTIONS = ("mask", "unit", "select", "type", "tree", "jets", "padding")
 FIELDS = (*CARTESIAN, *CYLINDRICAL, *RELATIVE, *OPTIONS)
 JETS = ("each", "first")
 EXAMPLE = "px=part_px,py=part_py,pz=part_pz"
@@ -58,6 +60,8 @@ class Columns:
         mask: column that is 1 where a particle exists, or empty.
         unit: of the momenta, as stated; empty for GeV, which is then checked.
         select: column and value of the jets wanted, or None for all.
+        type: column of the class of a jet, and the names of the classes in their order;
+            empty where all jets are of one class.
         tree: of a ROOT file of several.
         jets: of a tree of events, "each" jet or the "first" of each event; or empty.
         padding: value of particles that do not exist, besides zero; or None.
@@ -69,6 +73,7 @@ class Columns:
     mask: str = ""
     unit: str = ""
     select: tuple[str, float] | None = None
+    type: tuple[str, ...] = ()
     tree: str = ""
     jets: str = ""
     padding: float | None = None
@@ -84,8 +89,8 @@ class Columns:
         Raises:
             InputError: it does.
         """
-        for name in ("mask", "select", "jets", "padding"):
-            if getattr(self, name) not in ("", None):
+        for name in ("mask", "select", "type", "jets", "padding"):
+            if getattr(self, name) not in ("", None, ()):
                 raise InputError(
                     f"{path}: columns: {name}= needs the names of the columns too, as "
                     f"{EXAMPLE}"
@@ -127,6 +132,7 @@ def parse(items: Sequence[str]) -> Columns:
         mask=given.get("mask", ""),
         unit=_choice(given, "unit", UNITS),
         select=_selection(given["select"]) if "select" in given else None,
+        type=_classes(given["type"]) if "type" in given else (),
         tree=given.get("tree", ""),
         jets=_choice(given, "jets", JETS),
         padding=_number(given["padding"]) if "padding" in given else None,
@@ -188,6 +194,16 @@ def _selection(text: str) -> tuple[str, float]:
     raise InputError(f"columns: select={text}: write a column and a value, as label:1")
 
 
+def _classes(text: str) -> tuple[str, ...]:
+    column, *names = text.split(":")
+    if len(set(names)) < max(len(names), 1) or not all((column, *names)):
+        raise InputError(
+            f"columns: type={text}: write a column and the names of the classes for "
+            "which it is 0, 1 and so on, each once, as label:qcd:top"
+        )
+    return column, *names
+
+
 def matches(table: Table) -> bool:
     """Whether an open file has the columns of JetClass, or those of our npz."""
     return _recognised(table) is not None
@@ -228,8 +244,25 @@ class Reader(formats.Reader):
             mask = columns.mask or known.mask
             columns = dataclasses.replace(columns, names=known.names, mask=mask)
         self._columns = columns
+        self.types, self._type = columns.type[1:], formats.TYPE
+        if self.types:
+            self._type = columns.type[0]
+        elif columns.select is None:
+            self.types = formats.stated_types(table)
         self.relative = columns.system == RELATIVE
         self.key = columns.names[0]
+
+    def classes(self) -> dict[str, int]:
+        """Jets of each class, where the file states them; not of trees of events."""
+        if not self.types or self._columns.jets:
+            return {}
+        source = _expand(self.table, self._type)
+        total = self.table.num_rows(source.names)
+        labels = [np.zeros(0)]
+        for block in self.table.blocks(source.names, total, total):
+            picked = _pick(self.table, block, source, self._type)
+            labels.append(_number_a_jet(self.table, {self._type: picked}, self._type))
+        return formats.count_types(self.types, np.concatenate(labels))
 
     def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
         """The jets, some rows at a time.
@@ -240,6 +273,7 @@ class Reader(formats.Reader):
         table, columns = self.table, self._columns
         items = [*columns.names, *([columns.mask] if columns.mask else [])]
         items += [columns.select[0]] if columns.select else []
+        items += [self._type] if self.types else []
         sources = {item: _expand(table, item) for item in items}
         names = list(dict.fromkeys(name for s in sources.values() for name in s.names))
         total = table.num_rows(names)
@@ -257,10 +291,12 @@ class Reader(formats.Reader):
             chosen = np.ones(length, bool)
             if columns.select is not None:
                 name, value = columns.select
-                picked = found[name]
-                if not isinstance(picked, np.ndarray) or picked.ndim != 1:
-                    raise InputError(f"{table.path}: {name}: expected one number a jet")
-                chosen = picked == value
+                chosen = _number_a_jet(table, found, name) == value
+            if self.types:
+                labels = _number_a_jet(table, found, self._type)[chosen]
+                chosen[chosen] = formats.of_type(
+                    self.types, labels, wanted, audit, rows[chosen]
+                )
             chosen = wanted.limited(chosen, read)
             read += int(chosen.sum())
             values, mask = _dense(table, columns, found, wanted.num_particles)
@@ -269,6 +305,18 @@ class Reader(formats.Reader):
             yield _block(columns, audit, rows[chosen], values, mask)
             if read == wanted.max_jets:
                 return
+
+
+def _number_a_jet(table: Table, found: dict[str, Column], name: str) -> np.ndarray:
+    """A column ``[n]`` of jets.
+
+    Raises:
+        InputError: it is no such column.
+    """
+    picked = found[name]
+    if not isinstance(picked, np.ndarray) or picked.ndim != 1:
+        raise InputError(f"{table.path}: {name}: expected one number a jet")
+    return picked
 
 
 @dataclasses.dataclass(frozen=True)

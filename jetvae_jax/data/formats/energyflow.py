@@ -38,7 +38,7 @@ def matches(table: Table) -> bool:
 class Reader(formats.Reader):
     """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`."""
 
-    key = KEY
+    key, types = KEY, ("g", "q")
     table: Archive
 
     def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
@@ -47,7 +47,7 @@ class Reader(formats.Reader):
         Raises:
             InputError: arrays of other shapes or types, or another class.
         """
-        if wanted.jet_type not in ("g", "q"):
+        if wanted.jet_type not in (None, *self.types):
             raise InputError(
                 f"{audit.path}: holds gluon (g) and quark (q) jets, none of type "
                 f"{wanted.jet_type!r}; give another jet_type"
@@ -68,6 +68,7 @@ class Reader(formats.Reader):
             start += len(y)
             bad = (y != 0) & (y != 1)
             chosen = (y == (wanted.jet_type == "q")) | bad
+            chosen |= wanted.jet_type is None
             chosen &= audit.flag(LABEL, "label is neither 0 nor 1", bad, rows, chosen)
             chosen = wanted.limited(chosen, read)
             read += int(chosen.sum())

@@ -32,7 +32,7 @@ def matches(table: Table) -> bool:
 class Reader(formats.Reader):
     """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`."""
 
-    key = KEY
+    key, types = KEY, validation.JET_TYPES
     table: hdf5.HDF5Table
 
     @property
@@ -62,7 +62,9 @@ class Reader(formats.Reader):
             classes = classes[:, np.subtract(labels, span.start)]
             # Jets of the class j_undef have zeros in all five.
             bad = ~(np.isin(classes, (0, 1)).all(1) & (classes.sum(1) <= 1))
-            chosen = classes[:, CLASSES.index(f"j_{wanted.jet_type}")] == 1
+            chosen = np.ones(len(rows), bool)
+            if wanted.jet_type is not None:
+                chosen = classes[:, CLASSES.index(f"j_{wanted.jet_type}")] == 1
             everything = np.ones(len(rows), bool)
             chosen &= audit.flag(JETS, "class is not one-hot", bad, rows, everything)
             chosen = wanted.limited(chosen, read)

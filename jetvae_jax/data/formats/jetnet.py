@@ -3,7 +3,8 @@
 ``particle_features [J, N, 3 or 4]`` = etarel, phirel, ptrel (, mask);
 ``jet_features [J, >=4]`` = pt [GeV], eta, mass [GeV], num_particles. The files hold
 no azimuth of the jet; those of this package add ``jet_extra [J, >=1]`` with phi
-first. One file is one class of jets.
+first. One file is one class of jets, unless ``jet_type [J, 1]`` states the class of
+each, as in files of this package.
 """
 
 from collections.abc import Iterator
@@ -34,8 +35,13 @@ class Reader(formats.Reader):
     has none, and the same for the same jet and seed.
     """
 
-    key, one_class = KEY, True
+    key = KEY
     table: hdf5.HDF5Table
+
+    def __init__(self, table: hdf5.HDF5Table):
+        super().__init__(table)
+        self.types = formats.stated_types(table)
+        self.one_class = not self.types
 
     @property
     def width(self) -> int | None:
@@ -71,6 +77,8 @@ class Reader(formats.Reader):
                 f"{audit.path}: no {EXTRA}: phi of the jets drawn uniformly"
             )
         num = total if wanted.max_jets is None else min(total, wanted.max_jets)
+        num = total if self.types else num
+        read = 0
         for start, stop in validation.row_blocks(num, hdf5.block_rows(features)):
             p = hdf5.read(features, start, stop, slice(0, columns))
             jet = hdf5.read(jets, start, stop, slice(0, 4))
@@ -80,9 +88,34 @@ class Reader(formats.Reader):
             else:
                 phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
             rows = np.arange(start, stop)
+            if self.types:
+                chosen = self._of_type(rows, wanted, audit, read)
+                p, jet, phi, rows = p[chosen], jet[chosen], phi[chosen], rows[chosen]
+            read += len(rows)
             formats.clear_padding(audit, p)
             # ptrel sums to about one, unless a model made the jets.
             yield _block(audit, rows, p, jet, phi, check_sum=not self.generated)
+            if read == wanted.max_jets:
+                return
+
+    def _of_type(
+        self, rows: np.ndarray, wanted: formats.Wanted, audit: Audit, read: int
+    ) -> np.ndarray:
+        """Which of consecutive rows are of the wanted class, of ``read`` before."""
+        data = hdf5.dataset(self.table.file, formats.TYPE, (None, 1))
+        labels = hdf5.read(data, rows[0], rows[-1] + 1, slice(0, 1))[:, 0]
+        if len(labels) < len(rows):
+            raise InputError(f"{audit.path}: {formats.TYPE}: has fewer rows than {KEY}")
+        chosen = formats.of_type(self.types, labels, wanted, audit, rows)
+        return wanted.limited(chosen, read)
+
+    def classes(self) -> dict[str, int]:
+        """Jets of each class, where the file states them."""
+        if not self.types:
+            return {}
+        data = hdf5.dataset(self.table.file, formats.TYPE, (None, 1))
+        labels = hdf5.read(data, 0, data.shape[0], slice(0, 1))
+        return formats.count_types(self.types, labels)
 
 
 def _block(audit, rows, p, jet, phi, check_sum) -> Block:

@@ -31,7 +31,7 @@ def matches(table: Table) -> bool:
 class Reader(formats.Reader):
     """Reads one file; see :class:`formats.Reader <jetvae_jax.data.formats.Reader>`."""
 
-    key = KEY
+    key, types = KEY, ("t", "q", "g")
     table: hdf5.HDF5Table
 
     def blocks(self, wanted: formats.Wanted, audit: Audit) -> Iterator[Block]:
@@ -40,12 +40,12 @@ class Reader(formats.Reader):
         Raises:
             InputError: no such table, or another class.
         """
-        if wanted.jet_type not in ("t", "q", "g"):
+        if wanted.jet_type not in (None, *self.types):
             raise InputError(
                 f"{audit.path}: holds top jets (t) and jets of light quarks and gluons "
                 f"(g or q), none of type {wanted.jet_type!r}; give another jet_type"
             )
-        if wanted.jet_type != "t":
+        if wanted.jet_type in ("q", "g"):
             audit.notes.append(f"{audit.path}: QCD jets, of light quarks and of gluons")
         data = _table(self.table.file)
         read, total = 0, data.shape[0]
@@ -54,6 +54,7 @@ class Reader(formats.Reader):
                 values, labels = data[start:stop][VALUES], data[start:stop][LABELS]
             rows, top = np.arange(start, stop), labels[:, -1]
             chosen = top == (wanted.jet_type == "t")
+            chosen |= wanted.jet_type is None
             bad = (top != 0) & (top != 1)
             chosen |= bad  # to report them
             chosen &= audit.flag(
