@@ -97,6 +97,8 @@ def test_a_class_without_a_file_is_named(folder, path, names, message):
     spec = ",".join(f"{folder}/{part}" for part in path.split(","))
     with pytest.raises(InputError, match=message):
         data.load(spec, num_particles=N, jet_type=names)
+    with pytest.raises(InputError, match="jet_type is empty"):
+        data.load(spec, jet_type=())
 
 
 def test_one_class_under_two_names_is_refused(make_jetnet, tmp_path):
@@ -487,6 +489,9 @@ def test_each_class_of_one_run_has_its_report(folder, run_script, tmp_path_facto
     flags = (f"--workdir={work}", f"--data.path={folder}")
     script(run_script, "pipeline", *SMALLEST, *flags)
     whole = json.loads((work / "evaluation.json").read_text())
+    flow = runs.load_model(work).density("flow")
+    conditions = np.concatenate([np.eye(3), np.zeros((3, 1))], 1).astype(np.float32)
+    assert len(set(np.asarray(flow.log_prob(np.ones((3, 2)), conditions)))) == 3
     for name in TYPES:
         asked = f"--evaluate.condition=type={name}"
         out = script(run_script, "evaluate", *SMALLEST, f"--workdir={work}", asked)

@@ -400,6 +400,8 @@ def load(
         "unique": unique,
     }
     types = (jet_type,) if isinstance(jet_type, str) else tuple(jet_type)
+    if not types:
+        raise InputError(f"{spec}: jet_type is empty: name one class or several")
     requests = [Request(spec, jet_type=name, among=types, **how) for name in types]
     found = [_read(request) for request in requests]
     parts = [part for part in found if isinstance(part, Loaded)]

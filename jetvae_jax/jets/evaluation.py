@@ -1,5 +1,6 @@
 """Evaluation of generated jets: every metric, in one report."""
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -54,6 +55,12 @@ class Classes(NamedTuple):
         if len(self.names) == 1:
             return self.names[0]
         return None if self.label is None else self.names[self.label]
+
+    def in_words(self, source: dict[str, Any]) -> str:
+        """The class compared, or those of a file of real jets."""
+        if self.label is not None:
+            return self.names[self.label]
+        return source.get("jet_type") or ",".join(self.names)
 
     def of(self, jets: Any) -> Any:
         """The jets of the class, of a part of the data."""
@@ -166,14 +173,6 @@ def gather(
             "compared in relative features; mass, pt, energy, eta and phi of the jets, "
             "px, py and pz of particles, and metrics of these are left out"
         )
-    jet_type = real.source.get("jet_type") or ",".join(chosen.names)
-    if chosen.label is not None:
-        jet_type = chosen.names[chosen.label]
-    elif trained is not None and len(chosen.names) > 1:
-        reader.notes.append(
-            f"the classes {', '.join(chosen.names)} are compared together; one alone "
-            f"by --evaluate.condition=type={chosen.names[0]}"
-        )
     return Inputs(
         real.jets,
         {name: loaded.jets for name, loaded in candidates.items()},
@@ -182,7 +181,7 @@ def gather(
         reader.notes,
         {name: loaded.source for name, loaded in given.items()},
         _title(trained, chosen, list(paths.values())),
-        jet_type,
+        chosen.in_words(real.source),
         num_train,
     )
 
@@ -264,6 +263,12 @@ def _real(
     jets = trained.data()
     of = reader.chosen.of
     reader.notes += trained.meta["notes"]
+    if reader.chosen.wanted is None:
+        names = reader.chosen.names
+        reader.notes.append(
+            f"the classes {', '.join(names)} are compared together; one alone by "
+            f"--evaluate.condition=type={names[0]}"
+        )
     source = trained.meta["source"]
     test = head(of(jets.test), MAX_TEST)
     train = head(of(jets.train), MAX_TRUTH)
@@ -279,7 +284,8 @@ def _real(
 def _missing(name: str, path: str, names: tuple[str, ...]) -> list[str]:
     """Classes of the real jets that a file has none of, if it states their classes."""
     first, *more = find(path)
-    with opened(first) as file:
+    counts = {}
+    with contextlib.suppress(InputError), opened(first) as file:
         counts = {} if more else file.classes()
     without = [kind for kind in names if kind in counts and not counts[kind]]
     if not without:
@@ -477,7 +483,7 @@ def _fpnd(where: str, jet_type: str, jets: Inputs):
     num_particles, resources = jets.real.mask.shape[-1], None
     if num_particles != NUM_PARTICLES or jet_type not in JET_TYPES:
         reason = (
-            f"it is defined for {NUM_PARTICLES} particles and jets of type "
+            f"it is defined for {NUM_PARTICLES} particles and jets of one type of "
             f"{', '.join(JET_TYPES)} only"
         )
     elif jets.axes is None:
