@@ -159,6 +159,13 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
     return mask
 
 
+def relative(config: scaling.Config, scaler: scaling.Scaler):
+    """Scaled features to (ptrel, etarel, phirel): see ``scaling.relative``."""
+    if config.coordinates != "relative":
+        return None
+    return functools.partial(scaling.relative, config, scaler)
+
+
 def condition_names(config: scaling.Config) -> tuple[str, ...]:
     """Observables of the jet on which the model depends."""
     return config.conditions
