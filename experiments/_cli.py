@@ -146,19 +146,21 @@ def flow_run() -> runs.FlowRun:
     )
 
 
-def candidate(name: str, *flagfiles: str | os.PathLike) -> Candidate:
+def candidate(name: str, *flagfiles: str | os.PathLike, latents: str = "") -> Candidate:
     """The training of flagfiles, for a comparison; flags of the command line override.
 
     Args:
         name: for the table.
         flagfiles: a later one overrides an earlier one.
+        latents: of the samples; those of --generate.latents if empty.
     """
     with flagsaver.flagsaver():
         parse([sys.argv[0], *(f"--flagfile={f}" for f in flagfiles), *sys.argv[1:]])
-        latents = generate_config().latents
+        chosen = {"latents": latents} if latents else {}
+        config = generate_config(**chosen)
         fits = {"flow": flow_run, "copula": copula_run}
-        after = fits[latents]() if latents in fits else None
-        return Candidate(name, model_run(), latents, after)
+        after = fits[config.latents]() if config.latents in fits else None
+        return Candidate(name, model_run(), config.latents, after)
 
 
 def own_flags() -> list[flags.Flag]:
