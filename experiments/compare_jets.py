@@ -19,7 +19,7 @@ Further flags hold for all models, such as --train.num_epochs=10. Which models:
 """
 
 import pathlib
-from typing import Annotated, Literal
+from typing import Literal
 
 import _cli
 
@@ -55,13 +55,13 @@ class CompareConfig:
 
     Attributes:
         flagfiles: one for each model: names of files in experiments/flagfiles, or
-            paths. Each model is called as its file.
+            paths. Each model is called as its file. Empty for the five above.
         seeds: trainings of each model, whose spread is the error of its results.
         size: 'small' networks and few epochs, for minutes on the jets of the package;
             'full' as the flagfiles say.
     """
 
-    flagfiles: Annotated[tuple[str, ...], configs.not_empty] = MODELS
+    flagfiles: tuple[str, ...] = ()
     seeds: PositiveInt = 3
     size: Literal["small", "full"] = "small"
 
@@ -103,7 +103,7 @@ def main() -> None:
     # The flow is drawn from in every case, whatever a flagfile generates by default.
     candidates = [
         _cli.candidate(name, path, *smaller, latents="flow")
-        for name, path in paths(config.flagfiles).items()
+        for name, path in paths(config.flagfiles or MODELS).items()
     ]
     seeds = range(_cli.FLAGS.seed, _cli.FLAGS.seed + config.seeds)
     with _cli.saved_flags():

@@ -70,7 +70,9 @@ def test_gradients_reach_every_parameter_and_no_padding(encoder):
     assert np.all(np.isfinite(by_x)) and np.all(by_x[~mask] == 0)
 
 
-@pytest.mark.parametrize("method", ["standard", "quantile"])
+@pytest.mark.parametrize(
+    "method", ["standard", pytest.param("quantile", marks=pytest.mark.slow)]
+)
 def test_an_energy_flow_network_is_infrared_and_collinear_safe(method, make_jets):
     """From momenta in GeV: through the scaling, whose pt has an offset or is bent."""
     jets = make_jets(num_jets=12, num_particles=7)

@@ -18,7 +18,7 @@ from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.words import counted
 from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
 from jetvae_jax.runs.latent_density import fit_density
-from jetvae_jax.runs.training import train
+from jetvae_jax.runs.training import check, train
 from jetvae_jax.training.progress import clock
 
 RESULTS = "metrics.json"
@@ -92,8 +92,11 @@ def over_seeds(
         found = _stored(*job)
         return found if found is not None and complete(found) else None
 
-    left = sum(done(job) is None for job in jobs)
+    to_do = [candidate for candidate, path in jobs if done((candidate, path)) is None]
+    left = len(to_do)
     logging.info("%s, %d to do", counted(len(jobs), "training"), left)
+    for candidate in {one.name: one for one in to_do}.values():
+        check(candidate.vae)  # all, before the first one takes its time
     start, new = time.monotonic(), 0
     results: dict[str, list[dict]] = {one.name: [] for one in candidates}
     for job in jobs:

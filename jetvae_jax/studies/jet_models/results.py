@@ -146,6 +146,8 @@ def _changes(
 
 def effect_sentences(found: Sequence[Effect]) -> list[str]:
     """What improved and what got worse, in the loss and not in the loss."""
+    if not any(effect.deviations for effect in found):
+        return ["one training of each, which has no deviation: nothing is decided"]
     lines = []
     for held, where in ((False, "not in the loss"), (True, "in the loss")):
         own = [effect for effect in found if effect.held == held]
