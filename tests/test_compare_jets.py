@@ -230,7 +230,7 @@ TINY = (
     "--compare.seeds=2", "--data.max_jets=200", "--train.num_epochs=1",
     "--fit.num_epochs=1", "--deepsets_vae.width=8", "--deepsets_vae.hidden=8",
     "--deepsets_vae.latent_dim=3", "--deepsets_vae.decoder_layers=1",
-    "--realnvp.num_couplings=2", "--realnvp.hidden=8",
+    "--fit.batch_size=50", "--realnvp.num_couplings=2", "--realnvp.hidden=8",
 )  # fmt: skip
 
 
