@@ -12,7 +12,7 @@ from jetvae_jax.jets.evaluation import trained_on
 from jetvae_jax.metrics.suite.sample import Sample
 from jetvae_jax.report import about, distributions, jet_images, page, training_plots
 from jetvae_jax.report.page import Block, Heading, Items, Paragraph, Plot, Table
-from jetvae_jax.report.tables import label
+from jetvae_jax.report.tables import MISSING, label
 from jetvae_jax.runs.config import ModelRun
 from jetvae_jax.studies import seeds as over_seeds
 from jetvae_jax.studies.jet_models import results
@@ -129,7 +129,7 @@ def _effects(found: results.Found, runs: Mapping[str, ModelRun]) -> Iterator[Blo
                     change.column.sample,
                     format(change.before, change.column.form),
                     format(change.after, change.column.form),
-                    f"{change.deviations:+.1f}",
+                    f"{change.deviations:+.1f}" if change.deviations else MISSING,
                 ]
                 for change in changes
             ],
