@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import _help
 import jax
 from absl import app, flags, logging
+from absl.testing import flagsaver
 
 from jetvae_jax import densities, discriminators, models, runs, training
 from jetvae_jax.core import configs, flagfiles
@@ -27,6 +28,7 @@ from jetvae_jax.models.vae import NONE, Components
 from jetvae_jax.report.about import COMMAND, date
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
+from jetvae_jax.studies.trainings import Candidate
 
 FLAGS = flags.FLAGS
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
@@ -142,6 +144,23 @@ def flow_run() -> runs.FlowRun:
         training=configs.read("fit", training.Config),
         seed=FLAGS.seed,
     )
+
+
+def candidate(name: str, *flagfiles: str | os.PathLike, latents: str = "") -> Candidate:
+    """The training of flagfiles, for a comparison; flags of the command line override.
+
+    Args:
+        name: for the table.
+        flagfiles: a later one overrides an earlier one.
+        latents: of the samples; those of --generate.latents if empty.
+    """
+    with flagsaver.flagsaver():
+        parse([sys.argv[0], *(f"--flagfile={f}" for f in flagfiles), *sys.argv[1:]])
+        chosen = {"latents": latents} if latents else {}
+        config = generate_config(**chosen)
+        fits = {"flow": flow_run, "copula": copula_run}
+        after = fits[config.latents]() if config.latents in fits else None
+        return Candidate(name, model_run(), config.latents, after)
 
 
 def own_flags() -> list[flags.Flag]:

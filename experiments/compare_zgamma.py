@@ -13,15 +13,13 @@ Further flags hold for all six, such as --events.path=mine.parquet or
 
 import json
 import pathlib
-import sys
 
 import _cli
-from absl.testing import flagsaver
 
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.studies.zgamma import verdict
-from jetvae_jax.studies.zgamma.comparison import Candidate, CompareConfig, compare
+from jetvae_jax.studies.zgamma.comparison import CompareConfig, compare
 
 FLAGFILES = pathlib.Path(__file__).parent / "flagfiles"
 MODELS = {
@@ -48,21 +46,6 @@ def define() -> None:
     config_flags.define("compare", CompareConfig)
 
 
-def candidate(name: str) -> Candidate:
-    """The model of a flagfile; flags of the command line override it."""
-    with flagsaver.flagsaver():
-        _cli.parse(
-            [sys.argv[0], f"--flagfile={FLAGFILES / MODELS[name]}", *sys.argv[1:]]
-        )
-        return Candidate(
-            name,
-            _cli.model_run(),
-            _cli.generate_config().latents,
-            _cli.flow_run(),
-            _cli.copula_run(),
-        )
-
-
 def main() -> None:
     """Compare, or continue a comparison."""
     config = config_flags.read("compare", CompareConfig)
@@ -71,7 +54,10 @@ def main() -> None:
             raise InputError(
                 f"--compare.models: {name!r} is unknown: choose of {', '.join(MODELS)}"
             )
-    candidates = [candidate(name) for name in config.models or MODELS]
+    candidates = [
+        _cli.candidate(name, FLAGFILES / MODELS[name])
+        for name in config.models or MODELS
+    ]
     with _cli.saved_flags():
         stopped = compare(_cli.FLAGS.workdir, candidates, config)
     _cli.stop_if_interrupted(stopped)

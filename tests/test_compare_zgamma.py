@@ -34,7 +34,7 @@ script.define()
 script._cli.FLAGS(sys.argv)
 found = {}
 for name in script.MODELS:
-    one = script.candidate(name)
+    one = script._cli.candidate(name, script.FLAGFILES / script.MODELS[name])
     ready = prepare(one.vae)
     batch = jax.tree.map(lambda a: a[:50], ready.train)
     state = jax.eval_shape(ready.step.init, jax.random.key(0))

@@ -36,13 +36,20 @@ from jetvae_jax.losses import chamfer_distance, distances, nearest_neighbours
 from jetvae_jax.metrics import Draws, multigraphs
 
 PLACES = (
-    *("losses", "metrics", "densities", "core.kinematics", "core.momenta"),
-    *("core.numerics", "events.metrics", "images.metrics", "models.adversarial"),
+    *("losses", "metrics", "densities", "observables", "core.kinematics"),
+    *(
+        "core.momenta",
+        "core.numerics",
+        "events.metrics",
+        "images.metrics",
+        "models.adversarial",
+    ),
 )
 ARRAYS = re.compile(r"ndarray|Jets\b|PixelSets|Posterior|Mixture")  # not keys
 # Of arrays that the package itself makes: checked ones, parameters, random indices.
 INTERNAL = {
     "densities.coupling.check",
+    "losses.objective.objective",
     *("densities.normal.standardised", "images.metrics.digit_table"),
     *("images.metrics.image_frechet", "metrics.classifier.network.train"),
     "metrics.classifier.network.standard",
@@ -205,6 +212,12 @@ EXAMPLES = {
         "published_objective": of_objective,
         "reparameterize": lambda f, n, m: f(KEY, posterior(n)),
     },
+    "losses.observables": {
+        "observable_error": lambda f, n, m: f(
+            n(X), n(Y), name="efp2", spread=n(WEIGHTS[:2]), x_mask=m(X_MASK)
+        ),
+        "observable_spread": lambda f, n, m: f(n(X), m(X_MASK), name="width"),
+    },
     "losses.separation": {
         "repulsion": lambda f, n, m: f(n(X), mask=m(X_MASK)),
     },
@@ -297,12 +310,23 @@ EXAMPLES = {
         "kolmogorov_smirnov": of_columns,
         "wasserstein_1d": of_columns,
     },
-    "metrics.energy_flow.contraction": {
+    "observables.energy_flow.contraction": {
         "contract": lambda f, n, m: f(GRAPHS, n(WEIGHTS[:3]), n(COVARIANCE)),
     },
-    "metrics.energy_flow.polynomials": {
+    "observables.energy_flow.polynomials": {"efps": of_relative(graphs=GRAPHS)},
+    "observables.jets": {
+        "jet_observables": lambda f, n, m: f(Jets(n(X), m(X_MASK), n(X[:, 0]))),
+        "relative": lambda f, n, m: f(Jets(n(X), m(X_MASK)), n(X[:, 0])),
+    },
+    "observables.named": {
+        "observable": lambda f, n, m: f(n(X), m(X_MASK), name="d2"),
+    },
+    "observables.substructure": {
+        "subjets": lambda f, n, m: f(n(SMALL[0])),
+        "substructure": of_relative(),
+    },
+    "metrics.polynomials": {
         "efp_table": of_relative(graphs=GRAPHS, beta=2.0),
-        "efps": of_relative(graphs=GRAPHS),
         "jet_features": of_relative(),
     },
     "metrics.frechet": {
@@ -331,14 +355,10 @@ EXAMPLES = {
     "metrics.measurements.w1m": {"w1m": of_samples(draws=DRAWS)},
     "metrics.measurements.w1p": {"w1p": of_samples(draws=DRAWS)},
     "metrics.observables": {
-        "jet_observables": lambda f, n, m: f(Jets(n(X), m(X_MASK), n(X[:, 0]))),
         "particle_observables": lambda f, n, m: dict(f(Jets(n(X), m(X_MASK)))),
-        "relative": lambda f, n, m: f(Jets(n(X), m(X_MASK)), n(X[:, 0])),
         "relative_jet_observables": of_relative(),
         "relative_mass": of_relative(),
         "relative_masses": of_relative(),
-        "subjets": lambda f, n, m: f(n(SMALL[0])),
-        "substructure": of_relative(),
     },
     "metrics.suite.measurement": {
         "w1_over_batches": lambda f, n, m: f(KEY, n(TABLE), n(OTHERS), DRAWS),

@@ -12,15 +12,16 @@ from jax.test_util import check_grads
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import RelativeJets
-from jetvae_jax.metrics.energy_flow.contraction import contract
-from jetvae_jax.metrics.energy_flow.multigraphs import (
+from jetvae_jax.metrics.measurements.w1efp import w1efp, w1efp_graphs
+from jetvae_jax.metrics.polynomials import efp_table, jet_features
+from jetvae_jax.metrics.suite.protocols import Draws
+from jetvae_jax.observables.energy_flow.contraction import contract
+from jetvae_jax.observables.energy_flow.multigraphs import (
     components,
     multigraphs,
     num_vertices,
 )
-from jetvae_jax.metrics.energy_flow.polynomials import efp_table, efps, jet_features
-from jetvae_jax.metrics.measurements.w1efp import w1efp, w1efp_graphs
-from jetvae_jax.metrics.suite.protocols import Draws
+from jetvae_jax.observables.energy_flow.polynomials import efps
 
 OPTIMISED = True  # as users compile it
 

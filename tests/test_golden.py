@@ -14,8 +14,6 @@ import pytest
 from scipy.optimize import nnls
 
 from jetvae_jax.core.types import RelativeJets
-from jetvae_jax.metrics.energy_flow.multigraphs import multigraphs
-from jetvae_jax.metrics.energy_flow.polynomials import efps, jet_features
 from jetvae_jax.metrics.frechet.kernel import batch_values, kpd, summary
 from jetvae_jax.metrics.frechet.physics import (
     distances,
@@ -28,10 +26,13 @@ from jetvae_jax.metrics.measurements.w1efp import w1efp
 from jetvae_jax.metrics.measurements.w1m import w1m
 from jetvae_jax.metrics.measurements.w1p import w1p
 from jetvae_jax.metrics.observables import relative_mass
+from jetvae_jax.metrics.polynomials import jet_features
 from jetvae_jax.metrics.suite import measurement as draws_module
 from jetvae_jax.metrics.suite.protocols import Draws
 from jetvae_jax.metrics.transport.coverage import cov_mmd, cov_mmd_of
 from jetvae_jax.metrics.transport.energy_mover import emd
+from jetvae_jax.observables.energy_flow.multigraphs import multigraphs
+from jetvae_jax.observables.energy_flow.polynomials import efps
 
 OPTIMISED = True  # as users compile it
 

@@ -11,6 +11,7 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
 OWN = {
     "classify": "classify.signal",
     "compare_digits": "losses",
+    "compare_jets": "compare.flagfiles",
     "compare_zgamma": "compare.models",
     "download": "download.dataset",
     "evaluate": "evaluate.real",

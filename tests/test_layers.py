@@ -20,6 +20,7 @@ PACKAGE = ROOT / "jetvae_jax"
 # Each row may import from the rows above it, and no room from one beside it.
 ROWS = (
     ("core",),
+    ("observables",),
     ("losses", "densities", "data"),
     ("discriminators",),
     ("models",),

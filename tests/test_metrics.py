@@ -9,10 +9,11 @@ from jetvae_jax import metrics
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Jets
 from jetvae_jax.metrics.host import map_chunks
-from jetvae_jax.metrics.observables import relative, relative_mass
+from jetvae_jax.metrics.observables import relative_mass
 from jetvae_jax.metrics.suite.measurement import over_batches
 from jetvae_jax.metrics.suite.protocols import Draws, Extrapolation, Protocol
 from jetvae_jax.metrics.suite.text import with_error
+from jetvae_jax.observables.jets import relative
 
 KEY = jax.random.key(0)
 FEW = Draws(200, 3, replace=False)

@@ -17,6 +17,7 @@ from jetvae_jax.images import digit_classifier, domain, files, mnist, sets
 from jetvae_jax.images import objective as objectives
 from jetvae_jax.losses import distances
 from jetvae_jax.runs import dataset
+from jetvae_jax.studies import trainings
 from jetvae_jax.studies.digit_losses import comparison
 from jetvae_jax.training import checkpoint
 
@@ -277,8 +278,8 @@ def test_an_interrupted_training_gets_no_flow(tmp_path, monkeypatch):
     class Stopped:
         signal_number = 2
 
-    monkeypatch.setattr(comparison, "train", lambda *_: Stopped)
-    monkeypatch.setattr(comparison, "fit_density", None)
+    monkeypatch.setattr(trainings, "train", lambda *_: Stopped)
+    monkeypatch.setattr(trainings, "fit_density", None)
     assert comparison.compare(tmp_path, {"a": vae_run()}, FLOW, seeds=(0,)) == 2
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jetvae_jax.core.types import RelativeJets
-from jetvae_jax.metrics.observables import subjets, substructure
+from jetvae_jax.observables.substructure import subjets, substructure
 
 OPTIMISED = True  # as users compile it
 

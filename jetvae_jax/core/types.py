@@ -298,6 +298,8 @@ class Task(NamedTuple):
             discriminator), a :class:`jetvae_jax.models.vae.Components`; or None.
         sample: ``(J) -> Batch``, the first J training sets or as many as there are, of
             which a model measures its constants; None if a checkpoint contains them.
+        relative: ``(x [..., N, F]) -> [..., N, 3]``, scaled features of particles as
+            (ptrel, etarel, phirel); None where they are not relative to a jet's axis.
     """
 
     num_particles: int
@@ -308,6 +310,7 @@ class Task(NamedTuple):
     particle_mask: Callable[[Array, Context], Array] | None = None
     components: Any = None
     sample: Callable[[int], Batch] | None = None
+    relative: Callable[[Array], Array] | None = None
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -141,6 +141,11 @@ def particle_mask(config: Scaling, scaler: Scaler) -> None:
     del config, scaler
 
 
+def relative(config: Scaling, scaler: Scaler) -> None:
+    """Points are not particles of a jet."""
+    del config, scaler
+
+
 def condition_names(config: Scaling) -> dict[str, tuple[str, ...]]:
     """Columns on which the model depends."""
     return dict.fromkeys(config.conditions, ())

@@ -109,6 +109,11 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
     return mask
 
 
+def relative(config: scaling.Config, scaler: scaling.Scaler) -> None:
+    """Points are not particles of a jet."""
+    del config, scaler
+
+
 def condition_names(config: scaling.Config) -> dict[str, tuple[str, ...]]:
     """``digit``, for a conditional model."""
     return {"digit": ()} if config.condition_on_digit else {}

@@ -30,11 +30,11 @@ from jetvae_jax.densities.contexts import (
     rows_to_draw,
 )
 from jetvae_jax.jets import augmentation, scaling
-from jetvae_jax.losses import distances, mass_weight
+from jetvae_jax.losses import distances, mass_weight, observable_spread
 from jetvae_jax.losses import objective as objectives
-from jetvae_jax.metrics import jet_observables
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.binning import compare
+from jetvae_jax.observables.jets import jet_observables
 
 GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
 UNIT = "jets"
@@ -44,6 +44,7 @@ BOUNDED = "minmax"
 MONITORS = ("bin_height_w1", "emd")
 SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Config))
 MASS_JETS = 1_000_000  # enough for a mean
+SPREAD_JETS = 20_000  # enough for a standard deviation
 
 
 def type_name(value: str) -> str | None:
@@ -192,6 +193,13 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
     return mask
 
 
+def relative(config: scaling.Config, scaler: scaling.Scaler):
+    """Scaled features to (ptrel, etarel, phirel): see ``scaling.relative``."""
+    if config.coordinates != "relative":
+        return None
+    return functools.partial(scaling.relative, config, scaler)
+
+
 def condition_names(config: scaling.Config) -> dict[str, tuple[str, ...]]:
     """Observables of the jet on which the model depends; the classes of its type."""
     values = {scaling.TYPE: config.types}
@@ -262,7 +270,11 @@ def _check_conditions(asked: Mapping[str, float]) -> None:
 
 
 def objective(run, scaler, train) -> VAEObjective:
-    """What a VAE minimises, the mass weight filled in from the training jets."""
+    """What a VAE minimises, with weights that are measured on the training jets.
+
+    Raises:
+        InputError: an observable is the same for all training jets.
+    """
     config = run.objective
     if config.gamma_mass < 0:
         few = head(train, MASS_JETS)
@@ -272,7 +284,25 @@ def objective(run, scaler, train) -> VAEObjective:
         config,
         distances.get(run.loss).build(run.loss_config),
         functools.partial(scaling.momenta, run.scaling, scaler),
+        _spreads(config.observables, train),
     )
+
+
+def _spreads(observables: tuple[str, ...], train) -> dict[str, np.ndarray]:
+    """Standard deviations of observables, and of pt, of training jets."""
+    if not observables:
+        return {}
+    few, found = head(train, SPREAD_JETS), {}
+    for name in {"pt": None, **dict.fromkeys(observables)}:
+        spread = jax.jit(functools.partial(observable_spread, name=name))
+        found[name] = np.asarray(spread(few.particles, few.mask))
+        if not np.all(found[name] > 0):
+            raise InputError(
+                f"--objective.observables: {name} is the same for all training jets: "
+                "its error has no scale; leave --objective.observables out, or give "
+                "other jets"
+            )
+    return found
 
 
 def augment(run):

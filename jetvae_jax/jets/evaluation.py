@@ -460,6 +460,8 @@ def trained_on(run: Any, *, deterministic: bool = True) -> frozenset[str]:
         "pt": objective.gamma * objective.gamma_pt,
         "mass": objective.gamma * objective.gamma_mass,
     }
+    for name, weight in objective.observable_weights.items():
+        weights[name] = weights.get(name, 0.0) + objective.gamma * weight
     return frozenset(name for name, weight in weights.items() if weight)
 
 

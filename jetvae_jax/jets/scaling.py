@@ -40,6 +40,7 @@ __all__ = [
     "measure",
     "momenta",
     "observed_conditions",
+    "relative",
     "scale",
     "unscale",
 ]
@@ -353,6 +354,23 @@ def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
     return _physical(config, scaler, x, axis)[0]
 
 
+def relative(config: Config, scaler: Scaler, x: Array) -> Array:
+    """Scaled features in relative coordinates as (ptrel, etarel, phirel).
+
+    Where jets are turned to their principal axis, the angles are those of the turned
+    jet.
+
+    Args:
+        config: as given to :func:`fit`, coordinates relative.
+        scaler: from :func:`fit`.
+        x: ``[..., N, F]`` scaled features.
+
+    Returns:
+        ``[..., N, 3]``, dimensionless; of padding what it stands for.
+    """
+    return _without_log(config, _unscaled(config, scaler, x))
+
+
 def unscale(
     config: Config,
     scaler: Scaler,
@@ -647,12 +665,18 @@ def _axis_of(config: Config, jets: Jets) -> Array:
     return kinematics.jet_pt_eta_phi(jnp.asarray(jets.particles), jets.mask)
 
 
+def _without_log(config: Config, v: Array) -> Array:
+    """Features ``[..., N, F]`` without the logarithm of pt."""
+    if not config.log_pt:
+        return v
+    log = jnp.minimum(v[..., 0], MAX_LOG)
+    pt = features.from_log(log, floor=LOG_FLOORS[config.coordinates])
+    return _with_pt(v, pt)
+
+
 def _to_physical(config: Config, v: Array, axis: Array) -> Array:
     """Features ``[..., N, F]`` without the logarithm of pt and the turn."""
-    if config.log_pt:
-        log = jnp.minimum(v[..., 0], MAX_LOG)
-        pt = features.from_log(log, floor=LOG_FLOORS[config.coordinates])
-        v = _with_pt(v, pt)
+    v = _without_log(config, v)
     if config.rotate == "principal":
         v = _turn(v, axis[..., 3])
     return v

@@ -2,8 +2,8 @@
 
 The terms of a jet have two published weightings, each a pure function of momenta and a
 posterior (:func:`published_objective`, :func:`classic_objective`); :func:`objective`
-gives either of them to a training. The terms of latents are also used for images and
-events.
+gives either of them to a training, with further observables of the jet by name. The
+terms of latents are also used for images and events.
 
 The Cramér distance of a sample of J numbers from U(0, 1) is (von Mises)::
 
@@ -14,8 +14,8 @@ with the rank ``r_i`` of ``u_i``. It is half the energy distance
 uniform sample of J has ``1 / 6J`` on average, which is the floor of a batch.
 """
 
-from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,8 @@ from jetvae_jax.core.types import (
     Terms,
 )
 from jetvae_jax.losses.distances.chamfer import chamfer_distance
+from jetvae_jax.losses.observables import observable_error
+from jetvae_jax.observables import named
 
 
 def jet_pt_error(
@@ -104,10 +106,16 @@ class Config:
         alpha_soft: weight of the same distance between compressed momenta, where
             soft particles count too; 0 leaves it out.
         beta: weight of the KL; published: between 0 and 1.
-        gamma: weight of both jet terms.
+        gamma: weight of all jet terms.
         gamma_pt: weight of the squared error of the jet's pT.
         gamma_mass: weight of the squared error of the jet's mass; negative: <pT>/<m>
             of the training jets, which the training run fills in.
+        observables: further observables of the jet whose squared errors are jet terms:
+            mass, pt, energy, width, ptd, e2, e3, c2, d2, tau1 to tau3, tau21, tau32,
+            and efp1 to efp5, the connected energy-flow polynomials of so many edges.
+            Errors are in units of the observable's deviation among the training jets,
+            times the deviation of their pT in GeV.
+        gamma_observables: their weights, one for all or one for each.
         space: take the distance between 'momenta' in GeV, as published, or between
             'scaled' features.
         mask_padding: leave padding out of the true particles; in the publication it
@@ -123,6 +131,8 @@ class Config:
     gamma: NonNegativeFloat = 1.0
     gamma_pt: NonNegativeFloat = 1.0
     gamma_mass: float = 10.0
+    observables: tuple[Annotated[str, named.complaint], ...] = ()
+    gamma_observables: tuple[NonNegativeFloat, ...] = (1.0,)
     space: Literal["momenta", "scaled"] = "momenta"
     mask_padding: bool = False
 
@@ -133,6 +143,21 @@ class Config:
                 "beta: the published form weighs by 1 - beta, so give at most 1, or "
                 f"form = classic, got {self.beta}"
             )
+        if len(set(self.observables)) < len(self.observables):
+            raise InputError(f"observables: one is named twice, {self.observables!r}")
+        if len(self.gamma_observables) not in (1, len(self.observables)):
+            raise InputError(
+                "gamma_observables: give one weight, or one for each of the "
+                f"{len(self.observables)} observables, got {self.gamma_observables!r}"
+            )
+
+    @property
+    def observable_weights(self) -> dict[str, float]:
+        """The weight of each of the observables."""
+        weights = self.gamma_observables
+        if len(weights) != len(self.observables):
+            weights = weights * len(self.observables)
+        return dict(zip(self.observables, weights, strict=True))
 
 
 def published_objective(
@@ -243,6 +268,7 @@ def objective(
     config: Config,
     reconstruction: Reconstruction,
     momenta: Callable[[Array, Array], Array],
+    spreads: Mapping[str, Array] | None = None,
 ) -> Objective:
     """The objective of a VAE of jets: distance and weights.
 
@@ -253,16 +279,24 @@ def objective(
         config: weights and conventions.
         reconstruction: ``(x, y, *, x_mask, y_mask) -> [...]``.
         momenta: ``(x [..., N, F], axis [..., 3]) -> [..., N, 3]`` GeV, differentiable.
+        spreads: of each of ``config.observables`` and of ``pt``, by
+            :func:`~jetvae_jax.losses.observables.observable_spread`; not read without
+            observables.
 
     Returns:
         The objective; its distance has the unweighted terms ``reconstruction``,
-        ``jet_pt``, ``jet_mass`` and, if it has a weight, ``soft``.
+        ``jet_pt``, ``jet_mass``, if it has a weight, ``soft``, and for each observable
+        ``<name>_error``, as :func:`observable_error` defines it.
 
     Raises:
-        ValueError: ``gamma_mass`` is negative.
+        ValueError: ``gamma_mass`` is negative, or a spread is missing.
     """
     if config.gamma_mass < 0:
         raise ValueError("gamma_mass < 0: replace it by losses.mass_weight(...) first")
+    spreads = spreads or {}
+    needed = {"pt", *config.observables} if config.observables else set()
+    if missing := needed - set(spreads):
+        raise ValueError(f"spreads: of {', '.join(sorted(missing))} is missing")
 
     def distance(batch: Batch, x_hat: Array) -> tuple[Array, Terms]:
         x, mask, axis = batch.x, batch.mask, batch.context.axis
@@ -281,6 +315,12 @@ def objective(
             soft = [compressed_momenta(q, axis) for q in (p, p_hat)]
             terms["soft"] = reconstruction(*soft, x_mask=counted)
             total = total + config.alpha_soft * terms["soft"]
+        for name, weight in config.observable_weights.items():
+            error = observable_error(
+                p, p_hat, name=name, spread=spreads[name], x_mask=particles
+            )
+            terms[f"{name}_error"] = error
+            total = total + config.gamma * weight * spreads["pt"][0] ** 2 * error
         return total, terms
 
     weight = 1 - config.beta if config.form == "published" else 1.0

@@ -20,6 +20,7 @@ LABELS = {
     "c2": "C₂",
     "width": "jet width",
     "ptd": "pT dispersion",
+    **{f"efp{d}": f"EFPs of degree {d}" for d in range(1, 6)},
     "px": "particle px",
     "py": "particle py",
     "pz": "particle pz",

@@ -13,7 +13,7 @@ from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import pearson, spearman
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.labels import UNITS, label
-from jetvae_jax.metrics.observables import jet_observables
+from jetvae_jax.observables.jets import jet_observables
 from jetvae_jax.report import (
     correlations,
     distributions,

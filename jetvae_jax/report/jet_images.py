@@ -9,7 +9,8 @@ from jetvae_jax.core import kinematics
 from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.core.words import number
 from jetvae_jax.metrics.host import map_chunks
-from jetvae_jax.metrics.observables import relative, relative_mass
+from jetvae_jax.metrics.observables import relative_mass
+from jetvae_jax.observables.jets import relative
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:

@@ -81,6 +81,10 @@ class Domain(Protocol):
         """Which points of a deterministic decoder exist; None: all."""
         ...
 
+    def relative(self, scaling: Any, scaler: Any) -> Callable[[Array], Array] | None:
+        """Scaled features to (ptrel, etarel, phirel), where they are these scaled."""
+        ...
+
     def condition_names(self, scaling: Any) -> dict[str, tuple[str, ...]]:
         """Names of the conditions that a user may give; empty without conditions.
 

@@ -275,6 +275,7 @@ def task_of(
         particle_mask=run.pipeline.particle_mask(run.scaling, scaler),
         components=run.components,
         sample=sample,
+        relative=run.pipeline.relative(run.scaling, scaler),
     )
 
 

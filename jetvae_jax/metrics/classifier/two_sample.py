@@ -24,7 +24,7 @@ from jetvae_jax.core.numerics import safe_log
 from jetvae_jax.core.types import Array, Jets, Key, RelativeJets
 from jetvae_jax.metrics.classifier import network
 from jetvae_jax.metrics.host import map_chunks
-from jetvae_jax.metrics.observables import relative
+from jetvae_jax.observables.jets import relative
 
 FOLDS = 3
 Name = Literal["deep_set", "transformer"]

@@ -12,7 +12,7 @@ from jetvae_jax.metrics.suite.measurement import (
     Metric,
     Result,
 )
-from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.metrics.suite.sample import POLYNOMIALS, Sample
 
 
 def _measure(
@@ -37,6 +37,9 @@ def _measure(
 
 MEASUREMENT = Measurement(
     _measure,
-    {"fpd": Metric("FPD", scale=1e-3), "fpd_exact": Metric("FPD exact", scale=1e-3)},
+    {
+        "fpd": Metric("FPD", scale=1e-3, observables=POLYNOMIALS),
+        "fpd_exact": Metric("FPD exact", scale=1e-3, observables=POLYNOMIALS),
+    },
     draws=Extrapolation(),
 )

@@ -3,7 +3,7 @@
 from jetvae_jax.core.types import Key
 from jetvae_jax.metrics.frechet.kernel import kpd
 from jetvae_jax.metrics.suite.measurement import Draws, Measurement, Metric, Result
-from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.metrics.suite.sample import POLYNOMIALS, Sample
 
 
 def _measure(key: Key, real: Sample, other: Sample, draws: Draws) -> dict[str, Result]:
@@ -21,5 +21,7 @@ def _measure(key: Key, real: Sample, other: Sample, draws: Draws) -> dict[str, R
 
 
 MEASUREMENT = Measurement(
-    _measure, {"kpd": Metric("KPD", scale=1e-6)}, draws=Draws(5_000, 10)
+    _measure,
+    {"kpd": Metric("KPD", scale=1e-6, observables=POLYNOMIALS)},
+    draws=Draws(5_000, 10),
 )

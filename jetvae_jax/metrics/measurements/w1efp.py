@@ -4,13 +4,7 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Key, RelativeJets
-from jetvae_jax.metrics.energy_flow.multigraphs import (
-    Graph,
-    components,
-    multigraphs,
-    num_vertices,
-)
-from jetvae_jax.metrics.energy_flow.polynomials import efp_table
+from jetvae_jax.metrics.polynomials import efp_table
 from jetvae_jax.metrics.suite.measurement import (
     Draws,
     Measurement,
@@ -19,6 +13,12 @@ from jetvae_jax.metrics.suite.measurement import (
     w1_over_batches,
 )
 from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.observables.energy_flow.multigraphs import (
+    Graph,
+    components,
+    multigraphs,
+    num_vertices,
+)
 
 
 def w1efp_graphs() -> tuple[Graph, ...]:
@@ -81,7 +81,7 @@ def _measure(key: Key, real: Sample, other: Sample, draws: Draws) -> dict[str, R
 
 MEASUREMENT = Measurement(
     _measure,
-    {"w1efp": Metric("W1EFP", scale=1e-5)},
+    {"w1efp": Metric("W1EFP", scale=1e-5, observables=("efp4",))},
     draws=Draws(50_000, 5),
     protocol_field="w1",
 )

@@ -13,15 +13,11 @@ from jetvae_jax.core.types import Array, Jets, RelativeJets
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.binning import SUBSTRUCTURE
 from jetvae_jax.metrics.distributions.correlations import pearson, spearman
-from jetvae_jax.metrics.energy_flow.polynomials import jet_features
 from jetvae_jax.metrics.host import map_chunks
-from jetvae_jax.metrics.observables import (
-    ParticleObservables,
-    jet_observables,
-    relative,
-    relative_jet_observables,
-    substructure,
-)
+from jetvae_jax.metrics.observables import ParticleObservables, relative_jet_observables
+from jetvae_jax.metrics.polynomials import jet_features
+from jetvae_jax.observables.jets import jet_observables, relative
+from jetvae_jax.observables.substructure import substructure
 
 T = TypeVar("T")
 
@@ -39,6 +35,9 @@ class _Observables(dict):
     def __missing__(self, name: str):
         raise PtUnknown(name) if name in WHOLE else KeyError(name)
 
+
+POLYNOMIALS = tuple(f"efp{degree}" for degree in range(1, 5))
+"""Observables whose products `Sample.features` are, by their names in a loss."""
 
 WHOLE = tuple(b.name for b in binning.PAPER_JETS)
 """Observables of jets that need their momenta."""

@@ -1,8 +1,7 @@
 """Which loss gives the better digits: the same VAE with each loss, several seeds."""
 
-import dataclasses
-import json
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -19,12 +18,10 @@ from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import FlowRun, GenerateConfig, ModelRun
 from jetvae_jax.runs.generation import samples_of
-from jetvae_jax.runs.latent_density import fit_density
 from jetvae_jax.runs.trained import METRICS, TrainedModel, load_model
-from jetvae_jax.runs.training import train
+from jetvae_jax.studies import trainings
 from jetvae_jax.studies.digit_losses import report, verdict
-
-RESULTS = "metrics.json"
+from jetvae_jax.studies.trainings import Candidate
 
 
 def compare(
@@ -54,29 +51,30 @@ def compare(
     """
     announce_missing()
     folder = Workdir(workdir)
-    flows = {seed: dataclasses.replace(flow, seed=seed) for seed in seeds}
-    first = next(iter(runs.values()))
-    parts = dataset.load(first.domain, first.data)
-    found: dict[str, list[dict]] = {name: [] for name in runs}
-    shown: dict[str, dict[str, PixelSets]] = {}
-    for seed, own_flow in flows.items():
-        for name, run in runs.items():
-            own = Workdir(folder / f"{name}_{seed}")
-            logging.info("%s, seed %d", name, seed)
-            run = dataclasses.replace(run, seed=seed)
-            if signal_number := train(own.path, run).signal_number:
-                return signal_number
-            fitted = fit_density(own.path, own_flow)
-            if fitted and fitted.signal_number:
-                return fitted.signal_number
-            trained = load_model(own.path)
-            evaluated = _is_evaluated(own)
-            if not evaluated or name not in shown:
-                samples = _generated(trained, parts)
-                shown.setdefault(name, samples | _few(trained, parts))
-                if not evaluated:
-                    own.write_json(RESULTS, _evaluate(folder, trained, parts, samples))
-            found[name].append(json.loads((own / RESULTS).read_text()))
+    candidates = [Candidate(name, run, "flow", flow) for name, run in runs.items()]
+    first = candidates[0]
+    parts = dataset.load(first.vae.domain, first.vae.data)
+
+    def evaluate(path: pathlib.Path, candidate: Candidate) -> dict:
+        del candidate
+        trained = load_model(path)
+        samples = _generated(trained, parts)
+        return {"metrics": _evaluate(folder, trained, parts, samples)}
+
+    def where(candidate: Candidate, seed: int) -> pathlib.Path:
+        return folder / f"{candidate.name}_{seed}"
+
+    done = trainings.over_seeds(candidates, seeds, where=where, evaluate=evaluate)
+    if done.signal_number:
+        return done.signal_number
+    found = {
+        name: [one["metrics"] for one in results]
+        for name, results in done.results.items()
+    }
+    shown = {}
+    for candidate in candidates:
+        trained = load_model(where(candidate, seeds[0]))
+        shown[candidate.name] = _generated(trained, parts) | _few(trained, parts)
     result = {
         "seeds": list(seeds),
         "runs": {name: run.to_json() for name, run in runs.items()},
@@ -84,14 +82,8 @@ def compare(
     }
     folder.write_json("compare.json", result)
     logging.info("tables: %s", folder.write_text("compare.txt", verdict.text(found)))
-    _report(folder, first.data, parts, found, shown, seeds)
+    _report(folder, first.vae.data, parts, found, shown, seeds)
     return 0
-
-
-def _is_evaluated(own: Workdir) -> bool:
-    """Whether the results are there, and younger than the flow."""
-    results, flow = own / RESULTS, own / "flow.npz"
-    return results.exists() and results.stat().st_mtime >= flow.stat().st_mtime
 
 
 def _generated(trained: TrainedModel, parts) -> dict[str, PixelSets]:

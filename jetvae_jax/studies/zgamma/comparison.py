@@ -5,12 +5,10 @@ its own in the workdir: after an interruption the same call continues and skips 
 done.
 """
 
-import dataclasses
-import json
+import functools
 import pathlib
-import time
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,54 +18,17 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.configs import PositiveInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, read_lines
-from jetvae_jax.core.words import counted
 from jetvae_jax.events import metrics
 from jetvae_jax.events.evaluation import classify
 from jetvae_jax.events.loading import load as read
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
-from jetvae_jax.runs.config import CopulaRun, FlowRun, GenerateConfig, ModelRun
+from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.generation import generate
-from jetvae_jax.runs.latent_density import fit_density
 from jetvae_jax.runs.trained import METRICS, load_model
-from jetvae_jax.runs.training import train
+from jetvae_jax.studies import trainings
+from jetvae_jax.studies.trainings import Candidate
 from jetvae_jax.studies.zgamma import report, verdict
-from jetvae_jax.training.progress import clock
-
-DONE = "metrics.json"
-"""Results of a model and seed; there once it is evaluated."""
-
-
-class Candidate(NamedTuple):
-    """A model, and how events are made with it.
-
-    Attributes:
-        name: for the table.
-        vae: the training.
-        latents: as in ``GenerateConfig``; a flow or copula is fitted after the
-            training.
-        flow: the fit of the flow.
-        copula: the fit of the copula.
-    """
-
-    name: str
-    vae: ModelRun
-    latents: Literal["prior", "flow", "copula", "reconstruction"]
-    flow: FlowRun
-    copula: CopulaRun
-
-    def seeded(self, seed: int) -> "Candidate":
-        """The same with another seed of networks, shuffles and noise."""
-        vae = dataclasses.replace(self.vae, seed=seed)
-        flow = dataclasses.replace(self.flow, seed=seed)
-        copula = dataclasses.replace(self.copula, seed=seed)
-        return self._replace(vae=vae, flow=flow, copula=copula)
-
-    def to_json(self) -> dict:
-        """The settings that determine the generated events."""
-        fits = {"flow": self.flow, "copula": self.copula}
-        after = fits[self.latents].to_json() if self.latents in fits else None
-        return {"vae": self.vae.to_json(), "latents": self.latents, "after": after}
 
 
 @configs.config
@@ -111,25 +72,16 @@ def compare(
                 f"{model.name}: is trained on other data than {candidates[0].name}: "
                 "models are compared on the same events"
             )
-    jobs = [(model.seeded(s), s) for s in range(config.seeds) for model in candidates]
-    paths = [where(folder, model, seed) for model, seed in jobs]
-    left = sum(not (path / DONE).exists() for path in paths)
-    logging.info("%s, %d to do", counted(len(jobs), "training"), left)
-    start, done = time.monotonic(), 0
-    results: dict[str, list[dict]] = {model.name: [] for model in candidates}
-    for (model, seed), path in zip(jobs, paths, strict=True):
-        if not (path / DONE).exists():
-            if signal := _train_and_generate(path, model):
-                return signal
-            _evaluate(path, model, config)
-            done += 1
-            rest = (time.monotonic() - start) / done * (left - done)
-            logging.info(
-                "%s, seed %d: done; %d of %d left, about %s",
-                model.name, seed, left - done, left, clock(rest),
-            )  # fmt: skip
-        results[model.name].append(_done(path, model, config))
-    _write(folder, candidates, results, config)
+    done = trainings.over_seeds(
+        candidates,
+        range(config.seeds),
+        where=functools.partial(where, folder),
+        evaluate=functools.partial(_evaluate, config),
+        complete=lambda found: not config.classify or "c2st" in found["metrics"],
+    )
+    if done.signal_number:
+        return done.signal_number
+    _write(folder, candidates, done.results, config)
     return 0
 
 
@@ -138,28 +90,16 @@ def where(folder: Workdir, model: Candidate, seed: int) -> pathlib.Path:
     return folder / model.name.replace("+", "_") / f"seed{seed}"
 
 
-def _train_and_generate(path: pathlib.Path, model: Candidate) -> int:
-    if signal := train(path, model.vae).signal_number:
-        return signal
-    if model.latents != "prior":
-        fitted = fit_density(
-            path, model.flow if model.latents == "flow" else model.copula
-        )
-        if fitted and fitted.signal_number:
-            return fitted.signal_number
-    generate(path, GenerateConfig(latents=model.latents, seed=model.vae.seed))
-    return 0
-
-
 def _generated(path: pathlib.Path, model: Candidate) -> np.ndarray:
     """The generated events ``[M, C]``."""
     table = read(str(path / f"generated_{model.latents}.hdf5"), constant=True)
     return table.values
 
 
-def _evaluate(path: pathlib.Path, model: Candidate, config: CompareConfig) -> None:
+def _evaluate(config: CompareConfig, path: pathlib.Path, model: Candidate) -> dict:
+    generate(path, GenerateConfig(latents=model.latents, seed=model.vae.seed))
     parts, names = dataset.load("events", model.vae.data), model.vae.data.columns
-    generated, folder = _generated(path, model), Workdir(path)
+    generated = _generated(path, model)
     found = metrics.compare(parts.test, generated, names)
     if config.classify:
         found["c2st"] = classify(parts.test, generated, names, seed=model.vae.seed)
@@ -170,29 +110,12 @@ def _evaluate(path: pathlib.Path, model: Candidate, config: CompareConfig) -> No
     }
     history = trained.history()
     seconds = sum(row["seconds"] for rows in history.values() for row in rows)
-    folder.write_json(
-        DONE,
-        {
-            "settings": model.to_json(),
-            "metrics": found,
-            "parameters": sizes,
-            "seconds": round(seconds, 1),
-            "best_epoch": trained.meta["best_epoch"],
-        },
-    )
-
-
-def _done(path: pathlib.Path, model: Candidate, config: CompareConfig) -> dict:
-    found = json.loads((path / DONE).read_text())
-    if found["settings"] != model.to_json():
-        raise InputError(
-            f"{path}: holds a run with other settings: give another --workdir, or "
-            "delete that folder to train it again"
-        )
-    if config.classify and "c2st" not in found["metrics"]:
-        _evaluate(path, model, config)
-        return _done(path, model, config)
-    return found
+    return {
+        "metrics": found,
+        "parameters": sizes,
+        "seconds": round(seconds, 1),
+        "best_epoch": trained.meta["best_epoch"],
+    }
 
 
 def _write(

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
-from jetvae_jax.metrics.energy_flow.multigraphs import Graph, components
+from jetvae_jax.observables.energy_flow.multigraphs import Graph, components
 
 
 class Message(NamedTuple):

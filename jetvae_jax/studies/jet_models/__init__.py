@@ -1,0 +1,5 @@
+"""Comparison of models of jets, and of observables in their losses."""
+
+from jetvae_jax.core import lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(__name__, lazy.submodules(__name__))
