@@ -11,7 +11,7 @@ from jetvae_jax.core.words import counted
 from jetvae_jax.jets.evaluation import trained_on
 from jetvae_jax.metrics.suite.sample import Sample
 from jetvae_jax.report import about, distributions, jet_images, page, training_plots
-from jetvae_jax.report.page import Block, Heading, Items, Paragraph, Plot, Table
+from jetvae_jax.report.page import Block, Heading, Items, Paragraph, Plot
 from jetvae_jax.report.tables import MISSING, label
 from jetvae_jax.runs.config import ModelRun
 from jetvae_jax.studies import seeds as over_seeds
@@ -21,7 +21,8 @@ NOTE = (
     "Mean and standard deviation over the trainings; lower is better everywhere. The "
     "floor compares as many other real jets with the same test jets. KS: largest "
     "difference of two cumulative distributions. Relative features, those of W1EFP and "
-    "FPD included, refer to the axis of each jet's own particles."
+    "FPD included, refer to the axis of each jet's own particles. "
+    f"{results.MARK} compares an observable that was in the training loss."
 )
 PAIRED = (
     "Median difference between an observable of a reconstruction and that of its own "
@@ -100,19 +101,10 @@ def _tables(
         if columns[0].sample == "paired":
             yield Paragraph(PAIRED, "note")
         head, rows = results.table(found, runs, columns, floor)
-        yield _marked(["model", *head], rows)
+        cells = ([name, *row] for name, row in rows)
+        yield page.table(["model", *head], cells, style="compact")
         if said := over_seeds.best(found, columns):
             yield Items(said)
-
-
-def _marked(head: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> Table:
-    """A table whose marked cells have a badge."""
-    cells = [
-        [name, *(label(c.removesuffix(results.MARK), c.endswith(results.MARK))
-                 for c in row)]
-        for name, row in rows
-    ]  # fmt: skip
-    return page.table(head, cells, style="compact")
 
 
 def _effects(found: results.Found, runs: Mapping[str, ModelRun]) -> Iterator[Block]:
