@@ -21,6 +21,7 @@ OWN = {
     "make_jets": "make.jet_types",
     "make_zgamma": "make.num_background",
     "pipeline": "data.path",
+    "sample_limits": "limits.run",
     "toys": "toys.mass",
     "train": "data.path",
     "tune": "tune.space",

@@ -91,6 +91,10 @@ WRONG = {
     "make_jets": [
         (f"--make.num_jets={HUGE}", "num_jets"),
     ],
+    "sample_limits": [
+        ("--limits.cut=nan", "cut"),
+        ("--limits.run=/no/such", "/no/such"),
+    ],
     "toys": [("--toys.low=nan", "low"), ("--workdir=/no/such", "/no/such")],
     "classify": [("--workdirs=/no/such", "/no/such")],
     "tune": [("--tune.trials=0", "trials"), ("--tune.space=", "--tune.space")],
