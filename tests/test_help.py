@@ -12,6 +12,7 @@ OWN = {
     "classify": "classify.signal",
     "compare_digits": "losses",
     "compare_zgamma": "compare.models",
+    "compare_libraries": "library_study.k",
     "download": "download.dataset",
     "evaluate": "evaluate.real",
     "fit_copula": "copula.dependence",
