@@ -91,6 +91,10 @@ WRONG = {
     "make_jets": [
         (f"--make.num_jets={HUGE}", "num_jets"),
     ],
+    "sample_limits": [
+        ("--limits.cut=nan", "cut"),
+        ("--limits.run=/no/such", "/no/such"),
+    ],
     "toys": [("--toys.low=nan", "low"), ("--workdir=/no/such", "/no/such")],
     "find_jets": [
         ("--find.signals=", "signals"),

@@ -263,7 +263,10 @@ class Model(NamedTuple):
             of that of the training; 0 freezes it. None trains all parameters on one
             loss with one optimiser.
         constants: keys of ``params`` whose values are measured on the training sample
-            when the model is initialised, and do not change in training.
+            when the model is initialised, and do not change in training. If these are
+            all there are, nothing is trained.
+        reach: ``(params) -> (low [G], high [G])``, the scaled conditions between which
+            the model generates at all, on the host; None: any.
         step: ``(training config, number of training samples) -> Step``, for a model
             with its own training algorithm; None for gradient descent on ``loss``.
         components: networks that the model is built from, for studies; or None.
@@ -279,6 +282,7 @@ class Model(NamedTuple):
     latent_dim: int = 0
     learning_rates: Mapping[str, float] | None = None
     constants: tuple[str, ...] = ()
+    reach: Callable[[Params], tuple[Array, Array]] | None = None
     step: Callable[..., Any] | None = None
     components: Any = None
 
@@ -296,8 +300,9 @@ class Task(NamedTuple):
             a deterministic decoder exist; None: all.
         components: what a VAE is trained together with (latent space, prior,
             discriminator), a :class:`jetvae_jax.models.vae.Components`; or None.
-        sample: ``(J) -> Batch``, the first J training sets or as many as there are, of
-            which a model measures its constants; None if a checkpoint contains them.
+        sample: ``(J) -> Batch``, the first J training sets or as many as there are, 0
+            for all, of which a model measures its constants; None if a checkpoint
+            contains them.
         relative: ``(x [..., N, F]) -> [..., N, 3]``, scaled features of particles as
             (ptrel, etarel, phirel); None where they are not relative to a jet's axis.
     """

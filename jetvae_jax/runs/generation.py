@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from jetvae_jax.core import seeds
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.core.types import Array, Batch, Key, Points
+from jetvae_jax.core.types import Array, Batch, Context, Key, Points
 from jetvae_jax.data import containers
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
@@ -150,6 +150,7 @@ def _drawn(
     asked = parsed(config.condition, names, "generate.condition")
     request = ContextRequest(config.context, asked)
     contexts = run.pipeline.contexts(run.scaling, trained.scaler, request)
+    _check_reach(trained, contexts(key, 1), names, asked)
 
     @jax.jit
     def draw(key):
@@ -159,6 +160,40 @@ def _drawn(
         return trained.unscale(points, context), _not_finite(points)
 
     return _reported(stream(draw, key, number))
+
+
+def _check_reach(
+    trained: TrainedModel,
+    context: Context,
+    names: Sequence[str],
+    asked: Mapping[str, float],
+) -> None:
+    """Check that the model generates at the conditions that the user gave.
+
+    Args:
+        trained: the model.
+        context: of one sample that has them.
+        names: of the conditions.
+        asked: name to value of those given.
+
+    Raises:
+        InputError: one is beyond what it reaches.
+    """
+    if trained.model.reach is None or not asked:
+        return
+    assert context.condition is not None
+    scaled = np.asarray(context.condition)[0]
+    if len(scaled) != len(names):  # the label of a digit, which the domain checks
+        return
+    for name, given, low, high in zip(
+        names, scaled, *trained.model.reach(trained.params), strict=True
+    ):
+        if name in asked and not low <= given <= high:
+            side, give = ("below", "more") if given < low else ("above", "less")
+            raise InputError(
+                f"--generate.condition={name}={asked[name]:g}: is {side} that of every "
+                f"event in the library: give {give}"
+            )
 
 
 def _not_finite(points: Points) -> Array:

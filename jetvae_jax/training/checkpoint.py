@@ -173,7 +173,8 @@ def restore(
 
     Args:
         path: file written by :func:`save`.
-        like: a tree of arrays or ``jax.ShapeDtypeStruct``; its values are not read.
+        like: a tree of arrays or ``jax.ShapeDtypeStruct``; its values are not read. An
+            array without rows stands for one of any number of rows.
         unbounded: as for :func:`save`.
 
     Returns:
@@ -199,6 +200,8 @@ def restore(
             leaf = jax.eval_shape(jax.random.key_data, leaf)
         expected = (tuple(np.shape(leaf)), np.dtype(getattr(leaf, "dtype", type(leaf))))
         found = (stored[name].shape, stored[name].dtype)
+        if expected[0][:1] == (0,):
+            expected = ((*found[0][:1], *expected[0][1:]), expected[1])
         if expected != found:
             problems.append(f"{name}: expected {expected}, found {found}")
     if problems:

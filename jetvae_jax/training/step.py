@@ -252,6 +252,27 @@ def components_step(
     return Step(init_state, update, evaluate)
 
 
+def fixed_step(loss_fn: LossFn, init: Callable[[Key], Params]) -> Step:
+    """The step of a model of constants: its loss is evaluated, nothing moves.
+
+    Args:
+        loss_fn: as for :func:`gradient_step`.
+        init: as for :func:`gradient_step`.
+    """
+
+    def evaluate(params, key, batch):
+        loss, terms = loss_fn(params, key, batch)
+        return {"loss": loss} | terms
+
+    def update(state, key, batch):
+        terms = evaluate(state.params, key, batch)
+        return state._replace(count=state.count + 1), jax.tree.map(jnp.mean, terms)
+
+    return Step(
+        lambda key: TrainState(init(key), (), None, jnp.int32(0)), update, evaluate
+    )
+
+
 def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
     """The training step of a generative model: its own, or gradient descent.
 
@@ -262,6 +283,10 @@ def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
     """
     if model.step is not None:
         return model.step(config, num_jets)
+    if model.constants:
+        params = jax.eval_shape(model.init, jax.random.key(0))
+        if set(params) == set(model.constants):
+            return fixed_step(model.loss, model.init)
     if model.learning_rates is None:
         return configured_step(
             model.loss, model.init, config,

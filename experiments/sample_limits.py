@@ -1,0 +1,54 @@
+r"""How many true events a generator is worth, and more than it was trained on?
+
+  python experiments/sample_limits.py --workdir=runs/limits
+
+trains a toy of which all is known, the sum of two log-normal variables of 1,000 events,
+in every way: all combinations, with and without a limit of the variables, and a fit.
+The same question to a trained generator of jets, or to files of any generator:
+
+  python experiments/sample_limits.py --workdir=runs/limits --limits.run=runs/g
+  python experiments/sample_limits.py --workdir=runs/limits --limits.train=train.hdf5 \
+      --limits.truth=others.hdf5 --limits.generated=seed0.hdf5,seed1.hdf5
+
+writes sample_limits.html and sample_limits.json. The true jets must not have trained
+the generator; the more they are, the larger a number can be seen.
+"""
+
+import _cli
+from absl import flags
+
+from jetvae_jax.core import configs as config_flags
+from jetvae_jax.studies.sample_limits.settings import LimitsConfig
+from jetvae_jax.studies.sample_limits.study import sample_limits
+
+SHOWN = (
+    "workdir",
+    "limits.run",
+    "limits.train",
+    "limits.generated",
+    "limits.truth",
+    "limits.observables",
+    "limits.num_generated",
+    "limits.quantiles",
+    "limits.tail",
+    "limits.num_trainings",
+)
+
+
+def define() -> None:
+    """The flags of this script."""
+    config_flags.define_path("workdir", None, "folder of the report")
+    flags.mark_flag_as_required("workdir")
+    config_flags.define("limits", LimitsConfig)
+
+
+def main() -> None:
+    """Count, and report."""
+    config = config_flags.read("limits", LimitsConfig)
+    report, verdict = sample_limits(_cli.FLAGS.workdir, config)
+    print(verdict)
+    print(report)
+
+
+if __name__ == "__main__":
+    _cli.run(main, define, shown=SHOWN)

@@ -1,0 +1,222 @@
+"""How many true jets a generator of jets is worth, and more than it was trained on?"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import logging
+
+from jetvae_jax.core import seeds
+from jetvae_jax.core.errors import InputError, did_you_mean
+from jetvae_jax.core.types import Jets
+from jetvae_jax.data.loading import load_judged
+from jetvae_jax.data.streaming import count, head
+from jetvae_jax.metrics import inputs
+from jetvae_jax.metrics.classifier import network
+from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.runs import dataset
+from jetvae_jax.runs.config import GenerateConfig
+from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.trained import load_model
+from jetvae_jax.studies.sample_limits import equivalent, report
+from jetvae_jax.studies.sample_limits.equivalent import Events
+from jetvae_jax.studies.sample_limits.settings import LimitsConfig
+from jetvae_jax.studies.signal.scores import fitted_latents
+
+OBSERVABLES = ("mass", "pt", "multiplicity", "tau21", "d2")
+RELATIVE = ("relative_mass", "sum_ptrel", "multiplicity", "tau21", "d2")
+MAX_JETS = 1_000_000  # of a stream, what memory surely holds
+EPOCHS, PATIENCE = 15, 3  # of the classifier whose output is the summary
+
+
+class Samples(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        train: jets that trained the generator.
+        generated: by name.
+        truth: other true jets.
+        num_train: all jets that trained it; ``train`` may be the first of them.
+        observables: names.
+    """
+
+    train: Sample
+    generated: dict[str, Sample]
+    truth: Sample
+    num_train: int
+    observables: tuple[str, ...]
+
+
+def gather(config: LimitsConfig) -> Samples | None:
+    """The jets that the settings name; None if they name none.
+
+    Raises:
+        InputError: a wrong file or run, or an observable that is not known.
+    """
+    if not (config.run or config.generated):
+        return None
+    paths = inputs.named(config.generated)
+    made = {name: _read(name, path, config) for name, path in paths.items()}
+    truth = _read("truth", config.truth, config) if config.truth else None
+    if config.run:
+        trained = load_model(config.run)
+        run = trained.run
+        if run.domain != "jets":
+            raise InputError(f"--limits.run={config.run}: is a run of {run.domain}")
+        where = config.data or run.data.path
+        data = dataclasses.replace(run.data, path=where)
+        parts = dataset.load_same(run.domain, data, trained.meta["source"])
+        number = count(parts.train)
+        train = Sample("train", head(parts.train, MAX_JETS))
+        truth = truth or Sample("truth", head(parts.test, MAX_JETS))
+        if not made:
+            latents = fitted_latents(trained)
+            logging.info(
+                "generating %s jets from the %s", config.num_generated, latents
+            )
+            request = GenerateConfig(latents, config.num_generated, config.seed)
+            chunks = list(samples_of(trained, request)[1])
+            jets = jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
+            made[latents] = Sample(latents, Jets(jets.particles, jets.mask))
+    else:
+        train = _read("train", config.train, config)
+        number = len(train)
+    assert truth is not None
+    samples = [train, truth, *made.values()]
+    if len({sample.has_pt for sample in samples}) > 1:
+        without = ", ".join(s.name for s in samples if not s.has_pt)
+        raise InputError(
+            f"--limits: the pt of jets is not known of {without}, but of others: give "
+            "files with it, or all without"
+        )
+    for sample in samples:
+        if len(sample) < 2 * config.quantiles:
+            raise InputError(
+                f"--limits.quantiles={config.quantiles}: {sample.name} has "
+                f"{len(sample):,} jets, fewer than two in each: give fewer quantiles"
+            )
+    return Samples(train, made, truth, number, _observables(truth, config))
+
+
+def _read(name: str, path: str, config: LimitsConfig) -> Sample:
+    loaded = load_judged(
+        path, columns=config.columns, num_particles=config.num_particles,
+        repair=True, unique=False,
+    )  # fmt: skip
+    for note in loaded.notes:
+        logging.info("%s: %s", name, note)
+    return Sample(name, loaded.jets)
+
+
+def _observables(truth: Sample, config: LimitsConfig) -> tuple[str, ...]:
+    known = [binning.name for binning in truth.binnings["jet"]]
+    names = config.observables or (OBSERVABLES if truth.has_pt else RELATIVE)
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise InputError(
+                f"--limits.observables: {name!r} is not known{hint}; choose of "
+                f"{', '.join(known)}"
+            )
+    constant = [name for name in names if np.ptp(truth.jet[name]) == 0]
+    if constant:
+        logging.info("left out, as all true jets have the same: %s", constant)
+    found = tuple(name for name in dict.fromkeys(names) if name not in constant)
+    if not found:
+        raise InputError(
+            f"--limits.observables={','.join(names)}: all true jets have the same: "
+            "give others"
+        )
+    return found
+
+
+def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
+    """The equivalent numbers of jets, by observable and region.
+
+    Returns:
+        For JSON: numbers of jets; of each generated sample and of the training sample,
+        by observable and region; the differential number of each; and, of two or more
+        generated samples, that by their spread.
+    """
+    of_truth = 1 / len(samples.truth)
+    found: dict[str, Any] = {name: {} for name in ("train", *samples.generated)}
+    spread: dict[str, Any] = {}
+    for observable in samples.observables:
+        truth, every = samples.truth.jet[observable], []
+        ends = equivalent.edges(truth, config.quantiles)
+        p = equivalent.fractions(truth, ends)
+        places = equivalent.regions(p, config.tail)
+        for name in found:
+            # Of the training sample is asked what it is worth as it is.
+            sample = samples.generated.get(name, samples.train)
+            own = 0.0 if name == "train" else 1 / len(sample)
+            x = equivalent.fractions(sample.jet[observable], ends)
+            found[name][observable] = {
+                region: equivalent.events(x, p, where, noise=of_truth + own)._asdict()
+                for region, where in places.items()
+            }
+            if own:
+                every.append(x)
+        if len(every) > 1:
+            own = np.mean([1 / len(s) for s in samples.generated.values()]).item()
+            spread[observable] = {
+                region: equivalent.averaging(np.stack(every), p, where, noise=own)
+                for region, where in places.items()
+            }
+    return {
+        "num_train": samples.num_train,
+        "num_read": len(samples.train),
+        "num_truth": len(samples.truth),
+        "num_generated": {name: len(s) for name, s in samples.generated.items()},
+        "train": found.pop("train"),
+        "generated": found,
+        "by_spread": spread,
+        "differential": {
+            name: _differential(samples, sample, config)._asdict()
+            for name, sample in samples.generated.items()
+        },
+    }  # fmt: skip
+
+
+def _differential(samples: Samples, generated: Sample, config: LimitsConfig) -> Events:
+    """By a summary of all observables: the log odds of a classifier.
+
+    It learns from half of the true and half of the generated jets, a fifth of which
+    ends its training, and is asked about the others.
+    """
+    pairs = []
+    for sample in (samples.truth, generated):
+        table = np.stack([sample.jet[name] for name in samples.observables], axis=-1)
+        rows = table[np.random.default_rng(config.seed).permutation(len(table))]
+        rows, half = rows[:, None].astype(np.float32), len(table) // 2
+        cuts = np.split(rows, [half * 4 // 5, half])
+        pairs.append([(part, np.ones(part.shape[:2], bool)) for part in cuts])
+    (learn, check, test), (learn_made, check_made, test_made) = pairs
+    _, summary = network.train(
+        seeds.key(config.seed), (learn, learn_made), (check, check_made),
+        network=network.deep_set(), epochs=EPOCHS, patience=PATIENCE,
+    )  # fmt: skip
+    truth, made = summary(test), summary(test_made)
+    ends = equivalent.edges(truth, config.quantiles)
+    p, x = (equivalent.fractions(each, ends) for each in (truth, made))
+    return equivalent.differential(x, p, noise=1 / len(truth) + 1 / len(made))
+
+
+def verdict(found: Mapping[str, Any]) -> str:
+    """The result and its errors."""
+    total, said = found["num_train"], []
+    for name, result in found["generated"].items():
+        values = {o: Events(**regions["whole"]) for o, regions in result.items()}
+        worst = min(values, key=lambda o: values[o].value)
+        best = max(values, key=lambda o: values[o].value)
+        joint = Events(**found["differential"][name])
+        said.append(
+            f"Generated jets ({name}; {total:,} trained the generator): as many as one "
+            f"likes are worth "
+            f"{report.in_words(values[best])} true jets in {best}, "
+            f"{report.in_words(values[worst])} in {worst}, and "
+            f"{report.in_words(joint)} in all observables together"
+        )
+    return f"{'; '.join(said)}."

@@ -1,0 +1,233 @@
+"""The page of a study of sample limits: one figure of the toy, one of a generator."""
+
+import math
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jetvae_jax.core.words import number
+from jetvae_jax.report import about, page, style
+from jetvae_jax.report.page import Heading, Paragraph, Plot
+from jetvae_jax.report.tables import MISSING
+from jetvae_jax.studies.sample_limits.equivalent import SIGMA, Events
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TARGET = 1_000_000
+"""Events of the sum in the talk, whose statistical error is drawn."""
+NOTE = (
+    "An equivalent number is that of independent true events with the same mean "
+    "squared deviation in quantiles of the truth, in the limit of many generated "
+    "events; in brackets the ends of its central 68 % interval. It is infinite where "
+    "the deviation is within what the compared samples fluctuate by themselves. "
+    "Deviations of one sign in neighbouring quantiles count as if they had several: "
+    "the largest difference of the distribution functions does not forgive them."
+)
+
+
+class Spectra(NamedTuple):
+    """What is drawn of a row of the toy.
+
+    Attributes:
+        edges: ``[B + 1]`` of the sum.
+        truth: ``[B]`` probability of each bin.
+        learned: ``[T, B]`` the same, of each training.
+    """
+
+    edges: np.ndarray
+    truth: np.ndarray
+    learned: np.ndarray
+
+
+def in_words(events: Events) -> str:
+    """``1,000 (900 to 1,100)``; where there is no upper end, ``more than 900``."""
+    if not math.isfinite(events.value):
+        if not math.isfinite(events.low):
+            return "infinitely many"
+        return f"more than {_rounded(events.low)}"
+    end = _rounded(events.high) if math.isfinite(events.high) else "infinity"
+    return f"{_rounded(events.value)} ({_rounded(events.low)} to {end})"
+
+
+def _rounded(value: float) -> str:
+    if not math.isfinite(value):
+        return "infinitely many"
+    if value < 100:
+        return number(value, 2)
+    return f"{round(value, 2 - math.floor(math.log10(value))):,.0f}"
+
+
+def write(
+    path: str | os.PathLike, result: Mapping[str, Any], drawn: Mapping[str, Spectra]
+) -> pathlib.Path:
+    """Writes the page, and each figure as PNG beside it.
+
+    Args:
+        path: the HTML file; its folder must exist.
+        result: what `study.sample_limits` writes as JSON.
+        drawn: the spectra of each row of the toy.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    given = result["settings"]
+    blocks = (
+        about.table(seed=given["seed"]),
+        Paragraph(result["verdict"], "strong"),
+        Paragraph(NOTE, "note"),
+        *_toy(result["toy"], given, drawn),
+        *(_generator(result["generator"]) if "generator" in result else ()),
+    )
+    return page.write(path, "What a training sample is worth", blocks)
+
+
+def _toy(
+    found: Mapping[str, Any], given: Mapping[str, Any], drawn: Mapping[str, Spectra]
+) -> Iterator[page.Block]:
+    yield Plot(
+        "sample_limits_toy", "The sum of two log-normal variables",
+        f"What is learned of {given['num_events']:,} events over the truth. Line: one "
+        f"training; band: 68 % of {given['num_trainings']:,}; dotted: statistical "
+        f"error of {TARGET:,} independent events.",
+        lambda: spectra(drawn),
+    )  # fmt: skip
+    names = list(next(iter(found.values()))["regions"])
+    head = ["equivalent number of events", *names, "largest difference"]
+    rows, others = [], []
+    for name, row in found.items():
+        regions = row["regions"].values()
+        cells = [in_words(Events(**region["events"])) for region in regions]
+        rows.append([name, *cells, in_words(Events(**row["differential"]))])
+        cells = [in_words(Events(**region["by_bootstraps"])) for region in regions]
+        others.append([name, *cells])
+    yield page.table(head, rows, style="compact")
+    yield Paragraph(
+        "The same by the spread over bootstraps of one training sample, which needs no "
+        "truth (mean of ten samples): what is wrong with all of them is not seen.",
+        "note",
+    )
+    yield page.table(head[:-1], others, style="compact")
+
+
+def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
+    total = found["num_train"]
+    yield Plot(
+        "sample_limits_generator", "The generator",
+        f"True jets that generated ones are worth, in units of the {total:,} that "
+        "trained the generator, with the central 68 %. Grey: the training sample "
+        "itself. Arrows: no upper limit.",
+        lambda: amplification(found),
+    )  # fmt: skip
+    samples = {"training sample": found["train"], **found["generated"]}
+    names = _regions(found["train"])
+    rows = [
+        [f"{sample}: {observable}", *(_cell(regions.get(n)) for n in names)]
+        for sample, result in samples.items()
+        for observable, regions in result.items()
+    ]
+    yield page.table(["equivalent number of jets", *names], rows, style="compact")
+    yield page.pairs(
+        {"jets that trained the generator": f"{total:,}",
+         "of them compared": f"{found['num_read']:,}",
+         "true jets": f"{found['num_truth']:,}"}
+        | {f"jets of {n}": f"{size:,}" for n, size in found["num_generated"].items()}
+        | {f"all observables together, by a classifier's output: {n}":
+           in_words(Events(**events)) for n, events in found["differential"].items()}
+    )  # fmt: skip
+    if found["by_spread"]:
+        yield Heading("By the spread of the generators", 3)
+        rows = [
+            [
+                observable,
+                *(_rounded(regions[n]) if n in regions else MISSING for n in names),
+            ]
+            for observable, regions in found["by_spread"].items()
+        ]
+        yield page.table(["equivalent number of jets", *names], rows, style="compact")
+
+
+def spectra(drawn: Mapping[str, Spectra]) -> "Figure":
+    """A panel for each row of the toy: what is learned over the truth."""
+    figure, axes = style.panels(
+        len(drawn), 3, (3.6, 2.7), margins=(0.4, 0.4), sharex=True, sharey=True
+    )
+    for axis, (name, row) in zip(axes, drawn.items(), strict=True):
+        ratio = row.learned / row.truth
+        low, _, high = np.quantile(ratio, SIGMA, axis=0)
+        error = np.sqrt((1 - row.truth) / row.truth / TARGET)
+        axis.stairs(high, row.edges, baseline=low, fill=True, color=style.BAND)
+        axis.stairs(ratio[0], row.edges, color="#0072B2")
+        for sign in (-1, 1):
+            axis.stairs(1 + sign * error, row.edges, color="#333333", linestyle=":")
+        axis.set_title(style.plain(name) if len(name) < 27 else name)
+        axis.set_ylim(0, 3)
+        axis.set_xlim(row.edges[0], row.edges[-1])
+    for axis in axes[::3]:
+        axis.set_ylabel("learned / true")
+    for axis in axes[-3:]:
+        axis.set_xlabel(r"$x_1 + x_2$")
+        axis.xaxis.set_tick_params(labelbottom=True)
+    return figure
+
+
+def amplification(found: Mapping[str, Any]) -> "Figure":
+    """A panel for each region: jets that each sample is worth, over the training's."""
+    total, own = found["num_train"], found["num_read"]
+    samples = {"training sample": found["train"], **found["generated"]}
+    looks = style.lines(found["generated"])
+    colours = {name: look["color"] for name, look in looks.items()}
+    names = _regions(found["train"])
+    observables = list(found["train"])
+    figure, axes = style.panels(
+        len(names), 4, (2.8, 0.45 * len(observables) + 1.2), margins=(1.0, 0.6),
+        sharey=True, sharex=True,
+    )  # fmt: skip
+    handles: dict[str, Any] = {}
+    for axis, region in zip(axes, names, strict=True):
+        for i, (name, result) in enumerate(samples.items()):
+            scale = own if name == "training sample" else total
+            rows = [
+                Events(**result[o][region]).over(scale) if region in result[o] else None
+                for o in observables
+            ]
+            shift = 0.6 * ((i + 0.5) / len(samples) - 0.5)
+            y = np.arange(len(rows)) + shift
+            shown = [_shown(row) for row in rows]
+            value, low, high, unbounded = map(np.array, zip(*shown, strict=True))
+            handles[name] = axis.errorbar(
+                value, y, xerr=[value - low, high - value], fmt="o", markersize=3,
+                xlolims=unbounded, color=colours.get(name, "#999999"),
+            )  # fmt: skip
+        axis.axvline(1, color="#333333", linewidth=0.8)
+        axis.set_xscale("log")
+        axis.set_title(region)
+        axis.set_xlabel("equivalent / training jets")
+    axes[0].set_yticks(range(len(observables)), observables)
+    axes[0].set_ylim(len(observables) - 0.5, -0.5)
+    style.legend_above(figure, handles)
+    return figure
+
+
+def _regions(found: Mapping[str, Any]) -> list[str]:
+    """The regions that any observable has, in their order."""
+    return list(max(found.values(), key=len))
+
+
+def _cell(events: Mapping[str, float] | None) -> str:
+    return in_words(Events(**events)) if events else MISSING
+
+
+def _shown(row: Events | None) -> tuple[float, float, float, bool]:
+    """Place and ends of a point; an arrow from the lower end if there is no other."""
+    if row is None:
+        return math.nan, math.nan, math.nan, False
+    if math.isfinite(row.high):
+        return row.value, row.low, row.high, False
+    value = row.value if math.isfinite(row.value) else row.low
+    if not math.isfinite(value):
+        return math.nan, math.nan, math.nan, False
+    return value, min(row.low, value), 3 * value, True

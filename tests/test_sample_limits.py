@@ -1,0 +1,263 @@
+"""What a sample is worth: closed forms, the toy, and the script from files to page."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import jet_arrays, write
+from scipy import integrate, stats
+
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.studies.sample_limits import equivalent, lognormal
+from jetvae_jax.studies.sample_limits.equivalent import Events
+from jetvae_jax.studies.sample_limits.report import in_words
+from jetvae_jax.studies.sample_limits.settings import LimitsConfig
+from jetvae_jax.studies.sample_limits.study import plain
+
+FIGURES = "made"
+
+
+@pytest.mark.parametrize("kind", ["continuous", "whole numbers"])
+def test_independent_events_are_worth_their_number(kind):
+    number, truths = 700, 5000
+    hits: dict[str, list[bool]] = {}
+    rng = np.random.default_rng(1)
+    for _ in range(400):
+        truth, sample = (
+            rng.normal(size=n) if kind == "continuous" else rng.poisson(3, n)
+            for n in (truths, number)
+        )
+        ends = equivalent.edges(truth, 20)
+        p, x = (equivalent.fractions(each, ends) for each in (truth, sample))
+        found = {
+            region: equivalent.events(x, p, where, noise=1 / truths)
+            for region, where in equivalent.regions(p, 0.1).items()
+        }
+        if len(hits.get("largest", ())) < 100:
+            found["largest"] = equivalent.differential(x, p, noise=1 / truths)
+        for name, interval in found.items():
+            assert interval.low <= interval.value <= interval.high
+            hits.setdefault(name, []).append(interval.low <= number <= interval.high)
+    assert set(hits) == {"whole", "bulk", "lower tail", "upper tail", "largest"}
+    for name, inside in hits.items():
+        error = (0.68 * 0.32 / len(inside)) ** 0.5
+        assert np.mean(inside) == pytest.approx(0.6826, abs=4 * error), name
+
+
+def test_any_number_of_repeated_events_is_worth_the_different_ones():
+    number, drawn = 500, 100_000
+    ends = stats.norm.ppf(np.arange(1, 20) / 20)
+    p = np.full(20, 0.05)
+    rng = np.random.default_rng(2)
+    x = []
+    for _ in range(200):
+        sample = rng.normal(size=number)
+        x.append(equivalent.fractions(rng.choice(sample, drawn), ends))
+    found = equivalent.events_of_ensemble(np.array(x), p, np.ones(20, bool))
+    error = max(found.high - found.value, found.value - found.low)
+    # The draws add their own fluctuation.
+    assert 1 / (1 / number + 1 / drawn) == pytest.approx(found.value, abs=4 * error)
+    spread = equivalent.averaging(np.array(x), p, np.ones(20, bool), noise=1 / drawn)
+    assert spread == pytest.approx(number, abs=4 * error)
+
+
+def test_a_gaussian_fit_is_worth_what_theory_says():
+    """The covariance of the fit carried to the quantiles, to first order in 1/n."""
+    n, ends = 400, stats.norm.ppf(np.arange(1, 20) / 20)
+    p, whole = np.full(20, 0.05), np.ones(20, bool)
+    density = np.concatenate([[0], stats.norm.pdf(ends), [0]])
+    z = np.concatenate([[0], ends, [0]])
+    by_mean, by_std = -np.diff(density), -np.diff(density * z)
+    expected = 19 / np.sum((by_mean**2 + by_std**2 / 2) / p) * n
+    samples = np.random.default_rng(3).normal(size=(600, n))
+    scaled = (ends - samples.mean(1)[:, None]) / samples.std(1)[:, None]
+    x = np.diff(stats.norm.cdf(scaled), axis=1, prepend=0, append=1)
+    found = equivalent.events_of_ensemble(x, p, whole)
+    assert found.value == pytest.approx(expected, abs=4 * (found.high - found.value))
+    assert expected > 8 * n  # it amplifies
+    spread = equivalent.averaging(x, p, whole)
+    assert spread == pytest.approx(expected, rel=0.2)
+    # A bias is not in the spread, but in the distance from the truth.
+    biased = x + 0.01 * (p.cumsum() - 0.525)
+    assert equivalent.averaging(biased, p, whole) == pytest.approx(spread)
+    assert equivalent.events_of_ensemble(biased, p, whole).value < 0.9 * found.value
+
+
+def test_words():
+    assert in_words(Events(900.0, 1000.4, 1112.0)) == "1,000 (900 to 1,110)"
+    assert in_words(Events(0.481, 0.9, 1.84)) == "0.9 (0.48 to 1.8)"
+    assert in_words(Events(12345.0, np.inf, np.inf)) == "more than 12,300"
+    assert in_words(Events(1.0, 2.0, np.inf)) == "2 (1 to infinity)"
+    assert in_words(Events(np.inf, np.inf, np.inf)) == "infinitely many"
+    assert plain({"a": [1.0, np.inf], "b": "x"}) == {"a": [1.0, None], "b": "x"}
+
+
+# The toy
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.4])
+def test_distribution_of_a_sum(rho):
+    mean, std = np.array([0.2, -0.1]), np.array([0.8, 1.1])
+
+    def below(z, s):
+        rest = s - np.exp(mean[0] + std[0] * z)
+        other = (np.log(rest) - mean[1]) / std[1] if rest > 0 else -np.inf
+        other = (other - rho * z) / (1 - rho**2) ** 0.5
+        return stats.norm.pdf(z) * stats.norm.cdf(other)
+
+    s = np.array([0.3, 1.0, 4.0, 30.0])
+    ends = (np.log(s) - mean[0]) / std[0]
+    exact = [
+        integrate.quad(below, -9, e, (x,))[0] for x, e in zip(s, ends, strict=True)
+    ]
+    found = lognormal.cdf(s, mean, std, correlation=rho)
+    np.testing.assert_allclose(found, exact, rtol=2e-5, atol=1e-6)
+    places = lognormal.quantiles(np.array([0.1, 0.5, 0.99]), correlation=rho)
+    again = lognormal.cdf(places, np.zeros(2), np.ones(2), correlation=rho)
+    np.testing.assert_allclose(again, [0.1, 0.5, 0.99], atol=2e-5)
+
+
+def test_training_samples():
+    key = jax.random.key(0)
+    x = np.asarray(lognormal.draw(key, 20_000, cut=12.0))
+    assert x.max() < 12
+    # Probabilities below 1 and 5, of those below 12.
+    exact = stats.norm.cdf(np.log([1, 5])) / stats.norm.cdf(np.log(12))
+    np.testing.assert_allclose([np.mean(x < 1), np.mean(x < 5)], exact, atol=0.015)
+    logs = np.log(lognormal.draw(key, 20_000, correlation=0.3))
+    assert np.corrcoef(logs.T)[0, 1] == pytest.approx(0.3, abs=0.03)
+    np.testing.assert_allclose(logs.std(0), 1, atol=0.03)
+
+
+def test_generators_of_the_sum():
+    x = np.exp(np.random.default_rng(4).normal(size=(30, 2))).astype(np.float32)
+    s = np.array([0.5, 1.5, 3.0, 9.0])
+    pairs = (x[:, None, 0] + x[None, :, 1]).ravel()
+    found = lognormal.of_permutations(jnp.asarray(x), jnp.asarray(s))
+    np.testing.assert_allclose(found, [np.mean(pairs <= v) for v in s], rtol=1e-6)
+    found = lognormal.of_events(jnp.asarray(x), jnp.asarray(s))
+    np.testing.assert_allclose(found, [np.mean(x.sum(1) <= v) for v in s], rtol=1e-6)
+    logs = np.log(x)
+    fit = lognormal.cdf(s, logs.mean(0), logs.std(0))
+    np.testing.assert_allclose(lognormal.of_fit(x, s), fit, rtol=1e-5)
+
+
+def test_permutations_are_worth_what_the_theory_of_u_statistics_says():
+    """The variance of a two-sample U-statistic, to first order in 1/n."""
+    n, p = 300, np.full(10, 0.1)
+    ends = lognormal.quantiles(np.arange(1, 10) / 10)
+    first = np.exp(stats.norm.ppf((np.arange(4000) + 0.5) / 4000))
+    rest = np.maximum(ends - first[:, None], 1e-300)
+    given = np.diff(stats.norm.cdf(np.log(rest)), axis=1, prepend=0, append=1)
+    expected = 9 * n / np.sum(2 * given.var(axis=0) / p)
+    keys = jax.random.split(jax.random.key(5), 400)
+    below = jax.lax.map(
+        lambda k: lognormal.of_permutations(lognormal.draw(k, n), jnp.asarray(ends)),
+        keys, batch_size=100,
+    )  # fmt: skip
+    x = np.diff(np.asarray(below, np.float64), axis=1, prepend=0, append=1)
+    found = equivalent.events_of_ensemble(x, p, np.ones(10, bool))
+    # The next order in 1/n is smaller by sqrt(1/n) or so.
+    error = 4 * (found.high - found.value) + 0.05 * expected
+    assert found.value == pytest.approx(expected, abs=error)
+    assert expected > 3 * n
+
+
+# The script
+
+SMALL = ("--limits.num_events=40", "--limits.num_trainings=10",
+         "--limits.num_bootstraps=10", "--limits.quantiles=20")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    sizes = {"train": 300, "truth": 1200, "seed0": 900, "seed1": 900}
+    return {
+        name: str(write(folder / f"{name}.hdf5", jet_arrays(size, 6, seed)))
+        for seed, (name, size) in enumerate(sizes.items())
+    }
+
+
+def test_files_of_a_generator(files, tmp_path, run_script):
+    result = run_script(
+        "sample_limits", f"--workdir={tmp_path}", *SMALL,
+        f"--limits.train={files['train']}", f"--limits.truth={files['truth']}",
+        f"--limits.generated={files['seed0']},{files['seed1']}",
+        "--limits.observables=mass,pt,multiplicity",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    said, page = result.stdout.splitlines()
+    found = json.loads((tmp_path / "sample_limits.json").read_text())
+    assert said == found["verdict"] and page.endswith("sample_limits.html")
+    jets = found["generator"]
+    assert jets["num_train"] == 300 and jets["num_truth"] == 1200
+    assert set(jets["generated"]) == {"seed0", "seed1"} == set(jets["differential"])
+    # All files are of one distribution: what trained is worth about itself, and the
+    # generated ones, without their own noise, more.
+    whole = jets["train"]["mass"]["whole"]
+    assert 80 < whole["low"] < whole["value"] < 1500
+    assert jets["generated"]["seed0"]["mass"]["whole"]["value"] is None or (
+        jets["generated"]["seed0"]["mass"]["whole"]["value"] > 900
+    )
+    assert set(jets["by_spread"]) == {"mass", "pt", "multiplicity"}
+    events = found["toy"]["the events themselves"]["regions"]["whole"]["events"]
+    assert 20 < events["value"] < 80
+    for name in ("toy", "generator"):
+        figure = tmp_path / "figures" / f"sample_limits_{name}.png"
+        assert figure.stat().st_size > 1000
+    text = (tmp_path / "sample_limits.html").read_text()
+    assert "permutations of x &lt; 12" in text and "seed1: mass" in text
+
+
+@pytest.mark.slow
+def test_a_run(tmp_path, run_script):
+    smoke = "--flagfile=experiments/flagfiles/smoke.txt"
+    assert run_script("train", smoke, f"--workdir={tmp_path}/r").returncode == 0
+    said = []
+    for folder in ("a", "b"):
+        result = run_script(
+            "sample_limits", f"--workdir={tmp_path}/{folder}", *SMALL,
+            f"--limits.run={tmp_path}/r", "--limits.num_generated=1000",
+            "--limits.observables=mass", "--limits.quantiles=10", "--limits.tail=0.1",
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        said.append(result.stdout.splitlines()[0])
+    assert said[0] == said[1]
+    files = [(tmp_path / f / "sample_limits.json").read_bytes() for f in ("a", "b")]
+    assert files[0] == files[1]
+    found = json.loads(files[0])["generator"]
+    assert found["num_generated"] == {"prior": 1000} and found["by_spread"] == {}
+
+
+def test_mistakes(files, tmp_path, run_script):
+    train, truth = (f"--limits.{n}={files[n]}" for n in ("train", "truth"))
+    made = f"--limits.generated={files['seed0']}"
+    wrong = [
+        ([train, truth], "--limits.generated: is missing"),
+        ([made, truth], "--limits.train: is missing"),
+        (["--limits.run=/no/such"], "/no/such"),
+        (["--limits.data=x"], "--limits.data: is of a run"),
+        ([train, "--limits.run=x"], "--limits.train: is known of the run"),
+        ([train, truth, "--limits.generated=/no.hdf5"], "/no.hdf5"),
+        (
+            [train, truth, made, "--limits.observables=mas"],
+            "'mas' is not known (did you mean 'mass'?)",
+        ),
+        ([train, truth, made, "--limits.quantiles=200"], "train has 300 jets"),
+        (["--limits.tail=0.01", "--limits.quantiles=50"], "--limits.tail: must be"),
+        (["--limits.correlation=1"], "correlation"),
+        (["--limits.cut=nan"], "cut"),
+    ]
+    for flags, says in wrong:
+        result = run_script("sample_limits", f"--workdir={tmp_path}/w", *flags)
+        assert result.returncode == 2 and says in result.stderr, (flags, result.stderr)
+        assert result.stderr.count("error:") == 1 and not result.stdout
+    assert not (tmp_path / "w").exists()
+
+
+def test_tail_is_said_in_quantiles():
+    with pytest.raises(InputError, match=r"^tail: .* of 20: give 0.05"):
+        LimitsConfig(quantiles=20, tail=0.03)
