@@ -141,6 +141,11 @@ def particle_mask(config: Scaling, scaler: Scaler) -> None:
     del config, scaler
 
 
+def num_points(config: Scaling, scaler: Scaler) -> None:
+    """An event is always one row."""
+    del config, scaler
+
+
 def condition_names(config: Scaling) -> tuple[str, ...]:
     """Columns on which the model depends."""
     return config.conditions

@@ -109,6 +109,11 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
     return mask
 
 
+def num_points(config: scaling.Config, scaler: scaling.Scaler) -> None:
+    """The condition, a digit, does not say how many points there are."""
+    del config, scaler
+
+
 def condition_names(config: scaling.Config) -> tuple[str, ...]:
     """``digit``, for a conditional model."""
     return ("digit",) if config.condition_on_digit else ()

@@ -158,6 +158,21 @@ def particle_mask(config: scaling.Config, scaler: scaling.Scaler):
     return mask
 
 
+def num_points(config: scaling.Config, scaler: scaling.Scaler):
+    """``(context) -> [...]``: the number of particles, where it is a condition."""
+    if "multiplicity" not in config.conditions:
+        return None
+    place = config.conditions.index("multiplicity")
+
+    def number(context: Context) -> Array:
+        assert context.condition is not None and scaler.condition_units is not None
+        center, width = scaler.condition_units
+        value = context.condition[..., place] * width[place] + center[place]
+        return jnp.round(value).astype(jnp.int32)
+
+    return number
+
+
 def condition_names(config: scaling.Config) -> tuple[str, ...]:
     """Observables of the jet on which the model depends."""
     return config.conditions

@@ -81,6 +81,10 @@ class Domain(Protocol):
         """Which points of a deterministic decoder exist; None: all."""
         ...
 
+    def num_points(self, scaling: Any, scaler: Any) -> Callable[[Context], Array] | None:
+        """How many points a set is to have by its condition; None: none says so."""
+        ...
+
     def condition_names(self, scaling: Any) -> tuple[str, ...]:
         """Names of the conditions that a user may give; empty without conditions."""
         ...
