@@ -23,7 +23,7 @@ from jetvae_jax.core.types import Array, Key, Params
 QUIET = 0.3
 """Scale of the initial kernels of residual branches and of outputs."""
 AS_TORCH = 1 / math.sqrt(3)
-"""Scale of initial kernels in PyTorch, see :func:`fan_in`: for layers that sum points."""
+"""Scale of initial kernels in PyTorch, see :func:`fan_in`."""
 
 Activation = Literal["relu", "gelu", "leaky_relu", "selu", "elu"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {

@@ -89,9 +89,7 @@ class Generator(nn.Module):
     config: Config
 
     @nn.compact
-    def __call__(
-        self, noise: tuple[Array, Array], mask: Array, given: Array
-    ) -> Array:
+    def __call__(self, noise: tuple[Array, Array], mask: Array, given: Array) -> Array:
         """``noise`` ``[..., W]`` and ``[..., N, L]`` to ``[..., N, F]``."""
         config, (whole, x) = self.config, noise
         x = act(Dense(config.width, name="point")(x))

@@ -36,7 +36,6 @@ from jetvae_jax.core.types import (
     Params,
     Points,
     Task,
-    Terms,
 )
 from jetvae_jax.losses import adversarial
 from jetvae_jax.models import vae
@@ -96,8 +95,8 @@ def build(
     Args:
         config: what the networks minimise.
         generator: ``(noise, mask [..., N], given [..., G]) -> x [..., N, F]``.
-        critic: ``(x [..., N, F], mask [..., N], given [..., G], key or None) -> [..., H]``
-            with H ``config.outputs``; the key is of its dropout.
+        critic: ``(x [..., N, F], mask [..., N], given [..., G], key) -> [..., H]``, H
+            being ``config.outputs``; the key is of its dropout, None for none.
         task: what is generated.
         noise: ``(key, mask [..., N]) -> noise`` of one set or of many.
         sets: the networks ignore points that do not exist. Generated sets then have as
@@ -174,9 +173,7 @@ def build(
             mask = _first_points(task, params["counts"], key, context)
         keys = jax.random.split(jax.random.fold_in(key, 1), lead)
         given = given_of(context.condition, lead)
-        x = vae.in_slices(
-            lambda row: generate(params, *row), (keys, mask, given)
-        )
+        x = vae.in_slices(lambda row: generate(params, *row), (keys, mask, given))
         if task.particle_mask is not None:
             mask &= task.particle_mask(x, context)
         return Points(x, mask)

@@ -7,7 +7,6 @@ padding is part of what is generated, at the value that the scaling gave it.
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from jetvae_jax.core import configs, layers

@@ -150,15 +150,16 @@ def _fold(key: Key | None, i: int) -> Key | None:
     return None if key is None else jax.random.fold_in(key, i)
 
 
+def noise(config: Config, key: Key, mask: Array) -> Array:
+    """Random numbers of points ``[..., N, L]``, the first of them ascending."""
+    drawn = config.deviation * jax.random.normal(key, (*mask.shape, config.noise))
+    order = jnp.argsort(drawn[..., 0], axis=-1)
+    return jnp.take_along_axis(drawn, order[..., None], axis=-2)
+
+
 def model(config: Config, task: Task) -> Model:
     """The generative model."""
-
-    def noise(key: Key, mask: Array) -> Array:
-        shape = *mask.shape, config.noise
-        noise = config.deviation * jax.random.normal(key, shape)
-        order = jnp.argsort(noise[..., 0], axis=-1)
-        return jnp.take_along_axis(noise, order[..., None], axis=-2)
-
+    draw = functools.partial(noise, config)
     return gan.build(
-        config, Generator(config), Critic(config), task, noise=noise, sets=True
+        config, Generator(config), Critic(config), task, noise=draw, sets=True
     )

@@ -81,7 +81,9 @@ class Domain(Protocol):
         """Which points of a deterministic decoder exist; None: all."""
         ...
 
-    def num_points(self, scaling: Any, scaler: Any) -> Callable[[Context], Array] | None:
+    def num_points(
+        self, scaling: Any, scaler: Any
+    ) -> Callable[[Context], Array] | None:
         """How many points a set is to have by its condition; None: none says so."""
         ...
 
