@@ -104,7 +104,11 @@ def figure(
             modes.std(1, ddof=1) / modes.shape[1] ** 0.5,
             label=NAMES[name], elinewidth=0.8, **LOOKS[name],
         )  # fmt: skip
-    left.set(xlabel="step", ylabel="modes found", ylim=(0, settings["modes"] + 0.5))
+    left.set(
+        xlabel="updates of the generator",
+        ylabel="modes found",
+        ylim=(0, settings["modes"] + 0.5),
+    )
     left.legend(fontsize=8, loc="lower right")
     pulled = result["pulls"]
     for name in ("minimax", "classic", "wgan", "cramer"):
