@@ -1,10 +1,10 @@
 r"""Objectives of GANs on a ring of Gaussians: mode collapse and vanishing gradients.
 
-  python experiments/gan_toys.py --output=runs/gan_toys
+  python experiments/gan_toys.py --workdir=runs/gan_toys
 
 trains the same two networks by each objective, from several seeds, counts the modes
 that they find, and compares the gradients that a generator far from the data gets from
-the best critic. Writes gan_toys.html and gan_toys.json into --output.
+the best critic. Writes gan_toys.html and gan_toys.json into --workdir.
 """
 
 import _cli
@@ -14,7 +14,7 @@ from jetvae_jax.core import configs as config_flags
 from jetvae_jax.studies.gan_toys.study import GanToysConfig, gan_toys
 
 SHOWN = (
-    "output",
+    "workdir",
     "gan_toys.objectives",
     "gan_toys.num_seeds",
     "gan_toys.num_steps",
@@ -24,15 +24,15 @@ SHOWN = (
 
 def define() -> None:
     """The flags of this script."""
-    config_flags.define_path("output", None, "folder of the report")
-    flags.mark_flag_as_required("output")
+    config_flags.define_path("workdir", None, "folder of the report")
+    flags.mark_flag_as_required("workdir")
     config_flags.define("gan_toys", GanToysConfig)
 
 
 def main() -> None:
     """Train, measure and report."""
     config = config_flags.read("gan_toys", GanToysConfig)
-    report, verdict = gan_toys(_cli.FLAGS.output, config)
+    report, verdict = gan_toys(_cli.FLAGS.workdir, config)
     print(verdict)
     print(report)
 

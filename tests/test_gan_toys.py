@@ -59,7 +59,7 @@ def test_gradients_at_the_best_critic_are_those_of_their_closed_forms():
 
 
 def test_script_ends_in_a_paragraph_a_plot_and_a_table(tmp_path, run_script):
-    done = run_script("gan_toys", f"--output={tmp_path / 'out'}", *TINY)
+    done = run_script("gan_toys", f"--workdir={tmp_path / 'out'}", *TINY)
     assert done.returncode == 0, done.stderr
     assert "Of 8 modes, 2 trainings of 10 updates of the generator found" in done.stdout
     page = (tmp_path / "out" / "gan_toys.html").read_text()
@@ -71,7 +71,7 @@ def test_script_ends_in_a_paragraph_a_plot_and_a_table(tmp_path, run_script):
 
 
 def test_mistakes_are_one_line(tmp_path, run_script):
-    out = f"--output={tmp_path}"
+    out = f"--workdir={tmp_path}"
     for flags, says in (
         (["--gan_toys.objectives=wgann"], "objectives: must be one of .*'wgan'"),
         (["--gan_toys.objectives=wgan,wgan"], "one is named twice"),

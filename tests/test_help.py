@@ -16,6 +16,7 @@ OWN = {
     "evaluate": "evaluate.real",
     "fit_copula": "copula.dependence",
     "fit_flow": "flow",
+    "gan_toys": "gan_toys.objectives",
     "generate": "generate.latents",
     "inspect_jets": "inspect.path",
     "make_jets": "make.jet_types",
