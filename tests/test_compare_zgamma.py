@@ -15,7 +15,9 @@ from jetvae_jax.events import metrics
 from jetvae_jax.studies.zgamma import verdict
 
 ROOT = pathlib.Path(__file__).parent.parent
-FLAGFILES = sorted(p.name for p in (ROOT / "experiments/flagfiles").glob("zgamma_*"))
+FLAGFILES = sorted(
+    p.name for p in (ROOT / "experiments/flagfiles").glob("zgamma_*vae*")
+)
 MODELS = ("VAE", "VAE+D", "VAE+NF", "VAE+NF+D", "CVAE", "CVAE+D")
 TINY = (
     "--events.max_events=300", "--train.num_epochs=1", "--train.batch_size=50",

@@ -182,6 +182,16 @@ def mixture(n):
 
 # By module, for the packages and modules of PLACES.
 EXAMPLES = {
+    "losses.adversarial": {
+        "bce": lambda f, n, m: f(n(Z), true=True),
+        **dict.fromkeys(
+            ("classic", "minimax", "least_squares", "wasserstein", "cramer"),
+            lambda f, n, m: f(n(Z), n(Z[::-1])),
+        ),
+        "cramer_critic": lambda f, n, m: f(n(Z), n(Z + 1), n(Z[::-1])),
+        "energy_distance": of_two,
+        "energy_terms": lambda f, n, m: f(n(Z), n(Z[::-1])),
+    },
     "losses.distances.chamfer": {
         "chamfer_distance": of_pair,
         "pairwise_sq_distance": lambda f, n, m: f(n(X), n(Y)),
@@ -378,7 +388,6 @@ EXAMPLES = {
         "balanced": lambda f, n, m: f(n(SMALL[:3]), n(SMALL[3:6])),
     },
     "models.adversarial": {
-        "bce": lambda f, n, m: f(n(Z), true=True),
         "discriminator_loss": lambda f, n, m: f(n(Z), n(Z + 1), n(Z[::-1])),
         "feature_distance": lambda f, n, m: f(n(Z), n(Z[::-1])),
         "output_distance": lambda f, n, m: f(n(Z), n(Z[::-1])),
@@ -606,14 +615,16 @@ def test_marginals(kind):
 @pytest.mark.parametrize("name", models.names())
 def test_models_by_name(name):
     module = models.get(name)
-    config = module.Config(num_particles=14, num_features=3, latent_dim=3)
-    model = module.model(config, Task(14, 3))
+    sizes = {"num_particles": 14, "num_features": 3, "latent_dim": 3}
+    model = module.model(models.vae.fill(module.Config(), sizes), Task(14, 3))
     params = model.init(KEY)
     x, mask = draw(2, 14, 3, high=3), np.arange(14) < np.array([[14], [9]])
 
     def call(n, m):
         context = Context(n(X[:2, 0]))
         batch = Batch(n(x), m(mask), context)
+        if model.encode is None or model.decode is None:
+            return model.loss(params, KEY, batch), model.sample(params, KEY, context)
         q = model.encode(params, batch)
         return q, model.decode(params, KEY, n(Z[:2, :3]), context)
 

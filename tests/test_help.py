@@ -19,6 +19,7 @@ OWN = {
     "find_jets": "find.background",
     "fit_copula": "copula.dependence",
     "fit_flow": "flow",
+    "gan_toys": "gan_toys.objectives",
     "generate": "generate.latents",
     "inspect_jets": "inspect.path",
     "make_jets": "make.jet_types",

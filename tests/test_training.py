@@ -219,3 +219,25 @@ def test_saved_state_is_never_of_a_diverged_step(tmp_path):
     if (tmp_path / "state.npz").exists():
         for name, value in np.load(tmp_path / "state.npz").items():
             assert value.dtype != np.float32 or np.isfinite(value).all(), name
+
+
+def test_rmsprop_and_adam_with_other_decays():
+    # Their first two steps by hand: RMSProp starts its mean square at zero, as PyTorch.
+    rate, gradient = 0.1, np.array([3.0, -0.5])
+
+    def moves(**changes):
+        tx = optimizer(Config(learning_rate=rate, **changes), num_steps=10)
+        params = jnp.zeros(2)
+        state, found = tx.init(params), []
+        for g in (gradient, 2 * gradient):
+            updates, state = tx.update(jnp.asarray(g), state, params)
+            found.append(np.asarray(updates))
+        return found
+
+    first, second = moves(optimizer="rmsprop", beta2=0.9)
+    np.testing.assert_allclose(first, -rate * np.sign(gradient) / 0.1**0.5, rtol=1e-5)
+    square = (0.9 * 0.1 + 0.1 * 4) * gradient**2
+    np.testing.assert_allclose(second, -rate * 2 * gradient / square**0.5, rtol=1e-5)
+    _, second = moves(beta1=0.0, beta2=0.5)  # no memory of the first gradient
+    square = (0.5 * 0.5 + 0.5 * 4) / (1 - 0.5**2) * gradient**2
+    np.testing.assert_allclose(second, -rate * 2 * gradient / square**0.5, rtol=1e-5)

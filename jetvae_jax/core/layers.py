@@ -22,6 +22,8 @@ from jetvae_jax.core.types import Array, Key, Params
 
 QUIET = 0.3
 """Scale of the initial kernels of residual branches and of outputs."""
+AS_TORCH = 1 / math.sqrt(3)
+"""Scale of initial kernels in PyTorch, see :func:`fan_in`."""
 
 Activation = Literal["relu", "gelu", "leaky_relu", "selu", "elu"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -193,6 +195,38 @@ class Dense(nn.Module):
             if self.use_bias
             else y
         )
+
+
+class NormalisedDense(nn.Module):
+    """:class:`Dense` of which the norm of each column of the kernel is a parameter.
+
+    Weight normalisation (arXiv:1602.07868): ``y = s (1 + gain) x.v / |v| + bias``.
+
+    Attributes:
+        features: size of the output.
+        scale: s, the initial norm.
+    """
+
+    features: int
+    scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Apply the map."""
+        start = fan_in(x.shape[-1])
+        kernel = self.param("kernel", start, (x.shape[-1], self.features))
+        gain = self.param("gain", within(0.0), (self.features,))
+        norm = jnp.sqrt(jnp.sum(jnp.square(kernel), axis=0) + 1e-12)
+        bias = self.param("bias", within(0.0), (self.features,))
+        return matmul(x, kernel * (self.scale * (1 + gain) / norm)) + bias
+
+
+def dropout(key: Key | None, x: Array, rate: float) -> Array:
+    """Entries set to zero with that probability, the others enlarged; None: none."""
+    if key is None or not rate:
+        return x
+    kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+    return jnp.where(kept, x / (1 - rate), 0.0)
 
 
 class MLP(nn.Module):

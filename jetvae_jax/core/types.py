@@ -262,6 +262,11 @@ class Model(NamedTuple):
         learning_rates: component, a key of ``params``, to its learning rate in units
             of that of the training; 0 freezes it. None trains all parameters on one
             loss with one optimiser.
+        turns: component to n: the components take turns, in this order, and each is
+            updated in every n-th step, at the parameters that those before it have left
+            and with draws of its own. None: all in every step, at the same parameters.
+        projections: component to ``(its params) -> its params``, applied after each
+            of its updates, such as the clipping of weights.
         constants: keys of ``params`` whose values are measured on the training sample
             when the model is initialised, and do not change in training. If these are
             all there are, nothing is trained.
@@ -281,6 +286,8 @@ class Model(NamedTuple):
     log_weight: Callable[..., Array] | None = None
     latent_dim: int = 0
     learning_rates: Mapping[str, float] | None = None
+    turns: Mapping[str, int] | None = None
+    projections: Mapping[str, Callable[[Params], Params]] | None = None
     constants: tuple[str, ...] = ()
     reach: Callable[[Params], tuple[Array, Array]] | None = None
     step: Callable[..., Any] | None = None
@@ -298,6 +305,8 @@ class Task(NamedTuple):
         objective: weights of the loss, and the distance for deterministic decoders.
         particle_mask: ``(x [..., N, F], context) -> [..., N]`` bool, which points of
             a deterministic decoder exist; None: all.
+        num_points: ``(context) -> [...]`` int, how many points a set is to have by its
+            condition; None: no condition says so.
         components: what a VAE is trained together with (latent space, prior,
             discriminator), a :class:`jetvae_jax.models.vae.Components`; or None.
         sample: ``(J) -> Batch``, the first J training sets or as many as there are, 0
@@ -313,6 +322,7 @@ class Task(NamedTuple):
     num_conditions: int = 0
     objective: Objective | None = None
     particle_mask: Callable[[Array, Context], Array] | None = None
+    num_points: Callable[[Context], Array] | None = None
     components: Any = None
     sample: Callable[[int], Batch] | None = None
     relative: Callable[[Array], Array] | None = None

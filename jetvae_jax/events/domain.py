@@ -146,6 +146,11 @@ def relative(config: Scaling, scaler: Scaler) -> None:
     del config, scaler
 
 
+def num_points(config: Scaling, scaler: Scaler) -> None:
+    """An event is always one row."""
+    del config, scaler
+
+
 def condition_names(config: Scaling) -> dict[str, tuple[str, ...]]:
     """Columns on which the model depends."""
     return dict.fromkeys(config.conditions, ())

@@ -114,6 +114,11 @@ def relative(config: scaling.Config, scaler: scaling.Scaler) -> None:
     del config, scaler
 
 
+def num_points(config: scaling.Config, scaler: scaling.Scaler) -> None:
+    """The condition, a digit, does not say how many points there are."""
+    del config, scaler
+
+
 def condition_names(config: scaling.Config) -> dict[str, tuple[str, ...]]:
     """``digit``, for a conditional model."""
     return {"digit": ()} if config.condition_on_digit else {}

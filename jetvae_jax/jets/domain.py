@@ -200,6 +200,21 @@ def relative(config: scaling.Config, scaler: scaling.Scaler):
     return functools.partial(scaling.relative, config, scaler)
 
 
+def num_points(config: scaling.Config, scaler: scaling.Scaler):
+    """``(context) -> [...]``: the number of particles, where it is a condition."""
+    if "multiplicity" not in config.conditions:
+        return None
+    place = config.condition_columns.index("multiplicity")
+
+    def number(context: Context) -> Array:
+        assert context.condition is not None and scaler.condition_units is not None
+        center, width = scaler.condition_units
+        value = context.condition[..., place] * width[place] + center[place]
+        return jnp.round(value).astype(jnp.int32)
+
+    return number
+
+
 def condition_names(config: scaling.Config) -> dict[str, tuple[str, ...]]:
     """Observables of the jet on which the model depends; the classes of its type."""
     values = {scaling.TYPE: config.types}

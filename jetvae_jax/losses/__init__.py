@@ -11,7 +11,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
     {
         "chamfer_distance": "distances.chamfer",
         "classic_objective": "objective",
+        "adversarial": "",
         "distances": "",
+        "energy_distance": "adversarial",
         "gaussian_kl": "objective",
         "gaussian_log_prob": "objective",
         "jet_mass_error": "objective",

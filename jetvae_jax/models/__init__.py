@@ -14,8 +14,8 @@ A model is a file here, or in the folder ``models/`` of the plug-in path, with
 
 The VAEs here also have ``build(config) -> VAE``, the bare networks.
 ``tests/test_models_protocol.py`` tests each of them. ``vae`` builds generative models
-from networks, ``adversarial`` adds a discriminator, ``bounds`` has lower bounds of the
-log-likelihood.
+from networks, ``adversarial`` adds a discriminator, ``gan`` builds GANs from networks,
+``bounds`` has lower bounds of the log-likelihood.
 """
 
 from jetvae_jax.core import lazy
@@ -24,7 +24,7 @@ from jetvae_jax.core.registry import Registry
 _registry = Registry(
     "model",
     __name__,
-    helpers=("vae", "adversarial", "bounds"),
+    helpers=("vae", "adversarial", "bounds", "gan"),
     needs=("Config", "model"),
 )
 names, get = _registry.names, _registry.get

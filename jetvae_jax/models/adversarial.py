@@ -42,6 +42,7 @@ from jetvae_jax.core.types import (
     Params,
     Terms,
 )
+from jetvae_jax.losses.adversarial import bce
 from jetvae_jax.losses.objective import forward
 
 
@@ -64,16 +65,6 @@ class Config:
     gamma: NonNegativeFloat = 15.0
     beta: float = -1.0
     reconstruction: NonNegativeFloat = 0.0
-
-
-def bce(logits: Array, *, true: bool) -> Array:
-    """Cross entropy of ``sigmoid(logits)`` with 1 or 0, never NaN nor infinite.
-
-    ``-log D`` is ``softplus(-logit)``: no probability is formed that could round to
-    0 or 1. Same shape, in nats.
-    """
-    (logits,) = floats(jnp, logits)
-    return jax.nn.softplus(-logits if true else logits)
 
 
 def discriminator_loss(true: Array, reconstructed: Array, generated: Array) -> Array:

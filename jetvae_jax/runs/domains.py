@@ -85,6 +85,12 @@ class Domain(Protocol):
         """Scaled features to (ptrel, etarel, phirel), where they are these scaled."""
         ...
 
+    def num_points(
+        self, scaling: Any, scaler: Any
+    ) -> Callable[[Context], Array] | None:
+        """How many points a set is to have by its condition; None: none says so."""
+        ...
+
     def condition_names(self, scaling: Any) -> dict[str, tuple[str, ...]]:
         """Names of the conditions that a user may give; empty without conditions.
 

@@ -273,6 +273,7 @@ def task_of(
         **run.sizes,
         objective=objective,
         particle_mask=run.pipeline.particle_mask(run.scaling, scaler),
+        num_points=run.pipeline.num_points(run.scaling, scaler),
         components=run.components,
         sample=sample,
         relative=run.pipeline.relative(run.scaling, scaler),

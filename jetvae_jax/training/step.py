@@ -1,7 +1,8 @@
 """Training step: updates the state on one batch; its settings and optimiser.
 
 A model with one loss takes one optimiser (:func:`gradient_step`); a model whose loss is
-a dict takes an optimiser for each component (:func:`components_step`).
+a dict takes an optimiser for each component (:func:`components_step`), and its
+components may take turns (:func:`alternating_step`).
 """
 
 import dataclasses
@@ -29,7 +30,10 @@ class Config:
     Attributes:
         num_epochs: epochs at most.
         batch_size: jets per step; the remainder of an epoch is left out.
-        learning_rate: step size of Adam, at its peak.
+        learning_rate: step size of the optimiser, at its peak.
+        optimizer: 'adam', or 'rmsprop'.
+        beta1: decay of Adam's mean gradient; smaller in many GANs.
+        beta2: decay of the mean squared gradient, of Adam and of RMSProp.
         schedule: 'constant', or 'cosine' falling to 1 % over num_epochs.
         warmup_steps: steps of linear rise before the schedule.
         clip_norm: largest norm of the whole gradient; 0 for no clipping.
@@ -44,6 +48,9 @@ class Config:
     num_epochs: PositiveInt = 300
     batch_size: PositiveInt = 100
     learning_rate: PositiveFloat = 1e-3
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    beta1: Annotated[float, configs.not_negative, configs.below(1)] = 0.9
+    beta2: Annotated[float, configs.not_negative, configs.below(1)] = 0.999
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_steps: NonNegativeInt = 0
     clip_norm: NonNegativeFloat = 0.0
@@ -62,7 +69,7 @@ def total_steps(config: Config, num_jets: int) -> int:
 def optimizer(
     config: Config, *, num_steps: int, constants: tuple[str, ...] = ()
 ) -> optax.GradientTransformation:
-    """AdamW with the configured schedule over ``num_steps`` steps in all.
+    """AdamW or RMSProp, with the configured schedule over ``num_steps`` steps in all.
 
     Args:
         config: of the training.
@@ -87,8 +94,16 @@ def optimizer(
     # The state has the same arrays as without constants.
     mask = which(False) if constants else None
     fixed = [optax.masked(optax.set_to_zero(), which(True))] if constants else []
-    adamw = optax.adamw(schedule, weight_decay=config.weight_decay, mask=mask)
-    return optax.chain(*clip, adamw, *fixed)
+    if config.optimizer == "rmsprop":
+        scale = optax.scale_by_rms(config.beta2)
+        decay = optax.add_decayed_weights(config.weight_decay, mask)
+        rule = optax.chain(scale, decay, optax.scale_by_learning_rate(schedule))
+    else:
+        rule = optax.adamw(
+            schedule, config.beta1, config.beta2,
+            weight_decay=config.weight_decay, mask=mask,
+        )  # fmt: skip
+    return optax.chain(*clip, rule, *fixed)
 
 
 class TrainState(NamedTuple):
@@ -225,31 +240,116 @@ def components_step(
         averaging: as for :func:`gradient_step`.
     """
 
-    def init_state(key):
-        params = init(key)
-        states = {name: tx.init(params[name]) for name, tx in optimizers.items()}
-        return TrainState(params, states, params if averaging else None, jnp.int32(0))
-
     def update(state, key, batch):
         params, states, terms = dict(state.params), {}, {}
         for name, tx in optimizers.items():
-
-            def mean_loss(component, name=name):
-                losses, terms = loss_fn(state.params | {name: component}, key, batch)
-                return jnp.mean(losses[name]), terms
-
-            component = state.params[name]
             # The forward pass is the same each time: XLA computes it once.
-            grads, terms = jax.grad(mean_loss, has_aux=True)(component)
-            updates, states[name] = tx.update(grads, state.opt_state[name], component)
-            params[name] = optax.apply_updates(component, updates)
+            params[name], states[name], terms = _descent(
+                loss_fn, tx, name, state.params, state.opt_state[name], key, batch
+            )
         state = update_ema(state, params, states, averaging=averaging)
         return state, jax.tree.map(jnp.mean, terms)
 
     def evaluate(params, key, batch):
         return loss_fn(params, key, batch)[1]
 
-    return Step(init_state, update, evaluate)
+    return Step(_components_init(init, optimizers, averaging), update, evaluate)
+
+
+def alternating_step(
+    loss_fn: Callable[[Params, Key, Any], tuple[dict[str, Array], Terms]],
+    init: Callable[[Key], Params],
+    optimizers: Mapping[str, optax.GradientTransformation],
+    turns: Mapping[str, int],
+    *,
+    projections: Mapping[str, Callable[[Params], Params]] | None = None,
+    averaging: float = 0.0,
+) -> Step:
+    """Gradient descent of the components in turns, as a GAN is trained.
+
+    Each takes its gradient at the parameters that those before it have left, with
+    draws of its own. A critic that is updated five times for each update of the
+    generator, ``{"critic": 1, "generator": 5}``, sees another batch each time.
+
+    Args:
+        loss_fn: as for :func:`components_step`.
+        init: ``(key) -> params``, a dict of components.
+        optimizers: one for each component that is trained.
+        turns: component to n, in order: it is updated in every n-th step, the first
+            in every one.
+        projections: component to a function of its parameters, applied after each of
+            its updates.
+        averaging: as for :func:`gradient_step`.
+
+    Returns:
+        A Step; its terms are those before the first of the updates.
+    """
+    names = [name for name in turns if name in optimizers]
+
+    def turn(name, params, opt_state, key, batch):
+        component, opt_state, terms = _descent(
+            loss_fn, optimizers[name], name, params, opt_state, key, batch
+        )
+        if projections and name in projections:
+            component = projections[name](component)
+        return component, opt_state, terms
+
+    def update(state, key, batch):
+        params, states = dict(state.params), dict(state.opt_state)
+        reported: Terms = {}
+        for i, name in enumerate(names):
+            inputs = params, states[name], jax.random.fold_in(key, i), batch
+            if turns[name] == 1:
+                params[name], states[name], terms = turn(name, *inputs)
+                reported = reported or terms
+            else:
+                params[name], states[name] = jax.lax.cond(
+                    (state.count + 1) % turns[name] == 0,
+                    lambda *inputs, name=name: turn(name, *inputs)[:2],
+                    lambda params, opt_state, *_, name=name: (params[name], opt_state),
+                    *inputs,
+                )
+        state = update_ema(state, params, states, averaging=averaging)
+        return state, jax.tree.map(jnp.mean, reported)
+
+    def evaluate(params, key, batch):
+        return loss_fn(params, key, batch)[1]
+
+    return Step(_components_init(init, optimizers, averaging), update, evaluate)
+
+
+def _components_init(
+    init: Callable[[Key], Params],
+    optimizers: Mapping[str, optax.GradientTransformation],
+    averaging: float,
+) -> Callable[[Key], TrainState]:
+    def init_state(key):
+        params = init(key)
+        states = {name: tx.init(params[name]) for name, tx in optimizers.items()}
+        return TrainState(params, states, params if averaging else None, jnp.int32(0))
+
+    return init_state
+
+
+def _descent(
+    loss_fn: Callable[..., tuple[dict[str, Array], Terms]],
+    tx: optax.GradientTransformation,
+    name: str,
+    params: Params,
+    opt_state: Any,
+    key: Key,
+    batch: Any,
+) -> tuple[Params, Any, Terms]:
+    """One step of a component on its own loss: its parameters, state, and the terms."""
+
+    def mean_loss(component):
+        losses, terms = loss_fn(params | {name: component}, key, batch)
+        return jnp.mean(losses[name]), terms
+
+    component = params[name]
+    grads, terms = jax.grad(mean_loss, has_aux=True)(component)
+    updates, opt_state = tx.update(grads, opt_state, component)
+    return optax.apply_updates(component, updates), opt_state, terms
 
 
 def fixed_step(loss_fn: LossFn, init: Callable[[Key], Params]) -> Step:
@@ -292,15 +392,20 @@ def model_step(model: Model, config: Config, *, num_jets: int) -> Step:
             model.loss, model.init, config,
             num_jets=num_jets, constants=model.constants,
         )  # fmt: skip
-    num_steps = total_steps(config, num_jets)
+    num_steps, turns = total_steps(config, num_jets), model.turns or {}
     optimizers = {
         name: optimizer(
             dataclasses.replace(config, learning_rate=rate * config.learning_rate),
-            num_steps=num_steps,
+            num_steps=max(num_steps // turns.get(name, 1), 1),
         )
         for name, rate in model.learning_rates.items()
         if rate
     }
+    if turns:
+        return alternating_step(
+            model.loss, model.init, optimizers, turns,
+            projections=model.projections, averaging=config.averaging,
+        )  # fmt: skip
     return components_step(
         model.loss, model.init, optimizers, averaging=config.averaging
     )
