@@ -330,8 +330,8 @@ class Drawn(NamedTuple):
         pt: ``[...]`` its ptrel, or 1.
         sums: over all particles.
         cache: of each block, keys and values ``[..., H, M, C / H]``.
-        keys: ``[..., near, M - 1, KEY]`` of the particles.
-        places: ``[..., M - 1, 2]`` their (etarel, phirel).
+        keys: ``[..., near, M, KEY]`` of the particles.
+        places: ``[..., M, 2]`` their (etarel, phirel).
     """
 
     description: Array
@@ -368,21 +368,20 @@ def _stops(num_particles: int) -> list[int]:
 def _with_room(jet: Drawn, size: int) -> Drawn:
     """With room for M = ``size`` particles."""
 
-    def padded(old: Array, size: int) -> Array:
+    def padded(old: Array) -> Array:
         more = [(0, 0)] * old.ndim
         more[-2] = (0, size - old.shape[-2])
         return jnp.pad(old, more)
 
-    others = max(size - 1, 1)
     return jet._replace(
-        cache=jax.tree.map(lambda old: padded(old, size), jet.cache),
-        keys=padded(jet.keys, others),
-        places=padded(jet.places, others),
+        cache=jax.tree.map(padded, jet.cache),
+        keys=padded(jet.keys),
+        places=padded(jet.places),
     )
 
 
 def _replaced(rows: Array, row: Array, i: Array) -> Array:
-    """``rows [..., M, K]`` with ``row [..., K]`` at ``i``, or at the last if beyond."""
+    """``rows [..., M, K]`` with ``row [..., K]`` at ``i``, less than M."""
     return jax.lax.dynamic_update_index_in_dim(
         rows, row[..., None, :], i, axis=rows.ndim - 2
     )
