@@ -137,12 +137,33 @@ def test_samples_of_a_mixture_follow_it(kind):
 
 
 def test_a_component_without_weight_is_never_drawn():
-    """Also where the uniform number is the largest that there is."""
-    logits = jnp.tile(jnp.array([-1e9, 0.3, -1e9, 1.1]), (200_000, 1))
-    drawn = np.bincount(mixtures._drawn(logits, jax.random.key(0)), minlength=4)
-    share = np.exp(0.3) / (np.exp(0.3) + np.exp(1.1))
-    assert drawn[0] == drawn[2] == 0
-    assert abs(drawn[1] / 200_000 - share) < 5 * np.sqrt(share / 200_000)
+    """Wherever it is, and at the largest uniform number that there is."""
+    logits = np.full(100, -1e9, np.float32)
+    logits[[3, 50, 98]] = 0.3, 1.1, -12.0
+    number = 300_000
+    many = jnp.broadcast_to(jnp.asarray(logits), (number, 100))
+    drawn = jax.jit(mixtures._drawn)(many, jax.random.key(0))
+    found = np.bincount(np.asarray(drawn), minlength=100)
+    share = np.exp(np.float64(logits))
+    share /= share.sum()
+    assert not found[share == 0].any()
+    error = np.sqrt(number * share[share > 0])
+    assert np.all(np.abs(found - number * share)[share > 0] < 5 * error)
+
+
+@pytest.mark.parametrize("largest", [0.0, 1 - 2**-23])
+def test_the_ends_of_the_uniform_numbers_draw_components_with_weight(
+    monkeypatch, largest
+):
+    monkeypatch.setattr(
+        jax.random, "uniform", lambda key, shape: jnp.full(shape, largest)
+    )
+    rng = np.random.default_rng(0)
+    logits = np.where(
+        rng.random((2000, 107)) < 0.5, -1e9, rng.normal(0, 3, (2000, 107))
+    )
+    drawn = np.asarray(mixtures._drawn(jnp.asarray(logits), jax.random.key(0)))
+    assert np.all(np.take_along_axis(logits, drawn[:, None], axis=1) > -1e8)
 
 
 # Coordinates ------------------------------------------------------------------------

@@ -74,7 +74,6 @@ def sample(mixture: Mixture, key: Key) -> Array:
     component_key, noise_key = jax.random.split(key)
     logits, near, size = mixture.logits, mixture.near, 0
     if near is not None:
-        # They come first, as their weights may be zero: the last one must not be.
         several = near.logits.reshape(*logits.shape[:-1], -1)
         logits, size = jnp.concatenate([several, logits], axis=-1), several.shape[-1]
     component = _drawn(logits, component_key)
@@ -103,15 +102,15 @@ def _drawn(logits: Array, key: Key) -> Array:
     """Numbers of components ``[...]``, by the inverse of their cumulative weights.
 
     One uniform number each, where ``jax.random.categorical`` wants one for every
-    component. The weight of the last component must not be zero.
+    component. Weights are rounded to multiples of 2^-23, of which sums are exact in any
+    order: rounded sums would draw components that have no weight.
     """
-    weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+    weights = jnp.round(jax.nn.softmax(logits, axis=-1) * 2**23)
     # A product with a triangular matrix: cumsum is four times slower on CPUs.
     sums = jnp.triu(jnp.ones((logits.shape[-1],) * 2, logits.dtype))
     cumulative = jnp.matmul(weights, sums, precision=jax.lax.Precision.HIGHEST)
     below = jax.random.uniform(key, logits.shape[:-1]) * cumulative[..., -1]
-    component = jnp.sum(cumulative <= below[..., None], axis=-1)
-    return jnp.minimum(component, logits.shape[-1] - 1)
+    return jnp.sum(cumulative <= below[..., None], axis=-1)
 
 
 def _chosen(values: Array, component: Array) -> Array:
