@@ -13,6 +13,7 @@ OWN = {
     "compare_digits": "losses",
     "compare_zgamma": "compare.models",
     "compare_libraries": "library_study.k",
+    "decompose": "decompose.path",
     "download": "download.dataset",
     "evaluate": "evaluate.real",
     "fit_copula": "copula.dependence",

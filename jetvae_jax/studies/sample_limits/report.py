@@ -3,7 +3,7 @@
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,16 @@ class Spectra(NamedTuple):
     edges: np.ndarray
     truth: np.ndarray
     learned: np.ndarray
+
+
+def stored(events: Events) -> dict[str, float | None]:
+    """For JSON, None for infinity."""
+    return {k: v if math.isfinite(v) else None for k, v in events._asdict().items()}
+
+
+def restored(events: Mapping[str, float | None]) -> Events:
+    """From JSON."""
+    return Events(**{k: math.inf if v is None else v for k, v in events.items()})
 
 
 def in_words(events: Events) -> str:
@@ -196,8 +206,7 @@ def amplification(found: Mapping[str, Any]) -> "Figure":
             ]
             shift = 0.6 * ((i + 0.5) / len(samples) - 0.5)
             y = np.arange(len(rows)) + shift
-            shown = [_shown(row) for row in rows]
-            value, low, high, unbounded = map(np.array, zip(*shown, strict=True))
+            value, low, high, unbounded = shown(rows)
             handles[name] = axis.errorbar(
                 value, y, xerr=[value - low, high - value], fmt="o", markersize=3,
                 xlolims=unbounded, color=colours.get(name, "#999999"),
@@ -221,13 +230,19 @@ def _cell(events: Mapping[str, float] | None) -> str:
     return in_words(Events(**events)) if events else MISSING
 
 
-def _shown(row: Events | None) -> tuple[float, float, float, bool]:
-    """Place and ends of a point; an arrow from the lower end if there is no other."""
-    if row is None:
-        return math.nan, math.nan, math.nan, False
-    if math.isfinite(row.high):
-        return row.value, row.low, row.high, False
-    value = row.value if math.isfinite(row.value) else row.low
-    if not math.isfinite(value):
-        return math.nan, math.nan, math.nan, False
-    return value, min(row.low, value), 3 * value, True
+def shown(rows: Sequence[Events | None]) -> tuple[np.ndarray, ...]:
+    """Points of a figure, their ends, and whether an arrow replaces the upper one.
+
+    Args:
+        rows: of n points; None for one that is not there.
+
+    Returns:
+        ``[n]`` each: value, low, high, and bool. Without a value there is the low end;
+        without that, NaN.
+    """
+    unknown = Events(math.nan, math.nan, math.nan)
+    low, value, high = np.array([row or unknown for row in rows]).T
+    low = np.where(np.isfinite(low), low, np.nan)
+    value = np.where(np.isfinite(value), value, low)
+    open_ = np.isinf(high)
+    return value, np.minimum(low, value), np.where(open_, 3 * value, high), open_
