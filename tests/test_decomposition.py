@@ -21,7 +21,7 @@ def massless(rng, pt):
     )
 
 
-def measured(correlated, number=60, size=9000):
+def measured(correlated, size, number=60):
     rng = np.random.default_rng(0)
     pt = rng.exponential(30, (2, 2 * size)) + 10
     if correlated:
@@ -35,7 +35,7 @@ def measured(correlated, number=60, size=9000):
 
 
 def test_nothing_is_wrong_of_independent_objects():
-    found = measured(correlated=False)
+    found = measured(correlated=False, size=9000)
     for name in study.OBSERVABLES:
         own = found["events"][name]
         assert abs(own["value"] - 60) < 4 * (own["high"] - own["value"])
@@ -46,7 +46,7 @@ def test_nothing_is_wrong_of_independent_objects():
 
 
 def test_what_is_wrong_of_correlated_objects_remains():
-    found = measured(correlated=True)
+    found = measured(correlated=True, size=3000)
     mass = found["independent"]["mass"]
     assert mass["bias"]["high"] < 1000
     # Both deviations add up.

@@ -239,6 +239,10 @@ def test_mistakes(files, tmp_path, run_script):
         ([train, truth], "--limits.generated: is missing"),
         ([made, truth], "--limits.train: is missing"),
         (["--limits.run=/no/such"], "/no/such"),
+        (
+            ["--limits.run=results/convae_gluon30", "--limits.data=embedded"],
+            "--limits.data names the file that results/convae_gluon30 was trained on",
+        ),
         (["--limits.data=x"], "--limits.data: is of a run"),
         ([train, "--limits.run=x"], "--limits.train: is known of the run"),
         ([train, truth, "--limits.generated=/no.hdf5"], "/no.hdf5"),

@@ -67,7 +67,13 @@ def gather(config: LimitsConfig) -> Samples | None:
             raise InputError(f"--limits.run={config.run}: is a run of {run.domain}")
         where = config.data or run.data.path
         data = dataclasses.replace(run.data, path=where)
-        parts = dataset.load_same(run.domain, data, trained.meta["source"])
+        try:
+            parts = dataset.load_same(run.domain, data, trained.meta["source"])
+        except InputError as error:
+            raise InputError(
+                f"{error}; --limits.data names the file that {config.run} was trained "
+                "on, if it is elsewhere now"
+            ) from error
         number = count(parts.train)
         train = Sample("train", head(parts.train, MAX_JETS))
         truth = truth or Sample("truth", head(parts.test, MAX_JETS))
