@@ -106,12 +106,13 @@ def _toy(
         lambda: spectra(drawn),
     )  # fmt: skip
     names = list(next(iter(found.values()))["regions"])
-    head = ["equivalent number of events", *names, "largest difference"]
+    head = ["equivalent number of events", *names, "largest difference", "quantile MSE"]
     rows, others = [], []
     for name, row in found.items():
         regions = row["regions"].values()
         cells = [in_words(Events(**region["events"])) for region in regions]
-        rows.append([name, *cells, in_words(Events(**row["differential"]))])
+        largest = in_words(Events(**row["differential"]))
+        rows.append([name, *cells, largest, number(row["quantile_mse"])])
         cells = [in_words(Events(**region["by_bootstraps"])) for region in regions]
         others.append([name, *cells])
     yield page.table(head, rows, style="compact")
@@ -120,7 +121,7 @@ def _toy(
         "truth (mean of ten samples): what is wrong with all of them is not seen.",
         "note",
     )
-    yield page.table(head[:-1], others, style="compact")
+    yield page.table(head[:-2], others, style="compact")
 
 
 def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
@@ -135,11 +136,18 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
     samples = {"training sample": found["train"], **found["generated"]}
     names = _regions(found["train"])
     rows = [
-        [f"{sample}: {observable}", *(_cell(regions.get(n)) for n in names)]
-        for sample, result in samples.items()
+        [
+            f"{sample}: {observable}",
+            *(_cell(regions.get(n)) for n in names),
+            number(mse[observable]),
+        ]
+        for (sample, result), mse in zip(
+            samples.items(), found["quantile_mse"].values(), strict=True
+        )
         for observable, regions in result.items()
     ]
-    yield page.table(["equivalent number of jets", *names], rows, style="compact")
+    head = ["equivalent number of jets", *names]
+    yield page.table([*head, "quantile MSE"], rows, style="compact")
     yield page.pairs(
         {"jets that trained the generator": f"{total:,}",
          "of them compared": f"{found['num_read']:,}",
@@ -157,7 +165,7 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
             ]
             for observable, regions in found["by_spread"].items()
         ]
-        yield page.table(["equivalent number of jets", *names], rows, style="compact")
+        yield page.table(head, rows, style="compact")
 
 
 def spectra(drawn: Mapping[str, Spectra]) -> "Figure":
