@@ -14,6 +14,7 @@ OWN = {
     "compare_jets": "compare.flagfiles",
     "compare_zgamma": "compare.models",
     "compare_libraries": "library_study.k",
+    "decompose": "decompose.path",
     "download": "download.dataset",
     "evaluate": "evaluate.real",
     "find_jets": "find.background",

@@ -59,6 +59,9 @@ def test_any_number_of_repeated_events_is_worth_the_different_ones():
     error = max(found.high - found.value, found.value - found.low)
     # The draws add their own fluctuation.
     assert 1 / (1 / number + 1 / drawn) == pytest.approx(found.value, abs=4 * error)
+    # The quantile error of so many events, p (1 - p) / N.
+    expected = 0.05 * 0.95 / found.value
+    assert equivalent.quantile_mse(np.array(x), p) == pytest.approx(expected)
     spread = equivalent.averaging(np.array(x), p, np.ones(20, bool), noise=1 / drawn)
     assert spread == pytest.approx(number, abs=4 * error)
 
@@ -202,6 +205,9 @@ def test_files_of_a_generator(files, tmp_path, run_script):
     assert jets["generated"]["seed0"]["mass"]["whole"]["value"] is None or (
         jets["generated"]["seed0"]["mass"]["whole"]["value"] > 900
     )
+    # Of 300 and 1,200 independent jets in 20 quantiles.
+    mse = jets["quantile_mse"]["train"]["mass"]
+    assert mse == pytest.approx(0.05 * 0.95 * (1 / 300 + 1 / 1200), rel=1.0)
     assert set(jets["by_spread"]) == {"mass", "pt", "multiplicity"}
     events = found["toy"]["the events themselves"]["regions"]["whole"]["events"]
     assert 20 < events["value"] < 80
@@ -239,6 +245,10 @@ def test_mistakes(files, tmp_path, run_script):
         ([train, truth], "--limits.generated: is missing"),
         ([made, truth], "--limits.train: is missing"),
         (["--limits.run=/no/such"], "/no/such"),
+        (
+            ["--limits.run=results/convae_gluon30", "--limits.data=embedded"],
+            "--limits.data names the file that results/convae_gluon30 was trained on",
+        ),
         (["--limits.data=x"], "--limits.data: is of a run"),
         ([train, "--limits.run=x"], "--limits.train: is known of the run"),
         ([train, truth, "--limits.generated=/no.hdf5"], "/no.hdf5"),

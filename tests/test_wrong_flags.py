@@ -91,6 +91,7 @@ WRONG = {
     "make_jets": [
         (f"--make.num_jets={HUGE}", "num_jets"),
     ],
+    "decompose": [("--decompose.num_events=1", "num_events")],
     "sample_limits": [
         ("--limits.cut=nan", "cut"),
         ("--limits.run=/no/such", "/no/such"),

@@ -1,6 +1,5 @@
 """The page of a study of libraries."""
 
-import math
 import os
 import pathlib
 from collections.abc import Mapping
@@ -10,8 +9,12 @@ import numpy as np
 
 from jetvae_jax.report import about, page, style
 from jetvae_jax.report.page import Paragraph, Plot
-from jetvae_jax.studies.sample_limits.equivalent import Events
-from jetvae_jax.studies.sample_limits.report import NOTE, in_words
+from jetvae_jax.studies.sample_limits.report import (
+    NOTE,
+    in_words,
+    restored,
+    shown,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +33,7 @@ def write(path: str | os.PathLike, result: Mapping[str, Any]) -> pathlib.Path:
     rows, names = result["rows"], list(result["rows"][0]["worth"])
     cells = [
         [f"{row['events']:,}", str(row["k"]), f"{100 * row['different']:.1f} %",
-         *(in_words(_events(row["worth"][name])) for name in names)]
+         *(in_words(restored(row["worth"][name])) for name in names)]
         for row in rows
     ]  # fmt: skip
     blocks = (
@@ -64,15 +67,10 @@ def curves(rows: list[Mapping[str, Any]]) -> "Figure":
     for axis, name in zip(axes, names, strict=True):
         for i, k in enumerate(ks):
             own = [row for row in rows if row["k"] == k]
-            found = [_events(row["worth"][name]) for row in own]
+            found = [restored(row["worth"][name]) for row in own]
             # Beside each other, where they would cover each other.
             sizes = np.array([row["events"] for row in own]) * 1.06 ** (i - len(ks) / 2)
-            open_ = np.array([not math.isfinite(e.high) for e in found])
-            value = np.array(
-                [e.value if math.isfinite(e.value) else e.low for e in found]
-            )
-            low = np.minimum([e.low for e in found], value)
-            high = np.where(open_, 3 * value, [e.high for e in found])
+            value, low, high, open_ = shown(found)
             axis.errorbar(
                 sizes, value, yerr=[value - low, high - value], lolims=open_,
                 marker="o", markersize=3, label=f"k = {k}", **looks[f"k = {k}"],
@@ -86,7 +84,3 @@ def curves(rows: list[Mapping[str, Any]]) -> "Figure":
     axes[0].set_ylabel("equivalent number of jets")
     style.legend_above(figure, axes[0])
     return figure
-
-
-def _events(stored: Mapping[str, float | None]) -> Events:
-    return Events(**{k: math.inf if v is None else v for k, v in stored.items()})

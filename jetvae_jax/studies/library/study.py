@@ -23,8 +23,7 @@ from jetvae_jax.runs.generation import CHUNK, stream
 from jetvae_jax.runs.training import Prepared, prepare
 from jetvae_jax.studies.library import report
 from jetvae_jax.studies.sample_limits import equivalent
-from jetvae_jax.studies.sample_limits.equivalent import Events
-from jetvae_jax.studies.sample_limits.report import in_words
+from jetvae_jax.studies.sample_limits.report import in_words, restored, stored
 
 MAX_JETS = 1_000_000  # of a stream, what memory surely holds
 
@@ -144,10 +143,7 @@ def _row(
         ends = equivalent.edges(test.jet[name], config.quantiles)
         p, x = (equivalent.fractions(s.jet[name], ends) for s in (test, made))
         found = equivalent.events(x, p, np.ones(len(p), bool), noise=noise)
-        worth[name] = {
-            end: value if np.isfinite(value) else None
-            for end, value in found._asdict().items()
-        }
+        worth[name] = stored(found)
     # Relative features: the same jet of the library, whatever its new axis.
     shares = np.round(made.relative.particles[:, 0, 0], 5)
     return {
@@ -165,12 +161,8 @@ def verdict(rows: list[dict[str, Any]], config: LibraryStudyConfig) -> str:
     for row in rows:
         if row["events"] == most:
             values = ", ".join(
-                f"{in_words(_events(row['worth'][name]))} in {name}"
+                f"{in_words(restored(row['worth'][name]))} in {name}"
                 for name in config.observables
             )
             said.append(f"with k = {row['k']}, {values}")
     return f"A library of {most:,} jets is worth true jets: {'; '.join(said)}."
-
-
-def _events(stored: dict[str, float | None]) -> Events:
-    return Events(**{k: np.inf if v is None else v for k, v in stored.items()})

@@ -81,6 +81,11 @@ def regions(p: Array, tail: float) -> dict[str, np.ndarray]:
     return {name: where for name, where in found.items() if where.any()}
 
 
+def quantile_mse(x: Array, p: Array) -> float:
+    """The quantile error of fractions ``[..., K]``, averaged over leading axes."""
+    return float(np.mean(np.square(np.asarray(x, np.float64) - p)))
+
+
 def inverse_events(x: Array, p: Array, region: Array) -> np.ndarray:
     """One over the number of independent events that deviate as much, in the mean.
 

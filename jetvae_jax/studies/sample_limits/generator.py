@@ -67,7 +67,13 @@ def gather(config: LimitsConfig) -> Samples | None:
             raise InputError(f"--limits.run={config.run}: is a run of {run.domain}")
         where = config.data or run.data.path
         data = dataclasses.replace(run.data, path=where)
-        parts = dataset.load_same(run.domain, data, trained.meta["source"])
+        try:
+            parts = dataset.load_same(run.domain, data, trained.meta["source"])
+        except InputError as error:
+            raise InputError(
+                f"{error}; --limits.data names the file that {config.run} was trained "
+                "on, if it is elsewhere now"
+            ) from error
         number = count(parts.train)
         train = Sample("train", head(parts.train, MAX_JETS))
         truth = truth or Sample("truth", head(parts.test, MAX_JETS))
@@ -137,11 +143,12 @@ def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
 
     Returns:
         For JSON: numbers of jets; of each generated sample and of the training sample,
-        by observable and region; the differential number of each; and, of two or more
-        generated samples, that by their spread.
+        by observable and region; their quantile errors; the differential number of
+        each; and, of two or more generated samples, that by their spread.
     """
     of_truth = 1 / len(samples.truth)
     found: dict[str, Any] = {name: {} for name in ("train", *samples.generated)}
+    errors: dict[str, Any] = {name: {} for name in found}
     spread: dict[str, Any] = {}
     for observable in samples.observables:
         truth, every = samples.truth.jet[observable], []
@@ -157,6 +164,7 @@ def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
                 region: equivalent.events(x, p, where, noise=of_truth + own)._asdict()
                 for region, where in places.items()
             }
+            errors[name][observable] = equivalent.quantile_mse(x, p)
             if own:
                 every.append(x)
         if len(every) > 1:
@@ -172,6 +180,7 @@ def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
         "num_generated": {name: len(s) for name, s in samples.generated.items()},
         "train": found.pop("train"),
         "generated": found,
+        "quantile_mse": errors,
         "by_spread": spread,
         "differential": {
             name: _differential(samples, sample, config)._asdict()

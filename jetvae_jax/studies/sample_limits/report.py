@@ -3,7 +3,7 @@
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,16 @@ class Spectra(NamedTuple):
     edges: np.ndarray
     truth: np.ndarray
     learned: np.ndarray
+
+
+def stored(events: Events) -> dict[str, float | None]:
+    """For JSON, None for infinity."""
+    return {k: v if math.isfinite(v) else None for k, v in events._asdict().items()}
+
+
+def restored(events: Mapping[str, float | None]) -> Events:
+    """From JSON."""
+    return Events(**{k: math.inf if v is None else v for k, v in events.items()})
 
 
 def in_words(events: Events) -> str:
@@ -96,12 +106,13 @@ def _toy(
         lambda: spectra(drawn),
     )  # fmt: skip
     names = list(next(iter(found.values()))["regions"])
-    head = ["equivalent number of events", *names, "largest difference"]
+    head = ["equivalent number of events", *names, "largest difference", "quantile MSE"]
     rows, others = [], []
     for name, row in found.items():
         regions = row["regions"].values()
         cells = [in_words(Events(**region["events"])) for region in regions]
-        rows.append([name, *cells, in_words(Events(**row["differential"]))])
+        largest = in_words(Events(**row["differential"]))
+        rows.append([name, *cells, largest, number(row["quantile_mse"])])
         cells = [in_words(Events(**region["by_bootstraps"])) for region in regions]
         others.append([name, *cells])
     yield page.table(head, rows, style="compact")
@@ -110,7 +121,7 @@ def _toy(
         "truth (mean of ten samples): what is wrong with all of them is not seen.",
         "note",
     )
-    yield page.table(head[:-1], others, style="compact")
+    yield page.table(head[:-2], others, style="compact")
 
 
 def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
@@ -125,11 +136,18 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
     samples = {"training sample": found["train"], **found["generated"]}
     names = _regions(found["train"])
     rows = [
-        [f"{sample}: {observable}", *(_cell(regions.get(n)) for n in names)]
-        for sample, result in samples.items()
+        [
+            f"{sample}: {observable}",
+            *(_cell(regions.get(n)) for n in names),
+            number(mse[observable]),
+        ]
+        for (sample, result), mse in zip(
+            samples.items(), found["quantile_mse"].values(), strict=True
+        )
         for observable, regions in result.items()
     ]
-    yield page.table(["equivalent number of jets", *names], rows, style="compact")
+    head = ["equivalent number of jets", *names]
+    yield page.table([*head, "quantile MSE"], rows, style="compact")
     yield page.pairs(
         {"jets that trained the generator": f"{total:,}",
          "of them compared": f"{found['num_read']:,}",
@@ -147,7 +165,7 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
             ]
             for observable, regions in found["by_spread"].items()
         ]
-        yield page.table(["equivalent number of jets", *names], rows, style="compact")
+        yield page.table(head, rows, style="compact")
 
 
 def spectra(drawn: Mapping[str, Spectra]) -> "Figure":
@@ -196,8 +214,7 @@ def amplification(found: Mapping[str, Any]) -> "Figure":
             ]
             shift = 0.6 * ((i + 0.5) / len(samples) - 0.5)
             y = np.arange(len(rows)) + shift
-            shown = [_shown(row) for row in rows]
-            value, low, high, unbounded = map(np.array, zip(*shown, strict=True))
+            value, low, high, unbounded = shown(rows)
             handles[name] = axis.errorbar(
                 value, y, xerr=[value - low, high - value], fmt="o", markersize=3,
                 xlolims=unbounded, color=colours.get(name, "#999999"),
@@ -221,13 +238,19 @@ def _cell(events: Mapping[str, float] | None) -> str:
     return in_words(Events(**events)) if events else MISSING
 
 
-def _shown(row: Events | None) -> tuple[float, float, float, bool]:
-    """Place and ends of a point; an arrow from the lower end if there is no other."""
-    if row is None:
-        return math.nan, math.nan, math.nan, False
-    if math.isfinite(row.high):
-        return row.value, row.low, row.high, False
-    value = row.value if math.isfinite(row.value) else row.low
-    if not math.isfinite(value):
-        return math.nan, math.nan, math.nan, False
-    return value, min(row.low, value), 3 * value, True
+def shown(rows: Sequence[Events | None]) -> tuple[np.ndarray, ...]:
+    """Points of a figure, their ends, and whether an arrow replaces the upper one.
+
+    Args:
+        rows: of n points; None for one that is not there.
+
+    Returns:
+        ``[n]`` each: value, low, high, and bool. Without a value there is the low end;
+        without that, NaN.
+    """
+    unknown = Events(math.nan, math.nan, math.nan)
+    low, value, high = np.array([row or unknown for row in rows]).T
+    low = np.where(np.isfinite(low), low, np.nan)
+    value = np.where(np.isfinite(value), value, low)
+    open_ = np.isinf(high)
+    return value, np.minimum(low, value), np.where(open_, 3 * value, high), open_

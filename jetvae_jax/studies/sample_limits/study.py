@@ -103,6 +103,7 @@ def toy(config: LimitsConfig) -> tuple[dict[str, Any], dict[str, report.Spectra]
                 }
                 for region, where in places.items()
             },
+            "quantile_mse": equivalent.quantile_mse(x, p),
             "differential": Events(*np.quantile(largest, equivalent.SIGMA))._asdict(),
         }
         truth = lognormal.cdf(SPECTRUM, np.zeros(2), np.ones(2), correlation=rho)
