@@ -251,7 +251,8 @@ def test_what_files_state(jets, tmp_path):
     loaded = load_judged(str(path), repair=True)
     assert loaded.faults == {"dropped": 1, "unsorted": 1, "padding": 1}
     faults = loaded.faults
-    found = judged(loaded.jets, stated=loaded.stated, own_axis=True, faults=faults)
+    how = {"stated": loaded.stated, "own_axis": True, "num_rows": len(jets.mask)}
+    found = judged(loaded.jets, faults=faults, **how)
     assert held(found)[1] == {
         "mass_shell", "stated_mass", "stated_count", "order", "padding", "dropped"
     }  # fmt: skip

@@ -110,6 +110,7 @@ def conditions(
     stated: Stated | None = None,
     own_axis: bool = False,
     faults: Mapping[str, int] | None = None,
+    num_rows: int = 0,
     width: int = 0,
 ) -> list[Condition]:
     """All conditions of one sample.
@@ -120,7 +121,8 @@ def conditions(
         stated: what the file says of each jet beside its particles.
         own_axis: the file means the sum of its particles by the jet, so that what it
             states must agree with them; else they may be its leading ones.
-        faults: of the rows of the file, as they were before the reader mended them.
+        faults: rows of the file by fault, as they were before the reader mended them.
+        num_rows: of the file, the dropped ones included.
         width: particles of which a jet here may have at most; 0 for any number.
     """
     filled = jets.count > 0
@@ -166,7 +168,7 @@ def conditions(
             "%",
         ),
         Condition("empty", "jets without particles", share(~filled), "%"),
-        *_of_particles(jets, faults or {}),
+        *_of_particles(jets, faults or {}, num_rows),
     ]
 
 
@@ -179,6 +181,7 @@ def _of_file(
     filled = jets.count > 0
     values = Stated(*(np.asarray(a, np.float64)[filled] for a in stated))
     pt, eta, mass = (a[filled] for a in (jets.pt, jets.eta, jets.mass))
+    mass = np.where(np.isnan(pt), np.nan, mass)  # of relative jets it has no unit
     momentum = values.pt * np.cosh(values.eta)
     known = ~np.isnan(values.multiplicity)
     expected = np.minimum(values.multiplicity, width) if width else values.multiplicity
@@ -219,12 +222,13 @@ def _of_file(
     ]
 
 
-def _of_particles(jets: Measured, faults: Mapping[str, int]) -> list[Condition]:
+def _of_particles(
+    jets: Measured, faults: Mapping[str, int], num_rows: int
+) -> list[Condition]:
     """Order, pt and padding: of the arrays, or of the file if it was worse."""
-    total = len(jets.count) + faults.get("dropped", 0)
 
     def worst(bad: np.ndarray, fault: str) -> float:
-        return max(share(bad), 100.0 * faults.get(fault, 0) / max(total, 1))
+        return max(share(bad), 100.0 * faults.get(fault, 0) / max(num_rows, 1))
 
     rows = (
         ("order", "particles not in descending pT", jets.unordered, "unsorted"),

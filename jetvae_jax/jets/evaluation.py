@@ -196,11 +196,13 @@ def gather(
 def _conditions(
     samples: dict[str, "_Sample"], axes: dict[str, Array] | None
 ) -> dict[str, Any]:
-    """Boundary conditions of all jets of every sample."""
-    found = {
-        name: conditions.measured(s.jets, None if axes is None else axes.get(name))
-        for name, s in samples.items()
-    }
+    """Boundary conditions of all jets of every sample: all relative, if some are."""
+    relative = any(isinstance(s.jets, RelativeJets) for s in samples.values())
+    found = {}
+    for name, sample in samples.items():
+        axis = None if axes is None else axes.get(name)
+        jets = _in_relative(sample.jets, axis) if relative else sample.jets
+        found[name] = conditions.measured(jets, axis)
     limits = conditions.limits(found["real"])
     return gathered(
         {
@@ -210,6 +212,7 @@ def _conditions(
                 stated=sample.stated,
                 own_axis=getattr(sample.jets, "axis", None) is None,
                 faults=sample.faults,
+                num_rows=sample.source.get("jets", 0) + sample.faults.get("dropped", 0),
                 width=sample.jets.mask.shape[-1],
             )
             for name, sample in samples.items()
@@ -447,12 +450,21 @@ def _shown(jets: Inputs, *, relative: bool) -> dict[str, Jets | RelativeJets]:
     given = {"real": jets.real} | jets.candidates
     samples: dict[str, Jets | RelativeJets] = {}
     for name, found in given.items():
-        if relative and isinstance(found, Jets):
-            axis = () if jets.axes is None else (np.asarray(jets.axes[name]),)
-            bare = Jets(np.asarray(found.particles), np.asarray(found.mask))
-            found = map_chunks(metrics.relative, bare, *axis)
+        if relative:
+            axis = None if jets.axes is None else jets.axes.get(name)
+            found = _in_relative(found, axis)
         samples["input" if name == "real" else name] = found
     return samples
+
+
+def _in_relative(jets: Jets | RelativeJets, axis: Array | None) -> RelativeJets:
+    """Relative features, with respect to an axis ``[J, 3]`` or the jets' own."""
+    if isinstance(jets, RelativeJets):
+        return jets
+    bare = Jets(np.asarray(jets.particles), np.asarray(jets.mask))
+    return map_chunks(
+        metrics.relative, bare, *(() if axis is None else (np.asarray(axis),))
+    )
 
 
 def _marked(result: dict[str, Any]) -> list[str]:
