@@ -259,6 +259,26 @@ def test_what_files_state(jets, tmp_path):
     assert value(found, "dropped") == pytest.approx(100 / 300)
 
 
+def test_without_the_energy_of_jets(jets, tmp_path):
+    path = tmp_path / "made.hdf5"
+    with JetNetWriter(path, num_particles=30) as writer:
+        writer.append(jets)
+    for names in (["phi"], ["phi", "other"], h5py.Empty("S1"), None):
+        with h5py.File(path, "r+") as file:
+            del file["jet_extra"].attrs["names"]
+            if names is not None:
+                file["jet_extra"].attrs["names"] = names
+            else:  # more names than columns
+                phi = file["jet_extra"][:, :1]
+                del file["jet_extra"]
+                file["jet_extra"] = phi
+                file["jet_extra"].attrs["names"] = ["phi", "energy"]
+        loaded = load_judged(str(path), repair=True)
+        found = judged(loaded.jets, stated=loaded.stated, own_axis=True)
+        assert value(found, "mass_shell") is None
+        assert value(found, "stated_mass") < 1e-4
+
+
 # Images
 
 

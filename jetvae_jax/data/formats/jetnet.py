@@ -75,7 +75,7 @@ class Reader(formats.Reader):
         extra, has_energy = None, False
         if EXTRA in hdf5.keys(file):
             extra = hdf5.dataset(file, EXTRA, (total, None))
-            has_energy = _names(extra)[1:2] == [ENERGY]
+            has_energy = extra.shape[1] > 1 and _names(extra)[1:2] == [ENERGY]
         else:
             audit.notes.append(
                 f"{audit.path}: no {EXTRA}: phi of the jets drawn uniformly"
@@ -131,7 +131,10 @@ class Reader(formats.Reader):
 
 def _names(data: h5py.Dataset) -> list[str]:
     """Names of the columns, where the file has them."""
-    found = np.ravel(data.attrs.get("names", ()))
+    try:
+        found = np.ravel(data.attrs.get("names", ()))
+    except (OSError, RuntimeError, ValueError, TypeError):  # damaged: none are needed
+        return []
     return [n.decode("utf-8", "replace") if isinstance(n, bytes) else n for n in found]
 
 
