@@ -10,7 +10,7 @@ from jetvae_jax.data.loading import load_judged
 from jetvae_jax.data.validation import Stated
 from jetvae_jax.data.writing import JetNetWriter
 from jetvae_jax.events import conditions as of_events
-from jetvae_jax.events import kinds
+from jetvae_jax.events import kinds, load
 from jetvae_jax.images import conditions as of_images
 from jetvae_jax.jets import conditions as of_jets
 from jetvae_jax.making.zgamma.columns import NAMES, table
@@ -362,12 +362,24 @@ def test_exact_events_fulfil_all():
     }  # fmt: skip
 
 
+def test_files_of_four_digits_fulfil_all():
+    exact = events(20_000)
+    size = 10 ** np.floor(np.log10(np.where(exact == 0, 1, np.abs(exact))))
+    rounded = np.round(exact / size, 3) * size
+    bounded = kinds.find(NAMES, exact).where("angle", "bounded")
+    rounded[:, bounded] = np.clip(rounded[:, bounded], -np.pi, np.pi)
+    found = of_table(rounded, rounded)
+    assert not held(found)[1] and value(found, "shell_mlly_largest") > 1e-4
+    real = load("embedded").values
+    assert not held(of_table(real, real))[1]
+
+
 BAD_COLUMNS = {
     "shell_mlly_largest": ("mlly", lambda x: 1.5 * x),
     "space_like_mlly": ("e_zy", lambda x: 0.5),
     "shell_mll_largest": ("pt_ll", lambda x: 2 * x),
     "space_like_mll": ("eta_ll", lambda x: x + 9),
-    "llpt_mlly": ("llpt_mlly", lambda x: x + 0.01),
+    "llpt_mlly": ("llpt_mlly", lambda x: 1.01 * x),
     "dPhi_METZy": ("MET_phi", lambda x: x / 2 + 0.5),
     "mll_mlly": ("mll", lambda x: 1e4),
     "e_ll_e_zy": ("e_ll", lambda x: 1e5),
