@@ -16,8 +16,6 @@ from jetvae_jax.jets import conditions as of_jets
 from jetvae_jax.making.zgamma.columns import NAMES, table
 from jetvae_jax.metrics import conditions as shared
 
-RANDOM = np.random.default_rng(0)
-
 
 def held(conditions):
     """Names of the conditions with an allowed value, and of those that fail."""
@@ -336,12 +334,13 @@ def test_numbers_of_pixels():
 
 def events(number=400):
     """Exact Z gamma events of massless leptons and photons."""
-    p = RANDOM.normal(size=(number, 3, 3)) * 40
+    random = np.random.default_rng(0)
+    p = random.normal(size=(number, 3, 3)) * 40
     energy = np.linalg.norm(p, axis=-1, keepdims=True)
     objects = np.concatenate([p, energy], axis=-1)
-    jets = RANDOM.poisson(2, number)
-    charm = np.minimum(RANDOM.poisson(0.3, number), jets)
-    missing = RANDOM.normal(size=(number, 2)) * 20
+    jets = random.poisson(2, number)
+    charm = np.minimum(random.poisson(0.3, number), jets)
+    missing = random.normal(size=(number, 2)) * 20
     return table(objects[:, :2], objects[:, 2], missing, jets, charm)
 
 
