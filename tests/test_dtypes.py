@@ -32,6 +32,8 @@ from jetvae_jax.core.types import (
     Task,
 )
 from jetvae_jax.densities.contexts import ContextRequest
+from jetvae_jax.events.conditions import limits
+from jetvae_jax.events.kinds import find
 from jetvae_jax.losses import chamfer_distance, distances, nearest_neighbours
 from jetvae_jax.metrics import Draws, multigraphs
 
@@ -40,8 +42,11 @@ PLACES = (
     *(
         "core.momenta",
         "core.numerics",
+        "events.conditions",
         "events.metrics",
+        "images.conditions",
         "images.metrics",
+        "jets.conditions",
         "models.adversarial",
     ),
 )
@@ -178,6 +183,14 @@ def mixture(n):
     near = SMALL[4:6, :2], SMALL[4:6, :3, :2], Z[2:4, :2]
     near = densities.mixtures.Near(*map(n, near))
     return densities.mixtures.Mixture(*map(n, fields), near)
+
+
+def pixels(n, m):
+    return PixelSets(n(Y), m(Y_MASK), Y_MASK[:, 0])
+
+
+def values_of(conditions):
+    return [c.value for c in conditions]
 
 
 # By module, for the packages and modules of PLACES.
@@ -339,6 +352,27 @@ EXAMPLES = {
         "efp_table": of_relative(graphs=GRAPHS, beta=2.0),
         "jet_features": of_relative(),
     },
+    "events.conditions": {
+        "conditions": lambda f, n, m: values_of(
+            f(find(NAMES, TABLE), limits(n(TABLE)), n(OTHERS))
+        ),
+        "limits": of_numbers,
+    },
+    "images.conditions": {
+        "conditions": lambda f, n, m: values_of(
+            f(PixelSets(n(X), m(X_MASK), X_MASK[:, 0]), pixels(n, m))
+        ),
+        "repeated": lambda f, n, m: f(pixels(n, m)),
+    },
+    "jets.conditions": {
+        "measured": lambda f, n, m: f(Jets(n(X), m(X_MASK)), n(SMALL[:3, 0] + 1)),
+    },
+    "metrics.conditions": {
+        "largest": lambda f, n, m: f(n(LINE)),
+        "median": lambda f, n, m: f(n(LINE)),
+        "off_shell": lambda f, n, m: f(n(LINE), n(LINE[::-1]), n(LINE)),
+        "share": lambda f, n, m: f(m(X_MASK)),
+    },
     "metrics.frechet": {
         "frechet_distance": lambda f, n, m: f(
             n(TABLE[0]), n(COVARIANCE), n(TABLE[1]), n(2 * COVARIANCE)
@@ -406,9 +440,13 @@ HOST = {
         "densities.copula": "fit",
         "densities.gaussian_copula": "fit nearest_correlation",
         "densities.marginals": "checked fit_empirical start_spline",
+        "events.conditions": "conditions limits",
         "events.metrics": "compare floor means",
+        "images.conditions": "conditions repeated",
         "images.metrics": "pixel_errors",
         "metrics.classifier.two_sample": "auc_with_error c2st c2st_sets c2st_table",
+        "jets.conditions": "measured",
+        "metrics.conditions": "largest median off_shell share",
         "metrics.distributions.binning": "compare",
         "metrics.distributions.correlations": "distance pearson spearman",
         "metrics.frechet": "frechet_distance mean_and_covariance",

@@ -109,6 +109,25 @@ def test_everything_is_written(compared):
     assert all(f"note: {note}\n" in text for note in result["notes"])
 
 
+def test_boundary_conditions_of_real_and_generated_jets(compared):
+    report, result = compared
+    rows = result["conditions"]
+    assert list(rows["edge"]["values"]) == ["real", "wide", "fine"]
+    # Stretched jets have more hard particles outside than others; the mass that the
+    # files state, zero, is not that of their particles.
+    edge = rows["edge"]["values"]
+    assert edge["wide"] > 5 * max(edge["fine"], edge["real"])
+    assert rows["ptrel_sum"]["values"]["fine"] == pytest.approx(0.95, abs=0.01)
+    assert rows["stated_mass"]["values"]["real"] > 0.05
+    assert rows["stated_count"]["values"] == dict.fromkeys(("real", "wide", "fine"), 0)
+    assert "mass_shell" not in rows  # no energy in these files
+    text = (report.parent / "evaluation.txt").read_text()
+    for written in (text, report.read_text()):
+        assert "Boundary conditions" in written and rows["edge"]["label"] in (
+            written.replace("&gt;", ">")
+        )
+
+
 def test_generated_jets_of_this_package_have_their_own_axis(files, tmp_path):
     _, real, _, _ = files
     jets = data.load("embedded", max_jets=300).jets

@@ -89,6 +89,12 @@ def test_the_whole_pipeline(path, tmp_path):
     result = json.loads((tmp_path / "evaluation.json").read_text())
     assert list(result["candidates"]) == ["reconstruction", "prior", "flow"]
     assert set(result["floor"]["ks"]) == set(NAMES)
+    conditions = result["conditions"]
+    assert set(conditions) == {"whole", "positive", "angle", "bounded", "range"}
+    for name in ("whole", "positive", "angle", "bounded"):
+        assert set(conditions[name]["values"].values()) == {0}, name
+    for path_ in (report, tmp_path / "evaluation.txt"):
+        assert "Boundary conditions" in path_.read_text()
     assert "Spearman" in report.read_text() and "ratio to the input" in (
         report.read_text()
     )

@@ -129,6 +129,9 @@ def test_pipeline_leaves_everything(workdir):
     result = json.loads((workdir / "evaluation.json").read_text())
     assert set(result["candidates"]) == {"reconstruction", "prior", "flow"}
     assert result["floor"]["bin_height_w1_sum"] > 0
+    shell = result["conditions"]["mass_shell"]["values"]
+    assert shell["real"] is None and 0 < shell["flow"] < 1e-5
+    assert result["conditions"]["order"]["values"] == dict.fromkeys(shell, 0)
 
 
 @pytest.mark.slow

@@ -111,6 +111,13 @@ def test_evaluation_and_report(workdir, monkeypatch):
     assert set(result["candidates"]) == {"reconstruction", "prior", "flow", "copula"}
     for figures in result["candidates"].values():
         assert 0 <= figures["accuracy"] <= 1 and figures["frechet"] > 0
+    conditions = result["conditions"]
+    assert list(conditions["intensity"]["values"]) == ["real", *result["candidates"]]
+    for name in ("intensity", "position", "padding"):
+        assert set(conditions[name]["values"].values()) == {0}, name
+    assert conditions["repeated"]["values"]["real"] == 0
+    assert conditions["repeated"]["values"]["prior"] > 0  # hardly trained
+    assert "images with a pixel twice" in (workdir / "evaluation.txt").read_text()
     assert result["floor"]["frechet"] > 0 and result["floor"]["distance"] > 0
     names = {path.stem for path in (workdir / "figures").glob("*.png")}
     assert names == {
@@ -120,6 +127,7 @@ def test_evaluation_and_report(workdir, monkeypatch):
         "curves_vae", "curves_flow",
     }  # fmt: skip
     report = (workdir / "report.html").read_text()
+    assert "Boundary conditions" in report
     assert "each row is the requested digit" in report and "Fréchet" in report
     # The classifier is kept: the same figures come without training it again.
     monkeypatch.setattr(digit_classifier, "train_classifier", None)

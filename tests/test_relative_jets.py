@@ -245,6 +245,11 @@ def test_files_with_and_without_pt(features, tmp_path):
     assert second["c2st"]["auc"] > result["floor"]["c2st"]["auc"]
     assert result["axis"] == "given"  # those of the files
     assert any("mpgan" in note and "left out" in note for note in result["notes"])
+    conditions = {name: row["values"] for name, row in result["conditions"].items()}
+    assert "pt_range" not in conditions and conditions["stated_count"]["mpgan"] is None
+    for name in ("edge", "mass_range", "centroid", "ptrel_sum"):
+        first, second = (conditions[name][n] for n in ("wide", "mpgan"))
+        assert first == pytest.approx(second, rel=1e-3), name
     html = report.read_text()
     assert "EMD relative mass" in html and "EMD mass [GeV]" not in html
     for name in ("evaluation.csv", "evaluation.tex", "evaluation.txt"):

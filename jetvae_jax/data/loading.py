@@ -5,7 +5,8 @@ import hashlib
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.data import containers, embedded, formats, validation
 from jetvae_jax.data.formats import Wanted
 from jetvae_jax.data.formats import columns as column_mapping
-from jetvae_jax.data.validation import Seen
+from jetvae_jax.data.validation import Seen, Stated
 
 EMBEDDED = "embedded"
 
@@ -76,6 +77,7 @@ class Request:
         whole: whether the axes in the files are those of whole jets.
         is_relative: whether the jets' pt is not known.
         notes: what was repaired, chosen or cut, in words with counts.
+        faults: rows by fault, as an :class:`~jetvae_jax.data.validation.Audit` counts.
 
     Raises:
         InputError: an argument is out of its range, or there are no files of one known
@@ -118,6 +120,7 @@ class Request:
                     "trained on; add the jets, or name columns of momenta"
                 )
         self.notes: list[str] = []
+        self.faults: Counter[str] = Counter()
         self.generated, self.whole = False, True
         self._generator, self._key = None, ""
 
@@ -146,6 +149,7 @@ class Request:
                     totals.append(total.astype(np.float32))
                     yield rows
             self.notes += audit.finish()
+            self.faults += audit.faults
             if len(widths) > 1:
                 first, second = widths.values()
                 raise InputError(
@@ -331,12 +335,18 @@ class Loaded(NamedTuple):
         axis: that of ``jets``, ``[J, 3]``: the relative features of a JetNet file refer
             to it. None for formats without it, and for jets that this package generated
             from their particles alone.
+        stated: what the file says of the jets beside their particles; None for formats
+            of which that is not read, and for several classes.
+        faults: rows of the file by fault, as an
+            :class:`~jetvae_jax.data.validation.Audit` counts them.
     """
 
     jets: Jets
     notes: tuple[str, ...]
     source: dict[str, Any]
     axis: np.ndarray | None
+    stated: Stated | None = None
+    faults: Mapping[str, int] = {}
 
 
 class LoadedRelative(NamedTuple):
@@ -346,6 +356,8 @@ class LoadedRelative(NamedTuple):
     notes: tuple[str, ...]
     source: dict[str, Any]
     axis: None
+    stated: None = None
+    faults: Mapping[str, int] = {}
 
 
 def load(
@@ -458,11 +470,17 @@ def _read(request: Request) -> "Loaded | LoadedRelative":
     source = request.source(len(mask), fingerprint(len(mask), [particles], [mask]))
     notes = tuple(request.notes)
     if request.is_relative:
-        return LoadedRelative(RelativeJets(particles, mask), notes, source, None)
+        jets = RelativeJets(particles, mask)
+        return LoadedRelative(jets, notes, source, None, None, request.faults)
     axes = [part.axis for part in parts if part.axis is not None]
     whole = sum(map(len, axes)) == len(mask) and request.whole
     axis = np.concatenate(axes) if whole else None
-    return Loaded(Jets(particles, mask, axis), notes, source, axis)
+    found = [part.stated for part in parts if part.stated is not None]
+    stated = None
+    if len(found) == len(parts):
+        stated = Stated(*map(np.concatenate, zip(*found, strict=True)))
+    jets = Jets(particles, mask, axis)
+    return Loaded(jets, notes, source, axis, stated, request.faults)
 
 
 def fingerprint(

@@ -8,6 +8,7 @@ or units are wrong, cannot be repaired. Duplicate jets are those that are equal 
 earlier one bit for bit.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -124,6 +125,24 @@ MIN_MEDIAN_PT, MAX_MEDIAN_PT = 20.0, 20_000.0
 _ORDER_TOLERANCE = 1e-5
 
 
+class Stated(NamedTuple):
+    """What a file says of each jet beside its particles; NaN where it does not.
+
+    Attributes:
+        pt: ``[n]`` in GeV.
+        eta: ``[n]``.
+        energy: ``[n]`` in GeV.
+        mass: ``[n]`` in GeV.
+        multiplicity: ``[n]``, the number of particles.
+    """
+
+    pt: np.ndarray
+    eta: np.ndarray
+    energy: np.ndarray
+    mass: np.ndarray
+    multiplicity: np.ndarray
+
+
 class Block(NamedTuple):
     """Some rows of a file, as a reader returns them.
 
@@ -135,6 +154,7 @@ class Block(NamedTuple):
         keep: ``[n]`` bool, False for rows already found bad.
         axis: ``[n, 3]`` (pt in GeV, eta, phi) of the jets as the file has them, or
             None if it does not have them.
+        stated: what the file says of the jets, or None.
     """
 
     rows: np.ndarray
@@ -143,6 +163,7 @@ class Block(NamedTuple):
     pt: np.ndarray
     keep: np.ndarray
     axis: np.ndarray | None = None
+    stated: Stated | None = None
 
 
 class Rows(NamedTuple):
@@ -153,11 +174,13 @@ class Rows(NamedTuple):
         mask: ``[J, N]`` bool.
         axis: ``[J, 3]`` (pt in GeV, eta, phi) of the jets as the file has them, or
             None if it does not have them.
+        stated: what the file says of the jets, or None.
     """
 
     particles: np.ndarray
     mask: np.ndarray
     axis: np.ndarray | None
+    stated: Stated | None = None
 
 
 class Audit:
@@ -166,6 +189,8 @@ class Audit:
     Attributes:
         notes: what was done, in words with counts.
         damage: where the file is damaged, or None.
+        faults: rows ``"dropped"``, of particles ``"unsorted"``, and with numbers in
+            the ``"padding"``.
 
     Args:
         path: the file, for the messages.
@@ -184,6 +209,7 @@ class Audit:
         self.seen = seen
         self.notes: list[str] = []
         self.damage: str | None = None
+        self.faults: Counter[str] = Counter()
         self._found: dict[tuple[str, str, str], list[int]] = {}
 
     def flag(
@@ -229,6 +255,7 @@ class Audit:
                     f"{self.repair_flag} to {remedy} them"
                 )
             done = "reordered" if remedy == "reorder" else "dropped"
+            self.faults["unsorted" if remedy == "reorder" else "dropped"] += count
             self.notes.append(f"{self.path}: {key}: {problem}: {rows} {done}")
         if self.damage:
             self.notes.append(self.damage)
@@ -366,6 +393,7 @@ def good_rows(
     particles = np.where(mask[..., None], block.particles[keep], np.float32(0))
     particles = particles.astype(np.float32, copy=False)
     axis = None if block.axis is None else block.axis[keep].astype(np.float32)
+    stated = block.stated and Stated(*(values[keep] for values in block.stated))
     prefix = ~np.any(mask[:, 1:] & ~mask[:, :-1], axis=1)
     wrong = np.any(pt[:, 1:] > pt[:, :-1] * (1 + _ORDER_TOLERANCE), axis=1)
     if wrong.any():
@@ -381,15 +409,18 @@ def good_rows(
         if audit.repair:
             particles, mask = particles[~again], mask[~again]
             axis = None if axis is None else axis[~again]
+            stated = stated and Stated(*(values[~again] for values in stated))
     if unsorted := np.sum(wrong & prefix):
         note(f"{unsorted} jets sorted by descending pt")
+        audit.faults["unsorted"] += int(unsorted)
     if cut := np.any(mask[:, num_particles:], axis=1).sum():
         note(f"{cut} jets cut to their {num_particles} leading particles")
     if width < num_particles:
         note(f"padded from {width} to {num_particles} particles")
     spare = max(0, num_particles - width)
     particles = np.pad(particles[:, :num_particles], ((0, 0), (0, spare), (0, 0)))
-    return Rows(particles, np.pad(mask[:, :num_particles], ((0, 0), (0, spare))), axis)
+    mask = np.pad(mask[:, :num_particles], ((0, 0), (0, spare)))
+    return Rows(particles, mask, axis, stated)
 
 
 def until_damage(blocks: Iterable[Block], audit: Audit) -> Iterator[Block]:

@@ -11,10 +11,12 @@ from absl import logging
 
 from jetvae_jax.core import seeds
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.events import kinds, metrics, report, transform
+from jetvae_jax.events import conditions, kinds, metrics, report, transform
 from jetvae_jax.events.domain import SUFFIX, Data
+from jetvae_jax.events.scaling import columns_of
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier.two_sample import c2st_table
+from jetvae_jax.metrics.conditions import gathered, text
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.report import about
 
@@ -138,6 +140,7 @@ def evaluate(
             logging.info("training classifiers on %s", name)
             values = floor if name == "floor" else evaluated[name]
             values["c2st"] = classify(real, made, names, seed=config.seed)
+    bounds = _conditions(trained, events)
     result = {
         "names": list(names),
         "events": len(real),
@@ -146,8 +149,10 @@ def evaluate(
         **inputs.provenance(trained),
         "notes": events.notes,
         "sources": events.sources,
+        "conditions": bounds,
     }
-    record(folder, result, report.text({"floor": floor, **evaluated}, names))
+    table = report.text({"floor": floor, **evaluated}, names)
+    record(folder, result, f"{table}\n{text(bounds)}")
     generator = None if config.generated else trained  # of the events
     history: dict[str, list[dict]] = {}
     if generator:
@@ -162,6 +167,20 @@ def evaluate(
         samples={"input": real, **events.candidates},
         names=names,
         history=history,
+    )
+
+
+def _conditions(trained: Any, events: Inputs) -> dict[str, Any]:
+    """Boundary conditions of the real events and of the candidates."""
+    columns = kinds.find(events.names, events.real)
+    if trained is not None:  # its user may have given other kinds
+        columns = columns_of(trained.run.scaling)
+    limits = conditions.limits(events.truth)
+    return gathered(
+        {
+            name: conditions.conditions(columns, limits, values)
+            for name, values in {"real": events.real, **events.candidates}.items()
+        }
     )
 
 

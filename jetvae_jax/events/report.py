@@ -72,7 +72,8 @@ def write(
         about: date, seed and so on: `report.about.table`.
         summary: a text, the lines of a list, or names and values.
         evaluation: ``floor``, and ``candidates`` by name: what
-            `events.metrics.compare` returns, and perhaps ``c2st``.
+            `events.metrics.compare` returns, and perhaps ``c2st``; perhaps
+            ``conditions``, of `metrics.conditions.gathered`.
         samples: name to events ``[J, C]``, ``"input"`` among them.
         names: of the C columns.
         history: name of a training to its epochs.
@@ -90,6 +91,7 @@ def write(
         Paragraph(NOTE, "note"),
         Heading("Kolmogorov-Smirnov distance of each column"),
         page.table(*by_column(results, names), style="compact"),
+        *tables.conditions(evaluation.get("conditions", {})),
         *sample_plots(samples, names),
         *training_plots.curve_plots(history, "event"),
     )

@@ -17,11 +17,20 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Context, PixelSets
 from jetvae_jax.data.streaming import head
-from jetvae_jax.images import digit_classifier, files, metrics, mnist, report, sets
+from jetvae_jax.images import (
+    conditions,
+    digit_classifier,
+    files,
+    metrics,
+    mnist,
+    report,
+    sets,
+)
 from jetvae_jax.images import load as images
 from jetvae_jax.images.digit_classifier import Classifier
 from jetvae_jax.images.domain import SUFFIX, Data
 from jetvae_jax.metrics import inputs
+from jetvae_jax.metrics.conditions import gathered, text
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.report import about
 from jetvae_jax.report.tables import MISSING
@@ -205,9 +214,16 @@ def evaluate(
             "accuracy_validation": classifier.accuracy, "epochs": classifier.epochs,
         },
         "sources": compared.sources,
+        "conditions": gathered(
+            {
+                name: conditions.conditions(sets, compared.real)
+                for name, sets in {"real": compared.real, **compared.candidates}.items()
+            }
+        ),
         **inputs.provenance(trained),
     }  # fmt: skip
-    record(folder, result, metrics.text(result))
+    bounds = text(result["conditions"])
+    record(folder, result, f"{metrics.text(result)}\n{bounds}")
     logging.info("drawing the report")
     grids, asked = _by_digit(compared, classifier)
     return report.write(
@@ -227,6 +243,7 @@ def evaluate(
         latents=encoder.latents(compared.real, jax.random.key(0), jax.random.key(1))
         if encoder
         else {},
+        conditions=result["conditions"],
     )
 
 

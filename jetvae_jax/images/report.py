@@ -3,6 +3,7 @@
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,7 @@ def write(
     ends: PixelSets | None = None,
     history: training_plots.History | None = None,
     latents: Mapping[str, np.ndarray] | None = None,
+    conditions: Mapping[str, Any] | None = None,
 ) -> pathlib.Path:
     """Writes the report, and each figure as PNG in ``figures/`` beside it.
 
@@ -80,6 +82,7 @@ def write(
         ends: ``[S, 2, K, 3]``, the real images at their ends.
         history: ``"vae"`` and ``"flow"`` to a dict per epoch.
         latents: ``"posterior"`` and ``"flow"`` to ``[J, L]``.
+        conditions: boundary conditions, of `metrics.conditions.gathered`.
 
     Returns:
         The path.
@@ -95,6 +98,7 @@ def write(
         Heading("Metrics"),
         table([*names, tables.FLOOR], rows),
         Paragraph(METRICS, "note"),
+        *tables.conditions(conditions or {}),
         *reconstruction_plots(reconstructed, superpixels=superpixels),
         *_sample_plots(samples, draw),
         *_digit_plots(by_digit, asked, draw),

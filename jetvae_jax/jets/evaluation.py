@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -17,11 +18,13 @@ from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Jets, RelativeJets
 from jetvae_jax.data.loading import find, load_judged, opened
 from jetvae_jax.data.streaming import count, head
-from jetvae_jax.data.validation import num_repeated
+from jetvae_jax.data.validation import Stated, num_repeated
 from jetvae_jax.densities.contexts import parsed
+from jetvae_jax.jets import conditions
 from jetvae_jax.jets.domain import SUFFIX, Data
 from jetvae_jax.jets.scaling import TYPE
 from jetvae_jax.metrics import inputs
+from jetvae_jax.metrics.conditions import gathered, text
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     JET_TYPES,
     NUM_PARTICLES,
@@ -116,6 +119,7 @@ class Inputs(NamedTuple):
         title: for the report.
         jet_type: the class of the jets, or the classes, separated by commas.
         num_train: jets that trained the model; 0 if none did, or not known.
+        conditions: boundary conditions of the real jets and of the candidates.
     """
 
     real: Jets | RelativeJets
@@ -127,6 +131,7 @@ class Inputs(NamedTuple):
     title: str
     jet_type: str
     num_train: int
+    conditions: dict[str, Any]
 
 
 def gather(
@@ -173,16 +178,45 @@ def gather(
             "compared in relative features; mass, pt, energy, eta and phi of the jets, "
             "px, py and pz of particles, and metrics of these are left out"
         )
+    all_axes = axes if len(axes) == len(with_pt) else None
     return Inputs(
         real.jets,
         {name: loaded.jets for name, loaded in candidates.items()},
         truth.jets,
-        axes if len(axes) == len(with_pt) else None,
+        all_axes,
         reader.notes,
         {name: loaded.source for name, loaded in given.items()},
         _title(trained, chosen, list(paths.values())),
         chosen.in_words(real.source),
         num_train,
+        _conditions({"real": real} | candidates, all_axes),
+    )
+
+
+def _conditions(
+    samples: dict[str, "_Sample"], axes: dict[str, Array] | None
+) -> dict[str, Any]:
+    """Boundary conditions of all jets of every sample: all relative, if some are."""
+    relative = any(isinstance(s.jets, RelativeJets) for s in samples.values())
+    found = {}
+    for name, sample in samples.items():
+        axis = None if axes is None else axes.get(name)
+        jets = _in_relative(sample.jets, axis) if relative else sample.jets
+        found[name] = conditions.measured(jets, axis)
+    limits = conditions.limits(found["real"])
+    return gathered(
+        {
+            name: conditions.conditions(
+                found[name],
+                limits,
+                stated=sample.stated,
+                own_axis=getattr(sample.jets, "axis", None) is None,
+                faults=sample.faults,
+                num_rows=sample.source.get("jets", 0) + sample.faults.get("dropped", 0),
+                width=sample.jets.mask.shape[-1],
+            )
+            for name, sample in samples.items()
+        }
     )
 
 
@@ -199,6 +233,8 @@ class _Sample(NamedTuple):
     jets: Jets | RelativeJets
     axis: Array | None
     source: dict[str, Any]
+    stated: Stated | None = None
+    faults: Mapping[str, int] = {}
 
 
 class _Reader:
@@ -245,7 +281,8 @@ class _Reader:
         if self.chosen.wanted is None:
             self.notes += _missing(name, path, self.chosen.names)
         jets = self.chosen.labelled(loaded.jets)
-        return _Sample(jets, loaded.axis, loaded.source)
+        axis, source = loaded.axis, loaded.source
+        return _Sample(jets, axis, source, loaded.stated, loaded.faults)
 
 
 def _real(
@@ -278,7 +315,16 @@ def _real(
     truth = _Sample(train, axes[1], source)
     if config.truth:
         truth = reader.read("truth", config.truth)
-    return _Sample(test, axes[0], source), truth, count(jets.train)
+    return _Sample(test, axes[0], source, _stated(test)), truth, count(jets.train)
+
+
+def _stated(jets: Jets) -> Stated | None:
+    """What is kept of the files of a training: pt and eta of the jets."""
+    if jets.axis is None:
+        return None
+    pt, eta, _ = np.asarray(jets.axis, np.float64).T
+    unknown = np.full(len(pt), np.nan)
+    return Stated(pt, eta, unknown, unknown, unknown)
 
 
 def _missing(name: str, path: str, names: tuple[str, ...]) -> list[str]:
@@ -306,8 +352,9 @@ def _repeated(name: str, jets: Jets | RelativeJets) -> list[str]:
 
 
 def _rows(sample: _Sample, rows: np.ndarray) -> _Sample:
-    jets, axis = jax.tree.map(lambda a: a[rows], (sample.jets, sample.axis))
-    return _Sample(jets, axis, sample.source)
+    parts = sample.jets, sample.axis, sample.stated
+    jets, axis, stated = jax.tree.map(lambda a: a[rows], parts)
+    return sample._replace(jets=jets, axis=axis, stated=stated)
 
 
 LATENT_JETS = 10_000  # enough for a histogram of each latent dimension
@@ -365,7 +412,8 @@ def evaluate(
     result |= inputs.provenance(trained)
     result["notes"] = [*jets.notes, *note, *result["notes"]]
     result["sources"] = jets.sources
-    record(folder, result, metrics.table(result))
+    result["conditions"] = jets.conditions
+    record(folder, result, f"{metrics.table(result)}\n{text(jets.conditions)}")
     folder.write_text("evaluation.csv", export.csv(result))
     folder.write_text("evaluation.tex", export.latex(result))
     logging.info("drawing the report")
@@ -402,12 +450,21 @@ def _shown(jets: Inputs, *, relative: bool) -> dict[str, Jets | RelativeJets]:
     given = {"real": jets.real} | jets.candidates
     samples: dict[str, Jets | RelativeJets] = {}
     for name, found in given.items():
-        if relative and isinstance(found, Jets):
-            axis = () if jets.axes is None else (np.asarray(jets.axes[name]),)
-            bare = Jets(np.asarray(found.particles), np.asarray(found.mask))
-            found = map_chunks(metrics.relative, bare, *axis)
+        if relative:
+            axis = None if jets.axes is None else jets.axes.get(name)
+            found = _in_relative(found, axis)
         samples["input" if name == "real" else name] = found
     return samples
+
+
+def _in_relative(jets: Jets | RelativeJets, axis: Array | None) -> RelativeJets:
+    """Relative features, with respect to an axis ``[J, 3]`` or the jets' own."""
+    if isinstance(jets, RelativeJets):
+        return jets
+    bare = Jets(np.asarray(jets.particles), np.asarray(jets.mask))
+    return map_chunks(
+        metrics.relative, bare, *(() if axis is None else (np.asarray(axis),))
+    )
 
 
 def _marked(result: dict[str, Any]) -> list[str]:

@@ -121,6 +121,7 @@ def _tables(
         yield Heading("Leaderboard")
         yield leaderboard.table(measured, *jets, trained_on=trained_on)
         yield Paragraph(leaderboard.note(*jets), "note")
+    yield from tables.conditions(evaluation.get("conditions", {}))
     yield Heading("All metrics")
     full = tables.full(evaluation, trained_on=trained_on)
     yield Details("By observable", [full])

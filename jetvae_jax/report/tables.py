@@ -6,12 +6,21 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from jetvae_jax.core.words import number
+from jetvae_jax.metrics import conditions as boundary
 from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
 from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import sections
-from jetvae_jax.report.page import Cell, Row, Table, table
+from jetvae_jax.report.page import (
+    Block,
+    Cell,
+    Heading,
+    Paragraph,
+    Row,
+    Table,
+    table,
+)
 from jetvae_jax.report.style import TRAINED
 
 PUBLISHED = (
@@ -183,6 +192,30 @@ def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> 
             values = [cell.replace("+-", " ± ") for cell in cells]
             rows.append(Row([marked, _power(row.unit) or MISSING, *values]))
     return Table(["", "unit", *samples], rows)
+
+
+def conditions(found: Mapping[str, Any]) -> list[Block]:
+    """Boundary conditions of every sample, beside those of the real one.
+
+    Args:
+        found: what `metrics.conditions.gathered` returns; nothing if empty.
+    """
+    if not found:
+        return []
+    head, rows = boundary.rows(found)
+    marked = (
+        [
+            Cell(c.removesuffix(boundary.BEYOND), "!") if c.endswith(boundary.BEYOND)
+            else c
+            for c in row
+        ]
+        for row in rows
+    )  # fmt: skip
+    return [
+        Heading(boundary.TITLE),
+        table(head, marked, style="compact"),
+        Paragraph(boundary.NOTE, "note"),
+    ]
 
 
 def with_error(value: float, error: float | None = None) -> str:

@@ -175,8 +175,12 @@ def _scaled(block: Block, scale: float) -> Block:
     axis = block.axis
     if axis is not None:
         axis = axis * np.array([scale, 1, 1])
+    stated = block.stated
+    if stated is not None:
+        in_gev = {n: getattr(stated, n) * scale for n in ("pt", "energy", "mass")}
+        stated = stated._replace(**in_gev)
     particles = np.asarray(block.particles * np.float64(scale), np.float32)
-    return block._replace(particles=particles, axis=axis)
+    return block._replace(particles=particles, axis=axis, stated=stated)
 
 
 def only_array(table: Table) -> tuple[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ each, as in files of this package.
 
 from collections.abc import Iterator
 
+import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
@@ -16,11 +17,13 @@ from jetvae_jax.data import formats, validation
 from jetvae_jax.data import validation as duplicates
 from jetvae_jax.data.containers import hdf5
 from jetvae_jax.data.containers.tables import Table
-from jetvae_jax.data.validation import Audit, Block
+from jetvae_jax.data.validation import Audit, Block, Stated
 
 KEY, JETS, EXTRA = "particle_features", "jet_features", "jet_extra"
 EXPECTS = f"{KEY} and {JETS} (JetNet)"
 ETAREL, PHIREL, PTREL, MASK = range(4)
+ENERGY = "energy"
+"""Name of the second column of ``jet_extra`` in files of this package."""
 
 
 def matches(table: Table) -> bool:
@@ -69,9 +72,10 @@ class Reader(formats.Reader):
                 f"{audit.path}: {JETS}: shape is {jets.shape}, expected ({total}, 4): "
                 "pt, eta, mass, num_particles"
             )
-        extra = None
+        extra, has_energy = None, False
         if EXTRA in hdf5.keys(file):
             extra = hdf5.dataset(file, EXTRA, (total, None))
+            has_energy = extra.shape[1] > 1 and _names(extra)[1:2] == [ENERGY]
         else:
             audit.notes.append(
                 f"{audit.path}: no {EXTRA}: phi of the jets drawn uniformly"
@@ -82,6 +86,9 @@ class Reader(formats.Reader):
         for start, stop in validation.row_blocks(num, hdf5.block_rows(features)):
             p = hdf5.read(features, start, stop, slice(0, columns))
             jet = hdf5.read(jets, start, stop, slice(0, 4))
+            energy = np.full(len(jet), np.nan)
+            if extra is not None and has_energy:
+                energy = hdf5.read(extra, start, stop, slice(1, 2))[:, 0]
             if extra is None:
                 drawn = duplicates.draws(p[..., :3], p[..., PTREL] > 0, wanted.seed)
                 phi = np.pi * (2 * drawn - 1)
@@ -91,10 +98,14 @@ class Reader(formats.Reader):
             if self.types:
                 chosen = self._of_type(rows, wanted, audit, read)
                 p, jet, phi, rows = p[chosen], jet[chosen], phi[chosen], rows[chosen]
+                energy = energy[chosen]
             read += len(rows)
             formats.clear_padding(audit, p)
+            pt, eta, mass, count = jet.T.astype(np.float64)
+            stated = Stated(pt, eta, energy.astype(np.float64), mass, count)
             # ptrel sums to about one, unless a model made the jets.
-            yield _block(audit, rows, p, jet, phi, check_sum=not self.generated)
+            block = _block(audit, rows, p, jet, phi, check_sum=not self.generated)
+            yield block._replace(stated=stated)
             if read == wanted.max_jets:
                 return
 
@@ -118,6 +129,15 @@ class Reader(formats.Reader):
         return formats.count_types(self.types, labels)
 
 
+def _names(data: h5py.Dataset) -> list[str]:
+    """Names of the columns, where the file has them."""
+    try:
+        found = np.ravel(data.attrs.get("names", ()))
+    except (OSError, RuntimeError, ValueError, TypeError):  # damaged: none are needed
+        return []
+    return [n.decode("utf-8", "replace") if isinstance(n, bytes) else n for n in found]
+
+
 def _block(audit, rows, p, jet, phi, check_sum) -> Block:
     """Checks the columns and makes the momenta."""
     keep = np.ones(len(rows), bool)
@@ -133,6 +153,8 @@ def _block(audit, rows, p, jet, phi, check_sum) -> Block:
         mask = p[..., MASK] != 0
         bad = (mask & (p[..., MASK] != 1)).any(1)
         keep = flag(KEY, "mask is neither 0 nor 1", bad)
+        beside = ~mask & (p[..., :MASK] != 0).any(-1)
+        audit.faults["padding"] += int(beside.any(1).sum())
     else:
         mask = ptrel > 0
     keep = flag(KEY, "negative ptrel", (ptrel < 0).any(1))
