@@ -100,10 +100,17 @@ def test_generators_are_equivariant_and_critics_invariant(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["epic_gan", pytest.param("mpgan", marks=pytest.mark.slow)]
+    ("name", "objective"),
+    [
+        ("epic_gan", "lsgan"),
+        *(
+            pytest.param(name, objective, marks=pytest.mark.slow)
+            for name, objective in (("mpgan", "lsgan"), *((n, "cramer") for n in SETS))
+        ),
+    ],
 )
-def test_gradients_are_finite_and_reach_every_parameter(name):
-    _, _, model, params = built(name, objective="cramer")
+def test_gradients_are_finite_and_reach_every_parameter(name, objective):
+    _, _, model, params = built(name, objective=objective)
     batch = sets()
     for component in ("generator", "critic"):
 
@@ -115,8 +122,9 @@ def test_gradients_are_finite_and_reach_every_parameter(name):
         for path, leaf in jax.tree_util.tree_leaves_with_path(found):
             where = jax.tree_util.keystr(path)
             assert np.all(np.isfinite(leaf)), where
-            # h differs from h alone: a bias of the last layer has no influence.
-            assert np.any(leaf != 0) or where == "['last']['bias']", where
+            # Cramer's h differs from h alone: its last bias has no influence.
+            idle = objective == "cramer" and where == "['last']['bias']"
+            assert np.any(leaf != 0) or idle, where
 
 
 def test_sets_have_as_many_points_as_data_or_as_asked_for():
@@ -245,7 +253,7 @@ def test_training_brings_every_objective_nearer_to_the_data(objective):
     settings = {"objective": objective, "nodes": 32, "clip": 0.1, "critic_outputs": 8}
     if objective in ("wgan", "wgan_gp"):
         settings["critic_steps"] = 3
-    training = {"num_epochs": 80, "learning_rate": 1e-3, "averaging": 0.98}
+    training = {"num_epochs": 60, "learning_rate": 1e-3, "averaging": 0.98}
     result = train(training=training, **settings)
     energy = [row["valid/loss"] for row in result.history]
     assert min(energy) < 0.35 * energy[0]
@@ -255,8 +263,8 @@ def test_training_brings_every_objective_nearer_to_the_data(objective):
 
 
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
-    settings = {"objective": "wgan_gp", "critic_steps": 3}
-    training = {"num_epochs": 4, "averaging": 0.9}
+    settings = {"objective": "wgan", "critic_steps": 3, "clip": 0.1}
+    training = {"num_epochs": 3, "averaging": 0.9}
     whole = train(training=training, **settings)
 
     def stop(history):

@@ -18,7 +18,8 @@ checkpoints and this test follow. The test runs every model at its defaults, wit
 jets of a few particles, and asserts what the rest of the package relies on: any
 leading axes, ``jit`` and ``vmap`` that change nothing, finite gradients that reach
 every parameter, and, with ``USES_MASK``, padding without any influence.
-A model with a stochastic decoder has tests of its own (``test_autoregressive_vae.py``).
+Models with a stochastic decoder (``test_autoregressive_vae.py``) and GANs
+(``test_gans.py``) have tests of their own.
 """
 
 import dataclasses
