@@ -15,6 +15,7 @@ $(VENV)/.ready: setup.py constraints.txt
 
 quickstart: $(VENV)/.ready  ## the main job on the embedded jets, under 10 minutes
 	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/quickstart.txt --workdir=$(WORKDIR)
+	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/quickstart_autoregressive.txt --workdir=$(WORKDIR)_autoregressive
 
 smoke: $(VENV)/.ready  ## the same in seconds, with figures that mean nothing
 	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/smoke.txt --workdir=$(WORKDIR)

@@ -31,6 +31,7 @@ def mistake(done, *words):
     assert last.startswith("error: ") and all(word in last for word in words), last
 
 
+@pytest.mark.slow
 def test_events_from_training_to_the_report(tmp_path, run_script):
     run = (f"{FLAGFILES}/zgamma_gan.txt", f"--workdir={tmp_path / 'run'}", *TABLE)
     conditional = (*run, "--event_scaling.conditions=mlly")

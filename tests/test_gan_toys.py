@@ -58,6 +58,7 @@ def test_gradients_at_the_best_critic_are_those_of_their_closed_forms():
     assert 0 < vanished < 1e-5 < 1.9 < found["cramer"]["value"][-1]
 
 
+@pytest.mark.slow
 def test_script_ends_in_a_paragraph_a_plot_and_a_table(tmp_path, run_script):
     done = run_script("gan_toys", f"--workdir={tmp_path / 'out'}", *TINY)
     assert done.returncode == 0, done.stderr

@@ -238,6 +238,7 @@ def studied(run_script, folder, *flags):
     return {(row["events"], row["k"]): row for row in found["rows"]}
 
 
+@pytest.mark.slow
 def test_a_study_of_a_library(tmp_path, run_script):
     flags = ("--library_study.sizes=40", "--library_study.k=1")
     rows = studied(run_script, tmp_path, *flags)

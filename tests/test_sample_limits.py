@@ -184,6 +184,7 @@ def files(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 def test_files_of_a_generator(files, tmp_path, run_script):
     result = run_script(
         "sample_limits", f"--workdir={tmp_path}", *SMALL,
