@@ -1,6 +1,7 @@
 """The library method: exact neighbours, interpolation, and the run of a library."""
 
 import json
+import types
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ from jetvae_jax import runs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Batch, Context, Task
 from jetvae_jax.models import library
+from jetvae_jax.runs import generation
 from jetvae_jax.training import Config, checkpoint
 from jetvae_jax.training.step import model_step
 
@@ -301,3 +303,19 @@ def test_other_data_and_the_evaluation(flags, tmp_path, run_script):
 
         found = jv.images.files.read(tmp_path / "generated_prior.npz")
         assert len(np.unique(np.asarray(found.points), axis=0)) > 50
+
+
+def test_a_library_of_several_classes_says_what_is_beyond_it():
+    """The class is several columns of the conditions."""
+    trained = types.SimpleNamespace(
+        model=types.SimpleNamespace(
+            reach=lambda params: (np.array([0, 0, 0, -1.0]), np.array([1, 1, 1, 2.0]))
+        ),
+        params=None,
+    )
+    names = {"type": ("g", "q", "t"), "pt": ()}
+    fine, above = (Context(np.zeros((1, 3)), np.array([[0, 0, 1, v]])) for v in (1, 3))
+    generation._check_reach(trained, fine, names, {"pt": 1000.0})
+    generation._check_reach(trained, above, names, {"type": 2.0})
+    with pytest.raises(InputError, match="condition=pt=9000: is above that of every"):
+        generation._check_reach(trained, above, names, {"pt": 9000.0})

@@ -195,9 +195,9 @@ class JetNetWriter(JetWriter):
     ``particle_features [J, N, 4]`` etarel, phirel, ptrel, mask, in descending pt,
     zeros on padding; ``jet_features [J, 4]`` pt, eta, mass, num_particles;
     ``jet_extra [J, 4]`` phi, energy, multiplicity, 0. The jet is the sum of its
-    massless particles; where jets have an axis of their own, this is their pt, eta, phi,
-    their energy is that of this pt and eta at the mass of the particles, and the file
-    has the attribute ``axis = "jet"``. Jets of several classes have
+    massless particles; where jets have an axis of their own, this is their pt, eta and
+    phi, their energy is that of this pt and eta at the mass of the particles, and the
+    file has the attribute ``axis = "jet"``. Jets of several classes have
     ``jet_type [J, 1]``, places in the list of the attribute ``jet_types``. Jets without
     particles (or whose pt cancels exactly, which leaves them no axis) are rows of
     zeros, counted in the attribute ``empty_jets``.

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -165,7 +165,7 @@ def _drawn(
 def _check_reach(
     trained: TrainedModel,
     context: Context,
-    names: Sequence[str],
+    names: Mapping[str, tuple[str, ...]],
     asked: Mapping[str, float],
 ) -> None:
     """Check that the model generates at the conditions that the user gave.
@@ -173,7 +173,7 @@ def _check_reach(
     Args:
         trained: the model.
         context: of one sample that has them.
-        names: of the conditions.
+        names: of the conditions; beside that of a class its values.
         asked: name to value of those given.
 
     Raises:
@@ -183,10 +183,11 @@ def _check_reach(
         return
     assert context.condition is not None
     scaled = np.asarray(context.condition)[0]
-    if len(scaled) != len(names):  # the label of a digit, which the domain checks
+    columns = [name for name, values in names.items() for _ in values or (name,)]
+    if len(scaled) != len(columns):  # the label of a digit, which the domain checks
         return
     for name, given, low, high in zip(
-        names, scaled, *trained.model.reach(trained.params), strict=True
+        columns, scaled, *trained.model.reach(trained.params), strict=True
     ):
         if name in asked and not low <= given <= high:
             side, give = ("below", "more") if given < low else ("above", "less")
