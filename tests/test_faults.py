@@ -320,6 +320,7 @@ SCRIPTS = {
     "fit_copula": [SMOKE, "--copula.dependence=gaussian"],
     "generate": ["--generate.num_jets=50", "--generate.latents=prior"],
     "evaluate": [SMOKE],
+    "pipeline": [SMOKE, "--train.num_epochs=1", "--fit.num_epochs=1"],
     "compare_zgamma": ["--compare.models=CVAE", "--compare.seeds=1",
                        "--nocompare.classify", "--events.max_events=300",
                        "--train.num_epochs=1", "--train.batch_size=50",
