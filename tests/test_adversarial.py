@@ -233,10 +233,8 @@ def test_a_learned_prior_costs_log_q_minus_log_p():
     assert np.all(np.abs(np.mean(draws, axis=0) - exact) < 5 * error + 1e-5)
 
 
-@pytest.mark.parametrize(
-    "flow",
-    ["", *(pytest.param(n, marks=pytest.mark.slow) for n in ("copula", "spline"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("flow", ["", "copula", "spline"])
 def test_training_stays_finite_and_brings_the_distributions_nearer(flow):
     config = adversarial.Config(gamma=1.0, alpha=1.0, beta=0.1, reconstruction=1.0)
     vae, _, model = game(config, flow=flow, squash=flow == "copula")

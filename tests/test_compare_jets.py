@@ -18,6 +18,8 @@ from jetvae_jax.studies.jet_models import comparison, results
 from jetvae_jax.studies.seeds import Column
 from jetvae_jax.studies.trainings import Candidate
 
+pytestmark = pytest.mark.slow  # a study: its wrong flags are tested with the others
+
 FIGURES = "made"
 
 
@@ -234,7 +236,6 @@ TINY = (
 )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_compare_end_to_end(tmp_path, run_script):
     names = (
         "deepsets_gluon30", "efn_gluon30", "interaction_gluon30", "deepsets_efp_gluon30"

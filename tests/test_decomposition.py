@@ -10,6 +10,8 @@ from jetvae_jax.events.writer import write
 from jetvae_jax.studies.decomposition import study
 from jetvae_jax.studies.decomposition.study import DecompositionConfig
 
+pytestmark = pytest.mark.slow  # a study: its wrong flags are tested with the others
+
 FIGURES = "made"
 
 

@@ -214,9 +214,8 @@ def test_kill_9_in_the_fit_of_the_flow_then_resume(whole, tmp_path):
     assert (tmp_path / "flow.npz").read_bytes() == (whole / "flow.npz").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_polite_stop_saves_and_says_how_to_go_on(whole, tmp_path, run_script, number):
     process = start("train", *LONG, f"--workdir={tmp_path}")
     wait_for((tmp_path / "vae.metrics.jsonl").exists, process)

@@ -142,6 +142,7 @@ def naive_network(params, x):
     return x.mean(0) @ params["features"]["kernel"] + params["features"]["bias"]
 
 
+@pytest.mark.slow
 def test_network_against_edges_one_by_one():
     params = random_params()
     x = np.random.default_rng(0).normal(size=(2, 30, 3)).astype(np.float32)

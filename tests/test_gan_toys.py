@@ -11,6 +11,8 @@ from scipy import special
 from jetvae_jax.studies.gan_toys import study
 from jetvae_jax.studies.gan_toys.study import GanToysConfig
 
+pytestmark = pytest.mark.slow  # a study: its wrong flags are tested with the others
+
 FIGURES = "made"
 TINY = ("--gan_toys.objectives=wgan", "--gan_toys.num_steps=10",
         "--gan_toys.num_seeds=2", "--gan_toys.nodes=4")  # fmt: skip
@@ -58,7 +60,6 @@ def test_gradients_at_the_best_critic_are_those_of_their_closed_forms():
     assert 0 < vanished < 1e-5 < 1.9 < found["cramer"]["value"][-1]
 
 
-@pytest.mark.slow
 def test_script_ends_in_a_paragraph_a_plot_and_a_table(tmp_path, run_script):
     done = run_script("gan_toys", f"--workdir={tmp_path / 'out'}", *TINY)
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,8 @@ from jetvae_jax.studies.sample_limits.report import in_words
 from jetvae_jax.studies.sample_limits.settings import LimitsConfig
 from jetvae_jax.studies.sample_limits.study import plain
 
+pytestmark = pytest.mark.slow  # a study: its wrong flags are tested with the others
+
 FIGURES = "made"
 
 
@@ -184,7 +186,6 @@ def files(tmp_path_factory):
     }
 
 
-@pytest.mark.slow
 def test_files_of_a_generator(files, tmp_path, run_script):
     result = run_script(
         "sample_limits", f"--workdir={tmp_path}", *SMALL,
@@ -219,7 +220,6 @@ def test_files_of_a_generator(files, tmp_path, run_script):
     assert "permutations of x &lt; 12" in text and "seed1: mass" in text
 
 
-@pytest.mark.slow
 def test_a_run(tmp_path, run_script):
     smoke = "--flagfile=experiments/flagfiles/smoke.txt"
     assert run_script("train", smoke, f"--workdir={tmp_path}/r").returncode == 0

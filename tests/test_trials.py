@@ -99,6 +99,7 @@ def test_p_values_of_one_window_are_uniform():
         assert abs(np.mean(p <= a) - reachable) < 4 * np.sqrt(0.25 / 20_000)
 
 
+@pytest.mark.slow
 def test_trials_factor_is_the_number_of_independent_windows():
     num, mean = 20, 50.0
     b = np.full(num * 2, mean / 2)

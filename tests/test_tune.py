@@ -310,6 +310,7 @@ def small():
     )
 
 
+@pytest.mark.slow
 def test_a_trial_reports_every_epoch(tmp_path, small):
     reports = Reports()
     outcome = run_trial(tmp_path, small, reports)

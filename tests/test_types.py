@@ -275,6 +275,7 @@ def test_every_model_of_jets_depends_on_the_type(folder, name):
     assert np.all(loss(batch) != loss(batch._replace(context=context)))
 
 
+@pytest.mark.slow
 def test_a_training_on_several_classes_resumes_exactly(folder, tmp_path):
     run = run_of(folder, "mlp_vae")
     run = dataclasses.replace(
