@@ -74,7 +74,7 @@ def test_one_neighbour_is_the_event_itself():
     np.testing.assert_array_equal(points.mask, batch.mask[rows])
     inside = batch.mask[rows][..., None]
     np.testing.assert_array_equal(points.x, np.where(inside, batch.x[rows], 0))
-    # A condition that is no number has no event; the others keep theirs.
+    # A NaN among its conditions gives a set of NaN; the other sets stay the same.
     wrong = context._replace(condition=context.condition.copy())
     wrong.condition[0, 1] = np.nan
     x = model.sample(params, KEY, wrong).x

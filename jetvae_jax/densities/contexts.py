@@ -43,8 +43,8 @@ def parsed(
 
     Args:
         texts: of the command line.
-        known: the conditions of the model, and the names of the classes of one that is
-            no number.
+        known: the conditions of the model. A class, such as the type of a jet, has the
+            names of its values; a number has none.
         flag: for messages.
 
     Raises:

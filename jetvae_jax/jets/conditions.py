@@ -14,6 +14,7 @@ from jetvae_jax.core import momenta
 from jetvae_jax.core.types import Array, Jets, RelativeJets
 from jetvae_jax.data.validation import Stated
 from jetvae_jax.metrics.conditions import Condition, largest, off_shell, share
+from jetvae_jax.metrics.observables import relative_mass
 
 HARD = 0.01
 """ptrel from which a particle is hard: softer ones scatter around the edge."""
@@ -262,13 +263,10 @@ def _of_momenta(p: np.ndarray, mask: np.ndarray, axis: np.ndarray | None) -> Mea
 def _of_relative(x: np.ndarray, mask: np.ndarray) -> Measured:
     """Of relative jets ``[n, N, 3]``."""
     ptrel, etarel, phirel = np.moveaxis(np.where(mask[..., None], x, 0.0), -1, 0)
-    momentum = np.stack(
-        [ptrel * np.cos(phirel), ptrel * np.sin(phirel), ptrel * np.sinh(etarel)], -1
-    )
-    energy = np.linalg.norm(momentum, axis=-1).sum(-1)
-    total = momentum.sum(-2)
-    pt, unknown = np.hypot(*total[:, :2].T), np.full(len(mask), np.nan)
-    mass = momenta.mass(energy, total) / np.where(pt > 0, pt, 1.0)
+    px, py = (ptrel * np.cos(phirel)).sum(-1), (ptrel * np.sin(phirel)).sum(-1)
+    pt, unknown = np.hypot(px, py), np.full(len(mask), np.nan)
+    mass = np.asarray(relative_mass(RelativeJets(x, mask)))
+    mass = mass / np.where(pt > 0, pt, 1.0)
     found = _of_features(ptrel, etarel, phirel, ptrel, mask, x)
     return Measured(pt=unknown, eta=unknown, mass=mass, **found)
 

@@ -20,7 +20,6 @@ NOTE = (
     "gives: compare with it, as with what a file states of whole jets of which it has "
     "the leading particles only. A dash: the file does not state what is needed."
 )
-REAL = "real"
 BEYOND = " !"
 MISSING = "\N{EN DASH}"
 _WIDTH, _NAME = 100, 14

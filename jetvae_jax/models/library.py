@@ -117,7 +117,7 @@ def model(config: Config, task: Task) -> Model:
             x, mask = interpolated(
                 x, mask, jax.random.dirichlet(weights_key, alpha, lead)
             )
-        # A condition that is no number has no neighbours.
+        # A NaN or infinite condition gives NaN, as it has no neighbours.
         known = jnp.all(jnp.isfinite(given), axis=-1)[..., None, None]
         return Points(jnp.where(known, x, jnp.nan), mask)
 
