@@ -9,7 +9,13 @@ import numpy as np
 
 from jetvae_jax.report import about, page, style
 from jetvae_jax.report.page import Paragraph, Plot
-from jetvae_jax.studies.sample_limits.report import in_words, restored, shown
+from jetvae_jax.studies.sample_limits.report import (
+    in_words,
+    named_rows,
+    over_training,
+    restored,
+    shown,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,11 +85,6 @@ def points(found: Mapping[str, Any], number: int) -> "Figure":
                 xerr=[value - low, high - value], xlolims=open_, fmt="o", markersize=3,
                 color=looks[kind]["color"],
             )  # fmt: skip
-        axis.axvline(1, color="#333333", linewidth=0.8)
-        axis.set_xscale("log")
-        axis.set_title(way)
-        axis.set_xlabel("equivalent / training events")
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].set_ylim(len(names) - 0.5, -0.5)
-    style.legend_above(figure, handles)
+        over_training(axis, way, "events")
+    named_rows(figure, axes[0], names, handles)
     return figure

@@ -219,14 +219,26 @@ def amplification(found: Mapping[str, Any]) -> "Figure":
                 value, y, xerr=[value - low, high - value], fmt="o", markersize=3,
                 xlolims=unbounded, color=colours.get(name, "#999999"),
             )  # fmt: skip
-        axis.axvline(1, color="#333333", linewidth=0.8)
-        axis.set_xscale("log")
-        axis.set_title(region)
-        axis.set_xlabel("equivalent / training jets")
-    axes[0].set_yticks(range(len(observables)), observables)
-    axes[0].set_ylim(len(observables) - 0.5, -0.5)
-    style.legend_above(figure, handles)
+        over_training(axis, region, "jets")
+    named_rows(figure, axes[0], observables, handles)
     return figure
+
+
+def over_training(axis: Any, title: str, unit: str) -> None:
+    """Axis of a panel of equivalent numbers; a line is at that of the training."""
+    axis.axvline(1, color="#333333", linewidth=0.8)
+    axis.set_xscale("log")
+    axis.set_title(title)
+    axis.set_xlabel(f"equivalent / training {unit}")
+
+
+def named_rows(
+    figure: "Figure", first: Any, names: Sequence[str], handles: Mapping[str, Any]
+) -> None:
+    """Names of the rows at the first panel, from above; and the legend."""
+    first.set_yticks(range(len(names)), names)
+    first.set_ylim(len(names) - 0.5, -0.5)
+    style.legend_above(figure, handles)
 
 
 def _regions(found: Mapping[str, Any]) -> list[str]:
