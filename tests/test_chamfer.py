@@ -4,14 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax.losses import chamfer_distance, nearest, pairwise_sq_distance
-from jetvae_jax.losses.nearest import nearest_neighbours
+from jetvae_jax.losses import chamfer_distance, pairwise_sq_distance
+from jetvae_jax.losses.distances import chamfer
+from jetvae_jax.losses.distances.chamfer import nearest_neighbours
 
 OPTIMISED = True  # as users compile it
 
 SEARCHES = {
-    "running_minimum": jax.jit(nearest.running_minimum),
-    "broadcast_argmin": jax.jit(nearest.broadcast_argmin),
+    "running_minimum": jax.jit(chamfer.running_minimum),
+    "broadcast_argmin": jax.jit(chamfer.broadcast_argmin),
 }
 # (jets, N, M, D): one block and many, no multiple of any vector or unroll.
 SHAPES = [(1, 1, 1, 3), (20, 30, 30, 3), (17, 4, 9, 18)]
@@ -24,7 +25,7 @@ SHAPES += [
 @pytest.fixture(params=SEARCHES)
 def every_search(request, monkeypatch):
     """Run the test with each implementation on this platform."""
-    monkeypatch.setattr(nearest, "nearest_indices", SEARCHES[request.param])
+    monkeypatch.setattr(chamfer, "nearest_indices", SEARCHES[request.param])
 
 
 def compiled(function, **given):
@@ -302,7 +303,7 @@ def test_float64_stays_float64(every_search):
 
 def test_this_platform_runs_a_tested_search():
     x, y = clouds((20, 30, 31, 3), 20)
-    chosen = jax.jit(nearest.nearest_indices)(x, y)
+    chosen = jax.jit(chamfer.nearest_indices)(x, y)
     for implementation in SEARCHES.values():
         for a, b in zip(chosen, implementation(x, y), strict=True):
             assert a.dtype == b.dtype == np.int32

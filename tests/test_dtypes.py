@@ -206,8 +206,12 @@ EXAMPLES = {
         "energy_terms": lambda f, n, m: f(n(Z), n(Z[::-1])),
     },
     "losses.distances.chamfer": {
+        "broadcast_argmin": lambda f, n, m: f(n(X), n(Y)),
         "chamfer_distance": of_pair,
+        "nearest_indices": lambda f, n, m: f(n(X), n(Y)),
+        "nearest_neighbours": of_pair,
         "pairwise_sq_distance": lambda f, n, m: f(n(X), n(Y)),
+        "running_minimum": lambda f, n, m: f(n(X), n(Y)),
     },
     "losses.distances.mse": {
         "squared_error": lambda f, n, m: f(n(X), n(X[::-1]), x_mask=m(X_MASK)),
@@ -216,12 +220,6 @@ EXAMPLES = {
     "losses.distances.pixel_positions": {"pixel_position_distance": of_pair},
     "losses.distances.pixel_third_axis": {"pixel_third_axis_distance": of_pair},
     "losses.distances.sinkhorn": {"sinkhorn_divergence": of_pair},
-    "losses.nearest": {
-        "broadcast_argmin": lambda f, n, m: f(n(X), n(Y)),
-        "nearest_indices": lambda f, n, m: f(n(X), n(Y)),
-        "nearest_neighbours": of_pair,
-        "running_minimum": lambda f, n, m: f(n(X), n(Y)),
-    },
     "losses.objective": {
         "classic_objective": of_objective,
         "compressed_momenta": lambda f, n, m: f(n(SMALL), n(SMALL[:, 0])),

@@ -23,7 +23,7 @@ from jetvae_jax.core.numerics import masked_mean, safe_sqrt
 from jetvae_jax.core.types import Key, PixelSets
 from jetvae_jax.images import digit_classifier
 from jetvae_jax.images.digit_classifier import Classifier
-from jetvae_jax.losses.nearest import nearest_neighbours
+from jetvae_jax.losses.distances.chamfer import nearest_neighbours
 from jetvae_jax.metrics.frechet import frechet_distance, mean_and_covariance
 
 METRICS = (

@@ -21,7 +21,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.images.mnist import SIZE, Images
 from jetvae_jax.images.sets import MAX_PIXELS, check_lit, of_digits
-from jetvae_jax.losses.nearest import nearest_indices
+from jetvae_jax.losses.distances.chamfer import nearest_indices
 
 _ROWS = 500
 # The R2 sequence: its first n points cover the square evenly, for any n.

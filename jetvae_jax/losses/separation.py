@@ -29,7 +29,7 @@ def repulsion(x: Array, *, mask: Array | None = None, length: float = 0.5) -> Ar
     n = x.shape[-2]
     exists = jnp.ones(x.shape[:-1], bool) if mask is None else mask
     x = jnp.where(exists[..., None], x, 0.0)
-    # As in losses.nearest: indices first, then differences that carry gradients.
+    # As in the Chamfer distance: indices first, then differences with gradients.
     fixed = jax.lax.stop_gradient(x)
     squared = jnp.zeros((*x.shape[:-1], n), x.dtype)
     for column in jnp.moveaxis(fixed, -1, 0):

@@ -13,7 +13,7 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.numerics import safe_sqrt
 from jetvae_jax.core.types import Array
-from jetvae_jax.losses.nearest import Neighbours, nearest_neighbours
+from jetvae_jax.losses.distances.chamfer import Neighbours, nearest_neighbours
 from jetvae_jax.losses.separation import repulsion
 
 Direction = Literal["both", "sym", "ieo", "oei"]

@@ -9,7 +9,7 @@ from jetvae_jax.core import configs, dtypes
 from jetvae_jax.core.dtypes import floats
 from jetvae_jax.core.types import Array
 from jetvae_jax.losses.distances import _pixels
-from jetvae_jax.losses.nearest import nearest_neighbours
+from jetvae_jax.losses.distances.chamfer import nearest_neighbours
 
 
 def pixel_matched_distance(
