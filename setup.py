@@ -39,6 +39,7 @@ setup(
             "events/sample/*",
             "making/*.json",
             "report/templates/*",
+            "zoo/*/*",
         ]
     },
     install_requires=[

@@ -14,7 +14,7 @@ moved.install()
 _ROOMS = (
     "core", "data", "densities", "discriminators", "events", "images", "jets",
     "losses", "making", "metrics", "models", "observables", "report", "runs", "studies",
-    "training",
+    "training", "zoo",
 )  # fmt: skip
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,

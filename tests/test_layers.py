@@ -29,6 +29,7 @@ ROWS = (
     ("report",),
     ("jets", "images", "events"),
     ("runs",),
+    ("zoo",),
     ("studies",),
 )
 BELOW = {room: {r for row in ROWS[:i] for r in row}

@@ -18,11 +18,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from jetvae_jax.core import locks
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.errors import InputError, did_you_mean
 
 # <end of the name>.<process>-<host>-<random>.part: no two writers have the same.
 _PART = re.compile(r"\.(\d+)-(\w+)-[0-9a-f]{8}\.part$", re.ASCII)
 LOCK = ".lock"
+ZOO = pathlib.Path(__file__).parents[1] / "zoo"
+"""Folder of the trained models that come with the package."""
 _ABANDONED = 7 * 86400  # seconds without a change, of a process of another machine
 _swept: set[str] = set()
 
@@ -204,6 +206,12 @@ class Workdir:
             self.path = pathlib.Path(expanded(path))
         except ValueError as error:
             raise InputError(f"--workdir={path}: {error}") from None
+        if ZOO in self.path.absolute().parents:
+            raise InputError(
+                f"--workdir={path}: is a model of the package, where nothing is "
+                "written: give the file of generated samples by --generate.output, or "
+                "copy the folder for other work"
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -266,15 +274,37 @@ def read_lines(path: str | os.PathLike) -> list[dict]:
 
 
 def expanded(path: str | os.PathLike) -> str:
-    """A path with ``~`` and ``$HOME`` replaced, as a shell does.
+    """A path with ``~`` and ``$HOME`` replaced, as a shell does, and ``zoo:NAME``.
 
     Raises:
         ValueError: a variable that is not set, or no such home.
+        InputError: there is no such model in the package.
     """
     given = os.fspath(path)
+    if given.startswith("zoo:"):
+        return str(zoo_folder(given.removeprefix("zoo:")))
     found = os.path.expandvars(os.path.expanduser(given))
     if (left := _VARIABLE.search(found)) and not os.path.exists(found):
         raise ValueError(f"{left[0]} is not set")
     if found.startswith("~") and not os.path.exists(found):
         raise ValueError(f"{found.split(os.sep)[0]}: no such home; ./~ means the name")
     return found
+
+
+def zoo_names() -> list[str]:
+    """Names of the trained models that come with the package."""
+    return sorted(path.parent.name for path in ZOO.glob("*/vae.npz"))
+
+
+def zoo_folder(name: str) -> pathlib.Path:
+    """The folder of a trained model of the package.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in zoo_names():
+        raise InputError(
+            f"zoo:{name}: is unknown{did_you_mean(name, zoo_names())}; there are "
+            f"{', '.join(zoo_names())}"
+        )
+    return ZOO / name

@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "fit_density": "latent_density",
         "fit_flow": "latent_density:fit_density",
         "generate": "generation",
+        "generated_samples": "generation",
         "load_model": "trained",
         "read_space": "search",
         "summary": "",

@@ -138,6 +138,18 @@ def samples_of(
     return number, _drawn(trained, latents, config, key, number)
 
 
+def generated_samples(trained: TrainedModel, config: GenerateConfig) -> Any:
+    """Generated samples in memory, NumPy arrays, such as jets in GeV.
+
+    The same as :func:`generate` writes.
+
+    Raises:
+        InputError: as :func:`samples_of`.
+    """
+    chunks = list(samples_of(trained, config)[1])
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
+
+
 def _drawn(
     trained: TrainedModel,
     latents: str | TrainedDensity,

@@ -13,7 +13,7 @@ import numpy as np
 from jetvae_jax import densities, models
 from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import read_lines
+from jetvae_jax.core.files import expanded, read_lines
 from jetvae_jax.core.types import (
     VAE,
     Array,
@@ -289,12 +289,12 @@ def load_model(workdir: str | os.PathLike) -> TrainedModel:
     """The trained model of a workdir, rebuilt from its checkpoint alone.
 
     Args:
-        workdir: the run's folder, or the path of a checkpoint file.
+        workdir: the run's folder, or the path of a checkpoint file, or ``zoo:NAME``.
 
     Raises:
         InputError: there is none, or it is damaged.
     """
-    path = pathlib.Path(workdir).expanduser()
+    path = pathlib.Path(expanded(workdir))
     if path.suffix != ".npz":
         path = path / CHECKPOINT
     meta = checkpoint.read_meta(path)

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import jax
-import numpy as np
 from absl import logging
 
 from jetvae_jax.core.files import Workdir, read_lines
@@ -17,7 +16,7 @@ from jetvae_jax.report import about
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import FlowRun, GenerateConfig, ModelRun
-from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.generation import generated_samples
 from jetvae_jax.runs.trained import METRICS, TrainedModel, load_model
 from jetvae_jax.studies import trainings
 from jetvae_jax.studies.digit_losses import report, verdict
@@ -88,15 +87,12 @@ def compare(
 
 def _generated(trained: TrainedModel, parts) -> dict[str, PixelSets]:
     """Reconstructions of the test part, and as many generated sets."""
-    samples = {}
-    for kind in verdict.SAMPLES:
-        _, chunks = samples_of(trained, GenerateConfig(latents=kind))
-        chunks = list(chunks)
-        samples[kind] = PixelSets(*map(np.concatenate, zip(*chunks, strict=True)))
-    samples["reconstruction"] = samples["reconstruction"]._replace(
-        labels=parts.test.labels
-    )
-    return samples
+    made = {
+        kind: generated_samples(trained, GenerateConfig(latents=kind))
+        for kind in verdict.SAMPLES
+    }
+    made["reconstruction"] = made["reconstruction"]._replace(labels=parts.test.labels)
+    return made
 
 
 def _evaluate(

@@ -24,7 +24,7 @@ from jetvae_jax.observables.substructure import substructure
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig, ModelRun
-from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.generation import generated_samples
 from jetvae_jax.runs.trained import METRICS, TrainedModel, load_model
 from jetvae_jax.studies import trainings
 from jetvae_jax.studies.jet_models import report, results
@@ -118,8 +118,7 @@ def _sample(trained: TrainedModel, kind) -> Jets:
     """Reconstructions of the first test jets, or as many generated jets."""
     number = min(count(trained.data().test), MAX_TEST)
     config = GenerateConfig(latents=kind, num_jets=number, seed=trained.run.seed)
-    _, chunks = samples_of(trained, config)
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
+    return generated_samples(trained, config)
 
 
 def _measured(real: Jets, samples: Mapping[str, Jets]) -> dict[str, dict[str, float]]:

@@ -28,7 +28,7 @@ from jetvae_jax.events.loading import find as find_table
 from jetvae_jax.metrics import kolmogorov_smirnov
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs.config import GenerateConfig, ModelRun
-from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.generation import generated_samples
 from jetvae_jax.runs.trained import CHECKPOINT, TrainedModel, load_model
 from jetvae_jax.studies.signal import hypothesis, report, roc, scores, significance
 from jetvae_jax.studies.signal.hypothesis import COMBINED
@@ -379,8 +379,7 @@ def _quality(
     """How well the run generates: Kolmogorov-Smirnov distances from the test part."""
     latents = scores.fitted_latents(scored.trained)
     request = GenerateConfig(latents, config.num_generated, config.seed)
-    chunks = samples_of(scored.trained, request)[1]
-    generated = np.concatenate(list(chunks))
+    generated = generated_samples(scored.trained, request)
     distances = {
         name: float(kolmogorov_smirnov(scored.test[:, i], generated[:, i]))
         for i, name in enumerate(scored.trained.meta["columns"])
