@@ -20,6 +20,7 @@ TEST = [
     "ruff>=0.6",
     "pyright>=1.1.380",
 ]
+EXPORT = ["flatbuffers>=24"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
 
 setup(
@@ -67,7 +68,8 @@ setup(
         ],
         "formats": [*FORMATS, "hdf5plugin>=4.4"],
         "tune": TUNE,
-        "test": PLOT + TEST + FORMATS + TUNE,
+        "export": EXPORT,
+        "test": PLOT + TEST + FORMATS + TUNE + EXPORT,
         "benchmark": ["torch>=2.5"],
     },
     classifiers=[

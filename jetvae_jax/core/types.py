@@ -233,10 +233,17 @@ class Decoder(NamedTuple):
         log_prob: ``(params, z [J, L], batch) -> (log p(x|z) [J], {"name": [J], ...})``
             up to a constant; the terms are reported during training.
         sample: ``(params, key, z [J, L], context) -> Points``.
+        noise: ``(key, J) -> random numbers``, a tuple of arrays ``[J, ...]``, from
+            which ``sample`` computes what it draws; empty where it draws nothing.
+            None: it needs a key.
+        at: ``(params, noise, z [J, L], context) -> Points``, what ``sample`` gives for
+            these random numbers; for export to where there are no keys.
     """
 
     log_prob: Callable[..., tuple[Array, Terms]]
     sample: Callable[..., Points]
+    noise: Callable[[Key, int], Any] | None = None
+    at: Callable[..., Points] | None = None
 
 
 class Model(NamedTuple):
@@ -251,6 +258,9 @@ class Model(NamedTuple):
             the context.
         encode: ``(params, batch) -> GaussianPosterior``; None without an encoder.
         decode: ``(params, key, z [J, L], context) -> Points``; None without latents.
+        noise: ``(key, J) -> random numbers`` of ``decode``, as of a :class:`Decoder`;
+            None: it needs a key.
+        decode_at: ``(params, noise, z [J, L], context) -> Points``, or None.
         log_prob: ``(params, key, batch) -> [J]``, the log-likelihood or a lower bound
             of it, in nats; None where there is none.
         log_weight: ``(params, key, batch, prior) -> [J]``, log p(x|z) p(z) / q(z|x) of
@@ -282,6 +292,8 @@ class Model(NamedTuple):
     sample: Callable[[Params, Key, Context], Points]
     encode: Callable[[Params, Batch], GaussianPosterior] | None = None
     decode: Callable[[Params, Key, Array, Context], Points] | None = None
+    noise: Callable[[Key, int], Any] | None = None
+    decode_at: Callable[[Params, Any, Array, Context], Points] | None = None
     log_prob: Callable[[Params, Key, Batch], Array] | None = None
     log_weight: Callable[..., Array] | None = None
     latent_dim: int = 0

@@ -41,11 +41,11 @@ def check(x: Array, condition: Array | None, dim: int, num_conditions: int) -> N
     Raises:
         ValueError: they are not ``[..., dim]`` and ``[..., num_conditions]``.
     """
-    if jnp.shape(x)[-1:] != (dim,):
-        raise ValueError(f"input of shape {jnp.shape(x)}, flow of dim {dim}")
-    found = () if condition is None else jnp.shape(condition)[-1:]
+    if np.shape(x)[-1:] != (dim,):
+        raise ValueError(f"input of shape {np.shape(x)}, flow of dim {dim}")
+    found = () if condition is None else np.shape(condition)[-1:]
     if found != ((num_conditions,) if num_conditions else ()):
-        shape = None if condition is None else jnp.shape(condition)
+        shape = None if condition is None else np.shape(condition)
         raise ValueError(
             f"condition of shape {shape}, flow of {num_conditions} conditions"
         )

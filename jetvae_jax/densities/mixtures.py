@@ -68,16 +68,41 @@ def log_prob(mixture: Mixture, x: Array) -> Array:
     return found - weight
 
 
+class Noise(NamedTuple):
+    """The random numbers of one draw.
+
+    Attributes:
+        uniform: ``[...]`` from 0 to 1, which chooses the component.
+        normal: ``[..., D]`` standard normal.
+    """
+
+    uniform: Array
+    normal: Array
+
+
+def noise(key: Key, shape: tuple[int, ...], dim: int) -> Noise:
+    """Random numbers ``[*shape]`` and ``[*shape, D]`` of draws of D variables."""
+    uniform_key, normal_key = jax.random.split(key)
+    return Noise(
+        jax.random.uniform(uniform_key, shape),
+        jax.random.normal(normal_key, (*shape, dim)),
+    )
+
+
 def sample(mixture: Mixture, key: Key) -> Array:
     """One draw of each mixture, ``[..., D]``."""
-    mixture = record(jnp, mixture)
-    component_key, noise_key = jax.random.split(key)
+    *shape, dim = mixture.mean.shape[:-1]
+    return at(mixture, noise(key, tuple(shape), dim))
+
+
+def at(mixture: Mixture, noise: Noise) -> Array:
+    """The draw ``[..., D]`` that these random numbers give."""
+    mixture, noise = record(jnp, mixture), record(jnp, noise)
     logits, near, size = mixture.logits, mixture.near, 0
     if near is not None:
         several = near.logits.reshape(*logits.shape[:-1], -1)
         logits, size = jnp.concatenate([several, logits], axis=-1), several.shape[-1]
-    component = _drawn(logits, component_key)
-    noise = jax.random.normal(noise_key, (*logits.shape[:-1], mixture.mean.shape[-2]))
+    component = _component(logits, noise.uniform)
     own = jnp.maximum(component - size, 0)[..., None]
     mean, std = _chosen(mixture.mean, own), jnp.exp(_chosen(mixture.log_std, own))
     slope = 0.0 if mixture.slope is None else _chosen(mixture.slope, own)
@@ -91,14 +116,14 @@ def sample(mixture: Mixture, key: Key) -> Array:
         round_std = jnp.exp(_chosen(near.log_std, width[..., None]))
         std = jnp.where(here[..., None], round_std[..., None], std)
         slope = jnp.where(here, 0.0, slope)
-    away = std * noise
+    away = std * noise.normal
     if mixture.slope is not None:
         second = away[..., 1] + slope * away[..., 0]
         away = jnp.stack([away[..., 0], second], axis=-1)
     return mean + away
 
 
-def _drawn(logits: Array, key: Key) -> Array:
+def _component(logits: Array, uniform: Array) -> Array:
     """Numbers of components ``[...]``, by the inverse of their cumulative weights.
 
     One uniform number each, where ``jax.random.categorical`` wants one for every
@@ -109,7 +134,7 @@ def _drawn(logits: Array, key: Key) -> Array:
     # A product with a triangular matrix: cumsum is four times slower on CPUs.
     sums = jnp.triu(jnp.ones((logits.shape[-1],) * 2, logits.dtype))
     cumulative = jnp.matmul(weights, sums, precision=jax.lax.Precision.HIGHEST)
-    below = jax.random.uniform(key, logits.shape[:-1]) * cumulative[..., -1]
+    below = uniform * cumulative[..., -1]
     return jnp.sum(cumulative <= below[..., None], axis=-1)
 
 

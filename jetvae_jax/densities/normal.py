@@ -42,7 +42,7 @@ def standardised(density: Density, reach: Array | float = jnp.inf) -> Density:
 
     Args:
         density: of y.
-        reach: ``[L]`` largest ``|y|`` of a draw.
+        reach: ``[L]`` largest ``|y|`` of a draw; ``forward`` maps all.
 
     Returns:
         A density with parameters ``{"params": of y, "mean": [L], "std": [L]}``.
@@ -81,4 +81,20 @@ def standardised(density: Density, reach: Array | float = jnp.inf) -> Density:
         _, y, _ = jax.lax.while_loop(missing, again, (1, *draw(key)))
         return params["mean"] + params["std"] * y
 
-    return Density(init, log_prob, sample, density.dim)
+    plain = Density(init, log_prob, sample, density.dim)
+    if density.forward is None or density.inverse is None:
+        return plain
+    of_normal, to_normal = density.forward, density.inverse
+
+    def forward(params: Params, u: Array, condition: Array | None = None):
+        y, log_det = of_normal(params["params"], u, condition)
+        std = params["std"]
+        return params["mean"] + std * y, log_det + jnp.sum(jnp.log(std))
+
+    def inverse(params: Params, z: Array, condition: Array | None = None):
+        std = params["std"]
+        y = (floats(jnp, z)[0] - params["mean"]) / std
+        u, log_det = to_normal(params["params"], y, condition)
+        return u, log_det - jnp.sum(jnp.log(std))
+
+    return plain._replace(forward=forward, inverse=inverse)

@@ -321,6 +321,20 @@ class Network(nn.Module):
         return self.given(given) if given.shape[-1] else jnp.zeros(self.config.width)
 
 
+class Draws(NamedTuple):
+    """The random numbers of jets.
+
+    Attributes:
+        exists: ``[..., N]`` uniform from 0 to 1.
+        pt: of the coordinate of pt, ``[..., N]`` and ``[..., N, 1]``.
+        angles: of the angles, ``[..., N]`` and ``[..., N, 2]``.
+    """
+
+    exists: Array
+    pt: mixtures.Noise
+    angles: mixtures.Noise
+
+
 class Drawn(NamedTuple):
     """What the next particle of a jet depends on, while the jet is drawn.
 
@@ -421,7 +435,26 @@ def decoder(config: Config) -> Decoder:
         terms: Terms = {"pt": -log_pt, "angles": -log_angles, "count": -count}
         return log_pt + log_angles + count, terms
 
+    def noise(key: Key, num: int) -> Draws:
+        def of_particle(i: Array) -> Draws:
+            keys = jax.random.split(jax.random.fold_in(key, i), 3)
+            return Draws(
+                jax.random.uniform(keys[0], (num,)),
+                mixtures.noise(keys[1], (num,), 1),
+                mixtures.noise(keys[2], (num,), 2),
+            )
+
+        # The same numbers whatever N is, and jets as the leading axis.
+        drawn = jax.vmap(of_particle)(jnp.arange(config.num_particles))
+        return jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), drawn)
+
     def sample(params: Params, key: Key, z: Array, context: Context) -> Points:
+        lead = z.shape[:-1]
+        draws = noise(key, math.prod(lead))
+        draws = jax.tree.map(lambda a: a.reshape(*lead, *a.shape[1:]), draws)
+        return at(params, draws, z, context)
+
+    def at(params: Params, noise: Draws, z: Array, context: Context) -> Points:
         (z,), context = floats(jnp, z), record(jnp, context)
         constants, own = params["coordinates"], params["decoder"]
         known = given(z, context)
@@ -429,23 +462,23 @@ def decoder(config: Config) -> Decoder:
         def net(method: Callable[..., Any], *args: Any) -> Any:
             return network.apply({"params": own}, *args, method=method)
 
-        def step(jet: Drawn, i: Array) -> tuple[Drawn, tuple[Array, Array]]:
-            count_key, pt_key, angle_key = jax.random.split(
-                jax.random.fold_in(key, i), 3
-            )
+        def step(
+            jet: Drawn, now: tuple[Array, Draws]
+        ) -> tuple[Drawn, tuple[Array, Array]]:
+            i, draws = now
             state, cache = net(Network.step, jet.description, known, jet.cache, i)
             # Keys of state i are about particle i - 1; those of state 0 are not seen.
             about = net(Network.keys, state)
             keys = _replaced(jet.keys, about, jnp.maximum(i - 1, 0))
             chance, mixture = net(Network.pt_density, state)
-            more = jax.random.bernoulli(count_key, jax.nn.sigmoid(chance)) | (i == 0)
+            more = (draws.exists < jax.nn.sigmoid(chance)) | (i == 0)
             exists = jet.exists & more
-            v = mixtures.sample(mixture, pt_key)[..., 0]
+            v = mixtures.at(mixture, draws.pt)[..., 0]
             pt = ordered.following(v, jet.pt)
             places = ordered.placed(constants, pt, jet.places)
             seen = jnp.arange(places.shape[-2]) < i
             angles = net(Network.angle_density, state, v, keys, places, seen)
-            angles = mixtures.sample(angles, angle_key)
+            angles = mixtures.at(angles, draws.angles)
             x = ordered.particle(constants, pt, angles)
             x = jnp.where(exists[..., None], x, 0.0)
             sums = jax.tree.map(jnp.add, jet.sums, ordered.weighted(x))
@@ -454,16 +487,19 @@ def decoder(config: Config) -> Decoder:
             jet = Drawn(description, exists, x[..., 0], sums, cache, keys, places)
             return jet, (x, exists)
 
+        lead = z.ndim - 1
+        noise = jax.tree.map(lambda a: jnp.moveaxis(a, lead, 0), noise)
         jet, first, drawn = _nothing_drawn(config, z.shape[:-1]), 0, []
         for last in _stops(config.num_particles):
             jet = _with_room(jet, last)
-            jet, new = jax.lax.scan(step, jet, jnp.arange(first, last))
+            part = jax.tree.map(lambda a, rows=slice(first, last): a[rows], noise)
+            jet, new = jax.lax.scan(step, jet, (jnp.arange(first, last), part))
             drawn.append(new)
             first = last
         x, mask = jax.tree.map(lambda *parts: jnp.concatenate(parts), *drawn)
         return Points(jnp.moveaxis(x, 0, -2), jnp.moveaxis(mask, 0, -1))
 
-    return Decoder(log_prob, sample)
+    return Decoder(log_prob, sample, noise, at)
 
 
 def model(config: Config, task: Task) -> Model:

@@ -269,15 +269,23 @@ def deterministic(
         distance, terms = objective.distance(batch, x_hat)
         return -distance, terms
 
-    def sample(params: Params, key: Key, z: Array, context: Context) -> Points:
-        del key
+    def noise(key: Key, num: int) -> tuple[()]:
+        del key, num
+        return ()
+
+    def at(params: Params, noise: tuple[()], z: Array, context: Context) -> Points:
+        del noise
         rows = (z, context.condition)
         x = in_slices(lambda row: vae.decode(params, *row), rows)
         if particle_mask is None:
             return Points(x, jnp.ones(x.shape[:-1], bool))
         return Points(x, particle_mask(x, context))
 
-    return Decoder(log_prob, sample)
+    def sample(params: Params, key: Key, z: Array, context: Context) -> Points:
+        del key
+        return at(params, (), z, context)
+
+    return Decoder(log_prob, sample, noise, at)
 
 
 def in_slices(function: Callable[[Any], Any], rows: Any) -> Any:
@@ -364,8 +372,9 @@ def build(
 
     return Model(
         _with_prior(init, prior), loss, sample,
-        encode=posterior_of, decode=decode, log_prob=log_prob, log_weight=log_weight,
-        latent_dim=latent_dim, components=components,
+        encode=posterior_of, decode=decode, noise=decoder.noise, decode_at=decoder.at,
+        log_prob=log_prob, log_weight=log_weight, latent_dim=latent_dim,
+        components=components,
     )  # fmt: skip
 
 

@@ -52,11 +52,13 @@ class TrainedDensity(NamedTuple):
         density: the pure functions of latents of the model.
         params: fitted parameters.
         run: the settings it was fitted with.
+        reach: ``[L]`` of a flow, see :func:`~jetvae_jax.densities.normal.standardised`.
     """
 
     density: Density
     params: Params
     run: FlowRun | CopulaRun
+    reach: Any = np.inf
 
     def sample(self, key: Key, num: int, condition: Array | None = None) -> Array:
         """Latents of the model, ``[num, L]``."""
@@ -397,4 +399,4 @@ def load_density(trained: TrainedModel, name: str) -> TrainedDensity:
         raise InputError(f"{path}: reach: NaN: run fit_{name} again")
     density = density_of(run, dim, trained.run.sizes["num_conditions"], reach)
     template = jax.eval_shape(density.init, jax.random.key(0))
-    return TrainedDensity(density, checkpoint.restore(path, template), run)
+    return TrainedDensity(density, checkpoint.restore(path, template), run, reach)

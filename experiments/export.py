@@ -1,0 +1,34 @@
+r"""Export a trained generator of jets as one function for other software.
+
+  python experiments/export.py --workdir=zoo:autoregressive_gluon30 \
+      --export.output=jets.stablehlo
+
+writes StableHLO, which JAX runs without this package, and jets.json, which describes
+inputs and outputs: random numbers, the axis of the jet and conditions are inputs, the
+momenta of the particles in GeV are the output. Any number of jets may be given.
+"""
+
+import _cli
+from absl import flags
+
+from jetvae_jax.core import configs
+from jetvae_jax.runs import export
+
+
+def define() -> None:
+    """The flags of this script alone."""
+    configs.define_path("workdir", None, "folder of a trained model, or zoo:NAME")
+    flags.mark_flag_as_required("workdir")
+    configs.define("export", export.Config)
+
+
+def main() -> None:
+    """Write the function and its description."""
+    workdir = _cli.FLAGS.workdir
+    path = export.export(workdir, configs.read("export", export.Config))
+    print(f"exported      {path}: {path.stat().st_size:,} bytes")
+    print(f"described in  {path.with_suffix('.json')}")
+
+
+if __name__ == "__main__":
+    _cli.run(main, define)
