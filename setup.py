@@ -21,6 +21,7 @@ TEST = [
     "pyright>=1.1.380",
 ]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
+DOCS = ["sphinx>=8.2", "myst-parser>=4", "furo>=2025.7", "sphinx-mathjax-offline"]
 
 setup(
     name="jetvae_jax",
@@ -66,6 +67,7 @@ setup(
         ],
         "formats": [*FORMATS, "hdf5plugin>=4.4"],
         "tune": TUNE,
+        "docs": DOCS,
         "test": PLOT + TEST + FORMATS + TUNE,
         "benchmark": ["torch>=2.5"],
     },
