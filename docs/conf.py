@@ -50,6 +50,7 @@ autodoc_typehints_format = "short"
 python_display_short_literal_types = True
 python_maximum_signature_line_length = 80
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # the signature has them
 napoleon_use_rtype = False
 
 doctest_global_setup = "import jax\nimport jax.numpy as jnp\nimport jetvae_jax as jv"
@@ -61,6 +62,7 @@ html_css_files = ["wide.css"]
 html_copy_source = False
 
 ROLE = re.compile(r":(?:py:)?(?:func|class|mod|meth|attr|data):`([^`]*)`")
+PAPER = r"`arXiv:\1 <https://arxiv.org/abs/\1>`__"
 PUBLIC = public.names()
 """Where an object is defined to where it is documented."""
 
@@ -108,7 +110,24 @@ def linked(app, what, name, obj, options, lines):
     text = re.sub(r"(?m)^:raises (\w+):", lambda m: raised(m, scopes), text)
     # "`name`" is code in these docstrings.
     text = re.sub(r"(?<![`:\w])`([\w.]+)`(?![`_])", r"``\1``", text)
+    text = re.sub(r"(?<![`/])arXiv:(\d{4}\.\d{4,5})", PAPER, text)
+    # "L." alone would be the first item of a list.
+    text = re.sub(r"(?m)^(\s*:\w+ [^:]+: )([A-Z]\.)$", r"\1\\\2", text)
     lines[:] = text.split("\n")
+
+
+def plain(app, what, name, obj, options, signature, returned):
+    """A signature without the limits of its fields and without the parts of Flax."""
+    if not signature:
+        return None
+    text = re.sub(
+        r", <(?:function|jetvae_jax)[^<>]*(?:<locals>[^<>]*)?>", "", signature
+    )
+    annotated = r"~?(?:typing\.)?Annotated\[((?:[^][]|\[(?:[^][]|\[[^][]*\])*\])*)\]"
+    while re.search(annotated, text):
+        text = re.sub(annotated, r"\1", text)
+    text = re.sub(r",? ?parent: .*_Sentinel.*", ")", text)
+    return text, returned
 
 
 def raised(match, scopes):
@@ -157,6 +176,7 @@ def skipped(app, what, name, obj, skip, options):
 def setup(app):
     """Connects the functions of this file."""
     app.connect("autodoc-process-docstring", linked)
+    app.connect("autodoc-process-signature", plain)
     app.connect("autodoc-skip-member", skipped)
     app.connect("missing-reference", missing)
     importlib.invalidate_caches()
