@@ -120,9 +120,7 @@ def plain(app, what, name, obj, options, signature, returned):
     """A signature without the limits of its fields and without the parts of Flax."""
     if not signature:
         return None
-    text = re.sub(
-        r", <(?:function|jetvae_jax)[^<>]*(?:<locals>[^<>]*)?>", "", signature
-    )
+    text = re.sub(r", <function .*? at 0x[0-9a-f]+>", "", signature)
     annotated = r"~?(?:typing\.)?Annotated\[((?:[^][]|\[(?:[^][]|\[[^][]*\])*\])*)\]"
     while re.search(annotated, text):
         text = re.sub(annotated, r"\1", text)
