@@ -92,6 +92,17 @@ def test_links_commands_and_code_of_a_page(page):
         ast.parse(block)
 
 
+def test_the_function_that_the_readme_imports():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    names = {}
+    exec(code, names)
+    assert names["distance"].shape == (100,)
+    x, y = (names[name][0][:, None] for name in ("real", "fake"))
+    apart = ((x - y.swapaxes(0, 1)) ** 2).sum(-1)
+    wanted = apart.min(0).sum() + apart.min(1).sum()
+    assert float(names["distance"][0]) == pytest.approx(float(wanted), rel=1e-5)
+
+
 def test_pictures_are_small():
     files = [*pathlib.Path(DOCS / "figures").iterdir()]
     assert sum(file.stat().st_size for file in files) < 1_000_000
