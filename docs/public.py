@@ -6,16 +6,14 @@ import re
 from pathlib import Path
 
 PAGES = Path(__file__).parent / "api"
-LIST = re.compile(r"\.\. autosummary::\n((?:   .*\n|\n)*)")
 
 
 def listed() -> list[str]:
     """Full names of all objects and modules that the API pages list."""
     found = []
     for page in sorted(PAGES.glob("*.md")):
-        text = page.read_text()
         module = ""
-        for line in text.splitlines():
+        for line in page.read_text().splitlines():
             if line.startswith(".. currentmodule::"):
                 module = line.split()[-1]
             elif re.fullmatch(r"   [\w.]+", line):
