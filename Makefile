@@ -35,6 +35,7 @@ $(VENV)/.docs: $(VENV)/.ready
 	touch $@
 
 docs: $(VENV)/.docs  ## the pages in docs/, as HTML in $(DOCS); a warning is an error
+	rm -rf docs/api/generated
 	$(SPHINX) -b html docs $(DOCS)
 
 doctest: $(VENV)/.docs  ## the examples in docstrings and pages
