@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from test_layers import PACKAGE
-from walkthroughs import DOCS, ROOT, commands
+from walkthroughs import DOCS, ROOT, commands, save
 
 import jetvae_jax as jv
 
@@ -27,6 +27,9 @@ ELSEWHERE = {
     *("models.ConvVAEConfig", "models.DeepSetsVAEConfig", "models.MLPVAEConfig"),
     *("models.get", "models.names", "densities.get", "densities.names"),
 }
+
+# Flags of pytest, Slurm and the benchmarks.
+PROGRAMS = {"signal", "requeue", "array", "gres", "time", "dist", "jetnet_python"}
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +109,25 @@ def test_the_function_that_the_readme_imports():
 def test_pictures_are_small():
     files = [*pathlib.Path(DOCS / "figures").iterdir()]
     assert sum(file.stat().st_size for file in files) < 1_000_000
+
+
+@pytest.mark.slow
+def test_flags_on_the_pages_exist(run_script, tmp_path, monkeypatch):
+    for page in ("model", "density", "loss"):
+        save(f"extend/{page}.md", tmp_path)
+    monkeypatch.setenv("JETVAE_PLUGINS", str(tmp_path))
+    scripts = sorted((ROOT / "experiments").glob("[!_]*.py"))
+    helps = "\n".join(run_script(path.stem, "--helpfull").stdout for path in scripts)
+    known = {*re.findall(r"^\s+--([\w.]+)", helps, re.MULTILINE)}
+    assert {"apart.weight", "train.monitor", "find.background"} <= known
+    known |= {"flagfile", "help", "helpfull"} | PROGRAMS
+    shown = re.compile(
+        r"(?<![\w-])--(?:no(?=objective))?([a-z_]\w*(?:\.\w+)?)(?=[=`\s])"
+    )
+    unknown = {
+        (page.name, flag)
+        for page in PAGES
+        for flag in shown.findall(page.read_text())
+        if flag not in known
+    }
+    assert unknown == set()
