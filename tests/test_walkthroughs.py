@@ -1,18 +1,17 @@
 """The pages about plug-ins: their files, with the commands that they show."""
 
-import csv
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from samples import jets
 from scipy import stats
 from walkthroughs import DOCS, commands, save
 
-from jetvae_jax import data, densities
+from jetvae_jax import data, densities, metrics, runs
+from jetvae_jax.core.kinematics import jet_mass
 from jetvae_jax.losses import distances
 
-FIGURES = "made"
 PAGES = ("model", "density", "loss", "metric")
 
 
@@ -51,38 +50,53 @@ def test_the_loss_ignores_masked_points(plugins):
 
 
 def test_the_format_is_read_in_gev(plugins, tmp_path, make_jets):
-    jets = make_jets(20, 5)
+    made = make_jets(20, 5)
     path = tmp_path / "mine.npz"
-    np.savez(path, momenta=jets.particles * 1e3, exists=jets.mask)
+    np.savez(path, momenta=made.particles * 1e3, exists=made.mask)
     loaded = data.load(path, jet_type="g", num_particles=5)
-    np.testing.assert_allclose(loaded.jets.particles, jets.particles, rtol=1e-5)
-    np.testing.assert_array_equal(loaded.jets.mask, jets.mask)
+    np.testing.assert_allclose(loaded.jets.particles, made.particles, rtol=1e-5)
+    np.testing.assert_array_equal(loaded.jets.mask, made.mask)
 
 
-def test_density_loss_and_metric_together(plugins, tmp_path, run_script):
-    """One run with the flags of three pages, at the smallest size."""
+def test_density_and_loss_in_one_run(plugins, tmp_path, run_script):
+    """With the flags of two pages, at the smallest size."""
     flags = []
     for page in ("density", "loss"):
         ((_, found),) = commands((DOCS / f"extend/{page}.md").read_text())
         flags += [f for f in found if not f.startswith(("--flagfile", "--workdir"))]
     assert flags == ["--flow=logistic", "--loss=apart", "--apart.weight=1"]
-    done = run_script(
-        "pipeline", "--flagfile=experiments/flagfiles/smoke.txt",
-        f"--workdir={tmp_path / 'run'}", "--train.num_epochs=1", *flags,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    with open(tmp_path / "run" / "evaluation.csv") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] == "median_mass"]
-    values = [row for row in rows if row["sample"] == "flow"]
-    assert values and all(np.isfinite(float(row["value"])) for row in values)
+    for script in ("train", "fit_flow"):
+        done = run_script(
+            script, "--flagfile=experiments/flagfiles/smoke.txt",
+            f"--workdir={tmp_path}", "--train.num_epochs=1", *flags,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    trained = runs.load_model(tmp_path)
+    assert (trained.run.loss, trained.run.loss_config.weight) == ("apart", 1.0)
+    assert trained.density("flow").run.flow == "logistic"
+
+
+def test_the_metric_is_the_difference_of_medians(plugins):
+    real, other = jets(0), jets(1, spread=0.4)
+    protocol = metrics.Protocol("none")
+    found = metrics.evaluate(
+        jax.random.key(0), real, {"wide": other}, truth=jets(2), protocol=protocol
+    )
+    result = found["candidates"]["wide"]["protocols"]["none"]["median_mass"]
+    mass = [
+        np.median(jet_mass(sample.particles, sample.mask)) for sample in (real, other)
+    ]
+    assert result["value"] == pytest.approx(abs(mass[0] - mass[1]), abs=result["error"])
+    assert 0 < result["error"] < result["value"]
+    assert "median mass" in metrics.table(found)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [*PAGES, "format"])
 def test_the_commands_of_a_page(page, plugins, tmp_path, run_script, make_jets):
     """As they are printed, but for the folders and the size."""
-    jets = make_jets(600, 30)
-    np.savez(tmp_path / "mine.npz", momenta=jets.particles * 1e3, exists=jets.mask)
+    made = make_jets(600, 30)
+    np.savez(tmp_path / "mine.npz", momenta=made.particles * 1e3, exists=made.mask)
     smoke = "--flagfile=experiments/flagfiles/smoke.txt"
     if page == "metric":
         workdir = f"--workdir={tmp_path}/runs/quickstart"
@@ -94,5 +108,7 @@ def test_the_commands_of_a_page(page, plugins, tmp_path, run_script, make_jets):
             .replace("=mine.npz", f"={tmp_path}/mine.npz")
             for flag in flags
         ]
+        if script == "evaluate":  # by default it draws 50,000 jets many times
+            flags.append("--evaluate.protocols=epic_5k")
         done = run_script(script, *flags)
         assert done.returncode == 0, done.stderr + done.stdout
