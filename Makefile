@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKDIR ?= runs/quickstart
 RUN = $(VENV)/bin/python
+DOCS ?= docs/_build/html
+SPHINX = JAX_PLATFORMS=cpu $(RUN) -m sphinx -nW -q
 
-.PHONY: quickstart smoke test lint embedded clean
+.PHONY: quickstart smoke test lint docs doctest embedded clean
 
 $(VENV)/.ready: setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
@@ -27,6 +29,17 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright --pythonpath $(RUN)
+
+$(VENV)/.docs: $(VENV)/.ready
+	PYTHONWARNINGS=ignore $(RUN) -m pip install --quiet --editable '.[docs]' --constraint constraints.txt
+	touch $@
+
+docs: $(VENV)/.docs  ## the pages in docs/, as HTML in $(DOCS); a warning is an error
+	rm -rf docs/api/generated
+	$(SPHINX) -b html docs $(DOCS)
+
+doctest: $(VENV)/.docs  ## the examples in docstrings and pages
+	$(SPHINX) -b doctest docs $(DOCS)/doctest
 
 embedded: $(VENV)/.ready  ## remakes the jets in the package, with Pythia
 	$(RUN) -m pip install --quiet --editable '.[make-jets]'

@@ -22,6 +22,7 @@ TEST = [
 ]
 EXPORT = ["flatbuffers>=24"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
+DOCS = ["sphinx>=8.2", "myst-parser>=4", "furo>=2025.7", "sphinx-mathjax-offline"]
 
 setup(
     name="jetvae_jax",
@@ -69,6 +70,7 @@ setup(
         "formats": [*FORMATS, "hdf5plugin>=4.4"],
         "tune": TUNE,
         "export": EXPORT,
+        "docs": DOCS,
         "test": PLOT + TEST + FORMATS + TUNE + EXPORT,
         "benchmark": ["torch>=2.5"],
     },

@@ -50,6 +50,7 @@ FENCES = {
     "distrax": ("densities/",),
     "distributed": ("making/",),
     "fastjet": ("making/",),
+    "flatbuffers": ("runs/export.py",),
     "flax": (
         *("core/layers.py", "models/", "discriminators/"),
         *("metrics/frechet/", "metrics/classifier/"),

@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from walkthroughs import save
 
 from jetvae_jax import models
 from jetvae_jax.core.errors import InputError
@@ -93,56 +94,6 @@ from jetvae_jax.core.types import Objective
 NO_OBJECTIVE = Objective(lambda batch, x: (0.0, {}), 1.0)
 '''
 
-NO_ENCODER = '''
-"""Independent Gaussians for each particle: no latents and no encoder."""
-
-import dataclasses
-
-import jax
-import jax.numpy as jnp
-
-from jetvae_jax.core.types import Model, Points
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Sizes.
-
-    Attributes:
-        num_particles: N.
-        num_features: F.
-        jet_rows: rows that describe the jet.
-    """
-
-    num_particles: int = 30
-    num_features: int = 3
-    jet_rows: int = 0
-
-
-def model(config, task):
-    """The generative model."""
-    shape = (config.num_particles + config.jet_rows, config.num_features)
-
-    def init(key):
-        return {"mean": jnp.zeros(shape), "log_std": jnp.zeros(shape)}
-
-    def log_prob(params, key, batch):
-        std = jnp.exp(params["log_std"])
-        each = jax.scipy.stats.norm.logpdf(batch.x, params["mean"], std).sum(-1)
-        return jnp.where(batch.mask, each, 0.0).sum(-1)
-
-    def loss(params, key, batch):
-        nll = -log_prob(params, key, batch)
-        return nll, {"nll": nll}
-
-    def sample(params, key, context):
-        noise = jax.random.normal(key, (*context.axis.shape[:-1], *shape))
-        x = params["mean"] + jnp.exp(params["log_std"]) * noise
-        return Points(x, jnp.ones(x.shape[:-1], bool))
-
-    return Model(init, loss, sample, log_prob=log_prob)
-'''
-
 
 def plug_in(folder, kind, name, text):
     (folder / kind).mkdir(parents=True, exist_ok=True)
@@ -154,7 +105,7 @@ def plugins(tmp_path, monkeypatch):
     """A folder of the user on the plug-in path."""
     folder = tmp_path / "plugins"
     plug_in(folder, "models", "gaussian_vae", STOCHASTIC)
-    plug_in(folder, "models", "gaussians", NO_ENCODER)
+    save("extend/model.md", folder)  # the model "gaussians", without an encoder
     monkeypatch.setenv("JETVAE_PLUGINS", str(folder))
     return folder
 

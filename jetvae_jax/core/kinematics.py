@@ -28,6 +28,10 @@ def to_pt_eta_phi(p: Array) -> Array:
 
     Returns:
         ``[..., 3]``: pt in GeV, pseudorapidity, azimuth in [-pi, pi].
+
+    Example:
+        >>> print(jv.kinematics.to_pt_eta_phi(jnp.array([3.0, 0.0, 0.0])))
+        [3. 0. 0.]
     """
     (p,) = floats(jnp, p)
     px, py, pz = p[..., PX], p[..., PY], p[..., PZ]
@@ -190,6 +194,13 @@ def jet_mass(p: Array, mask: Array | None = None) -> Array:
     """Invariant mass in GeV, ``[..., N, 3] -> [...]``; see :func:`jet_mass_squared`.
 
     The gradient is zero, not NaN, for a jet of no or of one particle.
+
+    Example:
+        Two particles of 50 GeV, back to back:
+
+        >>> p = jnp.array([[50.0, 0.0, 0.0], [-50.0, 0.0, 0.0]])
+        >>> print(jv.kinematics.jet_mass(p))
+        100.0
     """
     return safe_sqrt(jet_mass_squared(p, mask))
 

@@ -47,6 +47,11 @@ def split(
     Raises:
         InputError: the fractions are not three positive numbers that sum to 1, or a
             part would be empty.
+
+    Example:
+        >>> parts = jv.data.split(0, 100, fractions=(0.8, 0.1, 0.1))
+        >>> [len(rows) for rows in parts]
+        [80, 10, 10]
     """
     parts = np.asarray(fractions, np.float64)
     if parts.shape != (3,) or not np.all(parts > 0) or abs(parts.sum() - 1) > 1e-6:

@@ -4,7 +4,7 @@ With the critic's outputs ``true = D(x)`` and ``made = D(g)``, of data and of ge
 samples, each function returns the losses ``[J]`` of both networks:
 
 ==============  ==================================  ============================
-                critic                              generator
+objective       critic                              generator
 ==============  ==================================  ============================
 classic         -log s(true) - log(1 - s(made))     -log s(made)
 minimax         the same                            log(1 - s(made))
@@ -122,6 +122,8 @@ def energy_terms(x: Array, y: Array) -> Array:
 
 def energy_distance(x: Array, y: Array, *, unbiased: bool = True) -> Array:
     """The energy distance of two samples; zero if and only if distributions agree.
+
+    ``2 E|X-Y| - E|X-X'| - E|Y-Y'|`` (arXiv:1705.10743).
 
     Args:
         x: ``[..., J, D]``.

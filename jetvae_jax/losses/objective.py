@@ -401,6 +401,11 @@ def gaussian_kl(posterior: GaussianPosterior) -> Array:
 
     Returns:
         ``[...]`` in nats, summed over L.
+
+    Example:
+        >>> posterior = jv.types.GaussianPosterior(jnp.ones(2), jnp.zeros(2))
+        >>> print(jv.losses.gaussian_kl(posterior))
+        1.0
     """
     mean, logvar = record(jnp, posterior)
     # Near the prior, exp(v) - v - 1 cancels; expm1(v) - v does not.

@@ -63,7 +63,7 @@ SLICE = 500
 """Sets decoded or encoded at once, so that the activations fit in the cache."""
 
 LOGVAR_RANGE = (-20.0, 10.0)
-"""Range of a posterior's log-variance: standard deviations from 5e-5 to 150."""
+"""Range of a posterior's log-variance, for standard deviations from 5e-5 to 150."""
 
 
 # Networks ---------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def as_vae(
 CDF_EVENTS = 1_000_000
 """Events of which a CDF encoder is made, enough for its knots."""
 EXACT_LOGVAR = -20.0
-"""Log-variance of an exact encoder's posterior: a standard deviation of 5e-5."""
+"""Log-variance of an exact encoder's posterior, a standard deviation of 5e-5."""
 
 
 def squashed(vae: VAE) -> VAE:

@@ -46,6 +46,13 @@ def relative(jets: Jets, axis: Array | None = None) -> RelativeJets:
 
     Returns:
         Particles ``[..., N, 3]`` (ptrel, etarel, phirel), zero where masked.
+
+    Example:
+        A jet of one particle is its own axis:
+
+        >>> jets = jv.Jets(jnp.array([[30.0, 40.0, 0.0]]), jnp.array([True]))
+        >>> print(jv.metrics.relative(jets).particles)
+        [[1. 0. 0.]]
     """
     jets = record(jnp, jets)
     if axis is None:

@@ -124,7 +124,7 @@ class TrainState(NamedTuple):
 
     @property
     def eval_params(self) -> Params:
-        """The parameters to evaluate and to keep: the running mean if there is one."""
+        """The parameters to evaluate and to keep, the running mean if there is one."""
         return self.params if self.average is None else self.average
 
 

@@ -29,7 +29,7 @@ names, get = _registry.names, _registry.get
 
 
 TYPE, TYPES = "jet_type", "jet_types"
-"""Names in files of this package: the class of a jet, a place in a list of classes."""
+"""Names in files of this package, of the class of a jet and of the list it is in."""
 
 
 class Wanted(NamedTuple):

@@ -76,6 +76,15 @@ def chamfer_distance(
 
     Raises:
         ValueError: the shapes do not fit together, or reduction is neither.
+
+    Example:
+        The order of the points does not matter, and masked points do not count:
+
+        >>> x = jnp.array([[0.0, 0.0], [1.0, 0.0]])
+        >>> y = jnp.array([[1.0, 0.0], [0.0, 2.0], [9.0, 9.0]])
+        >>> y_mask = jnp.array([True, True, False])
+        >>> print(jv.losses.chamfer_distance(x, y, y_mask=y_mask))
+        5.0
     """
     if reduction not in ("sum", "mean"):
         raise ValueError(f"reduction must be 'sum' or 'mean', not {reduction!r}")

@@ -64,7 +64,7 @@ def c2st(
     epochs: int = 40,
     patience: int = 6,
 ) -> dict[str, Any]:
-    """Area under the ROC curve of real against generated jets.
+    """Area under the ROC curve of real against generated jets (arXiv:1610.06545).
 
     Of physical jets the classifier sees each particle relative to the jet's own axis
     with its pt, and that axis; of relative jets the relative features. 10,000 jets of

@@ -80,6 +80,14 @@ def histogram_emd(p: Array, q: Array, edges: Array, *, normalised: bool = False)
 
     Raises:
         ValueError: shapes that do not fit.
+
+    Example:
+        A peak that is two bins of 10 GeV away:
+
+        >>> edges = jnp.array([0.0, 10.0, 20.0, 30.0])
+        >>> p, q = jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 0.0, 1.0])
+        >>> print(jv.metrics.histogram_emd(p, q, edges))
+        20.0
     """
     xp = namespace(p, q, edges)
     p, q, edges = floats(xp, p, q, edges)
@@ -112,6 +120,13 @@ def bin_height_w1(p: Array, q: Array):
 
     Raises:
         ValueError: different numbers of bins.
+
+    Example:
+        The peak at the wrong place of :func:`histogram_emd` is not seen:
+
+        >>> p, q = jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 0.0, 1.0])
+        >>> print(jv.metrics.bin_height_w1(p, q))
+        0.0
     """
     xp = namespace(p, q)
     p, q = floats(xp, p, q)
@@ -153,6 +168,11 @@ def wasserstein_1d(
 
     Raises:
         ValueError: an empty sample or shapes that do not match.
+
+    Example:
+        >>> x, y = jnp.array([1.0, 2.0, 3.0]), jnp.array([1.5, 2.5, 3.5])
+        >>> print(jv.metrics.wasserstein_1d(x, y))
+        0.5
     """
     xp = namespace(x, y, x_weights, y_weights)
     (x, y), (x_weights, y_weights) = floats(xp, x, y), floats(xp, x_weights, y_weights)
@@ -237,6 +257,11 @@ def kolmogorov_smirnov(
 
     Raises:
         ValueError: an empty sample or shapes that do not match.
+
+    Example:
+        >>> x, y = jnp.array([1.0, 2.0, 3.0, 4.0]), jnp.array([3.0, 4.0, 5.0, 6.0])
+        >>> print(jv.metrics.kolmogorov_smirnov(x, y))
+        0.5
     """
     xp = namespace(x, y, x_weights, y_weights)
     (x, y), (x_weights, y_weights) = floats(xp, x, y), floats(xp, x_weights, y_weights)

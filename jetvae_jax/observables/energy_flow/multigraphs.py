@@ -71,6 +71,10 @@ def multigraphs(max_degree: int = MAX_DEGREE) -> tuple[Graph, ...]:
 
     Raises:
         ValueError: ``max_degree`` is not one of 0 to 5.
+
+    Example:
+        >>> [len(jv.metrics.multigraphs(degree)) for degree in range(5)]
+        [1, 2, 5, 13, 36]
     """
     if max_degree not in range(MAX_DEGREE + 1):
         raise ValueError(f"max_degree is 0 to {MAX_DEGREE}, got {max_degree}")

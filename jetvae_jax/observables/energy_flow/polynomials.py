@@ -26,7 +26,7 @@ def efps(
     beta: float = 1.0,
     normed: bool = False,
 ) -> Array:
-    """Energy-flow polynomials of jets.
+    """Energy-flow polynomials of jets (arXiv:1712.07124).
 
     Args:
         jets: particles ``[..., N, 3]`` (ptrel, etarel, phirel) with azimuths at most
