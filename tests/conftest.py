@@ -38,13 +38,13 @@ gc.set_threshold(100_000, 20, 20)
 
 # Compiling is most of the time of the tests. Without XLA's optimisations and with its
 # older emitters of fusions, here and in the scripts that tests start, it takes a third
-# of the time. Files that test what is numerically delicate set OPTIMISED = True and are
-# compiled as users compile; the variable set to 0, all are.
+# of the time. Tests of what is numerically delicate have the marker ``optimised`` and
+# are compiled as users compile; the variable set to 0, all are.
 PLAIN = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 os.environ.setdefault(PLAIN, "1")
 QUICK = {"xla_cpu_use_fusion_emitters": False,
          "xla_cpu_parallel_codegen_split_count": 1}  # fmt: skip
-quick = False  # whether this file is compiled with them
+quick = False  # whether programs are compiled with them now
 
 
 def known(options):
@@ -118,7 +118,10 @@ def pytest_collection_modifyitems(items):
 
     def place(item):
         stem = item.path.stem
-        return next((i for i, n in enumerate(LONGEST) if stem.startswith(n)), 99)
+        first = next((i for i, n in enumerate(LONGEST) if stem.startswith(n)), 99)
+        # Within a file those that are optimised are last: what was compiled before
+        # must be forgotten.
+        return first, stem, item.get_closest_marker("optimised") is not None
 
     items.sort(key=place)
 
@@ -128,15 +131,28 @@ def pytest_unconfigure():
         shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
+def compile_quickly(wanted):
+    """Whether programs are compiled without optimisations from here on."""
+    global quick
+    wanted = wanted and os.environ[PLAIN] == "1"
+    if wanted != quick:
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", wanted)
+        quick = wanted
+
+
 @pytest.fixture(autouse=True, scope="module")
 def compiled_for_this_file(request, quick_options):
     """Programs of one file serve no other; together they fill the memory."""
-    global quick
-    plain = os.environ[PLAIN] == "1" and not getattr(request.module, "OPTIMISED", False)
-    jax.config.update("jax_disable_most_optimizations", plain)
-    quick = plain
+    marks = getattr(request.module, "pytestmark", ())
+    compile_quickly("optimised" not in str(marks))
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def compiled_for_this_test(request, compiled_for_this_file):
+    compile_quickly(request.node.get_closest_marker("optimised") is None)
 
 
 # The flags of absl itself are there before those of a script, and stay.

@@ -8,8 +8,6 @@ from jetvae_jax.losses import chamfer_distance, pairwise_sq_distance
 from jetvae_jax.losses.distances import chamfer
 from jetvae_jax.losses.distances.chamfer import nearest_neighbours
 
-OPTIMISED = True  # as users compile it
-
 SEARCHES = {
     "running_minimum": jax.jit(chamfer.running_minimum),
     "broadcast_argmin": jax.jit(chamfer.broadcast_argmin),
@@ -76,6 +74,8 @@ def masks(shape, seed, kind):
     return rng.random((b, n)) < 0.5, rng.random((b, m)) < 0.5  # some empty
 
 
+@pytest.mark.optimised
+@pytest.mark.optimised
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_jitted_value_and_gradient_equal_float64_loops(every_search, shape):
     def total(x, y, x_mask, y_mask):
@@ -99,6 +99,7 @@ def test_jitted_value_and_gradient_equal_float64_loops(every_search, shape):
             np.testing.assert_allclose(grads[0], dx, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.optimised
 def test_indices_are_right_among_near_ties(every_search):
     # Momenta near 1 TeV, 1e-3 GeV apart: the expanded square has no digits left.
     rng = np.random.default_rng(3)
@@ -125,6 +126,7 @@ def test_ties_take_the_lowest_index(every_search):
     assert np.all(np.array(masked.xy_index) == 1)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("squared", [True, False])
 def test_coincident_points_have_zero_gradient(every_search, squared):
     x, _ = clouds((4, 9, 9, 3), 4)
@@ -138,6 +140,7 @@ def test_coincident_points_have_zero_gradient(every_search, squared):
         assert np.all(np.array(grad) == 0)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("squared", [True, False])
 def test_conventions(squared, reduction):
@@ -167,6 +170,7 @@ def test_plain_distance_gradient_against_finite_differences():
     np.testing.assert_allclose(np.sum(grad * direction), expected, rtol=1e-4)
 
 
+@pytest.mark.optimised
 def test_masked_equals_the_unpadded_subset(every_search):
     shape = (30, 30, 30, 3)
     x, y = clouds(shape, 9, spread=100.0)
@@ -288,6 +292,7 @@ def test_second_derivative_of_one_pair():
     np.testing.assert_allclose(hessian, 4 * np.eye(3), atol=1e-6)
 
 
+@pytest.mark.optimised
 def test_float64_stays_float64(every_search):
     with jax.enable_x64(True):
         x, y = (a.astype(np.float64) for a in clouds((17, 30, 29, 3), 19))
@@ -353,6 +358,7 @@ def test_a_bad_point_is_nobodys_neighbour(every_search, bad):
     assert not np.isfinite(found.yx_sq[:, 0]).any()
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_other_precisions_find_the_same_neighbours(dtype):
     with jax.enable_x64(True):

@@ -23,7 +23,7 @@ from jetvae_jax.observables.energy_flow.multigraphs import (
 )
 from jetvae_jax.observables.energy_flow.polynomials import efps
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 ALL = multigraphs(5)
 

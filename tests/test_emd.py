@@ -7,7 +7,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import RelativeJets
 from jetvae_jax.metrics.transport.energy_mover import emd
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 
 def make(shape, num_particles, seed, spread=0.1):

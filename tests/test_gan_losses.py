@@ -12,7 +12,7 @@ from jetvae_jax.losses import adversarial
 from jetvae_jax.losses.adversarial import energy_distance
 from jetvae_jax.metrics import wasserstein_1d
 
-OPTIMISED = True
+pytestmark = pytest.mark.optimised
 
 
 def test_losses_against_their_formulas():

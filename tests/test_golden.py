@@ -34,7 +34,7 @@ from jetvae_jax.metrics.transport.energy_mover import emd
 from jetvae_jax.observables.energy_flow.multigraphs import multigraphs
 from jetvae_jax.observables.energy_flow.polynomials import efps
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 FOLDER = pathlib.Path(__file__).parent / "golden"
 SETTINGS = json.loads((FOLDER / "versions.json").read_text())

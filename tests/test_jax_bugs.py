@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 SIZES = [*range(32_769, 43_127, 270), 32_769 + 64, 40_000, 43_126]
 

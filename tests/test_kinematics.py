@@ -9,7 +9,7 @@ import pytest
 
 from jetvae_jax.core import kinematics
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 # In one piece each; the last test calls them operation by operation, too.
 compiled = types.SimpleNamespace(

@@ -7,7 +7,7 @@ import pytest
 from jetvae_jax.core.types import RelativeJets
 from jetvae_jax.metrics.observables import relative_mass, relative_masses
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 
 def make(num_jets, num_particles, spread, centre=0.0, seed=0):

@@ -7,7 +7,7 @@ import pytest
 
 from jetvae_jax.core import numerics
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 EDGES = np.array([-4.0, -1e-30, 0.0, 1e-30, 1e-12, 1.0, 9.0], np.float32)
 

@@ -13,8 +13,6 @@ from jetvae_jax.losses.distances.pixel_positions import pixel_position_distance
 from jetvae_jax.losses.distances.pixel_third_axis import pixel_third_axis_distance
 from jetvae_jax.losses.separation import repulsion
 
-OPTIMISED = True  # as users compile it
-
 DISTANCES = {
     "pixel_positions": pixel_position_distance,
     "pixel_matched": pixel_matched_distance,
@@ -59,6 +57,7 @@ def by_loop(name, x, y, *, squared=True, direction="both", weight=1.0):
     return sum(w * s for w, s in zip(DIRECTIONS[direction], sums, strict=True))
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     ("squared", "direction"),
     [
@@ -144,6 +143,7 @@ def test_empty_sets_are_zero(name):
     assert np.all(np.asarray(compiled(DISTANCES[name])(x, y, x_mask=none)) == 0)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     ("squared", "direction"),
     [

@@ -10,7 +10,7 @@ import pytest
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import realnvp
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 
 def moved_params(config, dim, seed=0, scale=0.2):

@@ -10,7 +10,7 @@ import scipy.special
 
 from jetvae_jax.losses import chamfer_distance, sinkhorn_divergence
 
-OPTIMISED = True  # as users compile it
+pytestmark = pytest.mark.optimised  # as users compile it
 
 
 def sq_distance(x, y):

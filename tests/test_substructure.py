@@ -8,8 +8,6 @@ import pytest
 from jetvae_jax.core.types import RelativeJets
 from jetvae_jax.observables.substructure import subjets, substructure
 
-OPTIMISED = True  # as users compile it
-
 
 def make(shape, num_particles, seed):
     """Jets of a few prongs; NaN in the padding."""
@@ -92,6 +90,7 @@ JETS = make((24,), 12, 0)
 run = jax.jit(substructure, static_argnames=("beta", "radius"))
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize(
     ("beta", "radius"),
     [
@@ -185,6 +184,7 @@ def test_padding_order_and_scale_do_not_matter():
             np.testing.assert_allclose(cut[k][name], values[k], rtol=1e-4)
 
 
+@pytest.mark.optimised
 def test_jit_vmap_and_leading_axes():
     plain = run(JETS)
     folded = jax.tree.map(lambda v: v.reshape(4, 6, *v.shape[1:]), JETS)
@@ -219,6 +219,7 @@ def test_gradients_are_finite_and_right():
     assert np.sum(gradient * step) == pytest.approx((up - down) / 2e-6, rel=1e-3)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("beta", [pytest.param(1.0, marks=pytest.mark.slow), 0.5])
 def test_gradients_of_degenerate_jets_are_finite(beta):
     def total(particles, mask):
