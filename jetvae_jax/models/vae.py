@@ -171,7 +171,7 @@ def as_vae(
             raise ValueError(f"z has shape {z.shape}, expected [..., {latent_dim}]")
         inputs = layers.with_condition(z, condition, num_conditions)
         x, jet = layers.apply(decoder, params["decoder"], inputs)
-        jet = jet.at[..., :skip].add(z[..., :skip])
+        jet = jnp.concatenate([jet[..., :skip] + z[..., :skip], jet[..., skip:]], -1)
         jet = jet.reshape(*z.shape[:-1], jet_rows, num_features)
         return jnp.concatenate([jet, x], axis=-2)
 
@@ -295,6 +295,8 @@ def in_slices(function: Callable[[Any], Any], rows: Any) -> Any:
         function: of a pytree of arrays without leading axis.
         rows: the same with leading axis J.
     """
+    if len(jax.tree.leaves(rows)[0]) < SLICE:
+        return jax.vmap(function)(rows)
     return jax.lax.map(function, rows, batch_size=SLICE)
 
 
