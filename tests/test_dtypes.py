@@ -367,6 +367,13 @@ EXAMPLES = {
     "jets.conditions": {
         "measured": lambda f, n, m: f(Jets(n(X), m(X_MASK)), n(SMALL[:3, 0] + 1)),
     },
+    "metrics.binned": {
+        "beyond": lambda f, n, m: f(n(EDGES), (1.0, 30.0)),
+        "binned": lambda f, n, m: f(
+            n(LINE), n(LINE[::-1]), n(EDGES), m(np.arange(23) > 3)
+        ),
+        "edges": lambda f, n, m: f(n(LINE), 4),
+    },
     "metrics.conditions": {
         "largest": lambda f, n, m: f(n(LINE)),
         "median": lambda f, n, m: f(n(LINE)),
@@ -446,6 +453,7 @@ HOST = {
         "images.metrics": "pixel_errors",
         "metrics.classifier.two_sample": "auc_with_error c2st c2st_sets c2st_table",
         "jets.conditions": "measured",
+        "metrics.binned": "beyond binned edges",
         "metrics.conditions": "largest median off_shell share",
         "metrics.distributions.binning": "compare",
         "metrics.distributions.correlations": "distance pearson spearman",
