@@ -70,6 +70,30 @@ class PixelSets(NamedTuple):
     labels: Array
 
 
+class Showers(NamedTuple):
+    """Showers in a calorimeter of C cells, and the particles that made them.
+
+    Where the cells are says a :class:`jetvae_jax.showers.geometry.Geometry`: its front
+    face is the plane z = 0, and z points into it.
+
+    Attributes:
+        energies: ``[..., C]`` GeV deposited in each cell, 0 where there is nothing.
+        energy: ``[...]`` GeV of the incident particle.
+        kind: ``[...]`` int32, PDG code of the incident particle; None where all are of
+            one kind, or it is not known.
+        point: ``[..., 2]`` (x, y) in mm where it enters the front face; None: not
+            known, or in the middle.
+        direction: ``[..., 3]`` unit vector in which it flies; None: not known, or
+            perpendicular to the face.
+    """
+
+    energies: Array
+    energy: Array
+    kind: Array | None = None
+    point: Array | None = None
+    direction: Array | None = None
+
+
 class Context(NamedTuple):
     """What a sample is generated for: the axis of the jet, and given conditions.
 
