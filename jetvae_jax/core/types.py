@@ -333,6 +333,8 @@ class Task(NamedTuple):
             condition; None: no condition says so.
         components: what a VAE is trained together with (latent space, prior,
             discriminator), a :class:`jetvae_jax.models.vae.Components`; or None.
+        grid: layers, rows and columns of points that are on a grid, in this order,
+            whose last index runs fastest; empty if they are on none.
         sample: ``(J) -> Batch``, the first J training sets or as many as there are, 0
             for all, of which a model measures its constants; None if a checkpoint
             contains them.
@@ -348,6 +350,7 @@ class Task(NamedTuple):
     particle_mask: Callable[[Array, Context], Array] | None = None
     num_points: Callable[[Context], Array] | None = None
     components: Any = None
+    grid: tuple[int, ...] = ()
     sample: Callable[[int], Batch] | None = None
     relative: Callable[[Array], Array] | None = None
 
