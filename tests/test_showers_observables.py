@@ -42,7 +42,7 @@ def loops(calorimeter, showers):
         cells = list(zip(energies, calorimeter.x, calorimeter.y, strict=True))
         mean = [sum(c[0] * c[k] for c in cells) / total if total else 0 for k in (1, 2)]
         ux, uy, uz = np.asarray(showers.direction[i], float)
-        start = [showers.point[i][k] + 500 * (ux, uy)[k] / uz for k in (0, 1)]
+        start = [showers.point[i][k] + 250 * (ux, uy)[k] / uz for k in (0, 1)]
         flat = math.hypot(ux, uy)
         ux, uy = (ux / flat, uy / flat) if flat else (1.0, 0.0)
         sums = dict.fromkeys(("along", "across", "al", "ac"), 0.0)
@@ -124,7 +124,7 @@ def test_one_cell_beyond_the_particle():
         energies, 4.0, None, np.array([5.0, 3.0]), np.array([0, 0.6, 0.8])
     )
     found = observables.scalars(calorimeter, showers)
-    # It would reach (5, 3 + 500 * 3/4): the cell is before it, and to its right.
+    # It would reach (5, 3 + 250 * 3/4): the cell is before it, and to its right.
     assert found["asymmetry_along"] == -1 and found["asymmetry_across"] == -1
     assert (found["x"], found["y"]) == (110, 10)
     assert found["response"] == 0.5 and found["width_along"] == 0

@@ -6,8 +6,8 @@ angle.
 
 Named calorimeters:
 
-- ``lhcb_ecal``: one layer of 30 x 30 cells of 20 mm, as in Chekalina et al.
-  (arXiv:1812.01319);
+- ``lhcb_ecal``: one layer of 30 x 30 cells, 6 x 6 in a module of 121.2 mm, as in
+  Chekalina et al. (arXiv:1812.01319);
 - ``calochallenge_1_photons``, ``calochallenge_1_pions``: a part of ATLAS, layers of
   rings of different widths, 368 and 533 voxels;
 - ``calochallenge_2``, ``calochallenge_3``: 45 layers of silicon and tungsten, 6,480 and
@@ -218,7 +218,7 @@ def _silicon_tungsten(number: int, radii: int, angles: int) -> Geometry:
 
 
 _NAMED = {
-    "lhcb_ecal": lambda: grid(1, 30, 30, 20.0, threshold=MEV),
+    "lhcb_ecal": lambda: grid(1, 30, 30, 20.2, threshold=MEV),
     "calochallenge_1_photons": _photons,
     "calochallenge_1_pions": _pions,
     "calochallenge_2": lambda: _silicon_tungsten(2, 9, 16),

@@ -25,8 +25,8 @@ from jetvae_jax.core.numerics import safe_divide, safe_log, safe_norm, safe_sqrt
 from jetvae_jax.core.types import Array, Showers
 from jetvae_jax.showers.geometry import Geometry
 
-DEPTH = 500.0
-"""In mm, from the face to where the talk's asymmetries are taken: 25 cells of 20 mm."""
+DEPTH = 250.0
+"""In mm, from the face to where the talk's asymmetries are taken."""
 _LN10 = 2.302585092994046
 
 
