@@ -103,7 +103,8 @@ class Context(NamedTuple):
     Attributes:
         axis: ``[..., 3]`` jet (pt [GeV], eta, phi) that relative features refer to;
             only relative coordinates read it. ``[..., 4]`` with the angle of the
-            principal axis last where jets are turned to it.
+            principal axis last where jets are turned to it. Of a shower ``[..., D]``
+            the incident particle (:mod:`jetvae_jax.showers.incident`).
         condition: ``[..., G]`` scaled numbers on which a conditional model depends
             (jet pt, mass, multiplicity; columns of a table; the class of a jet or
             of a digit as one number for each class, 1 for its own and else 0), or

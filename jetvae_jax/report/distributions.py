@@ -139,6 +139,7 @@ def grid(
     *,
     trained_on: Collection[str] = (),
     labels: Mapping[str, str] = LABELS,
+    logarithmic: Collection[str] = _LOGARITHMIC,
 ) -> "Figure":
     """A panel for each binning with its ratio to the input below.
 
@@ -148,6 +149,7 @@ def grid(
         unit: what is counted, such as jets.
         trained_on: observables that were part of the training loss.
         labels: observable to the text at its axis.
+        logarithmic: observables whose fractions are on a logarithmic axis.
     """
     rows = -(-len(binnings) // _COLUMNS)
     figure = style.new_figure(11.5, 4.0 * rows + 0.3)
@@ -158,7 +160,7 @@ def grid(
         row, column = divmod(i, _COLUMNS)
         upper, lower = axes[2 * row, column], axes[2 * row + 1, column]
         few = {name: h[bins.name] for name, h in drawn.items() if bins.name in h}
-        handles |= _panel(upper, lower, few, logarithmic=bins.name in _LOGARITHMIC)
+        handles |= _panel(upper, lower, few, logarithmic=bins.name in logarithmic)
         lower.set_xlabel(axis_label(bins.name, labels))
         if bins.name in trained_on:
             style.badge(upper)
