@@ -11,7 +11,7 @@ from jetvae_jax.core.types import Showers
 from jetvae_jax.metrics.conditions import Condition, largest, share
 from jetvae_jax.showers.geometry import Geometry
 
-_ROUNDING = 1e-6
+_ROUNDING = 2e-5
 
 
 class Limits(NamedTuple):

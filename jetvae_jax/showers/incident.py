@@ -26,7 +26,7 @@ CONDITIONS = {
 """What a model may depend on, to the names by which a user gives it."""
 UNITS = {"energy": "GeV", "x": "mm", "y": "mm"}
 NAMES = {
-    22: "gamma",
+    22: "photon",
     11: "electron",
     -11: "positron",
     13: "muon",

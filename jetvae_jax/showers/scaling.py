@@ -136,7 +136,7 @@ def scale(config: Config, scaler: Scaler, showers: Showers) -> Batch:
 
 def _least(scaler: Scaler) -> Array:
     """Energies above it are above the threshold, to the rounding of float32."""
-    return scaler.threshold * (1 - 1e-6)
+    return scaler.threshold * (1 - 1e-5)
 
 
 def conditions(config: Config, scaler: Scaler, rows: Array) -> Array | None:
