@@ -25,6 +25,7 @@ OWN = {
     "inspect_jets": "inspect.path",
     "make_jets": "make.jet_types",
     "make_zgamma": "make.num_background",
+    "make_showers": "make.num_showers",
     "pipeline": "data.path",
     "sample_limits": "limits.run",
     "toys": "toys.mass",
