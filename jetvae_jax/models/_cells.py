@@ -11,7 +11,6 @@ from jetvae_jax.core.configs import NonNegativeInt, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array
 
-
 FASTER = 10.0
 """Of the biases of single cells: outer cells are hardly ever hit."""
 
