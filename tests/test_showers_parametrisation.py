@@ -25,6 +25,7 @@ PUBLISHED = {
     "argon": (140.0, 90.43),
     "polystyrene": (413.1, 94.07),
     "lead_tungstate": (8.903, 19.59),
+    "sodium_iodide": (25.88, 41.05),
 }
 
 

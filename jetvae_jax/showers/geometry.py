@@ -11,8 +11,8 @@ Named calorimeters:
 - ``calochallenge_1_photons``, ``calochallenge_1_pions``: a part of ATLAS, layers of
   rings of different widths, 368 and 533 voxels;
 - ``calochallenge_2``, ``calochallenge_3``: 45 layers of silicon and tungsten, 6,480 and
-  40,500 voxels (arXiv:2410.21611; the edges of the voxels are in the files
-  ``binning_dataset_*.xml`` of the challenge).
+  40,500 voxels above 15.15 keV (arXiv:2410.21611; the edges of the voxels are in the
+  files ``binning_dataset_*.xml`` of the challenge).
 
 Any grid is named by its layers, rows, columns and the side of a cell in mm:
 ``12x12x12x4.5``.
@@ -68,6 +68,12 @@ class Geometry(NamedTuple):
     def num_layers(self) -> int:
         """Number of layers."""
         return int(self.layer[-1]) + 1
+
+    @property
+    def divided(self) -> tuple[int, ...]:
+        """Layers whose cells have a place, all but those of undivided rings."""
+        placed = self.layer[np.hypot(self.x, self.y) > 0]
+        return tuple(int(i) for i in np.unique(placed))
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -210,11 +216,15 @@ def _pions() -> Geometry:
     )
 
 
+# Of the energy in silicon, 0.5 keV, over the 0.033 of all energy that is there.
+_READOUT = 0.5e-3 / 0.033 * MEV
+
+
 def _silicon_tungsten(number: int, radii: int, angles: int) -> Geometry:
     """Data sets 2 and 3: 45 layers out to 41.85 mm."""
     edges = [np.linspace(0, 41.85, radii + 1).tolist()] * 45
     name = f"calochallenge_{number}"
-    return rings(name, edges, [angles] * 45, threshold=15.15e-3 * MEV)
+    return rings(name, edges, [angles] * 45, threshold=_READOUT)
 
 
 _NAMED = {

@@ -43,7 +43,7 @@ def response(geometry: Geometry, showers: Showers) -> Array:
 
 def layer_energies(geometry: Geometry, showers: Showers) -> Array:
     """Energy in each of the L layers, ``[..., L]`` GeV."""
-    return _by_layer(geometry, _energies(geometry, showers))
+    return by_layer(geometry, _energies(geometry, showers))
 
 
 def centre(geometry: Geometry, showers: Showers) -> Array:
@@ -206,16 +206,34 @@ def _layer_moments(geometry: Geometry, showers: Showers) -> tuple[Array, Array]:
     """Centres and widths of layers, ``[..., L, 2]`` both, in mm."""
     energies = _energies(geometry, showers)[..., None, :]
     places = _places(geometry, energies.dtype)
-    total = _by_layer(geometry, energies)
-    centres = safe_divide(_by_layer(geometry, energies * places), total)
-    moved = places - jnp.take(centres, geometry.layer, axis=-1)
-    squares = _by_layer(geometry, energies * jnp.square(moved))
-    spread = safe_sqrt(safe_divide(squares, total))
+    centres, spread = layer_moments(geometry, energies, places)
     return jnp.swapaxes(centres, -1, -2), jnp.swapaxes(spread, -1, -2)
 
 
-def _by_layer(geometry: Geometry, values: Array) -> Array:
-    """Sums over the cells of each layer, ``[..., C]`` to ``[..., L]``."""
+def layer_moments(
+    geometry: Geometry, energies: Array, places: Array
+) -> tuple[Array, Array]:
+    """Mean and deviation of a coordinate in each layer, weighted by energy.
+
+    Args:
+        geometry: of C cells in L layers.
+        energies: ``[..., C]``.
+        places: ``[..., C]``.
+
+    Returns:
+        ``[..., L]`` both, zero where a layer has no energy.
+    """
+    energies, places = floats(jnp, energies, places)
+    total = by_layer(geometry, energies)
+    centres = safe_divide(by_layer(geometry, energies * places), total)
+    moved = places - jnp.take(centres, geometry.layer, axis=-1)
+    squares = by_layer(geometry, energies * jnp.square(moved))
+    return centres, safe_sqrt(safe_divide(squares, total))
+
+
+def by_layer(geometry: Geometry, values: Array) -> Array:
+    """Sums of ``values [..., C]`` over the cells of each layer, ``[..., L]``."""
+    (values,) = floats(jnp, values)
     if geometry.shape is not None:
         layers = values.reshape(*values.shape[:-1], geometry.num_layers, -1)
         return jnp.sum(layers, axis=-1)

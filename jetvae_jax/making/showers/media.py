@@ -49,6 +49,7 @@ MATERIALS = {  # PDG, Atomic and nuclear properties of materials, 2024
     "argon": Material(18, 39.948, 19.55, 1.396),
     "polystyrene": Material(5.61, 11.16, 43.79, 1.06),
     "lead_tungstate": Material(68.36, 170.9, 7.39, 8.3),
+    "sodium_iodide": Material(46.56, 110.96, 9.49, 3.667),
 }
 
 
