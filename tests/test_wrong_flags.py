@@ -156,6 +156,7 @@ def test_every_flag_of_a_path_replaces_the_home(tmp_path, monkeypatch):
         _cli.define_flags()
         named = {
             "workdir", "data.path", "data.cache", "events.path", "pixels.path",
+            "showers.path",
             "evaluate.real", "evaluate.generated", "evaluate.truth", "evaluate.output",
             "evaluate.fpnd", "generate.output",
         }  # fmt: skip

@@ -1,8 +1,9 @@
 """A GAN of the cells of a detector, convolved where they are on a grid.
 
 The generator gives each cell a mean and a deviation, and adds noise of its own to it;
-what is below zero, the threshold, is an empty cell. The critic sees the cells, the
-numbers of the shower as a whole and sums over the cells. A conditional GAN of
+what is below zero, the threshold, is an empty cell. The critic sees the cells, about
+which share of the energy each has, on which widths and asymmetries depend, the numbers
+of the shower as a whole and sums over the cells. A conditional GAN of
 calorimeters on a grid: arXiv:1812.01319.
 
 Points must come in a fixed order. Features of points are not negative, and zero where
@@ -20,6 +21,11 @@ from jetvae_jax.models import _cells, gan, vae
 
 USES_MASK = False
 LOG_STD = (-7.0, 2.0)
+START = (-0.2, -2.0)
+"""Mean and log deviation of a cell at the start: one in sixteen is hit."""
+MOST, SHARE = 5.0, 10.0
+GROWTH = 3.0
+"""With which energies grow with features, which are their logarithms, about."""
 
 
 @configs.config
@@ -53,7 +59,8 @@ class Generator(nn.Module):
             layers.with_condition(known, whole)
         )
         mean, log_std = jnp.split(outputs, 2, axis=-1)
-        x = mean + jnp.exp(vae.smooth_clip(log_std - 2, *LOG_STD)) * own
+        log_std = vae.smooth_clip(log_std + START[1], *LOG_STD)
+        x = mean + START[0] + jnp.exp(log_std) * own
         whole = whole.reshape(*whole.shape[:-1], config.jet_rows, features)
         return jnp.concatenate([whole, jax.nn.relu(x)], axis=-2)
 
@@ -72,6 +79,9 @@ class Critic(nn.Module):
         config = self.config
         whole, cells = x[..., : config.jet_rows, :], x[..., config.jet_rows :, :]
         sums = jnp.sum(jnp.concatenate([cells, jnp.tanh(4 * cells)], -1), axis=-2)
+        energies = jnp.expm1(GROWTH * jnp.clip(cells, 0, MOST))
+        shares = energies / (1 + jnp.sum(energies, axis=-2, keepdims=True))
+        cells = jnp.concatenate([cells, SHARE * shares], axis=-1)
         known = layers.with_condition(whole.reshape(*whole.shape[:-2], -1), given)
         known = layers.with_condition(known, sums / config.num_particles**0.5)
         x = _cells.Summary(config, name="cells")(cells, known)

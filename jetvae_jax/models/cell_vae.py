@@ -46,6 +46,8 @@ from jetvae_jax.models import _cells, vae
 USES_MASK = False
 RATIO = (-4.0, 30.0)
 LOG_STD = (-5.0, 3.0)
+SOFT = (-1.5, -1.0)
+"""Ratio and log deviation at the start: cells that are hardly ever hit stay soft."""
 
 
 @configs.config
@@ -116,10 +118,8 @@ class Network(nn.Module):
         """
         outputs = self.cells(layers.with_condition(given, whole))
         ratio, log_std = jnp.split(outputs[..., 1:], 2, axis=-1)
-        ratio, log_std = (
-            vae.smooth_clip(ratio, *RATIO),
-            vae.smooth_clip(log_std, *LOG_STD),
-        )
+        ratio = vae.smooth_clip(ratio + SOFT[0], *RATIO)
+        log_std = vae.smooth_clip(log_std + SOFT[1], *LOG_STD)
         return outputs[..., 0], ratio, log_std
 
 

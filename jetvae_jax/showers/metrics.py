@@ -6,17 +6,17 @@ compared by the earth mover's distance of histograms, the unbinned Wasserstein d
 the Kolmogorov-Smirnov distance and, as in the CaloChallenge (arXiv:2410.21611), the
 separation power. Its other measures are the areas under the ROC curves of classifiers
 that see cells or high-level features, and Fréchet and kernel physics distances of
-high-level features; classifiers and features are those of this package, so that
-published values are not comparable to the digit.
+high-level features. The features are the challenge's
+(:mod:`~jetvae_jax.showers.high_level`), the classifiers are those of this package.
 """
 
 import functools
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Key, Showers
 from jetvae_jax.metrics.classifier.two_sample import c2st_table
@@ -25,7 +25,7 @@ from jetvae_jax.metrics.distributions.binning import Binning
 from jetvae_jax.metrics.frechet.kernel import kpd
 from jetvae_jax.metrics.frechet.physics import fpd
 from jetvae_jax.metrics.host import map_chunks
-from jetvae_jax.showers import incident, observables
+from jetvae_jax.showers import high_level, incident, observables
 from jetvae_jax.showers.geometry import Geometry
 
 CELL = "log10_cell"
@@ -45,6 +45,7 @@ Values = Mapping[str, np.ndarray]
 
 def measured(geometry: Geometry, showers: Showers) -> dict[str, np.ndarray]:
     """All observables of showers ``[J, C]`` whose soft cells are empty."""
+    showers = record(np, showers)
     one = functools.partial(observables.scalars, geometry)
     found = {k: np.asarray(v) for k, v in map_chunks(one, showers).items()}
     energies = np.asarray(showers.energies)
@@ -189,44 +190,7 @@ def _average(pairs: np.ndarray) -> np.ndarray:
     return np.array([pairs[:, 0].mean(), error])
 
 
-# High-level features and cells, for classifiers and physics distances -----------------
-
-
-def high_level(geometry: Geometry, showers: Showers) -> np.ndarray:
-    """High-level features ``[J, F]``.
-
-    The logarithm of the incident energy and all observables of one number a shower; of
-    several layers also the logarithm of the energy of each, its centre and widths.
-    """
-
-    def one(showers: Showers) -> Any:
-        found = dict(observables.scalars(geometry, showers))
-        found["energy"] = jnp.log(_above(found["energy"], geometry))
-        columns = [jnp.log(showers.energy), *found.values()]
-        parts: list[Any] = [jnp.stack(columns, axis=-1)]
-        if geometry.num_layers > 1:
-            energies = observables.layer_energies(geometry, showers)
-            parts.append(jnp.log(_above(energies, geometry)))
-            for layers in (observables.layer_centres, observables.layer_widths):
-                moments = layers(geometry, showers)
-                parts.append(moments.reshape(*moments.shape[:-2], -1))
-        return jnp.concatenate(parts, axis=-1)
-
-    return np.asarray(map_chunks(one, showers), np.float32)
-
-
-def _above(energies: Any, geometry: Geometry) -> Any:
-    return jnp.maximum(energies, max(geometry.threshold, 1e-9))
-
-
-def low_level(geometry: Geometry, showers: Showers) -> np.ndarray:
-    """The logarithm of the energy of each cell over the threshold, ``[J, C]``.
-
-    Empty cells are 0.
-    """
-    energies = np.asarray(showers.energies)
-    least = max(geometry.threshold, 1e-9)
-    return np.log(np.maximum(energies, least) / least).astype(np.float32)
+# The CaloChallenge's classifiers and physics distances --------------------------------
 
 
 def classified(
@@ -234,17 +198,22 @@ def classified(
 ) -> dict[str, Any]:
     """Two classifier tests of generated showers, ``auc_cells`` and ``auc_features``.
 
-    Both see the incident particle, too. See ``metrics.c2st_table`` for the results.
+    One sees the cells, the other high-level features, both the incident particle. See
+    ``metrics.c2st_table`` for the results.
     """
     known = incident.known(real)
     rows = [
         np.asarray(incident.with_log(incident.rows_of(known, showers)))
         for showers in (real, generated)
     ]
+    seen = {
+        "auc_cells": high_level.low_level,
+        "auc_features": functools.partial(high_level.inputs, geometry),
+    }
     found = {}
-    for name, features in (("auc_cells", low_level), ("auc_features", high_level)):
+    for name, features in seen.items():
         x, y = (
-            np.concatenate([features(geometry, showers), own], axis=-1)
+            np.concatenate([map_chunks(features, showers), own], axis=-1)
             for showers, own in zip((real, generated), rows, strict=True)
         )
         found[name] = c2st_table(key, x, y)
@@ -259,7 +228,8 @@ def physics_distances(
     ``fpd`` is jetnet's fit, by which published ones are computed, ``fpd_exact`` the
     extrapolation: see :mod:`jetvae_jax.metrics.frechet.physics`.
     """
-    x, y = (high_level(geometry, showers) for showers in (real, generated))
+    features = functools.partial(high_level.inputs, geometry)
+    x, y = (map_chunks(features, showers) for showers in (real, generated))
     found = fpd(key, x, y)
     return {
         "fpd": {"value": found["jetnet_value"], "error": found["jetnet_error"]},

@@ -51,11 +51,10 @@ MEASURES = {
 NOTE = (
     "KS: largest difference of two cumulative distributions; separation: half the sum "
     "of (p - q)² / (p + q) over 50 bins; both are means over the observables below. "
-    "FPD and KPD: Fréchet and kernel physics distances of high-level features "
-    "(incident energy, all observables of a shower; of several layers energies, "
-    "centres and widths of each). AUC: of classifiers that see all cells, or these "
-    "features, and the incident particle. The floor is the value of as many other "
-    "real showers; errors are statistical."
+    "FPD and KPD: Fréchet and kernel physics distances of the CaloChallenge's "
+    "high-level features (energy, sparsity, centres and widths of each layer). AUC: of "
+    "classifiers that see all cells, or these features, and the incident particle. The "
+    "floor is the value of as many other real showers; errors are statistical."
 )
 ALONG = (
     "Along and across are the directions of the face of the calorimeter that the "
