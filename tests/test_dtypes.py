@@ -314,8 +314,8 @@ EXAMPLES = {
         "sample": lambda f, n, m: f(mixture(n), KEY),
     },
     "densities.positive": {
-        "log_prob": lambda f, n, m: f(n(Z), n(Z[::-1]), n(Z / 3)),
-        "sample": lambda f, n, m: f(KEY, n(Z), n(Z / 3)),
+        "log_prob": lambda f, n, m: f(n(Z[:, 0]), n(Z), n(Z[::-1]), n(Z / 3)),
+        "sample": lambda f, n, m: f(KEY, n(Z), n(Z[::-1]), n(Z / 3)),
     },
     "densities.splines": {
         "forward": lambda f, n, m: f(n(RAW), n(Z), bound=5.0),

@@ -1,7 +1,8 @@
 """A GAN of the cells of a detector, convolved where they are on a grid.
 
 The generator gives each cell a mean and a deviation, and adds noise of its own to it;
-what is below zero, the threshold, is an empty cell. The critic sees the cells, about
+what is below zero, the threshold, is an empty cell, and what is above has a least
+energy that is learned. The critic sees the cells, about
 which share of the energy each has, on which widths and asymmetries depend, the numbers
 of the shower as a whole and sums over the cells. A conditional GAN of
 calorimeters on a grid: arXiv:1812.01319.
@@ -23,6 +24,7 @@ USES_MASK = False
 LOG_STD = (-7.0, 2.0)
 START = (-0.2, -2.0)
 """Mean and log deviation of a cell at the start: one in sixteen is hit."""
+STEEP = 20.0  # rise over the gap between nothing and the least energies
 MOST, SHARE = 5.0, 10.0
 GROWTH = 3.0
 """With which energies grow with features, which are their logarithms, about."""
@@ -61,8 +63,11 @@ class Generator(nn.Module):
         mean, log_std = jnp.split(outputs, 2, axis=-1)
         log_std = vae.smooth_clip(log_std + START[1], *LOG_STD)
         x = mean + START[0] + jnp.exp(log_std) * own
+        x = jax.nn.relu(x)
+        gap = 0.3 + self.param("gap", layers.within(0.0), (features,))
+        x = jax.nn.relu(x + gap * jnp.tanh(STEEP * x))
         whole = whole.reshape(*whole.shape[:-1], config.jet_rows, features)
-        return jnp.concatenate([whole, jax.nn.relu(x)], axis=-2)
+        return jnp.concatenate([whole, x], axis=-2)
 
 
 class Critic(nn.Module):

@@ -6,10 +6,11 @@ response), then each cell: whether it is hit and, if it is, its scaled energy::
     log p(x|z) = log p(response) + sum_c [ log p(hit_c | response)
                                            + hit_c log p(x_c | hit_c, response) ]
 
-The response is a mixture of Gaussians, the energy x > 0 of a cell a normal distribution
-cut at zero, the threshold (:mod:`jetvae_jax.densities.positive`). The latents hold what
-cells have in common; what they do not, a deterministic decoder would average away, and
-blur. Cells on a grid are convolved, those on none are the input of dense layers.
+The response is a mixture of Gaussians, the energy x > 0 of a cell one of normal
+distributions cut at zero, the threshold (:mod:`jetvae_jax.densities.positive`). The
+latents hold what cells have in common; what they do not, a deterministic decoder would
+average away, and blur. Cells on a grid are convolved, those on none are the input of
+dense layers.
 
 Points must come in a fixed order. Features of points are not negative, and zero where
 the mask is False.
@@ -46,8 +47,9 @@ from jetvae_jax.models import _cells, vae
 USES_MASK = False
 RATIO = (-4.0, 30.0)
 LOG_STD = (-5.0, 3.0)
-SOFT = (-1.5, -1.0)
-"""Ratio and log deviation at the start: cells that are hardly ever hit stay soft."""
+SOFT = (-1.5, 2.0, -1.0)
+"""At the start ratios from the first to the second number, the logarithm of deviations
+the third: cells that are hardly ever hit stay soft."""
 
 
 @configs.config
@@ -57,11 +59,13 @@ class Config(_cells.Config):
     Attributes:
         latent_dim: dimensions of the latent space.
         components: Gaussians of the density of the response.
+        cell_components: those of the density of a cell's energy.
         free_nats: nats of the KL divergence, averaged over a batch, that cost nothing.
     """
 
     latent_dim: PositiveInt = 10
     components: PositiveInt = 4
+    cell_components: PositiveInt = 2
     free_nats: NonNegativeFloat = 0.0
 
 
@@ -92,11 +96,10 @@ class Network(nn.Module):
         self.whole = layers.MLP(
             config.hidden, size, config.activation, last_scale=layers.QUIET
         )
-        self.cells = _cells.Cells(config, 1 + 2 * config.num_features)
+        size = 3 * config.cell_components * config.num_features
+        self.cells = _cells.Cells(config, 1 + size)
 
-    def __call__(
-        self, given: Array, whole: Array
-    ) -> tuple[Mixture, tuple[Array, Array, Array]]:
+    def __call__(self, given: Array, whole: Array) -> tuple[Mixture, tuple[Array, ...]]:
         """``given [..., L + G]`` and ``whole [..., R F]`` to all densities."""
         return self.whole_density(given), self.cell_density(given, whole)
 
@@ -109,18 +112,20 @@ class Network(nn.Module):
         log_std = vae.smooth_clip(log_std, *LOG_STD)
         return Mixture(logits, (mean + apart)[..., None, :], log_std[..., None, :])
 
-    def cell_density(self, given: Array, whole: Array) -> tuple[Array, Array, Array]:
+    def cell_density(self, given: Array, whole: Array) -> tuple[Array, ...]:
         """The density of every cell.
 
         Returns:
-            The logit of a hit, ``[..., C]``; of the features, mean over deviation and
-            logarithm of the deviation, ``[..., C, F]``.
+            The logit of a hit, ``[..., C]``; of the components of the features logits,
+            mean over deviation and logarithm of the deviation, ``[..., C, F, K]``.
         """
         outputs = self.cells(layers.with_condition(given, whole))
-        ratio, log_std = jnp.split(outputs[..., 1:], 2, axis=-1)
-        ratio = vae.smooth_clip(ratio + SOFT[0], *RATIO)
-        log_std = vae.smooth_clip(log_std + SOFT[1], *LOG_STD)
-        return outputs[..., 0], ratio, log_std
+        features, count = self.config.num_features, self.config.cell_components
+        each = outputs[..., 1:].reshape(*outputs.shape[:-1], features, 3, count)
+        logits, ratio, log_std = jnp.moveaxis(each, -2, 0)
+        ratio = vae.smooth_clip(ratio + jnp.linspace(*SOFT[:2], count), *RATIO)
+        log_std = vae.smooth_clip(log_std + SOFT[2], *LOG_STD)
+        return outputs[..., 0], logits, ratio, log_std
 
 
 def decoder(config: Config) -> Decoder:
@@ -134,12 +139,12 @@ def decoder(config: Config) -> Decoder:
         (z,), batch = floats(jnp, z), record(jnp, batch)
         given = given_of(z, batch.context)
         whole, x, hit = _parts(config, batch)
-        density, (logit, ratio, log_std) = layers.apply(
+        density, (logit, *components) = layers.apply(
             network, params["decoder"], given, whole
         )
         response = jnp.sum(mixtures.log_prob(density, whole[..., None]), axis=-1)
         chance = jnp.sum(jax.nn.log_sigmoid(jnp.where(hit, logit, -logit)), axis=-1)
-        each = jnp.sum(positive.log_prob(x, ratio, log_std), axis=-1)
+        each = jnp.sum(positive.log_prob(x, *components), axis=-1)
         energies = jnp.sum(jnp.where(hit, each, 0.0), axis=-1)
         terms: Terms = {"response": -response, "hits": -chance, "energies": -energies}
         return response + chance + energies, terms
@@ -158,9 +163,9 @@ def decoder(config: Config) -> Decoder:
             whole = mixtures.sample(net(Network.whole_density, given), whole_key)[
                 ..., 0
             ]
-            logit, ratio, log_std = net(Network.cell_density, given, whole)
+            logit, *components = net(Network.cell_density, given, whole)
             hit = jax.random.bernoulli(hit_key, jax.nn.sigmoid(logit))
-            x = jnp.where(hit[..., None], positive.sample(cell_key, ratio, log_std), 0)
+            x = jnp.where(hit[..., None], positive.sample(cell_key, *components), 0)
             whole = whole.reshape(rows, config.num_features)
             hit = jnp.concatenate([jnp.ones(rows, bool), hit])
             return jnp.concatenate([whole, x]), hit

@@ -47,7 +47,7 @@ def conditions(geometry: Geometry, limits: Limits, showers: Showers) -> list[Con
         showers: ``[J, C]``.
     """
     energies, incident = _arrays(showers)
-    hit = energies > geometry.threshold
+    cells = np.count_nonzero(energies > geometry.threshold, axis=-1)
     soft = (energies > 0) & (energies < geometry.threshold * (1 - _ROUNDING))
     response = np.sum(energies, axis=-1) / incident
     most = np.max(energies, axis=-1, initial=0.0) / incident
@@ -71,10 +71,12 @@ def conditions(geometry: Geometry, limits: Limits, showers: Showers) -> list[Con
         Condition(
             "cells_range",
             f"more than {limits.cells} cells",
-            share(np.count_nonzero(hit, axis=-1) > limits.cells),
+            share(np.asarray(cells > limits.cells)),
             "%",
         ),
-        Condition("empty", "showers without energy", share(~hit.any(-1)), "%"),
+        Condition(
+            "empty", "showers without energy", share(np.asarray(cells == 0)), "%"
+        ),
     ]  # fmt: skip
 
 

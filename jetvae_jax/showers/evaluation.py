@@ -23,6 +23,8 @@ from jetvae_jax.showers.domain import SUFFIX, Data
 from jetvae_jax.showers.geometry import Geometry
 
 ENERGY_BINS = 6
+NEARLY = 1.02
+"""So far beyond the energies of the training an energy counts as within."""
 
 
 class Inputs(NamedTuple):
@@ -107,8 +109,8 @@ def gather(
     title = " and ".join(pathlib.Path(path).name for path in paths.values())
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
-        low, high = np.asarray(trained.scaler.limits)[:, 0]
-        reach = float(low), float(high)
+        low, high = np.asarray(trained.scaler.limits, np.float64)[:, 0]
+        reach = float(low / NEARLY), float(high * NEARLY)
     return Inputs(
         geometries.get(cells), real, candidates, truth, notes, sources, title,
         num_train, reach,

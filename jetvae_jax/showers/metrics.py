@@ -35,6 +35,11 @@ UNITS = {
     **dict.fromkeys(("x", "y", "width_along", "width_across"), "mm"),
     **dict.fromkeys(("depth", "depth_width"), "layers"),
 }
+ORDER = (
+    *("response", "energy", "width_along", "width_across"),
+    *("asymmetry_along", "asymmetry_across", "cells", "x", "y"),
+    *("depth", "depth_width"),
+)
 MEASURES = ("emd", "w1", "ks", "separation")
 SCALARS = ("ks_mean", "separation_mean")
 BINS, BLOCKS = 50, 10
@@ -47,7 +52,8 @@ def measured(geometry: Geometry, showers: Showers) -> dict[str, np.ndarray]:
     """All observables of showers ``[J, C]`` whose soft cells are empty."""
     showers = record(np, showers)
     one = functools.partial(observables.scalars, geometry)
-    found = {k: np.asarray(v) for k, v in map_chunks(one, showers).items()}
+    columns = map_chunks(one, showers)
+    found = {name: np.asarray(columns[name]) for name in ORDER if name in columns}
     energies = np.asarray(showers.energies)
     with np.errstate(divide="ignore"):
         logs = np.log10(energies)
@@ -139,10 +145,10 @@ def floor(
 
 def means(geometry: Geometry, real: Showers, generated: Showers) -> dict[str, float]:
     """Means over the observables of KS and of the separation power, without errors."""
-    values = [measured(geometry, showers) for showers in (real, generated)]
-    found = _distances(*values, binnings(values[0])).reshape(-1, len(MEASURES))
-    ks, separation = (found[:, MEASURES.index(m)].mean() for m in ("ks", "separation"))
-    return {"ks": float(ks), "separation": float(separation)}
+    x, y = (measured(geometry, showers) for showers in (real, generated))
+    found = _distances(x, y, binnings(x)).reshape(-1, len(MEASURES))
+    averages = found.mean(0)
+    return {m: float(averages[MEASURES.index(m)]) for m in ("ks", "separation")}
 
 
 def _rows(values: Values, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -90,6 +90,7 @@ def mean(geometry: Geometry, samples: Samples) -> "Figure":
     if others:
         figure.colorbar(drawn, ax=list(axes[1]), label="difference [GeV]")
     _labelled(axes[0], geometry)
+    _labelled(axes[1, 1:], geometry)
     return figure
 
 
@@ -117,7 +118,8 @@ def singles(geometry: Geometry, samples: Samples) -> "Figure":
     figure = style.new_figure(2.2 * count + 1.6, 2.45 * len(drawn) + 0.2)
     axes = figure.subplots(len(drawn), count, squeeze=False)
     shown: Any = None
-    for row, (name, images) in zip(axes, drawn.items(), strict=True):
+    for i, (name, images) in enumerate(drawn.items()):
+        row = axes[i]
         energy = np.asarray(samples[name].energy)[chosen[name]]
         for axis, pixels, value in zip(row, images, energy, strict=True):
             with np.errstate(divide="ignore"):
@@ -125,7 +127,7 @@ def singles(geometry: Geometry, samples: Samples) -> "Figure":
             logs = np.ma.masked_invalid(logs)
             shown = _shown(axis, geometry, logs, norm=norm, cmap="viridis")
             axis.set_title(f"{style.plain(name)}, {number(float(value))} GeV")
-        _labelled(row, geometry, last=row is axes[-1])
+        _labelled(row, geometry, last=i == len(axes) - 1)
     figure.colorbar(shown, ax=list(axes.flat), label=_LOG)
     return figure
 

@@ -167,8 +167,8 @@ def observables(results: Results, measure: str) -> tuple[list[str], list[list[st
     for name in names:
         found = (m["observables"][name][measure] for m in results.values())
         unit = UNITS.get(name, "") if has_unit else ""
-        label = LABELS.get(name, name) + (f" [{unit}]" if unit else "")
-        rows.append([label, *map(_value, found)])
+        label = f"{LABELS.get(name, name)} [{unit}]" if unit else LABELS.get(name, name)
+        rows.append([str(label), *map(_value, found)])
     return ["observable", *results], rows
 
 
@@ -238,20 +238,21 @@ def _distributions(values: Mapping[str, Values]) -> Iterator[Plot]:
         "Below, the ratio to the input. The grey band is the statistical error of the "
         f"input, coloured bands are those of the samples. Showers: {counted}."
     )
-    for name, unit, own in (
-        ("observables", "showers", [b for n, b in bins.items() if n != CELL]),
-        ("cell_energies", "hit cells", [bins[CELL]]),
+    for name, unit, own, columns in (
+        ("observables", "showers", [b for n, b in bins.items() if n != CELL], 3),
+        ("cell_energies", "hit cells", [bins[CELL]], 2),
     ):
         yield Plot(
             name,
             "Distributions",
             note if name == "observables" else "Energies of the hit cells.",
-            lambda own=own, unit=unit: distributions.grid(
+            lambda own=own, unit=unit, columns=columns: distributions.grid(
                 distributions.counts(known, own),
                 own,
                 unit,
                 labels=labels,
                 logarithmic=(CELL,),
+                columns=columns,
             ),
         )
 
