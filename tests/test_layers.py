@@ -57,7 +57,7 @@ FENCES = {
     "hdf5plugin": ("data/",),
     "hist": ("report/",),
     "jinja2": ("report/",),
-    "matplotlib": ("report/", "images/", "studies/"),
+    "matplotlib": ("report/", "images/", "showers/", "studies/"),
     "mplhep": ("report/",),
     "optuna": ("runs/", "report/"),
     "ot": ("metrics/transport/",),

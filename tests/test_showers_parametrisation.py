@@ -167,14 +167,14 @@ def simulated(
 WIDE = 1e7  # mm
 
 
-@pytest.mark.parametrize("name", MEDIA)
-def test_profiles_along_the_axis_and_their_fluctuations(name):
+@pytest.mark.parametrize(("name", "stochastic"), [("crystal", 0.0), ("plates", 0.2)])
+def test_profiles_along_the_axis_and_their_fluctuations(name, stochastic):
     from scipy.special import gammainc
 
     medium, energy, number = MEDIA[name], 10.0, 2_000
     layers = np.arange(26)
     grid = spots.Grid((25, 1, 1), WIDE, 25 * medium.radiation_length)
-    found = simulated(medium, grid, energy, number)
+    found = simulated(medium, grid, energy, number, stochastic=stochastic)
 
     def share(maximum, alpha):
         beta = (alpha - 1) / maximum
@@ -184,7 +184,8 @@ def test_profiles_along_the_axis_and_their_fluctuations(name):
 
     *_, behind = moments = mean(medium, energy, share)
     first, second = moments[:25], moments[25:50]
-    spread = np.sqrt(second - first**2)
+    # Of the shower itself, and of what is seen of it.
+    spread = np.sqrt(second - first**2 + stochastic**2 * first / energy)
     cells = found.cells / energy
     off = (cells.mean(axis=0) - first) / (spread / math.sqrt(number))
     assert np.abs(off).max() < 4
