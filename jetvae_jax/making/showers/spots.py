@@ -83,6 +83,36 @@ class Grid(NamedTuple):
         )
 
 
+class Rings(NamedTuple):
+    """Cells in rings around the axis of every shower, whatever its direction.
+
+    Attributes:
+        shape: layers, cells of a ring, and rings.
+        width: of a ring in mm.
+        depth: of the calorimeter along the axis, in mm.
+    """
+
+    shape: tuple[int, int, int]
+    width: float
+    depth: float
+
+    @property
+    def num_cells(self) -> int:
+        """C, layer by layer, the radius fastest, the angle from -pi."""
+        return int(np.prod(self.shape))
+
+    def cells(self, place: np.ndarray) -> np.ndarray:
+        """``[S]`` numbers of the cells at places ``[3, S]`` in mm; C for outside."""
+        layers, angles, radii = self.shape
+        ring = np.floor(np.hypot(place[0], place[1]) / self.width)
+        turn = (np.arctan2(place[1], place[0]) / np.pi + 1) / 2
+        angle = np.minimum(np.floor(turn * angles), angles - 1)
+        z = np.floor(place[2] * (layers / self.depth))
+        inside = (ring < radii) & (z >= 0) & (z < layers)
+        number = (z * angles + angle) * radii + ring
+        return np.where(inside, number, self.num_cells).astype(np.int64)
+
+
 class Seen(NamedTuple):
     """What a calorimeter sees of showers, in GeV.
 
@@ -98,7 +128,7 @@ class Seen(NamedTuple):
 def seen(
     rng: np.random.Generator,
     medium: Medium,
-    grid: Grid,
+    grid: Grid | Rings,
     particles: Particles,
     stochastic: float,
 ) -> Seen:
@@ -111,6 +141,9 @@ def seen(
         particles: ``[J]``.
         stochastic: c; 0 for a calorimeter that sees all energy.
     """
+    if isinstance(grid, Rings):
+        nothing = np.zeros_like(particles.point)
+        particles = particles._replace(point=nothing, slope=nothing)
     spread = max(stochastic, _LEAST_STOCHASTIC)
     steps = _steps(rng, medium, grid, particles, spread)
     found = np.zeros((len(particles.energy), grid.num_cells + 1))
