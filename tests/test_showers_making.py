@@ -83,6 +83,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_production_goes_on_and_leaves_no_process(tmp_path):
     script = tmp_path / "make.py"
     script.write_text(KILLED)
