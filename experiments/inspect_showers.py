@@ -19,7 +19,10 @@ from jetvae_jax.core.files import write_atomically
 from jetvae_jax.report import style
 from jetvae_jax.report.page import missing
 from jetvae_jax.showers import pictures
+from jetvae_jax.showers.files import Units
 from jetvae_jax.showers.inspection import look
+
+_Unit = Annotated[float, configs.positive, configs.finite]
 
 
 @configs.config
@@ -30,12 +33,15 @@ class Config:
         path: a file of showers.
         geometry: of its cells; empty for what the file says, or for the calorimeter
             that has so many.
+        units: of an npz archive: of its energies in GeV, of momenta in GeV, of lengths
+            in mm.
         max_showers: the first so many; 0 for all.
         output: PNG of the first showers; empty for none.
     """
 
     path: Annotated[configs.Path, configs.not_empty] = "showers.hdf5"
     geometry: str = ""
+    units: tuple[_Unit, _Unit, _Unit] = (1e-3, 1.0, 10.0)
     max_showers: configs.NonNegativeInt = 0
     output: configs.Path = ""
 
@@ -54,7 +60,10 @@ def main() -> None:
             "pip install 'jetvae_jax[plot]'"
         )
     text, loaded = look(
-        config.path, geometry=config.geometry, max_showers=config.max_showers
+        config.path,
+        geometry=config.geometry,
+        units=Units(*config.units),
+        max_showers=config.max_showers,
     )
     print(text)
     if config.output:

@@ -278,6 +278,23 @@ def test_damaged_files(tmp_path):
     refused(archive, "truncated or damaged")
 
 
+def test_damaged_bytes_are_one_line(tmp_path):
+    rng = np.random.default_rng(0)
+    path = write(tmp_path / "a.hdf5", sample(40), settings={"noise": 1})
+    whole, refused = path.read_bytes(), 0
+    for _ in range(150):
+        spoiled = bytearray(whole)
+        for place in rng.integers(4000, size=4):
+            spoiled[place] = rng.integers(256)
+        path.write_bytes(spoiled)
+        try:
+            files.read(path)
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error) and str(path) in str(error)
+    assert refused > 50
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

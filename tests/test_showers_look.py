@@ -91,6 +91,22 @@ def test_what_a_file_contains(tmp_path):
         inspection.look(tmp_path / "b.hdf5")
 
 
+def test_units_that_cannot_be_are_remarked(tmp_path, run_script):
+    energies = np.full((5, 30, 30), 20.0)  # MeV
+    momenta = np.tile([1.0, 0.0, 30.0], (5, 1))
+    np.savez(tmp_path / "a.npz", EnergyDeposit=energies, ParticleMomentum=momenta)
+    words = "more energy than the particles had: check the units"
+    for units, wrong in (("1e-3,1,10", False), ("1,1,10", True)):
+        done = run_script(
+            "inspect_showers", f"--inspect.path={tmp_path}/a.npz",
+            f"--inspect.units={units}",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert (words in done.stdout) == wrong
+    done = run_script("inspect_showers", "--inspect.units=1,0,10")
+    assert done.returncode == 2 and "--inspect.units: must be positive" in done.stderr
+
+
 def test_the_script(tmp_path, run_script):
     pytest.importorskip("matplotlib")
     calorimeter = geometry.get("calochallenge_1_photons")

@@ -14,6 +14,7 @@ from jetvae_jax.showers.geometry import Geometry
 
 _BLOCK = 4_000_000  # numbers at once
 _SHOWN = 6  # showers kept for pictures
+_LARGEST = 1.5  # response that can be
 NAMES = {11: "electrons", -11: "positrons", 22: "photons", 211: "pi+", -211: "pi-"}
 
 
@@ -73,6 +74,8 @@ def look(
     lines = [f"{name:<22}  {text}" for name, text in facts.items()]
     lines += ["", f"{'':<22}  {names}"]
     lines += [f"{name:<22}  {row}" for name, row in ranges.rows()]
+    if ranges.mean("response") > _LARGEST:
+        lines += ["", "cells hold more energy than the particles had: check the units"]
     return "\n".join(lines), files.Loaded(found, first, metadata)
 
 
@@ -110,6 +113,10 @@ class _Ranges:
                 *(count + len(values), total + values.sum()),
                 square + np.square(values).sum(),
             )
+
+    def mean(self, name: str) -> float:
+        """Mean of one quantity."""
+        return self._sums[name][3] / self._sums[name][2]
 
     def rows(self):
         """Name and text of each."""

@@ -6,6 +6,9 @@ calorimeter, 66 pairs of plates of 2 mm lead and 4 mm scintillator, read out as 
 layer of 30 x 30 cells; photons of 1 to 100 GeV, as many in each interval of ln E;
 slopes dx/dz and dy/dz normal with sigma 0.175; points uniform over a cell, 15 cm behind
 the face.
+
+Hadrons are left out: of their showers averages are parametrised (R. K. Bock et al., NIM
+186 (1981) 533), while the fluctuations, which are what matters, are not.
 """
 
 import json
