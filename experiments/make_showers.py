@@ -11,11 +11,17 @@ the calorimeter sees them with its own fluctuations. One core makes about 1,000 
 per second.
 
 The default is the calorimeter of LHCb in 30 x 30 cells, and photons of 1 to 100 GeV
-whose slopes vary by 0.175. Any other grid, of plates or of one material:
+whose slopes vary by 0.175. Any other grid, of plates or of one material, and the
+calorimeter of the CaloChallenge's data set 2:
 
     python experiments/make_showers.py --workdir=data/crystals --make.passive=none \
         --make.active=lead_tungstate --make.geometry=1x5x5x22 --make.depth=230 \
         --make.kinds=electron --make.slope=0 --make.stochastic=0.03
+    python experiments/make_showers.py --workdir=data/silicon \
+        --make.geometry=calochallenge_2 --make.kinds=electron --make.passive=tungsten \
+        --make.active=silicon --make.passive_depth=1.4 --make.active_depth=0.3 \
+        --make.depth=153 --make.energy_max=1000 --make.stochastic=0.17 \
+        --make.threshold=1.515e-5
 """
 
 from absl import flags

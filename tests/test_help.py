@@ -23,6 +23,7 @@ OWN = {
     "gan_toys": "gan_toys.objectives",
     "generate": "generate.latents",
     "inspect_jets": "inspect.path",
+    "inspect_showers": "inspect.path",
     "make_jets": "make.jet_types",
     "make_zgamma": "make.num_background",
     "make_showers": "make.num_showers",

@@ -104,9 +104,11 @@ def test_threshold():
     np.testing.assert_allclose(kept[:3], [0, 15.2e-6, 1.0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["calochallenge_1_pions", "2x3x4x5"])
-def test_all_forms_agree_and_gradients_are_finite(name):
-    calorimeter = geometry.get(name)
+RINGS = geometry.rings("rings", [(0, 1, 4), (0, 2, 7)], [1, 6], threshold=0.0)
+
+
+@pytest.mark.parametrize("calorimeter", [RINGS, geometry.get("2x3x4x5")])
+def test_all_forms_agree_and_gradients_are_finite(calorimeter):
     showers = Showers(
         *(a if a is None else a.astype("f4") for a in sample(calorimeter))
     )

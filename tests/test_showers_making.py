@@ -83,6 +83,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_production_goes_on_and_leaves_no_process(tmp_path):
     script = tmp_path / "make.py"
     script.write_text(KILLED)
@@ -202,7 +203,7 @@ def test_constant_term_and_sampling_add_up(tmp_path):
         ({"energy_max": 1.0}, "energy_max: must be above energy_min = 1"),
         ({"kinds": ("photon", "photon")}, "kinds: give different ones"),
         ({"kinds": ("pion",)}, "must be one of photon, electron, positron"),
-        ({"geometry": "calochallenge_2"}, "cells of one size, not in rings"),
+        ({"geometry": "calochallenge_1_pions"}, "made in equal layers"),
         ({"geometry": "30x30"}, "layers, rows, columns and the side"),
         ({"active": "butter"}, "must be one of lead"),
         ({"energy_min": 0.1, "passive": "none"}, "five critical energies"),
@@ -226,8 +227,8 @@ def test_settings_that_cannot_be(change, words):
         ),
         ("--make.energy_max=0.5", "--make.energy_max: must be above energy_min = 1"),
         (
-            "--make.geometry=calochallenge_3",
-            "--make.geometry: showers are made in cells",
+            "--make.geometry=calochallenge_1_photons",
+            "--make.geometry: showers are made in equal layers",
         ),
         ("--make.num_showers=x", "num_showers"),
     ],
@@ -236,6 +237,22 @@ def test_wrong_flags_are_one_line(flag, line, tmp_path, run_script):
     done = run_script("make_showers", f"--workdir={tmp_path}/x", flag)
     assert done.returncode == 2 and line in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and not (tmp_path / "x").exists()
+
+
+def test_voxels_of_the_challenge(tmp_path):
+    config = Config(
+        num_showers=60, geometry="calochallenge_2", kinds=("electron",), depth=153.0,
+        passive="tungsten", active="silicon", passive_depth=1.4, active_depth=0.3,
+        energy_max=2.0, threshold=1.515e-5, num_workers=1,
+    )  # fmt: skip
+    production.run(tmp_path, config)
+    geometry, showers, _ = files.read(tmp_path / FILE)
+    assert geometry.name == "calochallenge_2"
+    assert showers.direction is None and showers.point is None
+    deep = np.asarray(observables.depth(geometry, showers))
+    assert 6 < deep[:, 0].mean() < 14  # layers of 0.8 X0
+    place = np.asarray(observables.centre(geometry, showers)).mean(axis=0)
+    assert np.abs(place).max() < 2.5
 
 
 def test_the_script(tmp_path, run_script):

@@ -7,6 +7,7 @@ import pytest
 from scipy import integrate
 
 from jetvae_jax.making.showers import media, parametrisation, spots
+from jetvae_jax.showers import geometry
 
 CRYSTAL = media.homogeneous(media.MATERIALS["lead_tungstate"])
 PLATES = media.sampling(
@@ -167,14 +168,14 @@ def simulated(
 WIDE = 1e7  # mm
 
 
-@pytest.mark.parametrize("name", MEDIA)
-def test_profiles_along_the_axis_and_their_fluctuations(name):
+@pytest.mark.parametrize(("name", "stochastic"), [("crystal", 0.0), ("plates", 0.2)])
+def test_profiles_along_the_axis_and_their_fluctuations(name, stochastic):
     from scipy.special import gammainc
 
     medium, energy, number = MEDIA[name], 10.0, 2_000
     layers = np.arange(26)
     grid = spots.Grid((25, 1, 1), WIDE, 25 * medium.radiation_length)
-    found = simulated(medium, grid, energy, number)
+    found = simulated(medium, grid, energy, number, stochastic=stochastic)
 
     def share(maximum, alpha):
         beta = (alpha - 1) / maximum
@@ -184,7 +185,8 @@ def test_profiles_along_the_axis_and_their_fluctuations(name):
 
     *_, behind = moments = mean(medium, energy, share)
     first, second = moments[:25], moments[25:50]
-    spread = np.sqrt(second - first**2)
+    # Of the shower itself, and of what is seen of it.
+    spread = np.sqrt(second - first**2 + stochastic**2 * first / energy)
     cells = found.cells / energy
     off = (cells.mean(axis=0) - first) / (spread / math.sqrt(number))
     assert np.abs(off).max() < 4
@@ -232,6 +234,44 @@ def test_energy_within_radii(name):
     np.testing.assert_allclose(inside, expected, atol=0.012)
     # One Moliere radius holds 90 % of the energy by its definition.
     assert 0.82 < expected[2] < 0.95 and np.all(np.diff(expected) > 0)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.8])
+def test_rings_are_around_the_axis(slope):
+    """Whatever the direction, all around alike, and as deep as a grid sees it."""
+    energy, number = 10.0, 400
+    width = 0.5 * CRYSTAL.moliere_radius
+    rings = spots.Rings((10, 8, 6), width, 20 * CRYSTAL.radiation_length)
+    found = simulated(CRYSTAL, rings, energy, number, slope=slope)
+    np.testing.assert_allclose(found.cells.sum(axis=1) + found.leaked, energy)
+    cells = found.cells.reshape(number, *rings.shape) / energy
+    inside = np.cumsum(cells.sum(axis=(1, 2)), axis=1).mean(axis=0)
+    expected = contained(CRYSTAL, energy, 0.5 * np.arange(1, 7))
+    np.testing.assert_allclose(inside, expected, atol=0.015)
+    around = cells.sum(axis=(1, 3))
+    error = around.std(axis=0) / math.sqrt(number)
+    assert (np.abs(around.mean(axis=0) - around.mean()) < 4 * error).all()
+    grid = spots.Grid((10, 1, 1), WIDE, rings.depth)
+    straight = simulated(CRYSTAL, grid, energy, number).cells.mean(axis=0) / energy
+    along = cells.sum(axis=(2, 3)).mean(axis=0)
+    assert np.abs(along / along.sum() - straight).max() < 0.02
+
+
+def test_numbers_of_cells():
+    """The centre of a cell is in that cell, and points outside are in none."""
+    for name, depth in (("2x3x4x5", 8.0), ("calochallenge_2", 45.0)):
+        found = geometry.get(name)
+        assert found.shape is not None
+        if found.form == "grid":
+            cells = spots.Grid(found.shape, found.side, depth)
+        else:
+            cells = spots.Rings(found.shape, 4.65, depth)
+        z = (found.layer + 0.5) * depth / found.num_layers
+        places = np.stack([found.x, found.y, z])
+        np.testing.assert_array_equal(cells.cells(places), np.arange(found.num_cells))
+        for far in ([99, 0, 1], [0, -99, 1], [1, 1, -0.1], [1, 1, depth + 0.1]):
+            outside = np.array(far, float)[:, None]
+            assert cells.cells(outside) == cells.num_cells
 
 
 @pytest.mark.parametrize("name", MEDIA)

@@ -25,7 +25,7 @@ import numpy as np
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Showers
 from jetvae_jax.data.containers import hdf5, npz
-from jetvae_jax.data.containers.tables import BLOCK_BYTES, listing
+from jetvae_jax.data.containers.tables import BLOCK_BYTES, guarded, listing
 from jetvae_jax.showers import geometry as geometries
 from jetvae_jax.showers.geometry import MEV, Geometry
 
@@ -237,7 +237,9 @@ class _Archive:
 def _metadata(file: h5py.File) -> dict[str, Any]:
     """Texts among the attributes; those that are JSON as their values."""
     found: dict[str, Any] = {}
-    for name in list(file.attrs)[:100]:
+    with guarded(file.filename, "its attributes"):
+        names = list(file.attrs)[:100]
+    for name in names:
         if (text := hdf5.text(file, name)) is not None:
             try:
                 found[name] = json.loads(text)

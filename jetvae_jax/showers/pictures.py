@@ -1,268 +1,124 @@
-"""Figures of showers: means and single ones, layers, sparsity, response."""
+"""Pictures of showers: the energy in each cell, seen from the front."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 
 from jetvae_jax.core.types import Showers
-from jetvae_jax.core.words import number
-from jetvae_jax.metrics import binned
-from jetvae_jax.metrics.binned import Binned
 from jetvae_jax.report import style
-from jetvae_jax.showers import incident, observables
 from jetvae_jax.showers.geometry import Geometry
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Samples = Mapping[str, Showers]
-COLUMNS = 5
-"""Single showers of each sample."""
-_SHOWERS = 2000  # for the sparsity
-_SHARES = 10.0 ** np.linspace(-5, 0, 51)
-_LOG = "log$_{10}$(E / GeV)"
+_TILE = 1.7  # inches
+_SMOOTH = 60  # corners of a ring that is not divided
+_DECADES = 5.0
+_EMPTY = "#f2f2f2"
 
 
-def view(geometry: Geometry) -> str:
-    """What an image shows, in words."""
-    if geometry.form == "rings":
-        return "summed over the angles of each ring, layers from left to right"
-    if geometry.num_layers > 1:
-        return "summed over layers, seen from the front"
-    return "seen from the front"
+def rows(
+    geometry: Geometry, samples: Mapping[str, Showers], *, columns: int = 6
+) -> "Figure":
+    """The first showers of every sample, a row each, ``log10(E / GeV)`` in colours.
 
-
-def image(geometry: Geometry, energies: np.ndarray) -> np.ndarray:
-    """Energies ``[..., C]`` as ``[..., H, W]``.
-
-    Of a grid rows and columns, summed over layers; of rings radii and layers, summed
-    over angles.
-    """
-    assert geometry.shape is not None
-    shape = (*energies.shape[:-1], *geometry.shape)
-    whole = np.reshape(energies, shape)
-    if geometry.form == "rings":
-        return np.swapaxes(whole.sum(-2), -1, -2)
-    return whole.sum(-3)
-
-
-def _axes_of(geometry: Geometry) -> tuple[str, str, tuple[float, float, float, float]]:
-    """Labels of both axes, and the extent of an image."""
-    assert geometry.shape is not None
-    layers, rows, columns = geometry.shape
-    if geometry.form == "rings":
-        return "layer", "ring", (0.0, layers, 0.0, columns)
-    x, y = columns * geometry.side / 2, rows * geometry.side / 2
-    return "x [mm]", "y [mm]", (-x, x, -y, y)
-
-
-def mean(geometry: Geometry, samples: Samples) -> "Figure":
-    """Mean image of every sample, and its difference from the input's below.
+    Grids are seen from the front, all layers added; of rings the layer is drawn that
+    has most energy in the first sample, to twice the radius within which 99 % of that
+    is. An arrow starts where the particle enters and points where it flies.
 
     Args:
-        geometry: of C cells, with a shape.
-        samples: name to showers ``[J, C]``, ``"input"`` first.
-    """
-    from matplotlib.colors import LogNorm, Normalize
-
-    images = {
-        name: image(geometry, np.asarray(np.mean(showers.energies, axis=0)))
-        for name, showers in samples.items()
-    }
-    others = {n: i - images["input"] for n, i in images.items() if n != "input"}
-    figure = style.new_figure(2.9 * len(images) + 1.1, 5.8)
-    axes = figure.subplots(2, len(images), squeeze=False)
-    brightest = max(i.max() for i in images.values()) or 1.0
-    light = LogNorm(brightest * 1e-5, brightest, clip=True)
-    drawn: Any = None
-    for axis, (name, pixels) in zip(axes[0], images.items(), strict=True):
-        drawn = _shown(axis, geometry, pixels, norm=light, cmap="viridis")
-        axis.set_title(style.plain(name))
-    figure.colorbar(drawn, ax=list(axes[0]), label="mean energy [GeV]")
-    axes[1, 0].set_axis_off()
-    most = max((np.abs(gap).max() for gap in others.values()), default=0.0) or 1.0
-    for axis, (name, gap) in zip(axes[1, 1:], others.items(), strict=True):
-        drawn = _shown(axis, geometry, gap, norm=Normalize(-most, most), cmap="RdBu_r")
-        axis.set_title(f"{style.plain(name)} - input")
-    if others:
-        figure.colorbar(drawn, ax=list(axes[1]), label="difference [GeV]")
-    _labelled(axes[0], geometry)
-    _labelled(axes[1, 1:], geometry)
-    return figure
-
-
-def singles(geometry: Geometry, samples: Samples) -> "Figure":
-    """Single showers, a row for each sample: log10 of the energies, empty cells white.
-
-    Args:
-        geometry: of C cells, with a shape.
-        samples: name to showers ``[J, C]``, ``"input"`` first.
+        geometry: of the cells.
+        samples: name to showers ``[J, C]``; the name is written before the row.
+        columns: showers in a row, at most.
     """
     from matplotlib.colors import Normalize
 
-    real = samples["input"]
-    count = min(COLUMNS, len(real.energy))
-    chosen = {name: nearest(real, showers, count) for name, showers in samples.items()}
-    chosen["input"] = np.arange(count)
+    columns = min(columns, *(len(s.energies) for s in samples.values()))
+    first = np.asarray(next(iter(samples.values())).energies)
+    x, y, cells = _mesh(geometry, first)
     drawn = {
-        name: image(geometry, np.asarray(samples[name].energies)[rows])
-        for name, rows in chosen.items()
+        name: _logs(geometry, np.asarray(s.energies)[:columns][:, cells])
+        for name, s in samples.items()
     }
-    hit = np.concatenate([np.ravel(a) for a in drawn.values()])
-    hit = np.log10(hit[hit > 0])
-    low, high = (hit.min(), hit.max()) if hit.size else (-3.0, 0.0)
-    norm = Normalize(low, max(high, low + 1e-3))
-    figure = style.new_figure(2.2 * count + 1.6, 2.45 * len(drawn) + 0.2)
-    axes = figure.subplots(len(drawn), count, squeeze=False)
-    shown: Any = None
-    for i, (name, images) in enumerate(drawn.items()):
-        row = axes[i]
-        energy = np.asarray(samples[name].energy)[chosen[name]]
-        for axis, pixels, value in zip(row, images, energy, strict=True):
-            with np.errstate(divide="ignore"):
-                logs = np.log10(pixels)
-            logs = np.ma.masked_invalid(logs)
-            shown = _shown(axis, geometry, logs, norm=norm, cmap="viridis")
-            axis.set_title(f"{style.plain(name)}, {number(float(value))} GeV")
-        _labelled(row, geometry, last=i == len(axes) - 1)
-    figure.colorbar(shown, ax=list(axes.flat), label=_LOG)
+    top = max(float(logs.filled(-3.0).max()) for logs in drawn.values())
+    scale = Normalize(top - _DECADES, top)
+    figure = style.new_figure(_TILE * columns + 1.4, _TILE * len(drawn) + 0.6)
+    axes = figure.subplots(len(drawn), columns, squeeze=False, sharex=True, sharey=True)
+    image = None
+    for line, (name, logs) in zip(axes, drawn.items(), strict=True):
+        for number, axis in enumerate(line):
+            axis.set_aspect("equal")
+            axis.set_facecolor(_EMPTY)
+            image = axis.pcolormesh(x, y, logs[number], norm=scale, rasterized=True)
+            energy = float(np.asarray(samples[name].energy)[number])
+            axis.set_title(f"{energy:.3g} GeV", fontsize=9)
+            _arrow(axis, samples[name], number)
+        line[0].set_ylabel(f"{style.plain(name)}\ny [mm]")
+    reach = _reach(geometry, first, cells)
+    axes[0, 0].set(xlim=(-reach, reach), ylim=(-reach, reach))
+    for axis in axes[-1]:
+        axis.set_xlabel("x [mm]")
+    assert image is not None
+    figure.colorbar(image, ax=axes, label="log10(E / GeV)", shrink=0.9)
     return figure
 
 
-def nearest(real: Showers, showers: Showers, count: int) -> np.ndarray:
-    """Rows of the showers whose incident particles are nearest to the first real ones.
-
-    In units of the deviations of the real particles.
-
-    Args:
-        real: ``[J, C]``.
-        showers: ``[M, C]``.
-        count: of real showers.
-    """
-    known = incident.known(real)
-    rows = np.asarray(incident.rows_of(known, real))
-    units = incident.measured(known, rows)
-    wanted, there = (
-        np.asarray(incident.scaled(r, units), np.float64)
-        for r in (rows[:count], np.asarray(incident.rows_of(known, showers)))
-    )
-    gaps = np.square(wanted[:, None] - there).sum(-1)
-    return np.argmin(gaps, axis=-1)
-
-
-def layers(geometry: Geometry, samples: Samples) -> "Figure":
-    """Mean energy of each layer, and its ratio to the input's."""
-    figure = style.new_figure(6.4, 4.6)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
-    edges = np.arange(geometry.num_layers + 1) - 0.5
-    means = {
-        name: np.mean(observables.layer_energies(geometry, showers), axis=0)
-        for name, showers in samples.items()
-    }
-    handles: dict[str, Any] = {}
-    for name, line in style.lines(samples).items():
-        handles[name] = upper.stairs(means[name], edges, **line)
-        there = means["input"] > 0
-        ratio = np.where(
-            there, means[name] / np.where(there, means["input"], 1), np.nan
-        )
-        lower.stairs(ratio, edges, baseline=None, **line)
-    upper.set_yscale("log")
-    upper.set_ylabel("mean energy [GeV]")
-    lower.set_ylabel("ratio to input")
-    lower.set_ylim(0.5, 1.5)
-    lower.set_xlabel("layer")
-    style.legend_above(figure, handles)
-    return figure
+def _mesh(geometry: Geometry, energies: np.ndarray):
+    """Corners of the tiles ``[R + 1, K + 1]`` and their cells ``[..., R, K]``."""
+    if geometry.form == "grid":
+        assert geometry.shape is not None
+        layers, high, wide = geometry.shape
+        x = (np.arange(wide + 1) - wide / 2) * geometry.side
+        y = (np.arange(high + 1) - high / 2) * geometry.side
+        cells = np.arange(geometry.num_cells).reshape(layers, high, wide)
+        return *np.meshgrid(x, y), cells
+    layer = _fullest(geometry, energies)
+    begin, end = geometry.starts[layer : layer + 2]
+    radii = geometry.radius[begin:end]
+    middles = np.unique(radii)
+    edges = [0.0]
+    for middle in middles:
+        edges.append(2 * middle - edges[-1])
+    angles = (end - begin) // len(middles)
+    cells = np.arange(begin, end).reshape(angles, len(middles))
+    if angles == 1:
+        cells = np.repeat(cells, _SMOOTH, axis=0)
+    azimuth = np.linspace(-np.pi, np.pi, len(cells) + 1)[:, None]
+    return np.cos(azimuth) * edges, np.sin(azimuth) * edges, cells[None]
 
 
-def sparsity(geometry: Geometry, samples: Samples) -> "Figure":
-    """Share of the cells above each share of the shower's energy."""
-    figure = style.new_figure(6.4, 4.2)
-    axis = figure.subplots()
-    x, handles = np.log10(_SHARES), {}
-    for name, line in style.lines(samples).items():
-        showers = samples[name]
-        few = jax.tree.map(lambda a: a[:_SHOWERS], showers)
-        shares = np.stack(
-            [
-                np.asarray(observables.sparsity(geometry, few, _SHARES[i : i + 1]))[
-                    :, 0
-                ]
-                for i in range(len(_SHARES))
-            ],
-            axis=-1,
-        )
-        if name == "input":
-            low, high = np.quantile(shares, [0.16, 0.84], axis=0)
-            axis.fill_between(x, low, high, color=style.BAND, linewidth=0)
-        (handles[name],) = axis.plot(x, shares.mean(0), **line)
-    axis.set_xlabel("log$_{10}$ of the share of the energy")
-    axis.set_ylabel("share of the cells above it")
-    axis.set_xlim(x[0], x[-1])
-    axis.set_ylim(bottom=0)
-    style.legend_above(figure, handles)
-    return figure
+def _fullest(geometry: Geometry, energies: np.ndarray) -> int:
+    total = np.add.reduceat(energies.sum(axis=0), geometry.starts[:-1])
+    return int(np.argmax(total))
 
 
-def response(
-    responses: Mapping[str, Binned], reach: binned.Reach | None = None
-) -> "Figure":
-    """Mean response and resolution against the incident energy, with errors."""
-    figure = style.new_figure(9.6, 3.9)
-    axes = figure.subplots(1, 2)
-    handles: dict[str, Any] = {}
-    names = style.lines(responses)
-    for axis, field, label in zip(
-        axes, ("mean", "resolution"), ("mean response", "resolution"), strict=True
-    ):
-        for i, (name, line) in enumerate(names.items()):
-            found = responses[name]
-            apart = 1 + 0.015 * (i - (len(names) - 1) / 2)
-            handles[name] = axis.errorbar(
-                found.condition * apart, getattr(found, field),
-                getattr(found, f"{field}_error"), marker="o", markersize=3,
-                capsize=2, **line,
-            )  # fmt: skip
-        axis.set_xscale("log")
-        _shade(axis, next(iter(responses.values())), reach)
-        axis.set_xlabel("incident energy [GeV]")
-        axis.set_ylabel(label)
-    style.legend_above(figure, handles)
-    return figure
+def _logs(geometry: Geometry, energies: np.ndarray) -> np.ma.MaskedArray:
+    """``[J, layers, R, K]`` GeV to ``[J, R, K]``, empty tiles masked."""
+    total = energies.sum(axis=1)
+    empty = total <= geometry.threshold
+    return np.ma.masked_array(np.log10(np.where(empty, 1.0, total)), empty)
 
 
-def _shade(axis: "Axes", found: Binned, reach: binned.Reach | None) -> None:
-    """Grey areas beyond the training."""
-    if reach is None:
+def _reach(geometry: Geometry, energies: np.ndarray, cells: np.ndarray) -> float:
+    """Half the width of the picture in mm."""
+    if geometry.form == "grid":
+        assert geometry.shape is not None
+        return max(geometry.shape[1:]) * geometry.side / 2
+    inside = np.unique(cells)
+    order = inside[np.argsort(geometry.radius[inside], kind="stable")]
+    share = np.cumsum(energies[:, order].sum(axis=0))
+    place = min(int(np.searchsorted(share, 0.99 * share[-1])), len(order) - 1)
+    return min(2 * geometry.radius[order[place]], 1.1 * geometry.radius[inside].max())
+
+
+def _arrow(axis, showers: Showers, number: int) -> None:
+    if showers.point is None or showers.direction is None:
         return
-    for low, high, is_beyond in zip(
-        found.edges, found.edges[1:], binned.beyond(found.edges, reach), strict=False
-    ):
-        if is_beyond:
-            axis.axvspan(low, high, color="#eeeeee", zorder=0)
-
-
-def _shown(axis: "Axes", geometry: Geometry, pixels: np.ndarray, **look: Any) -> Any:
-    *_, extent = _axes_of(geometry)
-    aspect = "auto" if geometry.form == "rings" else "equal"
-    axis.minorticks_off()
-    return axis.imshow(
-        pixels, origin="lower", extent=extent, aspect=aspect,
-        interpolation="nearest", **look,
+    x, y = np.asarray(showers.point)[number]
+    dx, dy, dz = np.asarray(showers.direction)[number]
+    length = 200 / dz  # to 20 cm behind the face
+    axis.annotate(
+        "", (x + length * dx, y + length * dy), (x, y),
+        arrowprops={"arrowstyle": "->", "color": "#D55E00", "lw": 1.0},
     )  # fmt: skip
-
-
-def _labelled(row: Any, geometry: Geometry, *, last: bool = True) -> None:
-    """Labels at the outer axes of a row of images."""
-    x, y, _ = _axes_of(geometry)
-    for i, axis in enumerate(row):
-        axis.locator_params(nbins=4)
-        axis.tick_params(labelleft=i == 0, labelbottom=last)
-        if last:
-            axis.set_xlabel(x)
-        if i == 0:
-            axis.set_ylabel(y)

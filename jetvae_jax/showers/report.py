@@ -13,7 +13,7 @@ from jetvae_jax.metrics import binned
 from jetvae_jax.metrics.binned import Binned
 from jetvae_jax.report import distributions, page, tables, training_plots
 from jetvae_jax.report.page import Heading, Paragraph, Plot
-from jetvae_jax.showers import metrics, pictures
+from jetvae_jax.showers import figures, metrics, pictures
 from jetvae_jax.showers.geometry import Geometry
 from jetvae_jax.showers.metrics import CELL, UNITS, Values
 
@@ -268,34 +268,34 @@ def _pictures(
         "Distributions",
         "Share of the cells above each share of the shower's energy: mean over "
         "showers, with the central 68 % of the input as the grey band.",
-        lambda: pictures.sparsity(geometry, samples),
+        lambda: figures.sparsity(geometry, samples),
     )
     yield Plot(
         "response",
         "Response and resolution",
         RESPONSE + " Grey areas are beyond the energies of the training.",
-        lambda: pictures.response(responses, reach),
+        lambda: figures.response(responses, reach),
     )
     if geometry.shape is not None:
-        view = pictures.view(geometry)
+        view = figures.view(geometry)
         yield Plot(
             "mean_showers",
             "Showers",
             f"Mean energy of every cell, {view}; below, the difference from the input.",
-            lambda: pictures.mean(geometry, samples),
+            lambda: figures.mean(geometry, samples),
         )
-        yield Plot(
-            "single_showers",
-            "Showers",
-            f"Single showers, {view}: the first ones of the input, without selection, "
-            "and below each of them the one of every sample whose incident particle is "
-            "nearest to its own.",
-            lambda: pictures.singles(geometry, samples),
-        )
+    yield Plot(
+        "single_showers",
+        "Showers",
+        "The first showers of the input, without selection, and below each of them the "
+        "one of every sample whose incident particle is nearest to its own. Of rings, "
+        "the layer with most energy. An arrow shows where the particle flies.",
+        lambda: pictures.rows(geometry, figures.alike(samples)),
+    )
     if geometry.num_layers > 1:
         yield Plot(
             "layers",
             "Showers",
             "Mean energy in each layer, and the ratio to the input.",
-            lambda: pictures.layers(geometry, samples),
+            lambda: figures.layers(geometry, samples),
         )

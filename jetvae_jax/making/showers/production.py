@@ -209,9 +209,12 @@ def _join(target: pathlib.Path, tasks: list[Task], config: Config) -> str:
         for path, shard in tasks:
             for block in files.read(path, COLUMNS, shard.num_showers):
                 energies, rows = block["energies"], block["particles"]
-                writer.append(
-                    Showers(energies, rows[:, 0], rows[:, 1], rows[:, 2:4], rows[:, 4:])
-                )
+                showers = Showers(energies, rows[:, 0], rows[:, 1])
+                if calorimeter.form == "grid":
+                    showers = showers._replace(
+                        point=rows[:, 2:4], direction=rows[:, 4:]
+                    )
+                writer.append(showers)
                 response.append(energies.sum(axis=1) / rows[:, 0])
     mean = np.concatenate(response)
     return (

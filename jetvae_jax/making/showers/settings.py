@@ -6,6 +6,9 @@ calorimeter, 66 pairs of plates of 2 mm lead and 4 mm scintillator, read out as 
 layer of 30 x 30 cells; photons of 1 to 100 GeV, as many in each interval of ln E;
 slopes dx/dz and dy/dz normal with sigma 0.175; points uniform over a cell, 15 cm behind
 the face.
+
+Hadrons are left out: of their showers averages are parametrised (R. K. Bock et al., NIM
+186 (1981) 533), while the fluctuations, which are what matters, are not.
 """
 
 import json
@@ -18,7 +21,7 @@ from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveIn
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.making.showers import media
 from jetvae_jax.making.showers.media import MATERIALS, Medium
-from jetvae_jax.making.showers.spots import PHOTON, Grid, Particles
+from jetvae_jax.making.showers.spots import PHOTON, Grid, Particles, Rings
 from jetvae_jax.showers import geometry
 
 KINDS = {"photon": PHOTON, "electron": 11, "positron": -11}
@@ -34,13 +37,14 @@ class Config:
 
     Attributes:
         num_showers: in the file.
-        geometry: a calorimeter of cells of one size: lhcb_ecal, or layers, rows,
-            columns and the side of a cell in mm, such as 12x12x12x20.
+        geometry: a calorimeter of equal layers: lhcb_ecal, calochallenge_2 or 3, or
+            layers, rows, columns and the side of a cell in mm, such as 12x12x12x20.
         kinds: incident particles, as many of each: photon, electron, positron.
         energy_min: lowest energy in GeV.
         energy_max: highest energy in GeV.
         energy_power: n, where the density of energies is E^n; -1 is uniform in ln E.
         slope: sigma of the slopes dx/dz and dy/dz; 0 for perpendicular particles.
+            Rings are around the particle, whatever its slope and point.
         spot: half the side in mm of the square over which particles are uniform.
         spot_depth: of that square behind the face, in mm.
         passive: material of the plates that are not read out; none for one material.
@@ -89,11 +93,11 @@ class Config:
             )
         if len(set(self.kinds)) < len(self.kinds):
             raise InputError(f"kinds: give different ones, got {self.kinds}")
-        form = geometry.get(self.geometry).form
-        if form != "grid":
+        if geometry.get(self.geometry).shape is None:
             raise InputError(
-                f"geometry: showers are made in cells of one size, not in {form}: give "
-                f"lhcb_ecal, or sizes such as 45x30x30x5, got {self.geometry!r}"
+                "geometry: showers are made in equal layers: give lhcb_ecal, "
+                "calochallenge_2 or 3, or sizes such as 45x30x30x5, got "
+                f"{self.geometry!r}"
             )
         if not self.medium.critical_energy < self.energy_min / 5:
             raise InputError(
@@ -103,10 +107,12 @@ class Config:
             )
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> Grid | Rings:
         """The cells."""
         found = geometry.get(self.geometry)
         assert found.shape is not None
+        if found.form == "rings":
+            return Rings(found.shape, 2 * float(found.radius.min()), self.depth)
         return Grid(found.shape, found.side, self.depth)
 
     @property

@@ -1,13 +1,15 @@
 r"""Showers as energy spots, and what a calorimeter of cells sees of them.
 
 A shower is cut into steps of 0.5 X0 along its axis. The energy of a step is the
-integral of its longitudinal profile; the calorimeter sees it with the sampling
-fluctuation, a gamma distribution of mean E and variance ``c^2 E`` (E in GeV), so that
-the sum of all steps fluctuates by ``c / sqrt(E)`` however fine they are. Its spots
-share it equally. Their number is the integral of the spots' own profile, rounded up or
-down at random, at least one; they lie uniformly in depth within the step and in
-azimuth, and at a radius of ``R sqrt(v / (1 - v))`` with R = R_C with probability p,
-else R_T, v uniform between 0 and 1 (hep-ex/0001020, eq. 28).
+integral of its longitudinal profile, which its spots share equally. Their number is the
+integral of the spots' own profile, rounded up or down at random, at least one; they lie
+uniformly in depth within the step and in azimuth, and at a radius of
+``R sqrt(v / (1 - v))`` with R = R_C with probability p, else R_T, v uniform between 0
+and 1 (hep-ex/0001020, eq. 28).
+
+The calorimeter sees each spot with the sampling fluctuation, a gamma distribution of
+mean E and variance ``c^2 E`` (E in GeV). Sums of such numbers have the same
+distribution, so that a shower fluctuates by ``c / sqrt(E)`` whatever its spots are.
 
 Electrons and positrons shower from the face of the calorimeter, photons from where they
 convert, at depths of an exponential distribution with mean 9/7 X0. The axis is the
@@ -81,6 +83,36 @@ class Grid(NamedTuple):
         )
 
 
+class Rings(NamedTuple):
+    """Cells in rings around the axis of every shower, whatever its direction.
+
+    Attributes:
+        shape: layers, cells of a ring, and rings.
+        width: of a ring in mm.
+        depth: of the calorimeter along the axis, in mm.
+    """
+
+    shape: tuple[int, int, int]
+    width: float
+    depth: float
+
+    @property
+    def num_cells(self) -> int:
+        """C, layer by layer, the radius fastest, the angle from -pi."""
+        return int(np.prod(self.shape))
+
+    def cells(self, place: np.ndarray) -> np.ndarray:
+        """``[S]`` numbers of the cells at places ``[3, S]`` in mm; C for outside."""
+        layers, angles, radii = self.shape
+        ring = np.floor(np.hypot(place[0], place[1]) / self.width)
+        turn = (np.arctan2(place[1], place[0]) / np.pi + 1) / 2
+        angle = np.minimum(np.floor(turn * angles), angles - 1)
+        z = np.floor(place[2] * (layers / self.depth))
+        inside = (ring < radii) & (z >= 0) & (z < layers)
+        number = (z * angles + angle) * radii + ring
+        return np.where(inside, number, self.num_cells).astype(np.int64)
+
+
 class Seen(NamedTuple):
     """What a calorimeter sees of showers, in GeV.
 
@@ -96,7 +128,7 @@ class Seen(NamedTuple):
 def seen(
     rng: np.random.Generator,
     medium: Medium,
-    grid: Grid,
+    grid: Grid | Rings,
     particles: Particles,
     stochastic: float,
 ) -> Seen:
@@ -109,14 +141,22 @@ def seen(
         particles: ``[J]``.
         stochastic: c; 0 for a calorimeter that sees all energy.
     """
-    steps = _steps(rng, medium, grid, particles, stochastic)
+    if isinstance(grid, Rings):
+        nothing = np.zeros_like(particles.point)
+        particles = particles._replace(point=nothing, slope=nothing)
+    spread = max(stochastic, _LEAST_STOCHASTIC)
+    steps = _steps(rng, medium, grid, particles, spread)
     found = np.zeros((len(particles.energy), grid.num_cells + 1))
     ends = np.cumsum(np.sum(steps.count, axis=1))
     parts = np.searchsorted(ends, np.arange(_SPOTS, ends[-1], _SPOTS))
     for some in np.split(np.arange(len(ends)), np.unique(parts)):
-        found[some] = _filled(rng, medium, grid, particles, steps, some)
-    missed = steps.behind
-    return Seen(found[:, :-1], found[:, -1] + missed)
+        spots = _spots(rng, medium, grid, particles, steps, some)
+        energy = _fluctuating(rng, spots.energy, stochastic)
+        size = grid.num_cells + 1
+        cells = np.bincount(spots.shower * size + spots.cell, energy, len(some) * size)
+        found[some] = cells.reshape(len(some), size)
+    behind = _fluctuating(rng, steps.behind, stochastic)
+    return Seen(found[:, :-1], found[:, -1] + behind)
 
 
 class _Steps(NamedTuple):
@@ -131,7 +171,15 @@ class _Steps(NamedTuple):
     behind: np.ndarray  # [J], energy after the last step
 
 
-def _steps(rng, medium, grid, particles, stochastic) -> _Steps:
+class _Spots(NamedTuple):
+    """Spots ``[S]`` of some showers."""
+
+    shower: np.ndarray  # its place among them
+    energy: np.ndarray
+    cell: np.ndarray
+
+
+def _steps(rng, medium, grid, particles, spread) -> _Steps:
     energy = particles.energy[:, None]
     given = parametrisation.fluctuation(medium, particles.energy)
     profile = parametrisation.draw(rng, given)
@@ -142,30 +190,33 @@ def _steps(rng, medium, grid, particles, stochastic) -> _Steps:
     number = int(np.ceil(longest / medium.radiation_length / STEP))
     edges = STEP * np.arange(number + 1)
     share = profile.within(edges)
-    spread = max(stochastic, _LEAST_STOCHASTIC)
     count, along = parametrisation.spots(medium, energy, profile, spread)
     count = count * np.diff(along.within(edges))
     count = np.maximum(np.floor(count + rng.random(count.shape)), 1).astype(np.int64)
-    deposit = energy * np.column_stack([np.diff(share), 1 - share[:, -1]])
-    if stochastic:
-        deposit = stochastic**2 * rng.standard_gamma(deposit / stochastic**2)
     mean_alpha = np.exp(given.mean[:, 1:])
     middle = (edges[:-1] + edges[1:]) / 2
     tau = parametrisation.relative_depth(profile, mean_alpha, middle)
     across = parametrisation.radial(medium, energy, tau)
     return _Steps(
         (first + edges[:-1]) * medium.radiation_length,
-        deposit[:, :-1] / count,
+        energy * np.diff(share) / count,
         count,
         across.core * medium.moliere_radius,
         across.tail * medium.moliere_radius,
         across.weight,
-        deposit[:, -1],
+        energy[:, 0] * (1 - share[:, -1]),
     )
 
 
-def _filled(rng, medium, grid, particles, steps: _Steps, some: np.ndarray):
-    """Energies of the cells of some showers ``[I, C + 1]``, that outside last."""
+def _fluctuating(rng, energy: np.ndarray, stochastic: float) -> np.ndarray:
+    """What is seen of energies in GeV."""
+    if not stochastic:
+        return energy
+    return stochastic**2 * rng.standard_gamma(energy / stochastic**2)
+
+
+def _spots(rng, medium, grid, particles, steps: _Steps, some: np.ndarray) -> _Spots:
+    """The spots of some showers."""
     count = steps.count[some]
     step = np.repeat(np.arange(count.size), count.ravel())
     shower = step // count.shape[1]
@@ -190,7 +241,4 @@ def _filled(rng, medium, grid, particles, steps: _Steps, some: np.ndarray):
     place += first[:, shower] * (radius * np.cos(azimuth))
     place += second[:, shower] * (radius * np.sin(azimuth))
     place[:2] += particles.point[some].T[:, shower]
-    size = grid.num_cells + 1
-    index = shower * size + grid.cells(place)
-    found = np.bincount(index, of_step(steps.energy), len(some) * size)
-    return found.reshape(len(some), size)
+    return _Spots(shower, of_step(steps.energy), grid.cells(place))
