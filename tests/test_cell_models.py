@@ -15,8 +15,8 @@ from jetvae_jax.densities import positive
 from jetvae_jax.models import _cells, cell_gan, cell_vae
 
 GRID, C, G, L = (2, 5, 6), 60, 2, 3
-SIZES = {"num_particles": C, "grid": GRID, "num_conditions": G, "filters": (3, 4),
-         "hidden": (8,)}  # fmt: skip
+SIZES = {"num_particles": C, "jet_rows": 1, "num_conditions": G, "grid": GRID,
+         "filters": (3, 4), "hidden": (8,)}  # fmt: skip
 DENSE = SIZES | {"grid": (), "filters": ()}
 
 

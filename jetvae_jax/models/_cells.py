@@ -34,7 +34,7 @@ class Config:
 
     num_particles: PositiveInt = 900
     num_features: PositiveInt = 1
-    jet_rows: NonNegativeInt = 1
+    jet_rows: NonNegativeInt = 0
     grid: tuple[int, ...] = ()
     filters: tuple[PositiveInt, ...] = (16, 32)
     hidden: Annotated[tuple[PositiveInt, ...], configs.not_empty] = (128,)
