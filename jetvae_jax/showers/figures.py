@@ -189,6 +189,8 @@ def response(
     responses: Mapping[str, Binned], reach: binned.Reach | None = None
 ) -> "Figure":
     """Mean response and resolution against the incident energy, with errors."""
+    from matplotlib.ticker import NullFormatter
+
     figure = style.new_figure(9.6, 3.9)
     axes = figure.subplots(1, 2)
     handles: dict[str, Any] = {}
@@ -205,6 +207,7 @@ def response(
                 capsize=2, **line,
             )  # fmt: skip
         axis.set_xscale("log")
+        axis.xaxis.set_minor_formatter(NullFormatter())  # they would overlap
         _shade(axis, next(iter(responses.values())), reach)
         axis.set_xlabel("incident energy [GeV]")
         axis.set_ylabel(label)

@@ -67,6 +67,7 @@ RESPONSE = (
     "its mean. Bins of the incident energy with about as many showers each."
 )
 BEYOND = " Bins with an asterisk lie beyond the energies of the training: extrapolated."
+SHADED = " Grey areas are beyond the energies of the training."
 Samples = Mapping[str, Showers]
 """Name to showers ``[J, C]``, ``"input"`` first."""
 Results = Mapping[str, Any]
@@ -273,7 +274,7 @@ def _pictures(
     yield Plot(
         "response",
         "Response and resolution",
-        RESPONSE + " Grey areas are beyond the energies of the training.",
+        RESPONSE + (SHADED if _any_beyond(responses, reach) else ""),
         lambda: figures.response(responses, reach),
     )
     if geometry.shape is not None:
