@@ -18,7 +18,13 @@ from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.words import counted
 from jetvae_jax.making import files
 from jetvae_jax.making.showers import spots
-from jetvae_jax.making.showers.settings import Config, Shard, particles, plan
+from jetvae_jax.making.showers.settings import (
+    RECIPE,
+    Config,
+    Shard,
+    particles,
+    plan,
+)
 
 FILE = "showers.hdf5"
 BATCH = 500  # showers with a random generator of their own
@@ -238,6 +244,7 @@ def _join(target: pathlib.Path, tasks: list[Task], config: Config) -> str:
         "generator": "Grindhammer-Peters showers, made by jetvae_jax",
         "settings": vars(config) | {"num_workers": 0},
         "seed": config.seed,
+        "recipe": RECIPE,
         "medium": config.medium._asdict(),
     }
     calorimeter = geometry.get(config.geometry)
