@@ -79,37 +79,74 @@ import sys
 from jetvae_jax.making.showers import Config, production
 if __name__ == "__main__":
     production.run(sys.argv[1], Config(
-        num_showers=1_500, shard_showers=500, energy_max=2.0, num_workers=2))
+        num_showers=3_000, shard_showers=500, energy_max=2.0, num_workers=2))
 """
 
 
 @pytest.mark.slow
-def test_a_killed_production_goes_on_and_leaves_no_process(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_killed_production_goes_on_and_leaves_no_process(tmp_path, number):
     script = tmp_path / "make.py"
     script.write_text(KILLED)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(script), str(tmp_path / "killed")]
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     shards = tmp_path / "killed" / "shards"
-    until = time.monotonic() + 60
+    until = time.monotonic() + 100
     while not list(shards.glob("*.hdf5")) and time.monotonic() < until:
         time.sleep(0.01)
     children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
     workers = children.read_text().split() if children.exists() else []
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(number)
+    process.wait(timeout=20)
     assert list(shards.glob("*.hdf5")) and not (tmp_path / "killed" / FILE).exists()
-    subprocess.run(command, env=environment, check=True)
-    whole = dataclasses.replace(
-        QUICK, num_showers=1_500, shard_showers=500, num_workers=1
-    )
-    production.run(tmp_path / "whole", whole)
-    bytes_of = [(tmp_path / name / FILE).read_bytes() for name in ("killed", "whole")]
-    assert bytes_of[0] == bytes_of[1]
     until = time.monotonic() + 20
     while any(os.path.exists(f"/proc/{w}") for w in workers):
         assert time.monotonic() < until, "a worker outlived its production"
         time.sleep(0.05)
+    subprocess.run(command, env=environment, check=True)
+    whole = dataclasses.replace(QUICK, num_showers=3_000, shard_showers=500)
+    production.run(tmp_path / "whole", whole)
+    bytes_of = [(tmp_path / name / FILE).read_bytes() for name in ("killed", "whole")]
+    assert bytes_of[0] == bytes_of[1]
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_one_line(tmp_path):
+    script = str(ROOT / "experiments" / "make_showers.py")
+    options = ["--make.num_showers=20000", "--make.num_workers=2"]
+    process = subprocess.Popen(
+        [sys.executable, script, f"--workdir={tmp_path}/w", *options],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        process.kill()
+        pytest.skip("no list of processes here")
+
+    def is_worker(pid):
+        try:
+            return "spawn_main" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+        except OSError:
+            return False
+
+    until, workers = time.monotonic() + 100, []
+    while len(workers) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+        workers = [int(w) for w in children.read_text().split() if is_worker(w)]
+    os.kill(workers[0], signal.SIGKILL)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 2 and "Traceback" not in text
+    assert "error: a process that made showers has died" in text.splitlines()[-1]
+    assert not any(is_worker(w) for w in workers)
+
+
+def test_a_mistake_in_a_worker_is_one_line(tmp_path):
+    (tmp_path / "shards").write_text("no folder")  # where shards are to be written
+    several = dataclasses.replace(QUICK, num_workers=2)
+    with pytest.raises(InputError, match="cannot be") as error:
+        production.run(tmp_path, several)
+    assert "\n" not in str(error.value)
 
 
 def test_workers_import_no_jax():

@@ -1,7 +1,7 @@
 r"""Materials, and the media that showers are made in.
 
 A medium of one material, or of plates of two that alternate, is described by effective
-quantities (G. Grindhammer and S. Peters, hep-ex/0001020, section 2): with the shares of
+quantities (G. Grindhammer and S. Peters, hep-ex/0001020, A.2.1): with the shares of
 weight ``w_i = rho_i d_i / sum_j rho_j d_j`` of plates of thickness d and density rho,
 
     Z = sum w_i Z_i,                    1 / X0 = sum w_i / X0_i,

@@ -1,6 +1,6 @@
 """A production of showers: shards on several processes, then one file."""
 
-import concurrent.futures
+import contextlib
 import io
 import multiprocessing.connection
 import os
@@ -8,8 +8,7 @@ import pathlib
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 from absl import logging
@@ -19,7 +18,13 @@ from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.words import counted
 from jetvae_jax.making import files
 from jetvae_jax.making.showers import spots
-from jetvae_jax.making.showers.settings import Config, Shard, particles, plan
+from jetvae_jax.making.showers.settings import (
+    RECIPE,
+    Config,
+    Shard,
+    particles,
+    plan,
+)
 
 FILE = "showers.hdf5"
 BATCH = 500  # showers with a random generator of their own
@@ -69,31 +74,18 @@ def run(folder: str | os.PathLike[str], config: Config) -> str:
         return _join(target, tasks, config)
 
 
-class Made(NamedTuple):
-    """A finished shard.
-
-    Attributes:
-        content: bytes of its HDF5 file.
-        seconds: of CPU time.
-    """
-
-    content: bytes
-    seconds: float
-
-
-def make(shard: Shard) -> Made:
-    """Makes a shard; its bytes depend on ``shard`` alone.
+def make(shard: Shard) -> bytes:
+    """An HDF5 file of one shard; its bytes depend on ``shard`` alone.
 
     Energies in GeV ``[J, C]``, and of the particles ``[J, 7]`` energy, PDG code, point
     on the face in mm and direction.
     """
-    start = time.process_time()
     batches = -(-shard.num_showers // BATCH)
     blocks = (batch(shard, number) for number in range(batches))
     buffer = io.BytesIO()
     attrs = {"shard": shard.identity}
     files.write(buffer, COLUMNS, _first(blocks, shard.num_showers), attrs)
-    return Made(buffer.getvalue(), time.process_time() - start)
+    return buffer.getvalue()
 
 
 def batch(shard: Shard, number: int) -> dict[str, np.ndarray]:
@@ -135,59 +127,110 @@ def _make_all(tasks: list[Task], config: Config) -> None:
     """Makes shards and writes each one when it is finished.
 
     Raises:
-        InputError: a worker died.
+        InputError: the disk does not allow it, or a process died.
     """
     start, showers = time.monotonic(), 0
     wanted = sum(shard.num_showers for _, shard in tasks)
     logging.info(
         "making %s in %s", counted(wanted, "shower"), counted(len(tasks), "shard")
     )
-    for (path, shard), made in _results(tasks, config):
-        files.save(path, made.content)
-        showers += shard.num_showers
-        rate = showers / (time.monotonic() - start)
-        logging.info(
-            "shard %d: %.0f showers/s of CPU; %s of %s showers, %.0f showers/s, %.0f s "
-            "left",
-            shard.index, shard.num_showers / made.seconds, f"{showers:,}",
-            f"{wanted:,}", rate, (wanted - showers) / rate,
-        )  # fmt: skip
+    with contextlib.closing(_made(tasks, config)) as finished:
+        for shard, seconds in finished:
+            showers += shard.num_showers
+            rate = showers / (time.monotonic() - start)
+            logging.info(
+                "shard %d: %.0f showers/s of CPU; %s of %s showers, %.0f showers/s, "
+                "%.0f s left",
+                shard.index, shard.num_showers / seconds, f"{showers:,}",
+                f"{wanted:,}", rate, (wanted - showers) / rate,
+            )  # fmt: skip
 
 
-def _results(tasks: list[Task], config: Config) -> Iterator[tuple[Task, Made]]:
-    """Finished shards, in any order."""
+def _made(
+    tasks: list[Task], config: Config
+) -> Generator[tuple[Shard, float], None, None]:
+    """Makes shards; yields each when its file is there, with its seconds of CPU time.
+
+    However it is left, no process stays.
+    """
     workers = min(config.num_workers or os.cpu_count() or 1, len(tasks))
     if workers == 1:
         for task in tasks:
-            yield task, make(task[1])
+            yield task[1], _save(task)
         return
-    pool = concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _follow
-    )
+    context = multiprocessing.get_context("spawn")
+    processes = {}
     try:
-        waiting = {pool.submit(make, task[1]): task for task in tasks}
-        for future in concurrent.futures.as_completed(waiting):
-            yield waiting.pop(future), future.result()
-    except concurrent.futures.BrokenExecutor:
+        for number in range(workers):
+            receiver, sender = context.Pipe(duplex=False)
+            arguments = sender, tasks[number::workers]
+            process = context.Process(target=_work, args=arguments, daemon=True)
+            processes[receiver] = process
+            process.start()
+            sender.close()
+        working = set(processes)
+        while working:
+            for receiver in multiprocessing.connection.wait(working):
+                found = _received(receiver, processes[receiver])
+                if found is None:
+                    working.remove(receiver)
+                else:
+                    yield found
+    finally:
+        for process in processes.values():
+            if process.pid is not None:
+                process.terminate()
+                process.join()
+
+
+def _received(receiver, process) -> tuple[Shard, float] | None:
+    """What a process sends; None if it has ended well.
+
+    Raises:
+        InputError: its mistake, or it has died.
+    """
+    try:
+        found = receiver.recv()
+    except EOFError:
+        process.join()
+        if process.exitcode == 0:
+            return None
         raise InputError(
-            "a process that made showers was killed, perhaps for want of memory: run "
+            "a process that made showers has died, perhaps for want of memory: run "
             "again to continue, with a smaller --make.num_workers"
         ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    if isinstance(found, InputError):
+        raise found
+    return found
 
 
-def _follow() -> None:
-    """In a worker: leave Ctrl-C to the main process, and end when that ends."""
+def _work(sender, tasks: list[Task]) -> None:
+    """A process: makes its shards one after the other, and reports each."""
+    # Ctrl-C is for the main process, with which this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if (parent := multiprocessing.parent_process()) is None:
-        return
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
 
-    def wait():
-        multiprocessing.connection.wait([parent.sentinel])
+    def follow():
+        multiprocessing.connection.wait([sentinel])
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=follow, daemon=True).start()
+    for task in tasks:
+        try:
+            sender.send((task[1], _save(task)))
+        except InputError as error:
+            sender.send(error)
+            return
+
+
+def _save(task: Task) -> float:
+    """Makes a shard and writes its file; returns the seconds of CPU time."""
+    start = time.process_time()
+    path, shard = task
+    files.save(path, make(shard))
+    return time.process_time() - start
 
 
 def _join(target: pathlib.Path, tasks: list[Task], config: Config) -> str:
@@ -201,6 +244,7 @@ def _join(target: pathlib.Path, tasks: list[Task], config: Config) -> str:
         "generator": "Grindhammer-Peters showers, made by jetvae_jax",
         "settings": vars(config) | {"num_workers": 0},
         "seed": config.seed,
+        "recipe": RECIPE,
         "medium": config.medium._asdict(),
     }
     calorimeter = geometry.get(config.geometry)

@@ -26,6 +26,8 @@ from jetvae_jax.showers import geometry
 
 KINDS = {"photon": PHOTON, "electron": 11, "positron": -11}
 NONE = "none"
+RECIPE = 1
+"""To be raised when the same settings give other showers."""
 _Length = Annotated[float, configs.positive, configs.at_most(10_000)]
 _Energy = Annotated[float, configs.between(0.1, 10_000, "GeV")]
 _Share = Annotated[float, configs.between(0, 1)]
@@ -143,7 +145,8 @@ class Shard(NamedTuple):
         """Settings that determine the content besides the number, as JSON text."""
         different = ("num_showers", "shard_showers", "num_workers")
         settings = {k: v for k, v in vars(self.config).items() if k not in different}
-        return json.dumps(settings | {"index": self.index}, sort_keys=True)
+        own = {"index": self.index, "recipe": RECIPE}
+        return json.dumps(settings | own, sort_keys=True)
 
 
 def plan(config: Config) -> list[Shard]:
