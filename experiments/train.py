@@ -21,7 +21,6 @@ SHOWN = (
     "train.num_epochs",
     "train.batch_size",
     "train.learning_rate",
-    "train.patience",
 )
 
 

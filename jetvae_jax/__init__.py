@@ -13,8 +13,8 @@ moved.install()
 
 _ROOMS = (
     "core", "data", "densities", "discriminators", "events", "images", "jets",
-    "losses", "making", "metrics", "models", "observables", "report", "runs", "studies",
-    "training", "zoo",
+    "losses", "making", "metrics", "models", "observables", "report", "runs", "showers",
+    "studies", "training", "zoo",
 )  # fmt: skip
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,

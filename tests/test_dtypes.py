@@ -29,6 +29,7 @@ from jetvae_jax.core.types import (
     Jets,
     PixelSets,
     RelativeJets,
+    Showers,
     Task,
 )
 from jetvae_jax.densities.contexts import ContextRequest
@@ -36,6 +37,8 @@ from jetvae_jax.events.conditions import limits
 from jetvae_jax.events.kinds import find
 from jetvae_jax.losses import chamfer_distance, distances, nearest_neighbours
 from jetvae_jax.metrics import Draws, multigraphs
+from jetvae_jax.showers import geometry
+from jetvae_jax.showers.conditions import Limits
 
 PLACES = (
     *("losses", "metrics", "densities", "observables", "core.kinematics"),
@@ -46,11 +49,13 @@ PLACES = (
         "events.metrics",
         "images.conditions",
         "images.metrics",
+        "showers.conditions",
+        "showers.metrics",
         "jets.conditions",
         "models.adversarial",
     ),
 )
-ARRAYS = re.compile(r"ndarray|Jets\b|PixelSets|Posterior|Mixture")  # not keys
+ARRAYS = re.compile(r"ndarray|Jets\b|PixelSets|Showers|Posterior|Mixture")  # not keys
 # Of arrays that the package itself makes: checked ones, parameters, random indices.
 INTERNAL = {
     "densities.coupling.check",
@@ -66,6 +71,9 @@ INTERNAL = {
     "metrics.frechet.physics.resolution",
     *("metrics.suite.evaluation.evaluate", "metrics.transport.energy_mover.exact"),
     "models.adversarial.component_losses",
+    *("showers.metrics.binnings", "showers.metrics.classified"),
+    *("showers.metrics.compare", "showers.metrics.floor"),
+    "showers.metrics.physics_distances",
 }
 
 
@@ -189,6 +197,15 @@ def pixels(n, m):
     return PixelSets(n(Y), m(Y_MASK), Y_MASK[:, 0])
 
 
+CELLS = geometry.get("1x2x3x10")
+SHOWER_LIMITS = Limits(0.5, 5, 0.4)
+
+
+def showers(n, seed):
+    energies = draw(20, 6, seed=seed, high=9) * (draw(20, 6, seed=7) > 20)
+    return Showers(n(energies), n(energies.sum(1) + 1 + draw(20, seed=8, high=4)))
+
+
 def values_of(conditions):
     return [c.value for c in conditions]
 
@@ -294,6 +311,10 @@ EXAMPLES = {
         "log_prob": lambda f, n, m: f(mixture(n), n(Z[:2, :2])),
         "sample": lambda f, n, m: f(mixture(n), KEY),
     },
+    "densities.positive": {
+        "log_prob": lambda f, n, m: f(n(Z[:, 0]), n(Z), n(Z[::-1]), n(Z / 3)),
+        "sample": lambda f, n, m: f(KEY, n(Z), n(Z[::-1]), n(Z / 3)),
+    },
     "densities.splines": {
         "forward": lambda f, n, m: f(n(RAW), n(Z), bound=5.0),
         "inverse": lambda f, n, m: f(n(RAW), n(Z), bound=5.0),
@@ -326,6 +347,7 @@ EXAMPLES = {
     },
     "metrics.distributions.distances": {
         "bin_height_w1": lambda f, n, m: f(n(LINE), n(LINE[::-1] + 2)),
+        "separation_power": lambda f, n, m: f(n(LINE), n(LINE[::-1] + 2)),
         "histogram": lambda f, n, m: f(n(LINE), n(EDGES), n(WEIGHTS)),
         "histogram_emd": lambda f, n, m: f(n(WEIGHTS[:4]), n(WEIGHTS[4:8]), n(EDGES)),
         "kolmogorov_smirnov": of_columns,
@@ -362,8 +384,23 @@ EXAMPLES = {
         ),
         "repeated": lambda f, n, m: f(pixels(n, m)),
     },
+    "showers.conditions": {
+        "conditions": lambda f, n, m: values_of(f(CELLS, SHOWER_LIMITS, showers(n, 1))),
+        "limits": lambda f, n, m: f(CELLS, showers(n, 0)),
+    },
+    "showers.metrics": {
+        "means": lambda f, n, m: f(CELLS, showers(n, 0), showers(n, 1)),
+        "measured": lambda f, n, m: f(CELLS, showers(n, 0)),
+    },
     "jets.conditions": {
         "measured": lambda f, n, m: f(Jets(n(X), m(X_MASK)), n(SMALL[:3, 0] + 1)),
+    },
+    "metrics.binned": {
+        "beyond": lambda f, n, m: f(n(EDGES), (1.0, 30.0)),
+        "binned": lambda f, n, m: f(
+            n(LINE), n(LINE[::-1]), n(EDGES), m(np.arange(23) > 3)
+        ),
+        "edges": lambda f, n, m: f(n(LINE), 4),
     },
     "metrics.conditions": {
         "largest": lambda f, n, m: f(n(LINE)),
@@ -442,8 +479,11 @@ HOST = {
         "events.metrics": "compare floor means",
         "images.conditions": "conditions repeated",
         "images.metrics": "pixel_errors",
+        "showers.conditions": "conditions limits",
+        "showers.metrics": "means measured",
         "metrics.classifier.two_sample": "auc_with_error c2st c2st_sets c2st_table",
         "jets.conditions": "measured",
+        "metrics.binned": "beyond binned edges",
         "metrics.conditions": "largest median off_shell share",
         "metrics.distributions.binning": "compare",
         "metrics.distributions.correlations": "distance pearson spearman",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pytest
+import showers
 from absl import flags as absl_flags
 from absl.testing import flagsaver
 
@@ -193,7 +194,7 @@ FLAGFILES = sorted((ROOT / "experiments/flagfiles").glob("*.txt"))
 
 
 @pytest.mark.parametrize("path", FLAGFILES, ids=lambda path: path.stem)
-def test_every_flagfile_describes_a_run(path, monkeypatch):
+def test_every_flagfile_describes_a_run(path, monkeypatch, tmp_path):
     if "\n--make." in path.read_text():  # of a script that makes data
         values = absl_flags.FlagValues()
         configs.define("make", making.Config, flag_values=values)
@@ -206,7 +207,10 @@ def test_every_flagfile_describes_a_run(path, monkeypatch):
 
     with flagsaver.flagsaver():
         _cli.define_flags()
-        _cli.parse(["pipeline.py", f"--flagfile={path}", "--workdir=x"])
+        # Showers are none in the package; a later value replaces an earlier one.
+        made = showers.write(tmp_path / "made.hdf5", showers.blobs(4))
+        given = [f"--flagfile={path}", "--workdir=x", f"--showers.path={made}"]
+        _cli.parse(["pipeline.py", *given])
         (
             _cli.model_run(),
             _cli.flow_run(),

@@ -18,13 +18,16 @@ OWN = {
     "download": "download.dataset",
     "evaluate": "evaluate.real",
     "find_jets": "find.background",
+    "export": "export.output",
     "fit_copula": "copula.dependence",
     "fit_flow": "flow",
     "gan_toys": "gan_toys.objectives",
     "generate": "generate.latents",
     "inspect_jets": "inspect.path",
+    "inspect_showers": "inspect.path",
     "make_jets": "make.jet_types",
     "make_zgamma": "make.num_background",
+    "make_showers": "make.num_showers",
     "pipeline": "data.path",
     "sample_limits": "limits.run",
     "toys": "toys.mass",
@@ -86,19 +89,22 @@ def test_a_flag_has_its_default_its_text_and_its_choices(run_script):
     assert "--train.batch_size=100          jets per step" in text
     assert re.search(r"--train\.schedule=constant .*\n? *.*cosine", text)
     text = run_script("train", "--help=run").stdout
-    assert re.search(r"--domain=jets +kind of data: jets, pixels, events\n", text)
+    domains = "jets, pixels, events, showers"
+    assert re.search(rf"--domain=jets +kind of data: {domains}\n", text)
     assert "--data.repair=false" in run_script("train", "--help=data").stdout
     assert run_script("train", "--help=train.patience").stdout == (
         run_script("train", "--help=train").stdout
     )
 
 
-def test_jets_come_before_images_and_events(run_script):
+def test_jets_come_before_images_events_and_showers(run_script):
     text = run_script("train", "--helpfull").stdout
-    places = [text.index(f"--{name}.path") for name in ("data", "pixels", "events")]
+    names = ("data", "pixels", "events", "showers")
+    places = [text.index(f"--{name}.path") for name in names]
     assert places == sorted(places)
     listed = topics(run_script("evaluate", "--help").stdout)
-    assert listed.index("data") < listed.index("pixels") < listed.index("events")
+    places = [listed.index(name) for name in names]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def pairs(x, y):
     return sum(within) - 2 * kernel(x, y).mean()
 
 
-@pytest.mark.parametrize("num_features", [1, 2, 7])
+@pytest.mark.parametrize("num_features", [1, 2, 7, 60])
 def test_against_every_pair(num_features):
     x, y = features(30, num_features), features(20, num_features, 1, 0.3)
     np.testing.assert_allclose(squared_mmd(x, y), pairs(x, y), rtol=1e-10)

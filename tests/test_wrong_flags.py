@@ -50,7 +50,7 @@ def test_no_script_has_a_traceback_for_a_wrong_flag(name, tmp_path, run_script):
     ):
         # What --workdir names does not exist: nothing may be made of it.
         arguments = [f"--workdir={tmp_path}/w", flag]
-        if name in ("download", "inspect_jets"):
+        if name in ("download", "inspect_jets", "inspect_showers"):
             arguments = [flag]
         refused(run_script(name, *arguments, cwd=tmp_path), *words)
     assert not (tmp_path / "w").exists()
@@ -156,6 +156,7 @@ def test_every_flag_of_a_path_replaces_the_home(tmp_path, monkeypatch):
         _cli.define_flags()
         named = {
             "workdir", "data.path", "data.cache", "events.path", "pixels.path",
+            "showers.path",
             "evaluate.real", "evaluate.generated", "evaluate.truth", "evaluate.output",
             "evaluate.fpnd", "generate.output",
         }  # fmt: skip

@@ -18,6 +18,7 @@ import numpy as np
 Record = TypeVar("Record", bound=tuple)
 
 _KEPT = (np.dtype(np.float32), np.dtype(np.float64))
+_NAMES_OF_CLASSES = ("labels", "kind")  # fields that are no quantities
 
 
 def floats(xp: ModuleType, *numbers: Any) -> tuple[Any, ...]:
@@ -63,7 +64,8 @@ def mask(xp: ModuleType, values: Any) -> Any:
 def record(xp: ModuleType, values: Record) -> Record:
     """The fields of a named tuple, such as jets or a batch, in one floating type.
 
-    Fields named ``mask`` are masks, ``labels`` stay as they are; so in tuples within.
+    Fields named ``mask`` are masks, ``labels`` and ``kind`` stay as they are; so in
+    tuples within.
     """
     return _filled(xp, values, iter(floats(xp, *_numbers(values))))
 
@@ -94,7 +96,7 @@ def _numbers(values: Any) -> Iterator[Any]:
     for name, value in zip(values._fields, values, strict=True):
         if hasattr(value, "_fields"):
             yield from _numbers(value)
-        elif name not in ("mask", "labels"):
+        elif name not in ("mask", *_NAMES_OF_CLASSES):
             yield value
 
 
@@ -106,7 +108,7 @@ def _filled(xp: ModuleType, values: Any, numbers: Iterator[Any]) -> Any:
             return _filled(xp, value, numbers)
         if name == "mask":
             return mask(xp, value)
-        return value if name == "labels" else next(numbers)
+        return value if name in _NAMES_OF_CLASSES else next(numbers)
 
     return type(values)(*map(field, values._fields, values))
 

@@ -309,6 +309,59 @@ class ConvTranspose(nn.Module):
         return overlap_add(matmul(x, kernel), self.kernel) + bias
 
 
+class Conv2D(nn.Module):
+    """Convolution over the rows and columns of an image, stride 1, zeros around it.
+
+    Attributes:
+        features: channels out.
+        kernel: width and height of a window, an odd number.
+        scale: of the initial kernel, see :func:`fan_in`.
+    """
+
+    features: int
+    kernel: int = 3
+    scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """``[..., H, W, C] -> [..., H, W, features]``."""
+        height, width, channels = x.shape[-3:]
+        side = self.kernel // 2
+        lead = [(0, 0)] * (x.ndim - 3)
+        x = jnp.pad(x, [*lead, (side, side), (side, side), (0, 0)])
+        steps = range(self.kernel)
+        parts = [x[..., i : i + height, j : j + width, :] for i in steps for j in steps]
+        inputs = self.kernel**2 * channels
+        start = fan_in(inputs, scale=self.scale)
+        kernel = self.param("kernel", start, (inputs, self.features))
+        bias = self.param("bias", within(0.0), (self.features,))
+        return matmul(jnp.concatenate(parts, axis=-1), kernel) + bias
+
+
+def space_to_depth(x: Array, size: int = 2) -> Array:
+    """Blocks of ``size`` x ``size`` pixels as channels of one pixel.
+
+    Args:
+        x: ``[..., H, W, C]``, H and W multiples of ``size``.
+        size: of a block.
+
+    Returns:
+        ``[..., H / size, W / size, size^2 C]``; :func:`depth_to_space` is the inverse.
+    """
+    *lead, height, width, channels = x.shape
+    x = x.reshape(*lead, height // size, size, width // size, size, channels)
+    x = jnp.moveaxis(x, -4, -3)
+    return x.reshape(*x.shape[:-3], size * size * channels)
+
+
+def depth_to_space(x: Array, size: int = 2) -> Array:
+    """The inverse of :func:`space_to_depth`, ``[..., H, W, C]``."""
+    *lead, height, width, channels = x.shape
+    x = x.reshape(*lead, height, width, size, size, channels // size**2)
+    x = jnp.moveaxis(x, -4, -3)
+    return x.reshape(*lead, height * size, width * size, channels // size**2)
+
+
 def max_over_points(x: Array) -> Array:
     """Maximum over the points of ``[..., N, C] -> [..., C]``, by halves.
 

@@ -70,6 +70,30 @@ class PixelSets(NamedTuple):
     labels: Array
 
 
+class Showers(NamedTuple):
+    """Showers in a calorimeter of C cells, and the particles that made them.
+
+    Where the cells are says a :class:`jetvae_jax.showers.geometry.Geometry`: its front
+    face is the plane z = 0, and z points into it.
+
+    Attributes:
+        energies: ``[..., C]`` GeV deposited in each cell, 0 where there is nothing.
+        energy: ``[...]`` GeV of the incident particle.
+        kind: ``[...]`` int32, PDG code of the incident particle; None where all are of
+            one kind, or it is not known.
+        point: ``[..., 2]`` (x, y) in mm where it enters the front face; None: not
+            known, or in the middle.
+        direction: ``[..., 3]`` unit vector in which it flies; None: not known, or
+            perpendicular to the face.
+    """
+
+    energies: Array
+    energy: Array
+    kind: Array | None = None
+    point: Array | None = None
+    direction: Array | None = None
+
+
 class Context(NamedTuple):
     """What a sample is generated for: the axis of the jet, and given conditions.
 
@@ -79,7 +103,8 @@ class Context(NamedTuple):
     Attributes:
         axis: ``[..., 3]`` jet (pt [GeV], eta, phi) that relative features refer to;
             only relative coordinates read it. ``[..., 4]`` with the angle of the
-            principal axis last where jets are turned to it.
+            principal axis last where jets are turned to it. Of a shower ``[..., D]``
+            the incident particle (:mod:`jetvae_jax.showers.incident`).
         condition: ``[..., G]`` scaled numbers on which a conditional model depends
             (jet pt, mass, multiplicity; columns of a table; the class of a jet or
             of a digit as one number for each class, 1 for its own and else 0), or
@@ -321,6 +346,8 @@ class Task(NamedTuple):
             condition; None: no condition says so.
         components: what a VAE is trained together with (latent space, prior,
             discriminator), a :class:`jetvae_jax.models.vae.Components`; or None.
+        grid: layers, rows and columns of points that are on a grid, in this order,
+            whose last index runs fastest; empty if they are on none.
         sample: ``(J) -> Batch``, the first J training sets or as many as there are, 0
             for all, of which a model measures its constants; None if a checkpoint
             contains them.
@@ -336,6 +363,7 @@ class Task(NamedTuple):
     particle_mask: Callable[[Array, Context], Array] | None = None
     num_points: Callable[[Context], Array] | None = None
     components: Any = None
+    grid: tuple[int, ...] = ()
     sample: Callable[[int], Batch] | None = None
     relative: Callable[[Array], Array] | None = None
 

@@ -18,6 +18,7 @@ _HELPERS = (
     "marginals",
     "mixtures",
     "normal",
+    "positive",
     "splines",
 )
 _registry = Registry("density", __name__, helpers=_HELPERS, needs=("Config", "build"))

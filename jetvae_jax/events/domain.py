@@ -74,7 +74,6 @@ Scaling = scaling.Config
 Scaler = scaling.Scaler
 fit, scale = scaling.fit, scaling.scale
 columns_of = scaling.columns_of
-monitor = metrics.means
 
 
 @configs.config
@@ -198,6 +197,12 @@ def objective(run, scaler, train) -> VAEObjective:
 def augment(run):
     """No symmetries."""
     del run
+
+
+def monitor(config: Scaling, real: Array, generated: Array) -> dict[str, float]:
+    """Metrics of generated events ``[J, C]``: see ``metrics.means``."""
+    del config
+    return metrics.means(real, generated)
 
 
 def metadata(run) -> dict:

@@ -128,17 +128,8 @@ def cell(metric: Mapping[str, float] | None) -> str:
 
 def text(results: Results, names: Sequence[str]) -> str:
     """Both tables for a terminal."""
-    return "\n".join([aligned(*headline(results)), aligned(*by_column(results, names))])
-
-
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as plain text."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    ]
-    return "\n".join(lines) + "\n"
+    shown = headline(results), by_column(results, names)
+    return "\n".join(tables.aligned(*table) for table in shown)
 
 
 def sample_plots(

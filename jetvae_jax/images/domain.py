@@ -154,9 +154,11 @@ def contexts(
     return draw
 
 
-def monitor(real: PixelSets, generated: PixelSets) -> dict[str, float]:
+def monitor(
+    config: scaling.Config, real: PixelSets, generated: PixelSets
+) -> dict[str, float]:
     """Nothing: training monitors its loss."""
-    del real, generated
+    del config, real, generated
     return {}
 
 

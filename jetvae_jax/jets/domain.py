@@ -335,10 +335,11 @@ def augment(run):
     return augmentation.build(augmentation.Config(**dict.fromkeys(wanted, True)))
 
 
-def monitor(real: Jets, generated: Jets) -> dict[str, float]:
+def monitor(config: scaling.Config, real: Jets, generated: Jets) -> dict[str, float]:
     """Metrics of generated jets that a training may monitor.
 
     Args:
+        config: of the scaling.
         real: jets.
         generated: jets.
 
@@ -346,6 +347,7 @@ def monitor(real: Jets, generated: Jets) -> dict[str, float]:
         ``bin_height_w1``, the "EMD" of the ConVAE's publication, and ``emd``, aware of
         where the bins are and over their range; sums over mass, pT, E, eta and phi.
     """
+    del config
     values = [
         jax.device_get(jax.jit(jet_observables)(jets)) for jets in (real, generated)
     ]

@@ -132,6 +132,42 @@ def metadata(path: pathlib.Path, name: str) -> tuple[dict[str, Any], int]:
         raise _damaged(path, error) from error
 
 
+def rows_made(path: pathlib.Path, name: str, wanted: str) -> int:
+    """Rows of a shard that is there already, 0 if there is none.
+
+    Args:
+        path: of its file.
+        name: of a data set.
+        wanted: what determines its content, a JSON object, which its attribute
+            ``shard`` is to hold.
+
+    Raises:
+        InputError: it is damaged, or was made by other settings or versions.
+    """
+    if not path.exists():
+        return 0
+    attrs, rows = metadata(path, name)
+    found = json.loads(str(attrs.get("shard", "{}")))
+    for key, value in json.loads(wanted).items():
+        if found.get(key) != value:
+            raise InputError(
+                f"{path}: made with other {key}: {_difference(found.get(key), value)}"
+                "; give another --workdir, or remove the shards to make them again"
+            )
+    return rows
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    """The difference of two JSON values, for a message."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        found, wanted = ([f"{k} = {v}" for k, v in x.items()] for x in (found, wanted))
+    if isinstance(found, list) and isinstance(wanted, list):
+        only = [x for x in found if x not in wanted] or ["nothing more"]
+        new = [x for x in wanted if x not in found] or ["nothing more"]
+        return f"{', '.join(only)} there, {', '.join(new)} here"
+    return f"{found} there, {wanted} here"
+
+
 @contextlib.contextmanager
 def _placed(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """As ``write_atomically``, in a folder that is created."""

@@ -177,29 +177,7 @@ def is_done(path: pathlib.Path, shard: Shard, data: str = "jet_features") -> boo
     Raises:
         InputError: it is damaged, or was made by other settings or versions.
     """
-    if not path.exists():
-        return False
-    attrs, rows = files.metadata(path, data)
-    found = json.loads(str(attrs.get("shard", "{}")))
-    wanted = json.loads(identity(shard))
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise InputError(
-                f"{path}: made with other {name}: {_difference(found.get(name), value)}"
-                "; give another --workdir, or remove the shards to make them again"
-            )
-    return rows >= shard.num_jets
-
-
-def _difference(found: Any, wanted: Any) -> str:
-    """The difference of two JSON values, for a message."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        found, wanted = ([f"{k} = {v}" for k, v in x.items()] for x in (found, wanted))
-    if isinstance(found, list) and isinstance(wanted, list):
-        only = [x for x in found if x not in wanted] or ["nothing more"]
-        new = [x for x in wanted if x not in found] or ["nothing more"]
-        return f"{', '.join(only)} there, {', '.join(new)} here"
-    return f"{found} there, {wanted} here"
+    return files.rows_made(path, data, identity(shard)) >= shard.num_jets
 
 
 def _jetnet(rows: dict[str, np.ndarray]):

@@ -139,6 +139,8 @@ def grid(
     *,
     trained_on: Collection[str] = (),
     labels: Mapping[str, str] = LABELS,
+    logarithmic: Collection[str] = _LOGARITHMIC,
+    columns: int = _COLUMNS,
 ) -> "Figure":
     """A panel for each binning with its ratio to the input below.
 
@@ -148,25 +150,29 @@ def grid(
         unit: what is counted, such as jets.
         trained_on: observables that were part of the training loss.
         labels: observable to the text at its axis.
+        logarithmic: observables whose fractions are on a logarithmic axis.
+        columns: panels in a row.
     """
-    rows = -(-len(binnings) // _COLUMNS)
-    figure = style.new_figure(11.5, 4.0 * rows + 0.3)
-    axes = figure.subplots(2 * rows, _COLUMNS, height_ratios=[3, 1.2] * rows)
+    rows = -(-len(binnings) // columns)
+    figure = style.new_figure(11.5 * columns / _COLUMNS, 4.0 * rows + 0.3)
+    axes = figure.subplots(
+        2 * rows, columns, height_ratios=[3, 1.2] * rows, squeeze=False
+    )
     figure.set_layout_engine("constrained", h_pad=0.02, hspace=0.02, wspace=0.04)
     handles: dict[str, object] = {}
     for i, bins in enumerate(binnings):
-        row, column = divmod(i, _COLUMNS)
+        row, column = divmod(i, columns)
         upper, lower = axes[2 * row, column], axes[2 * row + 1, column]
         few = {name: h[bins.name] for name, h in drawn.items() if bins.name in h}
-        handles |= _panel(upper, lower, few, logarithmic=bins.name in _LOGARITHMIC)
+        handles |= _panel(upper, lower, few, logarithmic=bins.name in logarithmic)
         lower.set_xlabel(axis_label(bins.name, labels))
         if bins.name in trained_on:
             style.badge(upper)
         if column == 0:
             upper.set_ylabel(f"fraction of {unit}")
             lower.set_ylabel("ratio to input")
-    for i in range(len(binnings), rows * _COLUMNS):
-        row, column = divmod(i, _COLUMNS)
+    for i in range(len(binnings), rows * columns):
+        row, column = divmod(i, columns)
         axes[2 * row, column].set_axis_off()
         axes[2 * row + 1, column].set_axis_off()
     style.legend_above(figure, handles)

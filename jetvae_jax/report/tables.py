@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from jetvae_jax.core.words import number
@@ -216,6 +216,16 @@ def conditions(found: Mapping[str, Any]) -> list[Block]:
         table(head, marked, style="compact"),
         Paragraph(boundary.NOTE, "note"),
     ]
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as plain text."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def with_error(value: float, error: float | None = None) -> str:

@@ -13,7 +13,7 @@ from jetvae_jax.models import vae
 from jetvae_jax.models.vae import Components
 from jetvae_jax.runs import domains
 
-DERIVED = ("num_particles", "num_features", "jet_rows", "num_conditions")
+DERIVED = ("num_particles", "num_features", "jet_rows", "num_conditions", "grid")
 """Fields of a model's Config that follow from the data, never set by hand."""
 
 
@@ -31,7 +31,7 @@ class ModelRun:
         objective: how the terms are weighted, the domain's ``Objective``.
         training: epochs, batches, optimiser.
         seed: of initialisation, shuffles and noise.
-        domain: 'jets', 'pixels' or 'events'.
+        domain: 'jets', 'pixels', 'events' or 'showers'.
         components: latent space, prior and discriminator of a VAE.
     """
 
@@ -90,7 +90,7 @@ class ModelRun:
         return domains.get(self.domain)
 
     @property
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, Any]:
         """The fields of :data:`DERIVED`, which follow from data and scaling."""
         return self.pipeline.sizes(self.data, self.scaling)
 

@@ -1,4 +1,4 @@
-"""The domains, kinds of data with a common pipeline: jets, pixel sets, events.
+"""The domains, kinds of data with a common pipeline: jets, images, events, showers.
 
 Each domain is a folder with two modules: ``domain``, with the functions of
 :class:`Domain`, and ``evaluation``, which evaluates generated samples.
@@ -21,6 +21,7 @@ MODULES = {
     "jets": "jetvae_jax.jets",
     "pixels": "jetvae_jax.images",
     "events": "jetvae_jax.events",
+    "showers": "jetvae_jax.showers",
 }
 """Name of a domain, as in --domain, to its folder."""
 
@@ -33,7 +34,7 @@ class Domain(Protocol):
     ``Scaler`` is a NamedTuple of arrays.
 
     Attributes:
-        UNIT: name of the samples: jets, images, events.
+        UNIT: name of the samples: jets, images, events, showers.
         SUFFIX: of files of generated samples.
         BOUNDED: the scaling method whose values lie in [0, 1], or an empty string.
         MONITORS: names of the metrics of :meth:`monitor`.
@@ -57,8 +58,11 @@ class Domain(Protocol):
         """Both Configs, with what follows from the file filled in, for checkpoints."""
         ...
 
-    def sizes(self, data: Any, scaling: Any) -> dict[str, int]:
-        """num_particles, num_features, jet_rows and num_conditions of a model."""
+    def sizes(self, data: Any, scaling: Any) -> dict[str, Any]:
+        """num_particles, num_features, jet_rows and num_conditions of a model.
+
+        And ``grid``, (layers, rows, columns), where the points are those of a grid.
+        """
         ...
 
     def fit(self, scaling: Any, train: Any) -> Any:
@@ -112,7 +116,7 @@ class Domain(Protocol):
         """``(key, sample) -> sample``, random symmetries of training; or None."""
         ...
 
-    def monitor(self, real: Any, generated: Any) -> dict[str, float]:
+    def monitor(self, scaling: Any, real: Any, generated: Any) -> dict[str, float]:
         """Metrics of generated samples that a training may monitor."""
         ...
 

@@ -141,7 +141,9 @@ def samples_of(
 def generated_samples(trained: TrainedModel, config: GenerateConfig) -> Any:
     """Generated samples in memory, NumPy arrays, such as jets in GeV.
 
-    The same as :func:`generate` writes.
+    Args:
+        trained: the model.
+        config: how many samples, from what; :func:`generate` writes the same.
 
     Raises:
         InputError: as :func:`samples_of`.

@@ -215,4 +215,6 @@ def _monitor(
         points = ready.model.sample(params, latent_key, context)
         return pipeline.unscale(run.scaling, ready.scaler, points, context)
 
-    return lambda params: pipeline.monitor(real, jax.device_get(draw(params)))
+    return lambda params: pipeline.monitor(
+        run.scaling, real, jax.device_get(draw(params))
+    )

@@ -14,6 +14,7 @@ in the rest,
 
 which is the scalar product of the moments ``a_i a_j a_k u_l``. What is left out is at
 most ``11 |u|^2 |b|^2 |v|^2 |b'|^2``, and so many directions lead that it is nothing.
+Of hundreds of features the pairs cost less than the moments, and are summed.
 """
 
 import jax
@@ -25,6 +26,7 @@ from jetvae_jax.metrics.frechet.physics import prepared, resolution
 from jetvae_jax.metrics.host import over_cores
 
 _JETS = 256  # whose products stay in a CPU's cache
+_MANY = 20  # moments for each jet, or more: pairs need less time and memory
 _REST = 1e-7  # of sum |u|^4, what |u|^2 |b|^2 may sum up to: 1e-13 of the kernel
 
 
@@ -123,6 +125,9 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
     """
     u, v = map(_with_one, floats(np, x, y))
     axes, lead = _directions(np.concatenate([u, v]))
+    moments = lead * (lead + 1) * (lead + 2) // 6
+    if moments > _MANY * max(len(u), len(v)):
+        return _over_pairs(u, v)
     us, vs = (_fourth_moments(w @ axes, lead) for w in (u, v))
     of_order = np.where(np.arange(len(axes)) < lead, 1, 4)
     weights = _multiplicities(lead)[:, None] * of_order
@@ -130,6 +135,19 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
     within_u = (np.vdot(weights, us * us) - _of_itself(u)) / (n * (n - 1))
     within_v = (np.vdot(weights, vs * vs) - _of_itself(v)) / (m * (m - 1))
     return float(within_u + within_v - 2 * np.vdot(weights, us * vs) / (n * m))
+
+
+def _over_pairs(u: np.ndarray, v: np.ndarray) -> float:
+    """The same from all pairs, a block of rows at a time."""
+
+    def total(x: np.ndarray, y: np.ndarray) -> float:
+        starts = range(0, len(x), _JETS)
+        return sum(float(((x[i : i + _JETS] @ y.T) ** 4).sum()) for i in starts)
+
+    n, m = len(u), len(v)
+    within_u = (total(u, u) - _of_itself(u)) / (n * (n - 1))
+    within_v = (total(v, v) - _of_itself(v)) / (m * (m - 1))
+    return within_u + within_v - 2 * total(u, v) / (n * m)
 
 
 def _with_one(x: np.ndarray) -> np.ndarray:

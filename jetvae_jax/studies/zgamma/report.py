@@ -90,8 +90,8 @@ def headline(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 def text(result: Mapping[str, Any]) -> str:
     """Tables and verdict for a terminal."""
-    metrics = report.aligned(*headline(result))
-    columns = report.aligned(*report.by_column(_rows(result), result["names"]))
+    metrics = tables.aligned(*headline(result))
+    columns = tables.aligned(*report.by_column(_rows(result), result["names"]))
     return "\n".join([metrics, columns, *verdict.sentences(result["verdict"])]) + "\n"
 
 

@@ -1,0 +1,8 @@
+"""Electromagnetic showers by the parametrisation of Grindhammer and Peters.
+
+No large package is imported here, because every worker imports this one.
+"""
+
+from jetvae_jax.making.showers.settings import Config
+
+__all__ = ["Config"]
