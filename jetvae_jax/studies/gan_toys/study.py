@@ -133,8 +133,9 @@ def gan_toys(
         "pulls": pulls(seeds.key(config.seed)),
     }
     result["verdict"] = verdict(result)
-    folder.write_json("gan_toys.json", result)
-    page = report.write(folder / "gan_toys.html", result, samples, config.centres)
+    with folder.alone():
+        folder.write_json("gan_toys.json", result)
+        page = report.write(folder / "gan_toys.html", result, samples, config.centres)
     return page, result["verdict"]
 
 

@@ -61,8 +61,9 @@ def sample_limits(
         result["generator"] = generator.compare(samples, config)
         said.append(generator.verdict(result["generator"]))
     result["verdict"] = " ".join(said)
-    folder.write_json("sample_limits.json", plain(result))
-    page = report.write(folder / "sample_limits.html", result, drawn)
+    with folder.alone():
+        folder.write_json("sample_limits.json", plain(result))
+        page = report.write(folder / "sample_limits.html", result, drawn)
     return page, result["verdict"]
 
 
