@@ -214,7 +214,7 @@ def conditions(found: Mapping[str, Any]) -> list[Block]:
     return [
         Heading(boundary.TITLE),
         table(head, marked, style="compact"),
-        Paragraph(boundary.NOTE, "note"),
+        Paragraph(boundary.note(found), "note"),
     ]
 
 
@@ -224,6 +224,8 @@ def with_error(value: float, error: float | None = None) -> str:
         return number(value)
     if error <= 0:
         return f"{number(value, 4)} ± 0"
+    if error < 5e-7:  # six digits do not show it
+        return f"{number(value, 4)} ± {number(error, 2)}"
     digits = min(max(1 - math.floor(math.log10(error)), 0), 6)
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
