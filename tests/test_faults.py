@@ -356,7 +356,7 @@ SCRIPTS = {
                  "--gan_toys.num_seeds=2", "--gan_toys.nodes=4"],
     "find_jets": ["--find.signals={folder}/generated_prior.hdf5", "--find.replicas=2",
                   "--find.keep=0.5", "--find.draws=1"],
-    "toys": ["--toys.num_events=50", "--toys.num_toys=50", "--toys.low=100",
+    "toys": ["--toys.num_events=50", "--toys.num_toys=100", "--toys.low=100",
              "--toys.num_generated=500"],
     "classify": ["--classify.replicas=2", "--classify.num_generated=100",
                  "--classify.keep=0.5", "--classify.fractions=0.1"],
