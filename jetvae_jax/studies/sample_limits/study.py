@@ -69,11 +69,11 @@ def sample_limits(
 
 def kinds(config: LimitsConfig) -> dict[str, tuple[str, dict[str, Any]]]:
     """Name of each row of the toy to its generator and the options of its samples."""
-    correlation = f"permutations, correlation {config.correlation:g} ignored"
+    correlation = f"all combinations, correlation {config.correlation:g} ignored"
     return {
         "the events themselves": ("events", {}),
-        f"permutations of x < {config.cut:g}": ("permutations", {"cut": config.cut}),
-        "permutations": ("permutations", {}),
+        f"combinations of x < {config.cut:g}": ("permutations", {"cut": config.cut}),
+        "all combinations": ("permutations", {}),
         "log-normal fit": ("fit", {}),
         correlation: ("permutations", {"correlation": config.correlation}),
     }
