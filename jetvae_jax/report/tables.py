@@ -226,6 +226,9 @@ def with_error(value: float, error: float | None = None) -> str:
         return f"{number(value, 4)} ± 0"
     if error < 5e-7:  # six digits do not show it
         return f"{number(value, 4)} ± {number(error, 2)}"
+    if error >= 1000 and math.isfinite(value):  # two digits are enough
+        scale = 10 ** (math.floor(math.log10(error)) - 1)
+        return " ± ".join(f"{round(v / scale) * scale:,}" for v in (value, error))
     digits = min(max(1 - math.floor(math.log10(error)), 0), 6)
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
