@@ -288,7 +288,7 @@ def _notes(trained: TrainedModel) -> list[str]:
     if given := trained.run.scaling.conditions:
         notes.append(
             f"the model is given the {' and '.join(given)} of each jet: differences in "
-            "these alone make no jet unlikely"
+            f"{'these' if len(given) > 1 else 'it'} alone make no jet unlikely"
         )
     return notes
 
