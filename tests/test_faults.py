@@ -26,6 +26,7 @@ from jetvae_jax.data.catalogue import DataSet, Remote
 from jetvae_jax.data.containers import hdf5
 from jetvae_jax.events import writer as events
 from jetvae_jax.making import files as making
+from jetvae_jax.making import production as production_of_jets
 from jetvae_jax.making import pythia
 from jetvae_jax.training import Config, checkpoint, fit, gradient_step
 
@@ -383,10 +384,32 @@ BEFORE = {
 TIMES = (".txt", ".csv", ".html", ".png")  # of comparisons: they tell how long it took
 
 
+class Direct:
+    """Workers that are this process, and make each shard once for all tests."""
+
+    made = functools.cache(lambda make, shard: make(shard))
+
+    def __init__(self, make=None, shard=None):
+        self._task = make, shard
+
+    def submit(self, make, shard, **_):
+        return Direct(make, shard)
+
+    def result(self):
+        return Direct.made(*self._task)
+
+    def release(self):
+        pass
+
+
 @pytest.fixture
 def run(run_script, monkeypatch):
     """``(name, folder, *arguments) -> Finished``: a script of the table above."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # the date of reports
+    with contextlib.suppress(ImportError):
+        monkeypatch.setattr("distributed.as_completed", list)
+        client = lambda *_: contextlib.nullcontext(Direct())  # noqa: E731
+        monkeypatch.setattr(production_of_jets, "_client", client)
     return functools.partial(_run, run_script)
 
 
