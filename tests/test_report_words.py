@@ -32,6 +32,9 @@ from jetvae_jax.report import (
     training_plots,
 )
 from jetvae_jax.studies.find_jets import scores as find_scores
+from jetvae_jax.studies.library import report as library
+from jetvae_jax.studies.sample_limits.equivalent import Events
+from jetvae_jax.studies.sample_limits.report import stored
 from jetvae_jax.studies.toys import report as toys
 
 SMALL = Protocol("small", w1=Draws(50, 2, replace=False))
@@ -287,3 +290,11 @@ def test_a_spectrum_shows_events_and_not_the_end_of_a_fit():
     )
     above, _ = toys.spectrum(edges, panels).axes
     assert above.get_ylim()[0] == pytest.approx(0.1)
+
+
+def test_sizes_of_libraries_are_the_ticks():
+    worth = {"mass": stored(Events(14.0, 30.0, 51.0))}
+    rows = [{"k": 1, "events": n, "worth": worth} for n in (40, 1420)]
+    (axis,) = library.curves(rows).axes
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["40", "1,420"]
+    assert not axis.get_xticks(minor=True).size
