@@ -298,3 +298,8 @@ def test_sizes_of_libraries_are_the_ticks():
     (axis,) = library.curves(rows).axes
     assert [text.get_text() for text in axis.get_xticklabels()] == ["40", "1,420"]
     assert not axis.get_xticks(minor=True).size
+
+
+def test_powers_of_ten_in_brackets_are_written_out():
+    assert tables.in_powers("FPD [1e-3] of run_1e-3") == "FPD [10⁻³] of run_1e-3"
+    assert tables.in_powers("mass [1e-3 GeV]") == "mass [10⁻³ GeV]"

@@ -233,6 +233,11 @@ def with_error(value: float, error: float | None = None) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
+def in_powers(text: str) -> str:
+    """A text whose units in brackets have ten with its exponent: ``FPD [10⁻³]``."""
+    return re.sub(r"\[[^\]]*\]", lambda m: _power(m[0]), text)
+
+
 def _power(unit: str) -> str:
     """``1e-3`` in a unit as ten with its exponent."""
     return re.sub(r"\b1e(-?\d+)", lambda m: f"10{m[1].translate(_SUPERSCRIPT)}", unit)
