@@ -249,6 +249,8 @@ def test_settings_of_toys_have_units_and_probabilities_no_exponents():
 def test_errors_that_six_digits_do_not_show():
     assert tables.with_error(2.0, 3.2e-8) == "2 ± 3.2e-08"
     assert tables.with_error(2.0, 0.0) == "2 ± 0"
+    assert tables.with_error(0.3667, 7.9e-17) == "0.3667 ± 0"
+    assert tables.with_error(0.0, 0.0) == "0 ± 0"
     assert tables.with_error(10861396.0, 9451658.0) == "10,900,000 ± 9,500,000"
     assert tables.with_error(873.4, 343.2) == "873 ± 343"
     assert tables.with_error(7.99976, 9.4e-5) == "7.999760 ± 0.000094"

@@ -222,7 +222,7 @@ def with_error(value: float, error: float | None = None) -> str:
     """A value with two digits of its error, or with three digits if it has no error."""
     if error is None or not math.isfinite(error):
         return number(value)
-    if error <= 0:
+    if error <= 1e-9 * abs(value):  # what rounding leaves of a spread of zero
         return f"{number(value, 4)} ± 0"
     if error < 5e-7:  # six digits do not show it
         return f"{number(value, 4)} ± {number(error, 2)}"
