@@ -62,6 +62,7 @@ setup(
     extras_require={
         "plot": PLOT,
         "make-jets": [
+            # Later ones have no wheels: pip would compile them.
             "pythia8mc>=8.317,<8.318",
             "fastjet>=3.5.2",
             "awkward>=2.6",

@@ -305,6 +305,43 @@ def run(
     app.run(guarded, flags_parser=parser)
 
 
+def run_study(
+    study: Callable[..., tuple[Any, str]],
+    group: str,
+    config: type,
+    *,
+    of_run: bool = False,
+    shown: Sequence[str] = (),
+) -> None:
+    """Run a study, and print what was found and the path of its page.
+
+    Args:
+        study: ``(workdir, config) -> (path, verdict)``; that of a trained run also
+            takes ``output``, the folder of the page.
+        group: of its flags.
+        config: the class of its settings.
+        of_run: whether the workdir is that of a trained run.
+        shown: names of the flags that --help shows.
+    """
+
+    def define() -> None:
+        about = "folder of a trained run" if of_run else "folder of the report"
+        configs.define_path("workdir", None, about)
+        flags.mark_flag_as_required("workdir")
+        if of_run:
+            about = "folder of the report; empty for the workdir"
+            configs.define_path("output", "", about)
+        configs.define(group, config)
+
+    def main() -> None:
+        given = {"output": FLAGS.output} if of_run else {}
+        page, verdict = study(FLAGS.workdir, configs.read(group, config), **given)
+        print(verdict)
+        print(page)
+
+    run(main, define, shown=shown)
+
+
 def parse(arguments: list[str]) -> list[str]:
     """Parse a command line; flagfiles are read as ``core.flagfiles`` describes.
 

@@ -9,9 +9,7 @@ energy of a whole and of a part of it: --decompose.path, .whole and .part.
 """
 
 import _cli
-from absl import flags
 
-from jetvae_jax.core import configs as config_flags
 from jetvae_jax.studies.decomposition.study import DecompositionConfig, study
 
 SHOWN = (
@@ -24,21 +22,5 @@ SHOWN = (
     "decompose.quantiles",
 )
 
-
-def define() -> None:
-    """The flags of this script."""
-    config_flags.define_path("workdir", None, "folder of the report")
-    flags.mark_flag_as_required("workdir")
-    config_flags.define("decompose", DecompositionConfig)
-
-
-def main() -> None:
-    """Combine, and report."""
-    config = config_flags.read("decompose", DecompositionConfig)
-    report, verdict = study(_cli.FLAGS.workdir, config)
-    print(verdict)
-    print(report)
-
-
 if __name__ == "__main__":
-    _cli.run(main, define, shown=SHOWN)
+    _cli.run_study(study, "decompose", DecompositionConfig, shown=SHOWN)

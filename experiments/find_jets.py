@@ -14,9 +14,7 @@ model take some two minutes on two cores.
 """
 
 import _cli
-from absl import flags
 
-from jetvae_jax.core import configs as config_flags
 from jetvae_jax.studies.find_jets.study import FindConfig, find_jets
 
 SHOWN = (
@@ -28,23 +26,5 @@ SHOWN = (
     "find.draws",
 )
 
-
-def define() -> None:
-    """The flags of this script."""
-    config_flags.define_path("workdir", None, "folder of a trained run of jets")
-    flags.mark_flag_as_required("workdir")
-    config_flags.define_path("output", "", "folder of the report; empty for --workdir")
-    config_flags.define("find", FindConfig)
-
-
-def main() -> None:
-    """Score, evaluate, report."""
-    config = config_flags.read("find", FindConfig)
-    output = _cli.FLAGS.output
-    report, verdict = find_jets(_cli.FLAGS.workdir, config, output=output)
-    print(verdict)
-    print(report)
-
-
 if __name__ == "__main__":
-    _cli.run(main, define, shown=SHOWN)
+    _cli.run_study(find_jets, "find", FindConfig, of_run=True, shown=SHOWN)

@@ -15,9 +15,7 @@ the generator; the more they are, the larger a number can be seen.
 """
 
 import _cli
-from absl import flags
 
-from jetvae_jax.core import configs as config_flags
 from jetvae_jax.studies.sample_limits.settings import LimitsConfig
 from jetvae_jax.studies.sample_limits.study import sample_limits
 
@@ -34,21 +32,5 @@ SHOWN = (
     "limits.num_trainings",
 )
 
-
-def define() -> None:
-    """The flags of this script."""
-    config_flags.define_path("workdir", None, "folder of the report")
-    flags.mark_flag_as_required("workdir")
-    config_flags.define("limits", LimitsConfig)
-
-
-def main() -> None:
-    """Count, and report."""
-    config = config_flags.read("limits", LimitsConfig)
-    report, verdict = sample_limits(_cli.FLAGS.workdir, config)
-    print(verdict)
-    print(report)
-
-
 if __name__ == "__main__":
-    _cli.run(main, define, shown=SHOWN)
+    _cli.run_study(sample_limits, "limits", LimitsConfig, shown=SHOWN)

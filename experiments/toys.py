@@ -11,9 +11,7 @@ should hold 100 times the events of a toy: its own fluctuations are in all of it
 """
 
 import _cli
-from absl import flags
 
-from jetvae_jax.core import configs as config_flags
 from jetvae_jax.studies.toys.study import ToysConfig, toys
 
 SHOWN = (
@@ -27,25 +25,5 @@ SHOWN = (
     "toys.num_toys",
 )
 
-
-def define() -> None:
-    """The flags of this script."""
-    config_flags.define_path("workdir", None, "folder of a trained run")
-    flags.mark_flag_as_required("workdir")
-    config_flags.define_path(
-        "output", "", "folder of the report; empty for the workdir"
-    )
-    config_flags.define("toys", ToysConfig)
-
-
-def main() -> None:
-    """Draw toys, and report."""
-    config = config_flags.read("toys", ToysConfig)
-    output = _cli.FLAGS.output
-    report, verdict = toys(_cli.FLAGS.workdir, config, output=output)
-    print(verdict)
-    print(report)
-
-
 if __name__ == "__main__":
-    _cli.run(main, define, shown=SHOWN)
+    _cli.run_study(toys, "toys", ToysConfig, of_run=True, shown=SHOWN)

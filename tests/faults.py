@@ -194,4 +194,4 @@ def _timeless(name, data):
 
 
 def _no_seconds(data):
-    return re.sub(rb'"seconds": [\d.e+-]+', b'"seconds": 0', data)
+    return re.sub(rb'"seconds": ([\d.e+-]+|\{[^{}]*\})', b'"seconds": 0', data)

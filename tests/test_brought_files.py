@@ -1,7 +1,14 @@
 """Files as other tools and generators write them: nested, channel-first, padded."""
 
+import bz2
+import gzip
+import io
+import lzma
+import os
+import pickle
 import subprocess
 import sys
+import zipfile
 
 import h5py
 import numpy as np
@@ -9,8 +16,11 @@ import pytest
 
 from jetvae_jax import data
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.data import load
+from jetvae_jax.core.kinematics import to_pt_eta_phi
+from jetvae_jax.core.types import Jets
+from jetvae_jax.data import containers, load
 from jetvae_jax.data.inspection import look
+from jetvae_jax.data.loading import load_judged
 
 XYZ = ("px=px", "py=py", "pz=pz")
 
@@ -105,6 +115,32 @@ def test_names_in_the_order_of_the_columns(jets, tmp_path):
             load(path, columns=columns)
     with pytest.raises(InputError, match="relative features"):
         load(path)
+
+
+def test_energies_show_a_wrong_order_of_the_columns(jets, tmp_path):
+    p = jets.particles
+    energy = np.linalg.norm(p, axis=-1, keepdims=True)
+    pt, eta, phi = np.moveaxis(np.asarray(to_pt_eta_phi(p)), -1, 0)[..., None]
+    for given, right, wrong in (
+        ((energy, p), "E,px,py,pz", "px,py,pz,E"),
+        ((p, energy), "px,py,pz,energy", "energy,px,py,pz"),
+        ((pt, eta, phi, energy), "pt,eta,phi,e", "e,eta,phi,pt"),
+    ):
+        np.save(tmp_path / "a.npy", np.concatenate(given, -1))
+        path = str(tmp_path / "a.npy")
+        same(load(path, num_particles=5, columns=right.split(",")), jets)
+        with pytest.raises(
+            InputError, match=r"energies are below the momenta of (9\d|100)%"
+        ):
+            load(path, num_particles=5, columns=wrong.split(","))
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 3), (12, 0, 3), (0, 0, 3)])
+def test_an_array_without_jets_or_particles(shape, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(shape))
+    what = "jets" if not shape[0] else "particles"
+    with pytest.raises(InputError, match=f"array: shape is .*: there are no {what} in"):
+        load_judged(str(tmp_path / "a.npy"))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -277,7 +313,7 @@ def test_jets_of_what_is_no_event(jets, tmp_path):
 # Padding.
 
 
-@pytest.mark.parametrize("value", [np.nan, -999.0, -99.0])
+@pytest.mark.parametrize("value", [np.nan, -999.0, -99.0, -1.0])
 def test_padding_that_is_no_zero(make_jets, tmp_path, value):
     jets = make_jets(12, 5)
     x = np.where(jets.mask[..., None], jets.particles, np.float32(value))
@@ -293,8 +329,8 @@ def test_padding_that_is_no_zero(make_jets, tmp_path, value):
         said = [note for note in loaded.notes if f" {padded} jets padded by" in note]
         assert bool(said) == (len(columns) == 3)
     if not np.isnan(value):
-        np.savez(tmp_path / "a.npz", x=np.where(x == value, -1, x))
-        padding = (*columns[:3], "padding=-1")
+        np.savez(tmp_path / "a.npz", x=np.where(x == value, 7, x))
+        padding = (*columns[:3], "padding=7")
         same(load(path, num_particles=5, columns=padding), jets)
 
 
@@ -310,7 +346,7 @@ def test_nan_that_is_no_padding(jets, tmp_path):
             load(str(tmp_path / "a.npz"), columns=columns)
 
 
-@pytest.mark.parametrize("value", [np.nan, -999.0])
+@pytest.mark.parametrize("value", [np.nan, -999.0, -1.0])
 @pytest.mark.parametrize("columns", [3, 4])
 def test_padding_in_jetnet_files(make_jetnet, value, columns):
     def spoil(arrays):
@@ -374,6 +410,74 @@ def test_the_unit_of_a_known_format(make_jetnet, make_hls4ml, make_jets, tmp_pat
 
 
 # Files that are being written, folders.
+
+
+KINDS = ("hdf5", "parquet", "root", "npz", "npy")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_content_outranks_the_name(kind, jets, tmp_path):
+    """Of a file that was renamed, or has no suffix."""
+    if kind == "npy":
+        np.save(tmp_path / "a.npy", jets.particles)
+        columns = ("px", "py", "pz")
+    else:
+        with data.writer(tmp_path / f"a.{kind}", num_particles=5) as writer:
+            writer.append(Jets(jets.particles, jets.mask))
+        columns = ()
+    whole = (tmp_path / f"a.{kind}").read_bytes()
+    for name in ("b", "b.dat", "b.csv", "b.xyz", *(f"b.{k}" for k in KINDS)):
+        (tmp_path / name).write_bytes(whole)
+        same(load(str(tmp_path / name), num_particles=5, columns=columns), jets)
+
+
+def zipped(name):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, b"x")
+    return buffer.getvalue()
+
+
+UNREAD = {
+    "gzip": (gzip.compress(b"x"), "is compressed .gzip.: decompress it"),
+    "bzip2": (bz2.compress(b"x"), "is compressed .bzip2.: decompress it"),
+    "xz": (lzma.compress(b"x"), "is compressed .xz.: decompress it"),
+    "pickle": (pickle.dumps([1.0]), "is a pickle, which is never loaded"),
+    "torch": (zipped("model/data.pkl"), "of torch is a pickle, which is never loaded"),
+    "zip": (zipped("jets.hdf5"), "is a zip archive: unpack it"),
+    "html": (b"\n<!DOCTYPE html><html>", "is a web page: fetch the data again"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+@pytest.mark.parametrize("suffix", ["pkl", *KINDS])
+def test_files_that_are_not_read_say_what_to_do(kind, suffix, tmp_path):
+    content, words = UNREAD[kind]
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.{suffix}: {words}"):
+        load(str(path))
+
+
+def test_a_text_may_begin_like_another_kind(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("PAR1,root,BZh9\n1,2,3\n4,5,6\n")
+    with containers.opened(path) as table:
+        assert set(table.names) == {"PAR1", "root", "BZh9"}
+
+
+def test_a_file_under_another_suffix_is_not_replaced(jets, tmp_path):
+    """A table of numbers may be, and jets of a user may not."""
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n")
+    containers.check_replaceable(path, "--x", "jetvae_jax")
+    with h5py.File(path, "w") as file:
+        file["px"] = jets.particles[..., 0]
+    os.mkfifo(tmp_path / "pipe.csv")
+    os.symlink("nothing", tmp_path / "link.csv")
+    for name in ("a.csv", "pipe.csv", "link.csv"):
+        with pytest.raises(InputError, match="--x: there is a file that this command"):
+            containers.check_replaceable(tmp_path / name, "--x", "jetvae_jax")
 
 
 @pytest.mark.parametrize("written", [True, False])

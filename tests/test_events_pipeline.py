@@ -220,7 +220,7 @@ def test_a_changed_table_is_noticed(tmp_path):
     data = run_of(changing).data
     source = dataset.load("events", data).source
     dataset.load_same("events", data, source)
-    dataset.load.cache_clear()
+    dataset._load.cache_clear()
     write(tmp_path / "table.hdf5", table(seed=1))
     with pytest.raises(InputError, match="not the file"):
         dataset.load_same("events", data, source)

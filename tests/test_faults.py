@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import os
 import resource
 import shutil
@@ -14,6 +15,7 @@ import faults
 import jax
 import numpy as np
 import pytest
+from conftest import EXPERIMENTS
 
 from jetvae_jax.core import locks
 from jetvae_jax.core.errors import InputError
@@ -24,6 +26,8 @@ from jetvae_jax.data.catalogue import DataSet, Remote
 from jetvae_jax.data.containers import hdf5
 from jetvae_jax.events import writer as events
 from jetvae_jax.making import files as making
+from jetvae_jax.making import production as production_of_jets
+from jetvae_jax.making import pythia
 from jetvae_jax.training import Config, checkpoint, fit, gradient_step
 
 JETS = ("hdf5", "parquet", "root", "npz")
@@ -314,6 +318,12 @@ def test_a_long_name_can_be_written(tmp_path):
 
 
 SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"
+EVENTS_RUN = [
+    "--flagfile=experiments/flagfiles/zgamma_vae.txt", "--events.max_events=600",
+    "--train.num_epochs=1", "--train.batch_size=50", "--mlp_vae.nodes=8",
+    "--mlp_vae.num_layers=1", "--mlp_vae.latent_dim=2", "--train.warmup_steps=0",
+]  # fmt: skip
+# Every script at its smallest size; {folder} is the workdir.
 SCRIPTS = {
     "train": [SMOKE, "--train.num_epochs=2", "--train.save_seconds=0"],
     "fit_flow": [SMOKE, "--fit.num_epochs=2", "--fit.save_seconds=0"],
@@ -329,70 +339,166 @@ SCRIPTS = {
                        "--pixels.path=embedded", "--pixels.max_images=200",
                        "--train.num_epochs=1", "--fit.num_epochs=1",
                        "--losses=pixel_positions", "--num_seeds=1"],
+    "compare_jets": ["--compare.flagfiles=deepsets_gluon30", "--compare.seeds=1",
+                     "--data.max_jets=200", "--train.num_epochs=1",
+                     "--fit.num_epochs=1", "--fit.batch_size=50",
+                     "--deepsets_vae.width=8", "--deepsets_vae.hidden=8",
+                     "--deepsets_vae.latent_dim=3", "--deepsets_vae.decoder_layers=1",
+                     "--realnvp.num_couplings=2", "--realnvp.hidden=8"],
+    "compare_libraries": ["--flagfile=experiments/flagfiles/library_gluon30.txt",
+                          "--data.max_jets=400", "--library_study.sizes=40",
+                          "--library_study.k=1", "--library_study.num_generated=2000",
+                          "--library_study.quantiles=10",
+                          "--library_study.observables=mass"],
+    "decompose": ["--decompose.num_combined=1000", "--decompose.num_events=2500"],
+    "sample_limits": ["--limits.num_events=40", "--limits.num_trainings=10",
+                      "--limits.num_bootstraps=10", "--limits.quantiles=20"],
+    "gan_toys": ["--gan_toys.objectives=wgan", "--gan_toys.num_steps=10",
+                 "--gan_toys.num_seeds=2", "--gan_toys.nodes=4"],
+    "find_jets": ["--find.signals={folder}/generated_prior.hdf5", "--find.replicas=2",
+                  "--find.keep=0.5", "--find.draws=1"],
+    "toys": ["--toys.num_events=50", "--toys.num_toys=100", "--toys.low=100",
+             "--toys.num_generated=500"],
+    "classify": ["--classify.replicas=2", "--classify.num_generated=100",
+                 "--classify.keep=0.5", "--classify.fractions=0.1"],
+    "inspect_jets": ["--inspect.output={folder}/x.png", "--inspect.max_jets=500"],
+    "make_jets": ["--make.jet_types=w", "--make.settings=PartonLevel:MPI = off",
+                  "--make.num_jets=8", "--make.shard_jets=4", "--make.num_workers=1",
+                  "--make.layouts=jetnet30,hls4ml30"],
+    "make_zgamma": ["--make.num_background=4", "--make.num_signal=4",
+                    "--make.masses=200", "--make.num_workers=1"],
 }  # fmt: skip
+# Its process starts others, or its files come from a server: they have tests of
+# their own, test_tune.py and "download" above.
+OTHERWISE = ("tune", "download")
+# The scripts that are run before, in the same folder.
+BEFORE = {
+    "fit_flow": ("train",),
+    "fit_copula": ("train",),
+    "generate": ("train",),
+    "evaluate": ("train", "generate"),
+    "find_jets": ("train", "generate"),
+    "toys": ("events",),
+    "classify": ("events",),
+}
 TIMES = (".txt", ".csv", ".html", ".png")  # of comparisons: they tell how long it took
+
+
+class Direct:
+    """Workers that are this process, and make each shard once for all tests."""
+
+    made = functools.cache(lambda make, shard: make(shard))
+
+    def __init__(self, make=None, shard=None):
+        self._task = make, shard
+
+    def submit(self, make, shard, **_):
+        return Direct(make, shard)
+
+    def result(self):
+        return Direct.made(*self._task)
+
+    def release(self):
+        pass
+
+
+@pytest.fixture
+def run(run_script, monkeypatch):
+    """``(name, folder, *arguments) -> Finished``: a script of the table above."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # the date of reports
+    with contextlib.suppress(ImportError):
+        monkeypatch.setattr("distributed.as_completed", list)
+        client = lambda *_: contextlib.nullcontext(Direct())  # noqa: E731
+        monkeypatch.setattr(production_of_jets, "_client", client)
+    return functools.partial(_run, run_script)
+
+
+def _run(run_script, name, folder, *more):
+    script, given = name, SCRIPTS.get(name)
+    if name == "events":
+        script, given = "train", EVENTS_RUN
+    if name.startswith("make"):
+        for tool in pythia.TOOLS:
+            pytest.importorskip(tool, reason="needs the extra make-jets")
+    assert given is not None
+    arguments = [argument.format(folder=folder) for argument in (*given, *more)]
+    if name != "inspect_jets":
+        arguments.append(f"--workdir={folder}")
+    return run_script(script, *arguments)
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory, run_script):
-    """What each script needs: nothing, a model, or generated jets."""
-    folders = {}
-    for number in range(3):
-        folders[number] = tmp_path_factory.mktemp(f"prepared{number}") / "w"
-        if number:
-            shutil.copytree(folders[number - 1], folders[number])
-        else:
-            folders[number].mkdir()
-            continue
-        name = (None, "train", "generate")[number]
-        done = run_script(name, *SCRIPTS[name], f"--workdir={folders[number]}")
+    """The folder in which a script begins: with what others have left there."""
+
+    @functools.cache
+    def folder(before):
+        made = tmp_path_factory.mktemp("prepared") / "w"
+        if not before:
+            made.mkdir()
+            return made
+        shutil.copytree(folder(before[:-1]), made)
+        done = _run(run_script, before[-1], made)
         assert done.returncode == 0, done.stderr
-    needs = {"fit_flow": 1, "fit_copula": 1, "generate": 1, "evaluate": 2}
-    return lambda name: folders[needs.get(name, 0)]
+        return made
+
+    return lambda name: folder(BEFORE.get(name, ()))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_has_its_faults_tried():
+    scripts = {path.stem for path in EXPERIMENTS.glob("[!_]*.py")}
+    assert scripts == {*SCRIPTS, *OTHERWISE}
+
+
+QUICK = ("decompose",)
+ALL_SCRIPTS = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+    for name in SCRIPTS
+]
+
+
+@pytest.mark.parametrize("name", ALL_SCRIPTS)
 def test_after_a_kill_anywhere_a_script_gives_the_same_bytes(
-    name, prepared, folder, tmp_path, run_script, monkeypatch
+    name, prepared, folder, tmp_path, run
 ):
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # the date of reports
-
     def command():
-        done = run_script(name, *SCRIPTS[name], f"--workdir={folder}")
+        done = run(name, folder)
         assert done.returncode == 0, done.stderr
 
     faults.renew(folder, prepared(name))
     states = faults.kills(folder, command, tmp_path / "states")
     wanted = whole(folder, lambda _: command())
+    assert len(states) > 1 and wanted
     for state in states:
         faults.renew(folder, state)
         found = whole(folder, lambda _: command())
         assert found.keys() == wanted.keys(), state
         wrong = [file for file, data in found.items() if data != wanted[file]]
-        if name.startswith("compare"):
+        if name in ("compare_zgamma", "compare_digits", "compare_jets"):
             wrong = [file for file in wrong if not file.endswith(TIMES)]
         assert not wrong, state
 
 
+# Each is many runs of a script: of some every point, of others some of them.
+STEPS = {"train": 2, "fit_flow": 2, "fit_copula": 2, "generate": 2, "decompose": 2}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train", "fit_flow", "fit_copula", "generate"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_on_a_disk_that_fails_anywhere_says_one_line(
-    name, prepared, folder, run_script
+    name, prepared, folder, run
 ):
-    """Each second point, of which many are the same."""
-
-    def run():
-        return run_script(name, *SCRIPTS[name], f"--workdir={folder}")
-
+    """Some of the points, of which many are the same."""
     begin = prepared(name)
     for at, failing in enumerate(
-        faults.failures(folder, begin, run, ("replace", "mkdir", "write"))
+        faults.failures(
+            folder, begin, lambda: run(name, folder), ("replace", "mkdir", "write")
+        )
     ):
-        if at % 2:
+        if at % STEPS.get(name, 5):
             continue
         with failing:
-            found = run()
+            found = run(name, folder)
         assert found.returncode == 2, found.stderr
         errors = [r for r in found.stderr.splitlines() if r.startswith("error: ")]
         assert len(errors) == 1 and "No space left on device" in errors[0]
@@ -405,3 +511,39 @@ def test_a_script_on_a_disk_that_fails_anywhere_says_one_line(
 
 
 SAFE = ("vae.npz", "vae.state.npz", "generated_prior.hdf5")  # of earlier commands
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ROOT, reason="only root mounts disks")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_on_a_read_only_disk_says_one_line(name, prepared, folder, run):
+    with small_disk(folder, "size=20m"):
+        shutil.copytree(prepared(name), folder, dirs_exist_ok=True)
+        before = faults.visible(folder)
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        found = run(name, folder)
+        assert found.returncode == 2, found.stderr
+        errors = [r for r in found.stderr.splitlines() if r.startswith("error: ")]
+        assert len(errors) == 1 and str(folder) in errors[0]
+        assert "Traceback" not in found.stderr
+        assert faults.visible(folder) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["decompose", "gan_toys", "sample_limits"])
+def test_of_two_processes_in_one_folder_the_last_one_wins(name, tmp_path):
+    """The results of one and the page of the other would be wrong silently."""
+    seeds = ("3", "4")
+    command = [sys.executable, f"experiments/{name}.py", *SCRIPTS[name]]
+    seed = next(a for a in command if a.startswith("--")).partition(".")[0] + ".seed"
+    for _ in range(3):
+        both = [
+            subprocess.Popen([*command, f"{seed}={s}", f"--workdir={tmp_path}"])
+            for s in seeds
+        ]
+        assert [process.wait() for process in both] == [0, 0]
+        (result,) = tmp_path.glob("*.json")
+        found = json.loads(result.read_text())["settings"]["seed"]
+        (page,) = tmp_path.glob("*.html")
+        assert f'<th scope="row">seed</th><td>{found}</td>' in page.read_text()
+        assert not faults.parts(tmp_path)

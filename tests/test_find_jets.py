@@ -327,6 +327,31 @@ def test_signals_of_another_kind(folder, make_hls4ml):
         study._load(without, f"t={path}", study.FindConfig(signals=("x",)))
 
 
+def test_any_class_by_its_name(folder, tmp_path, monkeypatch):
+    """Of files that are named by it, in the home folder; a path may hold an =."""
+    trained = runs.load_model(folder / "run")
+    for name, number in (("zprime", 40), ("g", 30)):
+        write(tmp_path / f"{name}.hdf5", jet_arrays(number, N, 3))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for spec, count in ((f"zprime={tmp_path}", 40), ("zprime=~", 40), ("g=~", 30)):
+        loaded = study._load(trained, spec, study.FindConfig(signals=(spec,)))
+        assert len(loaded.jets.mask) == count
+        assert loaded.source["jet_type"] == spec.partition("=")[0]
+    for spec, says in (
+        ("zprim=~", "choose one of g, q, t, w, z, or a class"),
+        ("g=$NOT_SET/x.h5", "--find.signals=g=.*NOT_SET is not set"),
+    ):
+        with pytest.raises(InputError, match=says):
+            study._load(trained, spec, study.FindConfig(signals=(spec,)))
+    odd = write(tmp_path / "pt=1000.hdf5", jet_arrays(20, N, 4))
+    monkeypatch.chdir(tmp_path)
+    loaded = study._load(trained, odd.name, study.FindConfig(signals=(odd.name,)))
+    assert len(loaded.jets.mask) == 20
+    assert study.named(("zprime=~", odd.name)) == {
+        "zprime": "zprime=~", "pt=1000": odd.name,
+    }  # fmt: skip
+
+
 def auc(value, error=0.01):
     found = {"value": value, "error": error}
     kept = {"signal": found, "improvement": found}

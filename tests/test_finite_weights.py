@@ -128,6 +128,17 @@ def test_a_few_that_are_not_finite_are_counted(trained, monkeypatch):
     )
 
 
+def test_momenta_that_overflow_are_counted(trained, monkeypatch):
+    """The network gave numbers; in GeV they are too large for float32."""
+    said = []
+    monkeypatch.setattr(logging, "warning", lambda text, *a: said.append(text % a))
+    large = with_points(trained, lambda x: x.at[7, 5].set(1e37))
+    jets = next(iter(chunks := samples_of(large, CONFIG)[1]))
+    assert list(chunks) == []
+    assert len(said) == 1 and said[0].startswith("1 of 20 generated samples had NaN")
+    assert np.isfinite(jets.particles).all()
+
+
 def test_bins_of_whole_numbers_may_have_infinite_ends(tmp_path):
     path, tree = tmp_path / "a.npz", {"scaler": {"edges": np.array([0.5, np.inf])}}
     ends = {"unbounded": ["scaler/edges"]}

@@ -18,7 +18,7 @@ OWN = {
     "download": "download.dataset",
     "evaluate": "evaluate.real",
     "find_jets": "find.background",
-    "export": "export.output",
+    "export": "export.latents",
     "fit_copula": "copula.dependence",
     "fit_flow": "flow",
     "gan_toys": "gan_toys.objectives",

@@ -5,10 +5,12 @@ import dataclasses
 import json
 import pathlib
 import re
+import shutil
 import sys
 
 import numpy as np
 import pytest
+from conftest import jet_arrays, write
 
 from jetvae_jax import models, runs, training
 from jetvae_jax.core.errors import InputError
@@ -21,6 +23,7 @@ from jetvae_jax.jets import domain as jets
 from jetvae_jax.jets.evaluation import trained_on
 from jetvae_jax.losses.distances import chamfer, mse
 from jetvae_jax.models import adversarial
+from jetvae_jax.runs import dataset
 
 ROOT = pathlib.Path(__file__).parent.parent
 QUICK = training.Config(num_epochs=1, batch_size=20)
@@ -179,3 +182,28 @@ def test_a_state_of_an_earlier_version_is_continued(tmp_path):
     other = dataclasses.replace(run, seed=1)
     with pytest.raises(InputError, match=r"other settings \(seed: 0 there, 1 here\)"):
         runs.train(tmp_path, other)
+
+
+def test_a_file_that_changes_is_read_again(make_jetnet, tmp_path, monkeypatch):
+    """In a notebook; unchanged it is read once, also with the same name elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    places = (tmp_path / "g.hdf5", "g.hdf5", "folder", "folder/g.hdf5, g.hdf5")
+    for seed, place in enumerate(places):
+        config = jets.Data(
+            path=str(place), num_particles=6, fractions=(0.5, 0.25, 0.25)
+        )
+        found = []
+        for change in range(2):
+            path = make_jetnet(num_jets=20, seed=10 * seed + change)
+            shutil.copy(path, tmp_path / "folder" / "g.hdf5")
+            found.append(dataset.load("jets", config))
+            assert dataset.load("jets", config) is found[-1]
+        first, second = (one.source["fingerprint"] for one in found)
+        assert first != second, place
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "other" / "g.hdf5", jet_arrays(20, 6, 99))
+    config = jets.Data(path="g.hdf5", num_particles=6, fractions=(0.5, 0.25, 0.25))
+    here = dataset.load("jets", config).source["fingerprint"]
+    monkeypatch.chdir(tmp_path / "other")
+    assert dataset.load("jets", config).source["fingerprint"] != here

@@ -110,7 +110,7 @@ def test_other_classes_are_not_there(tmp_path):
 
 def test_an_archive_of_something_else(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros(3))
-    with pytest.raises(InputError, match="keys are images: expected"):
+    with pytest.raises(InputError, match=r"keys are images .3,.: expected"):
         load(str(tmp_path / "a.npz"))
 
 

@@ -15,6 +15,7 @@ from jetvae_jax.core.words import counted, number
 from jetvae_jax.events import evaluation as events
 from jetvae_jax.events import report as events_report
 from jetvae_jax.images import evaluation as images
+from jetvae_jax.metrics import conditions
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.labels import LABELS, label
 from jetvae_jax.metrics.suite import text
@@ -30,6 +31,10 @@ from jetvae_jax.report import (
     tables,
     training_plots,
 )
+from jetvae_jax.studies.find_jets import scores as find_scores
+from jetvae_jax.studies.library import report as library
+from jetvae_jax.studies.sample_limits.equivalent import Events
+from jetvae_jax.studies.sample_limits.report import stored
 from jetvae_jax.studies.toys import report as toys
 
 SMALL = Protocol("small", w1=Draws(50, 2, replace=False))
@@ -239,3 +244,64 @@ def test_settings_of_toys_have_units_and_probabilities_no_exponents():
     assert found["events of a toy"] == "2,000 in the mean"
     assert not re.search(r"0\.0|\d_\d|\(", " ".join(found.values()))
     assert [toys._probability(p) for p in (9.9e-262, 0.0123)] == ["< 0.0001", "0.012"]
+
+
+def test_errors_that_six_digits_do_not_show():
+    assert tables.with_error(2.0, 3.2e-8) == "2 ± 3.2e-08"
+    assert tables.with_error(2.0, 0.0) == "2 ± 0"
+    assert tables.with_error(0.3667, 7.9e-17) == "0.3667 ± 0"
+    assert tables.with_error(0.0, 0.0) == "0 ± 0"
+    assert tables.with_error(10861396.0, 9451658.0) == "10,900,000 ± 9,500,000"
+    assert tables.with_error(873.4, 343.2) == "873 ± 343"
+    assert tables.with_error(7.99976, 9.4e-5) == "7.999760 ± 0.000094"
+
+
+def test_lists_of_settings_are_words():
+    (row,) = page.pairs({"objectives": ("classic", "wgan")}).rows
+    assert row.cells == ["objectives", "classic, wgan"]
+
+
+def test_a_single_epoch_is_a_whole_number():
+    figure = training_plots.curves([{"epoch": 1, "train/loss": 3.0}])
+    figure.canvas.draw()
+    (axis,) = figure.axes
+    low, high = axis.get_xlim()
+    assert [t for t in axis.get_xticks() if low <= t <= high] == [1.0]
+
+
+def test_every_score_is_explained():
+    known = (*find_scores.LIKELIHOODS, *find_scores.LATENTS, *find_scores.CUTS)
+    assert {*known, "discriminator"} == find_scores.MEANINGS.keys()
+    (table,) = page.meanings(find_scores.MEANINGS).blocks
+    assert len(table.rows) == len(find_scores.MEANINGS)
+
+
+def test_a_note_is_of_what_is_in_the_table():
+    def found(label):
+        return {"x": {"label": label}}
+
+    assert "jets" in conditions.note(found("stated mass and the particles'"))
+    assert "jets" not in conditions.note(found("images with a pixel twice"))
+
+
+def test_a_spectrum_shows_events_and_not_the_end_of_a_fit():
+    edges, mean = np.arange(5.0), np.array([10.0, 5.0, 0.0, 1.0])
+    panels = dict.fromkeys(
+        ("template", "simulation", "generator"),
+        (np.ones(3), mean, np.array([9.0, 4.0, 1e-9, 1.0])),
+    )
+    above, _ = toys.spectrum(edges, panels).axes
+    assert above.get_ylim()[0] == pytest.approx(0.1)
+
+
+def test_sizes_of_libraries_are_the_ticks():
+    worth = {"mass": stored(Events(14.0, 30.0, 51.0))}
+    rows = [{"k": 1, "events": n, "worth": worth} for n in (40, 1420)]
+    (axis,) = library.curves(rows).axes
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["40", "1,420"]
+    assert not axis.get_xticks(minor=True).size
+
+
+def test_powers_of_ten_in_brackets_are_written_out():
+    assert tables.in_powers("FPD [1e-3] of run_1e-3") == "FPD [10⁻³] of run_1e-3"
+    assert tables.in_powers("mass [1e-3 GeV]") == "mass [10⁻³ GeV]"

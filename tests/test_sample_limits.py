@@ -217,7 +217,7 @@ def test_files_of_a_generator(files, tmp_path, run_script):
         figure = tmp_path / "figures" / f"sample_limits_{name}.png"
         assert figure.stat().st_size > 1000
     text = (tmp_path / "sample_limits.html").read_text()
-    assert "permutations of x &lt; 12" in text and "seed1: mass" in text
+    assert "combinations of x &lt; 12" in text and "seed1: mass" in text
 
 
 def test_a_run(tmp_path, run_script):

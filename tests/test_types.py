@@ -291,7 +291,7 @@ def test_a_training_on_several_classes_resumes_exactly(folder, tmp_path):
 
     with pytest.raises(Killed):
         runs.train(tmp_path / "a", run, on_epoch=kill)
-    dataset.load.cache_clear()  # as in a new process
+    dataset._load.cache_clear()  # as in a new process
     resumed = runs.train(tmp_path / "a", run)
     whole = runs.train(tmp_path / "b", run)
     jax.tree.map(np.testing.assert_array_equal, resumed.params, whole.params)

@@ -23,6 +23,7 @@ from jetvae_jax.core.errors import InputError, did_you_mean
 # <end of the name>.<process>-<host>-<random>.part: no two writers have the same.
 _PART = re.compile(r"\.(\d+)-(\w+)-[0-9a-f]{8}\.part$", re.ASCII)
 LOCK = ".lock"
+RESULTS_LOCK = ".results.lock"
 ZOO = pathlib.Path(__file__).parents[1] / "zoo"
 """Folder of the trained models that come with the package."""
 _ABANDONED = 7 * 86400  # seconds without a change, of a process of another machine
@@ -235,6 +236,18 @@ class Workdir:
             InputError: one is there already; the message says which.
         """
         return locks.locked(self / name, f"--workdir={self.path}")
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes from writing their results there meanwhile.
+
+        Results of several files are those of one process, the last one; the others
+        wait.
+
+        Raises:
+            InputError: no file can be written there.
+        """
+        lock = self / RESULTS_LOCK
+        return locks.locked(lock, f"--workdir={self.path}", wait=True)
 
     def write_text(self, name: str, text: str) -> pathlib.Path:
         """Write a text file atomically."""

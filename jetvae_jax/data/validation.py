@@ -286,9 +286,10 @@ def check_jet_type(jet_type: str, own: Iterable[str] = ()) -> None:
     Raises:
         InputError: there is no such class.
     """
-    if jet_type not in (*JET_TYPES, *own):
+    known = [*JET_TYPES, *sorted({*own} - {*JET_TYPES, ""})]
+    if jet_type not in known:
         raise InputError(
-            f"jet_type is {jet_type!r}: choose one of {', '.join(JET_TYPES)}, or a "
+            f"jet_type is {jet_type!r}: choose one of {', '.join(known)}, or a "
             "class by which files are named"
         )
 
@@ -333,11 +334,11 @@ def order_hint(shape: tuple[int, ...]) -> str:
 
 
 def padding(audit: Audit, values: Sequence[np.ndarray], mask: np.ndarray) -> np.ndarray:
-    """Which particles are padding by NaN, or by a number such as -999.
+    """Which particles are padding by NaN, or by a number such as -999 or -1.
 
     All their features are NaN, and no particle comes after them, nor is any place of
-    the jet padded otherwise; or all are the same number of -99 or less. A note counts
-    the jets.
+    the jet padded otherwise; or all are the same negative number, and no particle comes
+    after them or it is -99 or less. A note counts the jets.
 
     Args:
         audit: for the note.
@@ -348,17 +349,22 @@ def padding(audit: Audit, values: Sequence[np.ndarray], mask: np.ndarray) -> np.
         ``[n, M]`` bool.
     """
     nan = mask & np.all([np.isnan(v) for v in values], axis=0)
-    code = mask & np.all([v == values[0] for v in values], axis=0) & (values[0] <= -99)
+    code = mask & np.all([v == values[0] for v in values], axis=0) & (values[0] < 0)
+    if code.any():
+        code &= (values[0] <= -99) | ~_before_another(mask & ~code)
     if nan.any():
-        real = np.flip(mask & ~nan, 1)
-        after = np.flip(np.cumsum(real, 1), 1) > 0
-        nan &= mask.all(1, keepdims=True) & ~after
+        nan &= mask.all(1, keepdims=True) & ~_before_another(mask & ~nan)
     for what, found in (("NaN", nan), ("-999 or the like", code)):
         if number := int(found.any(1).sum()):
             audit.notes.append(
                 f"{audit.path}: {number} jets padded by {what}: no particles there"
             )
     return nan | code
+
+
+def _before_another(real: np.ndarray) -> np.ndarray:
+    """Which places ``[n, M]`` have a particle at them or after them."""
+    return np.flip(np.maximum.accumulate(np.flip(real, 1), axis=1), 1)
 
 
 def good_rows(

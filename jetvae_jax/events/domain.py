@@ -145,6 +145,11 @@ def relative(config: Scaling, scaler: Scaler) -> None:
     del config, scaler
 
 
+def momenta(config: Scaling, scaler: Scaler) -> None:
+    """Points are not particles of a jet."""
+    del config, scaler
+
+
 def num_points(config: Scaling, scaler: Scaler) -> None:
     """An event is always one row."""
     del config, scaler

@@ -154,10 +154,7 @@ def evaluate(
     table = report.text({"floor": floor, **evaluated}, names)
     record(folder, result, f"{table}\n{text(bounds)}")
     generator = None if config.generated else trained  # of the events
-    history: dict[str, list[dict]] = {}
-    if generator:
-        history = generator.history()
-        history = {"VAE": history["vae"], "flow": history["flow"]}
+    history = generator.history() if generator else {}
     return report.write(
         folder / "report.html",
         title=events.title,

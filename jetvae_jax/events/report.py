@@ -93,7 +93,7 @@ def write(
         page.table(*by_column(results, names), style="compact"),
         *tables.conditions(evaluation.get("conditions", {})),
         *sample_plots(samples, names),
-        *training_plots.curve_plots(history, "event"),
+        *training_plots.curve_plots(history, "event", {"vae": "model"}),
     )
     return page.write(path, title, blocks)
 

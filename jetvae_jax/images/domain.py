@@ -114,6 +114,11 @@ def relative(config: scaling.Config, scaler: scaling.Scaler) -> None:
     del config, scaler
 
 
+def momenta(config: scaling.Config, scaler: scaling.Scaler) -> None:
+    """Points are not particles of a jet."""
+    del config, scaler
+
+
 def num_points(config: scaling.Config, scaler: scaling.Scaler) -> None:
     """The condition, a digit, does not say how many points there are."""
     del config, scaler

@@ -207,7 +207,8 @@ def _frechet_floor(key, classifier, real, notes) -> dict[str, float]:
     try:
         measured = image_frechet(key, classifier, real, real)
     except InputError as error:
-        notes.append(f"Fréchet distance left out: {error}")
+        _, _, reason = str(error).partition(": ")
+        notes.append(f"Fréchet distance left out: {reason}")
         return {}
     return {"frechet": measured["floor"], "frechet_std": measured["floor_std"]}
 

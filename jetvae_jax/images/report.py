@@ -207,4 +207,4 @@ def _training_plots(
             "Encoded test images, and samples of the flow.",
             lambda: training_plots.latents(latents["posterior"], latents.get("flow")),
         )
-    yield from training_plots.curve_plots(history, "image", {"vae": "VAE"})
+    yield from training_plots.curve_plots(history, "image", {"vae": "model"})

@@ -200,6 +200,11 @@ def relative(config: scaling.Config, scaler: scaling.Scaler):
     return functools.partial(scaling.relative, config, scaler)
 
 
+def momenta(config: scaling.Config, scaler: scaling.Scaler):
+    """``(x, context) -> [..., N, 3]``, in GeV: see ``scaling.momenta``."""
+    return lambda x, context: scaling.momenta(config, scaler, x, context.axis)
+
+
 def num_points(config: scaling.Config, scaler: scaling.Scaler):
     """``(context) -> [...]``: the number of particles, where it is a condition."""
     if "multiplicity" not in config.conditions:

@@ -556,7 +556,7 @@ def _fpnd(where: str, jet_type: str, jets: Inputs):
         except InputError as error:
             if where != "installed":
                 raise
-            reason = str(error)
+            reason = str(error).removeprefix("fpnd: ")
     if resources is None:
         return None, [f"FPND is left out: {reason}"]
     return functools.partial(fpnd, jet_type=jet_type, resources=resources), []

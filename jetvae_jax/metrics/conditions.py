@@ -17,8 +17,11 @@ NOTE = (
     "How far physical conditions hold for every single sample. Where a value is "
     "allowed, 0 or what rounding leaves, a larger one is marked with an exclamation "
     "mark: the condition does not hold. The others are limits that the real sample "
-    "gives: compare with it, as with what a file states of whole jets of which it has "
-    "the leading particles only. A dash: the file does not state what is needed."
+    "gives: compare with it. A dash: the file does not state what is needed."
+)
+_STATED = (
+    " What a file states may be of whole jets, of which it holds the leading particles "
+    "only."
 )
 BEYOND = " !"
 MISSING = "\N{EN DASH}"
@@ -128,6 +131,12 @@ def rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         for row in found.values()
     ]
     return ["condition", "unit", "allowed", *samples], cells
+
+
+def note(found: Mapping[str, Any]) -> str:
+    """What the table means, in a paragraph."""
+    stated = any(row["label"].startswith("stated") for row in found.values())
+    return NOTE + (_STATED if stated else "")
 
 
 def text(found: Mapping[str, Any]) -> str:

@@ -291,4 +291,4 @@ def _training_plots(
             + (f" The {beyond} dimensions nearest N(0, 1) left out." * (beyond > 0)),
             lambda: training_plots.latents(posterior, flow),
         )
-    yield from training_plots.curve_plots(history, "jet", {"vae": "VAE"}, units)
+    yield from training_plots.curve_plots(history, "jet", {"vae": "model"}, units)

@@ -260,7 +260,16 @@ def summary(given: Summary) -> list[Block]:
 
 def pairs(values: Mapping[str, Any]) -> Table:
     """A table of two columns, name and value, without headings."""
-    return Table([], [Row([str(k), str(v)]) for k, v in values.items()], "pairs")
+    rows = [
+        Row([str(k), ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v)])
+        for k, v in values.items()
+    ]
+    return Table([], rows, "pairs")
+
+
+def meanings(of: Mapping[str, str]) -> Details:
+    """What the names in a table mean, folded away."""
+    return Details("What the scores are", [pairs(of)])
 
 
 def table(

@@ -214,7 +214,7 @@ def conditions(found: Mapping[str, Any]) -> list[Block]:
     return [
         Heading(boundary.TITLE),
         table(head, marked, style="compact"),
-        Paragraph(boundary.NOTE, "note"),
+        Paragraph(boundary.note(found), "note"),
     ]
 
 
@@ -232,10 +232,20 @@ def with_error(value: float, error: float | None = None) -> str:
     """A value with two digits of its error, or with three digits if it has no error."""
     if error is None or not math.isfinite(error):
         return number(value)
-    if error <= 0:
+    if error <= 1e-9 * abs(value):  # what rounding leaves of a spread of zero
         return f"{number(value, 4)} ± 0"
+    if error < 5e-7:  # six digits do not show it
+        return f"{number(value, 4)} ± {number(error, 2)}"
+    if error >= 1000 and math.isfinite(value):  # two digits are enough
+        scale = 10 ** (math.floor(math.log10(error)) - 1)
+        return " ± ".join(f"{round(v / scale) * scale:,}" for v in (value, error))
     digits = min(max(1 - math.floor(math.log10(error)), 0), 6)
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def in_powers(text: str) -> str:
+    """A text whose units in brackets have ten with its exponent: ``FPD [10⁻³]``."""
+    return re.sub(r"\[[^\]]*\]", lambda m: _power(m[0]), text)
 
 
 def _power(unit: str) -> str:

@@ -109,7 +109,10 @@ def curves(
         unit = (UNITS | dict(units)).get(name)
         text = _TERMS.get(name, name.replace("_", " "))
         axis.set_ylabel(f"{text} [{unit}]" if unit else text)
-        axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        whole = MaxNLocator(
+            nbins=6, integer=True, min_n_ticks=1
+        )  # if it is a single one
+        axis.xaxis.set_major_locator(whole)
         axis.xaxis.set_minor_locator(NullLocator())
     style.legend_above(figure, handles)
     return figure

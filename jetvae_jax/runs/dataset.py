@@ -1,6 +1,8 @@
 """The data set of a run, read once and kept for the next step."""
 
+import contextlib
 import functools
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +22,30 @@ def mapped(function: Callable[[Any], Any], part: Any) -> Any:
     return jax.jit(function)(part)
 
 
-@functools.lru_cache(maxsize=1)
 def load(domain: str, config: Any) -> Dataset:
-    """Read and split; the last data set is kept for the next step.
+    """Read and split; the last data set is kept until one of its files changes.
 
     Raises:
         InputError: whatever is wrong with the file, or an empty part.
     """
+    return _load(domain, config, _files(config.path))
+
+
+def _files(path: str) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of the files of a data set, wherever it is."""
+    found = []
+    for given in dict.fromkeys((path, *path.split(","))):
+        place = pathlib.Path(given.strip()).absolute()
+        with contextlib.suppress(OSError, ValueError):
+            for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+                seen = file.stat()
+                found.append((str(file), seen.st_size, seen.st_mtime_ns))
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(domain: str, config: Any, files: tuple) -> Dataset:
+    del files  # when they change, it is another call
     dataset = domains.get(domain).load(config)
     for note in dataset.notes:
         logging.info("%s: %s", config.path, note.removeprefix(f"{config.path}: "))

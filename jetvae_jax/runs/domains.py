@@ -89,6 +89,12 @@ class Domain(Protocol):
         """Scaled features to (ptrel, etarel, phirel), where they are these scaled."""
         ...
 
+    def momenta(
+        self, scaling: Any, scaler: Any
+    ) -> Callable[[Array, Context], Array] | None:
+        """Scaled features to momenta, where they are those of particles."""
+        ...
+
     def num_points(
         self, scaling: Any, scaler: Any
     ) -> Callable[[Context], Array] | None:

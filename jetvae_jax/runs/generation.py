@@ -127,7 +127,10 @@ def samples_of(
         @jax.jit
         def draw(key, batch):
             points = trained.reconstructed_points(key, batch)
-            return trained.unscale(points, batch.context), _not_finite(points)
+            return (
+                trained.unscale(points, batch.context),
+                _not_finite(trained, points, batch.context),
+            )
 
         return len(batch.x), _reported(stream_batches(draw, key, batch))
     latents: str | TrainedDensity = config.latents
@@ -171,7 +174,10 @@ def _drawn(
         latent_key, context_key = jax.random.split(key)
         context = contexts(context_key, CHUNK)
         points = trained.sampled_points(latent_key, context, latents)
-        return trained.unscale(points, context), _not_finite(points)
+        return (
+            trained.unscale(points, context),
+            _not_finite(trained, points, context),
+        )
 
     return _reported(stream(draw, key, number))
 
@@ -211,9 +217,13 @@ def _check_reach(
             )
 
 
-def _not_finite(points: Points) -> Array:
-    """``[J]``, which sets hold NaN or infinity, of which no sample is made."""
-    return ~jnp.all(jnp.isfinite(points.x), axis=(-2, -1))
+def _not_finite(trained: TrainedModel, points: Points, context: Context) -> Array:
+    """``[J]``, which sets hold NaN or infinity, or do so in GeV: no sample has it."""
+    run, made = trained.run, [points.x]
+    if momenta := run.pipeline.momenta(run.scaling, trained.scaler):
+        made.append(momenta(points.x, context))
+    finite = [jnp.all(jnp.isfinite(x), axis=(-2, -1)) for x in made]
+    return ~jnp.all(jnp.stack(finite), axis=0)
 
 
 def _reported(chunks: Iterator[tuple[Any, np.ndarray]]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Kinds of files that hold tables, one file each, found by the suffix of a path.
+"""Kinds of files that hold tables, one file each, found by their content or suffix.
 
 A container is a module in this folder, or in a folder ``containers`` on the plug-in
 path (see :mod:`~jetvae_jax.core.registry`), with
@@ -21,12 +21,13 @@ from types import ModuleType
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.registry import Registry
+from jetvae_jax.data.containers import content
 from jetvae_jax.data.containers.tables import Field, Table, Writer
 
 _registry = Registry(
     "container",
     __name__,
-    helpers=("tables", "hdf5_lists"),
+    helpers=("tables", "hdf5_lists", "content"),
     needs=("SUFFIXES", "JETS", "opened"),
 )
 names, get = _registry.names, _registry.get
@@ -52,13 +53,14 @@ def opened(path: str | os.PathLike, tree: str = "") -> Iterator[Table]:
     """Opens a file as a table.
 
     Args:
-        path: its suffix names the container; HDF5 may have any other suffix.
+        path: of the file, whose content names the container, else its suffix; HDF5 may
+            have any other.
         tree: name of the tree in a ROOT file of several.
 
     Raises:
         InputError: unreadable, or its reader is not installed.
     """
-    with (_of(path) or get("hdf5")).opened(path, tree) as table:
+    with _found(path).opened(path, tree) as table:
         yield table
 
 
@@ -97,8 +99,12 @@ def check_replaceable(path: str | os.PathLike, what: str, made_by: str) -> None:
     if not os.path.lexists(path):
         return
     own = False
-    with contextlib.suppress(InputError), opened(path) as table:
-        if getattr(_of(path), "METADATA", False):
+    # To open a pipe would wait for ever.
+    known = opened(path) if os.path.isfile(path) else contextlib.nullcontext()
+    with contextlib.suppress(InputError), known as table:
+        if table is None:
+            pass
+        elif getattr(_found(path), "METADATA", False):
             found = f"{table.metadata.get('generator')}".split(", ")
             own = any(part.startswith(made_by) for part in found)
         else:
@@ -115,6 +121,19 @@ def _of(path: str | os.PathLike) -> ModuleType | None:
     suffix = pathlib.Path(path).suffix.lower()
     modules = map(get, names())
     return next((module for module in modules if suffix in module.SUFFIXES), None)
+
+
+def _found(path: str | os.PathLike) -> ModuleType:
+    """The container of a file that is there; of a plug-in by its suffix alone.
+
+    Raises:
+        InputError: it is of a kind that is not read.
+    """
+    module = _of(path) or get("hdf5")
+    if not module.__name__.startswith(f"{__name__}."):
+        return module
+    name = content.container(path)
+    return get(name) if name else module
 
 
 def _create(module: ModuleType):

@@ -210,7 +210,8 @@ def clear_padding(audit: Audit, x: np.ndarray) -> None:
     """
     if x.shape[-1] > 3:  # features where the mask is 0 are none
         few = x[..., :3]
-        hidden = np.isnan(few).all(-1) | (few <= -99).all(-1)
+        same = (few == few[..., :1]).all(-1) & (few[..., 0] < 0)
+        hidden = np.isnan(few).all(-1) | (few <= -99).all(-1) | same
         hidden &= x[..., 3] == 0
         if number := int(hidden.any(1).sum()):
             audit.notes.append(
@@ -264,7 +265,10 @@ def reader(table: Table) -> Reader:
             found.layout = name
             return found
     expected = ", ".join(module.EXPECTS for module in modules.values())
+    what = f"keys are {listing(table.names)}"
+    if len(table.names) == 1 and (dims := shape(table, table.names[0])) is not None:
+        what += f" {dims}"
     raise InputError(
-        f"{table.path}: keys are {listing(table.names)}: expected {expected}, or "
+        f"{table.path}: {what}: expected {expected}, or "
         "columns px=part_px,py=part_py,pz=part_pz by --data.columns, --evaluate.columns"
     )

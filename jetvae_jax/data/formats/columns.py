@@ -65,6 +65,8 @@ class Columns:
         tree: of a ROOT file of several.
         jets: of a tree of events, "each" jet or the "first" of each event; or empty.
         padding: value of particles that do not exist, besides zero; or None.
+        energy: column of the energies, which are not read but show a wrong order; or
+            empty.
     """
 
     names: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ class Columns:
     tree: str = ""
     jets: str = ""
     padding: float | None = None
+    energy: str = ""
 
     @property
     def scale(self) -> float:
@@ -274,6 +277,7 @@ class Reader(formats.Reader):
         items = [*columns.names, *([columns.mask] if columns.mask else [])]
         items += [columns.select[0]] if columns.select else []
         items += [self._type] if self.types else []
+        items += [columns.energy] if columns.energy else []
         sources = {item: _expand(table, item) for item in items}
         names = list(dict.fromkeys(name for s in sources.values() for name in s.names))
         total = table.num_rows(names)
@@ -302,6 +306,9 @@ class Reader(formats.Reader):
             values, mask = _dense(table, columns, found, wanted.num_particles)
             values, mask = [v[chosen] for v in values], mask[chosen]
             mask = _without_padding(columns, audit, values, mask)
+            if columns.energy:
+                energy = np.asarray(found[columns.energy])[chosen]
+                _check_energy(table.path, columns, energy, values, mask)
             yield _block(columns, audit, rows[chosen], values, mask)
             if read == wanted.max_jets:
                 return
@@ -359,9 +366,11 @@ def _ordered(table: Table, columns: Columns) -> Columns:
     index = "{}" if shape[-1] == width else "{},:"
     place = {n: f"{name}[{index.format(i)}]" for i, n in enumerate(columns.order)}
     names = tuple(place[n] for n in columns.system)
+    energy = [at for n, at in place.items() if n.lower() in ("e", "energy")]
     return dataclasses.replace(
-        columns, names=names, mask=columns.mask or place.get("mask", ""), order=()
-    )
+        columns, names=names, mask=columns.mask or place.get("mask", ""), order=(),
+        energy=energy[0] if energy and columns.system != RELATIVE else "",
+    )  # fmt: skip
 
 
 def _pick(table: Table, block: dict[str, Column], source: _Source, item: str) -> Column:
@@ -492,6 +501,29 @@ def _without_padding(
         return mask & ~validation.padding(audit, values, mask)
     same = np.isnan if np.isnan(columns.padding) else (lambda v: v == columns.padding)
     return mask & ~np.all([same(v) for v in values], axis=0)
+
+
+def _check_energy(
+    path: str, columns: Columns, energy: np.ndarray, values: list, mask: np.ndarray
+) -> None:
+    """Checks that columns are named in their order: energies are not below momenta.
+
+    Raises:
+        InputError: those of most particles are.
+    """
+    a, b, c = values
+    with np.errstate(over="ignore", invalid="ignore"):
+        if columns.system == CARTESIAN:
+            momentum = np.sqrt(a**2 + b**2 + c**2)
+        else:
+            momentum = a * np.cosh(b)
+        below = mask & (energy < 0.99 * momentum)
+    if 2 * below.sum() > mask.sum():
+        raise InputError(
+            f"{path}: {columns.energy}: energies are below the momenta of "
+            f"{below.sum() / mask.sum():.0%} of the particles: name the columns in the "
+            "order of the file, such as E,px,py,pz or px,py,pz,E"
+        )
 
 
 def _block(columns, audit, rows, values, mask) -> Block:

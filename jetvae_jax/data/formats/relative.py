@@ -91,6 +91,11 @@ class Reader(formats.Reader):
         if shape[2] != 4 and tables.shape(self.table, MASK) == shape[:2]:
             names.append(MASK)
         total = self.table.num_rows(names)
+        if 0 in shape:
+            raise InputError(
+                f"{audit.path}: {self.key}: shape is {shape}: there are no "
+                f"{'particles' if total else 'jets'} in it"
+            )
         stop = total if wanted.max_jets is None else min(total, wanted.max_jets)
         size = max(1, tables.BLOCK_BYTES // (8 * shape[1] * shape[2]))
         first = shape[2] not in (3, 4) or validation.is_channel_first(shape)

@@ -100,8 +100,10 @@ def study(
         "found": found,
         "verdict": verdict(found, config),
     }
-    folder.write_json("decomposition.json", result)
-    return report.write(folder / "decomposition.html", result), result["verdict"]
+    with folder.alone():
+        folder.write_json("decomposition.json", result)
+        page = report.write(folder / "decomposition.html", result)
+    return page, result["verdict"]
 
 
 def objects(config: DecompositionConfig) -> tuple[np.ndarray, np.ndarray]:

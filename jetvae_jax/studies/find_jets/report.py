@@ -15,7 +15,9 @@ from jetvae_jax.studies.find_jets.scores import (
     CUTS,
     LATENTS,
     LIKELIHOODS,
+    MEANINGS,
     OBSERVABLES,
+    TERM,
 )
 from jetvae_jax.studies.signal import plots
 
@@ -80,6 +82,7 @@ def _tables(result: Mapping[str, Any]) -> Iterator[Block]:
     yield from page.summary(result["notes"])
     yield Heading("Scores")
     yield Paragraph(_COLUMNS, "note")
+    yield page.meanings({n: MEANINGS.get(n, TERM) for n in result["scores"]})
     signals = [name for name in result["jets"] if name != "background"]
     for signal in signals:
         yield scores_table(result, signal)

@@ -1,22 +1,8 @@
 """Scores of jets by a model that was trained on others: higher is less like these.
 
-None has seen signal. A model gives those for which it has what is needed:
-
-=======================  ==========================================================
-likelihood               ``-log p(x)`` in nats: exact without latents, else the
-                         importance-weighted bound of several draws
-elbo                     minus the evidence lower bound, mean of the same draws
-likelihood_per_particle  ``likelihood`` divided by the number of particles
-likelihood_log_pt        ``-log p`` of the same jets with log pt in place of pt
-kl                       KL divergence of the posterior from the model's prior
-latent                   ``-log N(mu; 0, 1)`` of the posterior mean mu
-flow, copula             ``-log p(mu)`` of a density, learned or fitted afterwards
-discriminator            ``-logit D(x)``
-any other                a term of the loss: ``reconstruction`` (Chamfer's distance,
-                         say), ``jet_mass``, ``pt``, ``angles``, ...
-mass, multiplicity       the observable itself, without any model
-rare_mass, ...           its distance from the median of background, on either side
-=======================  ==========================================================
+None has seen signal. A model gives those for which it has what is needed;
+``MEANINGS`` says what each is, and any other is a term of the loss: ``reconstruction``
+(Chamfer's distance, say), ``jet_mass``, ``pt``, ``angles``, ...
 
 A density has units. In other units of pt ``log p(x)`` changes by a constant for each
 particle, with log pt in its place by ``sum log pt``: which jets are unlikely is partly
@@ -49,6 +35,24 @@ LIKELIHOODS = ("likelihood", "elbo", "likelihood_per_particle", "likelihood_log_
 LATENTS = ("kl", "latent", "flow", "copula")
 OBSERVABLES = ("mass", "multiplicity")
 CUTS = (*OBSERVABLES, *(f"rare_{name}" for name in OBSERVABLES))
+TERM = "term of the loss that the model was trained by"
+MEANINGS = {
+    "likelihood": "-log p(x) in nats: exact without latents, else the "
+    "importance-weighted bound of several draws of the posterior",
+    "elbo": "minus the evidence lower bound in nats, mean of the same draws",
+    "likelihood_per_particle": "the likelihood divided by the number of particles",
+    "likelihood_log_pt": "-log p of the same jets with log pt in place of pt",
+    "kl": "KL divergence of the posterior from the prior of the model, in nats",
+    **{n: of_events.MEANINGS[n] for n in ("latent", "flow", "copula")},
+    "discriminator": of_events.MEANINGS["discriminator"],
+    **{name: f"{name} of the jet, without any model" for name in OBSERVABLES},
+    **{
+        f"rare_{name}": f"distance of the {name} from the median of background, on "
+        "either side"
+        for name in OBSERVABLES
+    },
+}
+"""What each score is, in words for a report; any other is a ``TERM``."""
 TERM_DRAWS = 4
 """Draws of the posterior over which terms of the loss are averaged, at most."""
 

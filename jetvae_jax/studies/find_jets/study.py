@@ -23,11 +23,10 @@ from jetvae_jax import data
 from jetvae_jax.core import configs, seeds
 from jetvae_jax.core.configs import PositiveInt, versions
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import Workdir, expanded
 from jetvae_jax.core.types import Jets
 from jetvae_jax.data.splits import Dataset
 from jetvae_jax.data.streaming import head
-from jetvae_jax.data.validation import JET_TYPES
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.trained import TrainedModel, load_model
@@ -37,7 +36,7 @@ from jetvae_jax.studies.signal import roc
 from jetvae_jax.studies.signal.hypothesis import rank_correlation
 
 BACKGROUND = "background"
-_OF_CLASS = re.compile(rf"([{''.join(JET_TYPES)}])=(.+)")
+_OF_CLASS = re.compile(r"(\w[\w-]*)=(.+)")
 _Fraction = Annotated[float, configs.positive, configs.below(1)]
 
 
@@ -48,8 +47,8 @@ class FindConfig:
     Attributes:
         background: the file that the run was trained on, if it is no longer where it
             was; its test part is scored.
-        signals: files of jets of other kinds, read like those of the training; where a
-            file or folder holds several classes, with the class: t=jets.h5.
+        signals: files of jets of other kinds, read like those of the training; of a
+            file or folder of several classes with the name of one: t=jets.h5.
         num_jets: of each kind that are scored, at most; 0 for all.
         draws: of the posterior of each jet, for the importance-weighted likelihood.
         keep: background efficiencies of the cuts.
@@ -133,14 +132,15 @@ def find_jets(
         "notes": notes,
     }
     result["verdict"] = verdict(result)
-    folder.write_json("find_jets.json", result)
-    folder.write_text("find_jets.csv", _csv(result))
     for note in notes:
         logging.info("note: %s", note)
     logging.info("drawing the report")
-    page = report.write(
-        folder / "find_jets.html", result, scored._asdict(), trained, parts
-    )
+    with folder.alone():
+        folder.write_json("find_jets.json", result)
+        folder.write_text("find_jets.csv", _csv(result))
+        page = report.write(
+            folder / "find_jets.html", result, scored._asdict(), trained, parts
+        )
     return page, " ".join(result["verdict"])
 
 
@@ -168,14 +168,29 @@ def named(signals: tuple[str, ...]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for spec in signals:
-        given = _OF_CLASS.fullmatch(spec)
-        name = given[1] if given else pathlib.Path(spec).stem
+        jet_type, path = _class_and_path(spec)
+        name = jet_type or pathlib.Path(path).stem
         if name in found or name == BACKGROUND:
-            name = f"{pathlib.Path(given[2] if given else spec).parent.name}_{name}"
+            name = f"{pathlib.Path(path).parent.name}_{name}"
         if name in found:
             raise InputError(f"--find.signals: {spec} is listed twice")
         found[name] = spec
     return found
+
+
+def _class_and_path(spec: str) -> tuple[str, str]:
+    """The class that is named with a file of signal, or an empty text; and the file.
+
+    Raises:
+        InputError: a home or a variable in the path that there is not.
+    """
+    given = _OF_CLASS.fullmatch(spec)
+    if given is None or os.path.exists(spec):
+        return "", spec
+    try:
+        return given[1], expanded(given[2])
+    except ValueError as error:
+        raise InputError(f"--find.signals={spec}: {error}") from None
 
 
 def score(
@@ -273,7 +288,7 @@ def _notes(trained: TrainedModel) -> list[str]:
     if given := trained.run.scaling.conditions:
         notes.append(
             f"the model is given the {' and '.join(given)} of each jet: differences in "
-            "these alone make no jet unlikely"
+            f"{'these' if len(given) > 1 else 'it'} alone make no jet unlikely"
         )
     return notes
 
@@ -285,13 +300,12 @@ def _load(trained: TrainedModel, spec: str, config: FindConfig) -> Any:
         InputError: whatever is wrong with the file.
     """
     how = trained.run.data
-    given = _OF_CLASS.fullmatch(spec)
-    jet_type, path = given.groups() if given else (how.jet_type, spec)
+    jet_type, path = _class_and_path(spec)
     loaded = data.load(
         path,
         num_particles=how.num_particles,
         max_jets=config.num_jets or None,
-        jet_type=jet_type,
+        jet_type=jet_type or how.jet_type,
         repair=how.repair,
         seed=how.split_seed,
         columns=how.columns,

@@ -109,7 +109,7 @@ def figure(
         ylabel="modes found",
         ylim=(0, settings["modes"] + 0.5),
     )
-    left.legend(fontsize=8, loc="lower right")
+    left.legend(fontsize=8, loc="best")
     pulled = result["pulls"]
     for name in ("minimax", "classic", "wgan", "cramer"):
         value = np.array(pulled[name]["value"])
@@ -118,7 +118,7 @@ def figure(
     right.set_yscale("log")
     right.set(xlabel="distance [standard deviations]", ylabel="pull on the generator",
               ylim=(1e-6, 30))  # fmt: skip
-    right.legend(fontsize=8, loc="lower left")
+    right.legend(fontsize=8, loc="best")
     return drawn
 
 

@@ -133,8 +133,9 @@ def gan_toys(
         "pulls": pulls(seeds.key(config.seed)),
     }
     result["verdict"] = verdict(result)
-    folder.write_json("gan_toys.json", result)
-    page = report.write(folder / "gan_toys.html", result, samples, config.centres)
+    with folder.alone():
+        folder.write_json("gan_toys.json", result)
+        page = report.write(folder / "gan_toys.html", result, samples, config.centres)
     return page, result["verdict"]
 
 
@@ -302,14 +303,14 @@ def last(history: dict[str, Any], field: str) -> tuple[float, float]:
 def verdict(result: dict[str, Any]) -> str:
     """One paragraph: modes that each objective found, and the pull from afar."""
     settings, pulled = result["settings"], result["pulls"]
-    modes = ", ".join(
-        f"{name} {with_error(*last(history, 'modes'))} (energy distance "
+    modes = "; ".join(
+        f"{report.NAMES[name]}: {with_error(*last(history, 'modes'))} (energy distance "
         f"{with_error(*last(history, 'energy'))})"
         for name, history in result["rings"].items()
     )
     far = pulled["distance"].index(8.0)
-    strength = ", ".join(
-        f"{name} {_pull(pulled[name], far)}"
+    strength = "; ".join(
+        f"{report.NAMES[name]}: {_pull(pulled[name], far)}"
         for name in ("minimax", "classic", "wgan", "cramer")
     )
     return (

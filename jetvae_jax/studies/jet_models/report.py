@@ -12,7 +12,7 @@ from jetvae_jax.jets.evaluation import trained_on
 from jetvae_jax.metrics.suite.sample import Sample
 from jetvae_jax.report import about, distributions, jet_images, page, training_plots
 from jetvae_jax.report.page import Block, Heading, Items, Paragraph, Plot
-from jetvae_jax.report.tables import MISSING, label
+from jetvae_jax.report.tables import MISSING, in_powers, label
 from jetvae_jax.runs.config import ModelRun
 from jetvae_jax.studies import seeds as over_seeds
 from jetvae_jax.studies.jet_models import results
@@ -102,9 +102,10 @@ def _tables(
             yield Paragraph(PAIRED, "note")
         head, rows = results.table(found, runs, columns, floor)
         cells = ([name, *row] for name, row in rows)
-        yield page.table(["model", *head], cells, style="compact")
+        head = ["model", *map(in_powers, head)]
+        yield page.table(head, cells, style="compact")
         if said := over_seeds.best(found, columns):
-            yield Items(said)
+            yield Items([in_powers(line) for line in said])
 
 
 def _effects(found: results.Found, runs: Mapping[str, ModelRun]) -> Iterator[Block]:
@@ -117,16 +118,20 @@ def _effects(found: results.Found, runs: Mapping[str, ModelRun]) -> Iterator[Blo
             ["metric", "sample", base, name, "difference [deviations]"],
             [
                 [
-                    label(change.column.heading, change.held),
+                    label(in_powers(change.column.heading), change.held),
                     change.column.sample,
                     format(change.before, change.column.form),
                     format(change.after, change.column.form),
-                    f"{change.deviations:+.1f}" if change.deviations else MISSING,
+                    _deviations(change.deviations),
                 ]
                 for change in changes
             ],
             style="compact",
         )
+
+
+def _deviations(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}" if value else MISSING  # no minus zero
 
 
 def _plots(samples: Mapping[str, Jets]) -> Iterator[Plot]:

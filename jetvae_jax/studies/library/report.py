@@ -63,6 +63,7 @@ def curves(rows: list[Mapping[str, Any]]) -> "Figure":
         len(names), 3, (3.6, 3.0), margins=(0.4, 0.5), sharey=True
     )
     ks = sorted({row["k"] for row in rows})
+    every = sorted({row["events"] for row in rows})
     looks = style.lines(f"k = {k}" for k in ks)
     for axis, name in zip(axes, names, strict=True):
         for i, k in enumerate(ks):
@@ -75,9 +76,10 @@ def curves(rows: list[Mapping[str, Any]]) -> "Figure":
                 sizes, value, yerr=[value - low, high - value], lolims=open_,
                 marker="o", markersize=3, label=f"k = {k}", **looks[f"k = {k}"],
             )  # fmt: skip
-        ends = [min(row["events"] for row in rows), max(row["events"] for row in rows)]
-        axis.plot(ends, ends, color="#999999", linewidth=0.8)
+        axis.plot(every, every, color="#999999", linewidth=0.8)
         axis.set_xscale("log")
+        axis.set_xticks(every, [f"{size:,}" for size in every])
+        axis.set_xticks([], minor=True)
         axis.set_yscale("log")
         axis.set_title(name)
         axis.set_xlabel("jets in the library")

@@ -103,8 +103,10 @@ def study(
         "rows": rows,
     }
     result["verdict"] = verdict(rows, config)
-    folder.write_json("library.json", result)
-    return report.write(folder / "library.html", result), result["verdict"]
+    with folder.alone():
+        folder.write_json("library.json", result)
+        page = report.write(folder / "library.html", result)
+    return page, result["verdict"]
 
 
 def _order(size: int) -> float:

@@ -61,18 +61,19 @@ def sample_limits(
         result["generator"] = generator.compare(samples, config)
         said.append(generator.verdict(result["generator"]))
     result["verdict"] = " ".join(said)
-    folder.write_json("sample_limits.json", plain(result))
-    page = report.write(folder / "sample_limits.html", result, drawn)
+    with folder.alone():
+        folder.write_json("sample_limits.json", plain(result))
+        page = report.write(folder / "sample_limits.html", result, drawn)
     return page, result["verdict"]
 
 
 def kinds(config: LimitsConfig) -> dict[str, tuple[str, dict[str, Any]]]:
     """Name of each row of the toy to its generator and the options of its samples."""
-    correlation = f"permutations, correlation {config.correlation:g} ignored"
+    correlation = f"all combinations, correlation {config.correlation:g} ignored"
     return {
         "the events themselves": ("events", {}),
-        f"permutations of x < {config.cut:g}": ("permutations", {"cut": config.cut}),
-        "permutations": ("permutations", {}),
+        f"combinations of x < {config.cut:g}": ("permutations", {"cut": config.cut}),
+        "all combinations": ("permutations", {}),
         "log-normal fit": ("fit", {}),
         correlation: ("permutations", {"correlation": config.correlation}),
     }

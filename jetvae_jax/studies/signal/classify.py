@@ -149,13 +149,14 @@ def classify(
         "notes": _notes(runs, config),
     }
     result["verdict"] = verdict(result)
-    folder.write_json("classification.json", result)
-    folder.write_text("classification.csv", _csv(result))
     for note in result["notes"]:
         logging.info("note: %s", note)
     logging.info("drawing the report")
     panels = {name: s._asdict() for name, s in scored.items()}
-    page = report.write(folder / "classification.html", result, panels)
+    with folder.alone():
+        folder.write_json("classification.json", result)
+        folder.write_text("classification.csv", _csv(result))
+        page = report.write(folder / "classification.html", result, panels)
     return page, result["verdict"]
 
 

@@ -100,7 +100,7 @@ def histograms(panel: Mapping[str, Any]) -> "Figure":
         axis.set_xlim(-3.2, 3.2)
         axis.set_ylim(bottom=0)
     drawn.supxlabel("normal score among background", fontsize=10)
-    drawn.supylabel("fraction of events", fontsize=10)
+    drawn.supylabel("fraction", fontsize=10)
     style.legend_above(drawn, axes[0])
     return drawn
 

@@ -13,6 +13,7 @@ from jetvae_jax.report.tables import MISSING
 from jetvae_jax.studies.signal import hypothesis, plots
 from jetvae_jax.studies.signal.hypothesis import ALL, COMBINED, Runs
 from jetvae_jax.studies.signal.plots import Links, link_of, models_of, scores_of
+from jetvae_jax.studies.signal.scores import MEANINGS
 
 _MODELS = (
     "Mean and standard deviation over the runs of a model; of a single run its own "
@@ -220,6 +221,7 @@ def _run_tables(result: Mapping[str, Any]) -> list[Block]:
         _runs_table(result["runs"]),
         Heading("Scores"),
         Paragraph(_COLUMNS, "note"),
+        page.meanings({name: MEANINGS[name] for name in scores_of(result["runs"])}),
         *(_scores_table(result, signal) for signal in result["signals"]),
     ]
     if len(result["runs"]) * len(result["signals"]) <= _UNFOLDED:

@@ -1,20 +1,7 @@
 """Scores that a trained run gives to events: higher is less like its training events.
 
 Each is a pure function of a trained model and a batch ``[..., N, F]``, ``-> [...]``.
-None has seen signal:
-
-==================  ===============================================================
-reconstruction      mean squared error of the decoded posterior mean, scaled features
-reconstruction_rest the same without some columns, such as the mass
-latent              ``-log N(mu; 0, 1)`` of the posterior mean mu, in nats
-pca                 Mahalanobis distance of mu in principal components of background
-pca_rest            squared length of mu outside of the leading components
-discriminator       ``-logit D(x)``: the order of 1 - D, without rounding to 1
-flow                ``-log p(mu)`` of the flow, fitted after or learned with the VAE
-copula              ``-log p(mu)`` of the copula, fitted after or learned
-copula_tail         ``-2 sum log(2 min(u, 1 - u))`` of the uniforms u (Fisher 1925)
-combined            mean of the others' normal scores among background
-==================  ===============================================================
+None has seen signal. ``MEANINGS`` says what each is.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,10 +20,22 @@ from jetvae_jax.runs.config import CopulaRun
 from jetvae_jax.runs.trained import TrainedModel, task_of
 from jetvae_jax.studies.signal.hypothesis import COMBINED
 
-NAMES = (
-    "reconstruction", "reconstruction_rest", "latent", "pca", "pca_rest",
-    "discriminator", "flow", "copula", "copula_tail", COMBINED,
-)  # fmt: skip
+MEANINGS = {
+    "reconstruction": "mean squared error of the decoded mean of the posterior, scaled "
+    "features",
+    "reconstruction_rest": "the same without the columns of --classify.exclude, such "
+    "as the mass",
+    "latent": "-log N(µ; 0, 1) of the mean µ of the posterior",
+    "pca": "Mahalanobis distance of µ, in principal components of the background's",
+    "pca_rest": "squared length of µ outside of the leading principal components",
+    "discriminator": "-logit D(x), in the order of 1 - D(x)",
+    "flow": "-log p(µ) of the flow, learned with the model or fitted afterwards",
+    "copula": "-log p(µ) of the copula, learned with the model or fitted afterwards",
+    "copula_tail": "-2 Σ log(2 min(u, 1 - u)) of the copula's uniforms u (Fisher 1925)",
+    COMBINED: "mean of the others' normal scores among background",
+}
+"""What each score is, in words for a report."""
+NAMES = tuple(MEANINGS)
 LEADING = 0.9
 """Share of the variance that the leading principal components hold."""
 Score = Callable[[Batch], Array]

@@ -108,7 +108,10 @@ def spectrum(edges: np.ndarray, panels: Panels) -> "Figure":
         above.plot(centres, expected, color=_LOOKS[name]["color"], linewidth=0.9)
         pull = (mean - known) / np.sqrt(known)
         below.stairs(pull, edges, color=_LOOKS[name]["color"])
+    # Where no event was generated, the smooth line falls to nothing.
+    counts = np.concatenate([panels[n][1] for n in ("simulation", "generator")])
     above.set_yscale("log")
+    above.set_ylim(bottom=0.1 * counts[counts > 0].min())
     above.set_ylabel("events of a toy in a bin")
     below.set_ylabel("difference / error")
     below.set_xlabel("mass [GeV]")

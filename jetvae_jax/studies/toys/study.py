@@ -157,13 +157,12 @@ def toys(
         "notes": notes,
     }
     result["verdict"] = verdict(result)
-    folder.write_json("toys.json", result)
     for note in notes:
         logging.info("note: %s", note)
-    page = report.write(
-        folder / "toys.html", result,
-        {name: (s.toys.max_z, s.mean, s.expected) for name, s in studies.items()},
-    )  # fmt: skip
+    shown = {n: (s.toys.max_z, s.mean, s.expected) for n, s in studies.items()}
+    with folder.alone():
+        folder.write_json("toys.json", result)
+        page = report.write(folder / "toys.html", result, shown)
     return page, result["verdict"]
 
 
