@@ -20,10 +20,10 @@ from jetvae_jax.data.loading import find, load_judged, opened
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.data.validation import Stated, num_repeated
 from jetvae_jax.densities.contexts import parsed
-from jetvae_jax.jets import conditions
+from jetvae_jax.jets import conditions, responses
 from jetvae_jax.jets.domain import SUFFIX, Data
 from jetvae_jax.jets.scaling import TYPE
-from jetvae_jax.metrics import inputs
+from jetvae_jax.metrics import conditional, inputs
 from jetvae_jax.metrics.conditions import gathered, text
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     JET_TYPES,
@@ -37,6 +37,7 @@ from jetvae_jax.metrics.suite import export
 from jetvae_jax.metrics.suite.protocols import KNOWN
 from jetvae_jax.metrics.suite.text import with_error
 from jetvae_jax.report import about
+from jetvae_jax.report import responses as of_responses
 
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
@@ -413,7 +414,15 @@ def evaluate(
     result["notes"] = [*jets.notes, *note, *result["notes"]]
     result["sources"] = jets.sources
     result["conditions"] = jets.conditions
-    record(folder, result, f"{metrics.table(result)}\n{text(jets.conditions)}")
+    result["responses"] = None
+    if generator and not config.real and generator.run.scaling.conditions:
+        logging.info("comparing in bins of the conditions")
+        result["responses"] = conditional.compare(
+            seeds.key(config.seed), generator, jets.real, responses.task(generator)
+        )
+    blocks = [metrics.table(result), text(jets.conditions)]
+    blocks.append(of_responses.text(result["responses"]))
+    record(folder, result, "\n".join(filter(None, blocks)))
     folder.write_text("evaluation.csv", export.csv(result))
     folder.write_text("evaluation.tex", export.latex(result))
     logging.info("drawing the report")

@@ -21,6 +21,7 @@ from jetvae_jax.report import (
     leaderboard,
     page,
     pulls,
+    responses,
     style,
     tables,
     training_plots,
@@ -83,6 +84,7 @@ def write(
         *_trained_on(trained_on),
         *_tables(evaluation, trained_on, leaderboard),
         *_sample_plots(samples or {}, observables, evaluation, trained_on),
+        *responses.blocks((evaluation or {}).get("responses"), "jets", trained_on),
         *_training_plots(history or {}, latents or {}, units),
     )
     return page.write(path, title, blocks)
