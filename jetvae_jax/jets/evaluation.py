@@ -34,8 +34,10 @@ from jetvae_jax.metrics.frechet.particlenet_distance import load as load_fpnd
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.metrics.suite import export
+from jetvae_jax.metrics.suite.enforced import no_check
 from jetvae_jax.metrics.suite.protocols import KNOWN
 from jetvae_jax.metrics.suite.text import with_error
+from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.report import about
 from jetvae_jax.report import responses as of_responses
 
@@ -410,6 +412,7 @@ def evaluate(
     if generator:
         is_vae = generator.model.components is not None
         result["trained_on"] = sorted(trained_on(generator.run, deterministic=is_vae))
+    result["no_check"] = no_check(result, fixed_by(result["trained_on"]))
     result |= inputs.provenance(trained)
     result["notes"] = [*jets.notes, *note, *result["notes"]]
     result["sources"] = jets.sources
@@ -438,7 +441,7 @@ def evaluate(
         history=generator.history() if generator else {},
         latents=_latents(generator, jets.real),
         units=units(generator.run) if generator else {},
-        trained_on=_marked(result),
+        trained_on=fixed_by(result["trained_on"]),
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
 
@@ -474,12 +477,6 @@ def _in_relative(jets: Jets | RelativeJets, axis: Array | None) -> RelativeJets:
     return map_chunks(
         metrics.relative, bare, *(() if axis is None else (np.asarray(axis),))
     )
-
-
-def _marked(result: dict[str, Any]) -> list[str]:
-    """Observables to be marked as part of the training loss."""
-    names = result["trained_on"]
-    return [*names, "relative_mass"] if "mass" in names else names
 
 
 def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:

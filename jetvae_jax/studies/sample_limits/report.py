@@ -11,7 +11,7 @@ import numpy as np
 from jetvae_jax.core.words import number
 from jetvae_jax.report import about, page, style
 from jetvae_jax.report.page import Heading, Paragraph, Plot
-from jetvae_jax.report.tables import MISSING
+from jetvae_jax.report.tables import MISSING, label
 from jetvae_jax.studies.sample_limits.equivalent import SIGMA, Events
 
 if TYPE_CHECKING:
@@ -130,14 +130,15 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
         "sample_limits_generator", "The generator",
         f"True jets that generated ones are worth, in units of the {total:,} that "
         "trained the generator, with the central 68 %. Grey: the training sample "
-        "itself. Arrows: no upper limit.",
+        "itself. Arrows: no upper limit."
+        + " *: in the training loss." * bool(found["no_check"]),
         lambda: amplification(found),
     )  # fmt: skip
     samples = {"training sample": found["train"], **found["generated"]}
     names = _regions(found["train"])
     rows = [
         [
-            f"{sample}: {observable}",
+            label(f"{sample}: {observable}", observable in found["no_check"]),
             *(_cell(regions.get(n)) for n in names),
             number(mse[observable]),
         ]
@@ -220,7 +221,8 @@ def amplification(found: Mapping[str, Any]) -> "Figure":
                 xlolims=unbounded, color=colours.get(name, "#999999"),
             )  # fmt: skip
         over_training(axis, region, "jets")
-    named_rows(figure, axes[0], observables, handles)
+    names = [f"{o} *" if o in found["no_check"] else o for o in observables]
+    named_rows(figure, axes[0], names, handles)
     return figure
 
 
