@@ -75,7 +75,7 @@ def test_every_table_says_so(make_jets, held, marked, free):
     assert ("W1M" in starred) == ("w1m" in marked)
     assert ("W1EFP" in starred) == ("w1efp" in marked)
     (note,) = report._trained_on(fixed_by(held), found)
-    assert "Computed from these, and no check either: " in note.text
+    assert "Computed from these, and no check either: " in str(note)
     # Without observables in the loss nothing is marked.
     found |= {"trained_on": [], "no_check": []}
     assert not any(line.startswith("*") for line in metrics.table(found).splitlines())
