@@ -99,6 +99,7 @@ WRONG = {
     "sample_limits": [
         ("--limits.cut=nan", "cut"),
         ("--limits.run=/no/such", "/no/such"),
+        ("--limits.members=8", "members: are trainings of a run"),
     ],
     "toys": [("--toys.low=nan", "low"), ("--workdir=/no/such", "/no/such")],
     "find_jets": [

@@ -252,7 +252,8 @@ def change(
     error = float("nan")
     if len(gaps) > 1:
         error = float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5
-    return Change(*(float(np.mean(v)) for v in (before, after, gaps)), error)
+    low, high, gap = (float(np.mean(v)) for v in (before, after, gaps))
+    return Change(low, high, gap, error)
 
 
 def verdict(result: Mapping[str, Any]) -> str:
