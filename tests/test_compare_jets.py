@@ -149,8 +149,7 @@ def test_effects_tell_what_was_in_the_loss_from_what_was_not():
     ((pair, changes),) = results.effects(found, loss).items()
     assert pair == ("deepsets", "more")  # the seed of "wide" is another one
     held = {c.column.metric for c in changes if c.held}
-    own = {"efp3", "fpd", "mass", "pt", "w1m", "ks_mass"}
-    assert held == own | {"c2", "d2", "ks_c2", "ks_d2"}  # of e3, a part of efp3
+    assert held == {"efp3", "fpd", "mass", "pt", "w1m", "ks_mass"}
     by_name = {(c.column.sample, c.column.metric): c for c in changes}
     tau = by_name["flow", "ks_tau21"]
     assert tau.before == pytest.approx(1) and tau.after == pytest.approx(0.5)

@@ -118,7 +118,7 @@ def test_the_study_end_to_end(tmp_path, run_script):
     found = json.loads((tmp_path / "enforce.json").read_text())
     assert said == found["verdict"] and page.endswith("enforce.html")
     assert list(found["distances"]) == [NONE, "mass", "width"]
-    assert found["no_check"] == {"mass": ["mass"], "width": ["tau21", "width"]}
+    assert found["no_check"] == {"mass": ["mass"], "width": ["width"]}
     for name in found["distances"]:
         history = (tmp_path / name / "seed1" / "vae.metrics.jsonl").read_text()
         assert ("width_error" in history) == (name == "width")

@@ -259,8 +259,8 @@ def verdict(found: Mapping[str, Any], num_train: int) -> str:
         f"the {observable} as samples of so many true jets would: {by}; beside the "
         f"truth one of them is worth {in_words(Events(**whole['member']))}, their mean "
         f"{in_words(Events(**whole['together']))}. The mean {observable} is "
-        f"{mean['generated']:.4g} ± {mean['systematic']:.2g} (model; of it "
-        f"{seed['mean']['systematic']:.2g} by the seeds alone), where {num_train:,} "
+        f"{mean['generated']:.4g} ± {mean['systematic']:.2g} (model; by the seeds "
+        f"alone {seed['mean']['systematic']:.2g}), where {num_train:,} "
         f"true jets have a statistical error of {mean['statistical']:.2g}; true is "
         f"{mean['truth']:.4g} ± {mean['truth_error']:.2g}."
     )
