@@ -11,7 +11,12 @@ The same question to a trained generator of jets, or to files of any generator:
       --limits.truth=others.hdf5 --limits.generated=seed0.hdf5,seed1.hdf5
 
 writes sample_limits.html and sample_limits.json. The true jets must not have trained
-the generator; the more they are, the larger a number can be seen.
+the generator; the more they are, the larger a number can be seen. An ensemble of small
+models, all trained in one program, 8 with other seeds and 8 on bootstraps, generates
+from the prior and shows the systematic error of the model:
+
+  python experiments/sample_limits.py --workdir=runs/limits --limits.run=runs/g \
+      --limits.members=8
 """
 
 import _cli
@@ -27,6 +32,7 @@ SHOWN = (
     "limits.truth",
     "limits.observables",
     "limits.num_generated",
+    "limits.members",
     "limits.quantiles",
     "limits.tail",
     "limits.num_trainings",

@@ -70,6 +70,9 @@ def test_edges_hold_all_and_mark_what_is_beyond():
     assert beyond(np.arange(4), (0.5, 3)).tolist() == [True, False, False]
     # Whole numbers, of which many are the same, and one alone.
     assert len(edges(np.array([30] * 90 + [*range(20, 30)]), 5)) < 6
+    counts = np.array([0, 0, 1, 1, 2, 2, 5, 5])
+    assert edges(counts, 4).tolist() == [-0.5, 0.5, 1.5, 2.5, 5.5]
+    assert binned(counts, counts, edges(counts, 4)).mean.tolist() == [0, 1, 2, 5]
     sevens = np.full(2, 7.0)
     assert binned(sevens, sevens, edges(sevens, 5)).count.tolist() == [2]
     with pytest.raises(ValueError, match="no finite"):

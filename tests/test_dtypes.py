@@ -401,6 +401,7 @@ EXAMPLES = {
             n(LINE), n(LINE[::-1]), n(EDGES), m(np.arange(23) > 3)
         ),
         "edges": lambda f, n, m: f(n(LINE), 4),
+        "is_whole": lambda f, n, m: f(n(LINE)),
     },
     "metrics.conditions": {
         "largest": lambda f, n, m: f(n(LINE)),
@@ -483,7 +484,7 @@ HOST = {
         "showers.metrics": "means measured",
         "metrics.classifier.two_sample": "auc_with_error c2st c2st_sets c2st_table",
         "jets.conditions": "measured",
-        "metrics.binned": "beyond binned edges",
+        "metrics.binned": "beyond binned edges is_whole",
         "metrics.conditions": "largest median off_shell share",
         "metrics.distributions.binning": "compare",
         "metrics.distributions.correlations": "distance pearson spearman",

@@ -130,6 +130,23 @@ def test_checkpoints_with_the_old_names_of_a_scaler_load(path, tmp_path):
     np.testing.assert_array_equal(scaler.conditions, arrays["scaler/told"])
 
 
+def test_a_condition_beyond_the_training_is_said_in_one_line(path, tmp_path, caplog):
+    scaling = domain.Scaling(kinds=("score:bounded:0:1",), conditions=("mass", "Nj"))
+    runs.train(tmp_path, run_of(path, scaling=scaling))
+    mass = runs.load_model(tmp_path).data().train[:, NAMES.index("mass")]
+    said = []
+    for given in (mass.min(), mass.max(), 2 * mass.max()):
+        asked = (f"mass={given:.7g}", "Nj=1")
+        config = runs.GenerateConfig(latents="prior", num_jets=5, condition=asked)
+        caplog.clear()
+        runs.generate(tmp_path, config)
+        said.append([m for m in caplog.messages if "extrapolates" in m])
+    assert not said[0] and not said[1] and len(said[2]) == 1
+    (line,) = said[2]
+    assert f"mass={2 * mass.max():g} is beyond" in line and "Nj" not in line
+    assert f"{mass.min():.4g} to {mass.max():.4g}, the range of the training" in line
+
+
 @pytest.mark.slow
 def test_condition_columns_come_back_as_they_were(path, tmp_path):
     scaling = domain.Scaling(

@@ -45,6 +45,13 @@ def test_csv_holds_every_number_once():
     found = dict(zip(keys, rows, strict=True))
     mass = found["a_b", "jet", "mass", "emd"]
     assert (mass["value"], mass["unit"], mass["error"]) == ("1.5", "GeV", "")
+    assert {row["no_check"] for row in rows} == {"0"}
+    held = csv.DictReader(
+        io.StringIO(export.csv(EVALUATION | {"trained_on": ["mass"]}))
+    )
+    marked = {(r["name"], r["metric"]) for r in held if r["no_check"] == "1"}
+    assert {"w1m", "emd_normalised_sum", "bin_height_w1_sum"} < {m for _, m in marked}
+    assert {n for n, m in marked if m == "ks"} == {"mass"}
     w1m = found["floor", "protocol", "small", "w1m"]
     assert (float(w1m["value"]), float(w1m["error"])) == (0.5e-3, 1e-4)
 
@@ -59,6 +66,8 @@ def test_latex_rows_have_the_columns_of_the_head_and_escape_names():
     assert any(line.startswith(r"50\% \& more & other") for line in rows)
     assert " -- " in next(line for line in rows if "other" in line)
     assert "KPD" not in lines[2] and "W1M ($10^{-3}$)" in lines[2]
+    held = export.latex(EVALUATION | {"trained_on": ["mass"]}).splitlines()
+    assert "W1M$^*$ ($10^{-3}$)" in held[2] and held[2].count("$^*$") == 1
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ OWN = {
     "compare_zgamma": "compare.models",
     "compare_libraries": "library_study.k",
     "decompose": "decompose.path",
+    "enforce_study": "enforce.observables",
     "download": "download.dataset",
     "evaluate": "evaluate.real",
     "find_jets": "find.background",

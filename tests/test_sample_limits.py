@@ -1,6 +1,7 @@
 """What a sample is worth: closed forms, the toy, and the script from files to page."""
 
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from conftest import jet_arrays, write
 from scipy import integrate, stats
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.studies.sample_limits import equivalent, lognormal
+from jetvae_jax.studies.sample_limits import ensemble, equivalent, lognormal
 from jetvae_jax.studies.sample_limits.equivalent import Events
 from jetvae_jax.studies.sample_limits.report import in_words
 from jetvae_jax.studies.sample_limits.settings import LimitsConfig
@@ -272,3 +273,107 @@ def test_mistakes(files, tmp_path, run_script):
 def test_tail_is_said_in_quantiles():
     with pytest.raises(InputError, match=r"^tail: .* of 20: give 0.05"):
         LimitsConfig(quantiles=20, tail=0.03)
+
+
+# The ensemble
+
+
+def gaussian_members(shift=0.0, number=4000, truth=50_000, members=40, sample=500):
+    """Fits of a Gaussian to samples of 500: closed forms of all that is asked."""
+    rng = np.random.default_rng(6)
+    made = []
+    for _ in range(members):
+        own = rng.normal(size=sample)
+        made.append(rng.normal(own.mean() + shift, own.std(), number))
+    return made, rng.normal(size=truth)
+
+
+def as_samples(values, truth):
+    class Jets:
+        def __init__(self, v):
+            self.jet = {"mass": v}
+
+        def __len__(self):
+            return len(self.jet["mass"])
+
+    made: Any = [Jets(v) for v in values]
+    other: Any = Jets(truth)
+    members: ensemble.Members = dict.fromkeys(ensemble.KINDS, made)
+    return members, other
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.2])
+def test_the_spread_of_an_ensemble_and_its_distance_from_the_truth(shift):
+    values, truth = gaussian_members(shift)
+    config = LimitsConfig(quantiles=20, tail=0.1)
+    found = ensemble.compare(*as_samples(values, truth), ("mass",), 500, config)
+    one = found["kinds"]["bootstraps"]["regions"]["mass"]["whole"]
+    # To first order a fit of two parameters is worth n times 19 over what each moves.
+    ends = stats.norm.ppf(np.arange(1, 20) / 20)
+    density = np.concatenate([[0], stats.norm.pdf(ends), [0]])
+    z = np.concatenate([[0], ends, [0]])
+    moved = np.square(np.diff(density)) + np.square(np.diff(density * z)) / 2
+    expected = 500 * 19 / np.sum(moved / 0.05)
+    assert one["spread"] == pytest.approx(expected, rel=0.3)
+    if shift:  # which the spread does not see, and the truth does
+        assert one["member"]["value"] < 0.1 * one["spread"]
+        assert one["together"]["value"] < 0.1 * one["spread"]
+    else:
+        inside = one["member"]["low"] - 3 * abs(
+            one["member"]["value"] - one["member"]["low"]
+        )
+        assert inside < expected
+        assert one["together"]["value"] > 3 * expected  # the mean of 40
+
+
+def test_the_systematic_is_carried_to_the_mean_and_the_spectrum():
+    values, truth = gaussian_members(members=200, number=40_000)
+    found = ensemble.carried(values, truth, 500)
+    mean = found["mean"]
+    # Of a fit to 500 numbers, whatever number was generated.
+    error = 4 / 400**0.5 / 500**0.5  # of a deviation of 200 members
+    assert mean["systematic"] == pytest.approx(500**-0.5, abs=error)
+    assert mean["statistical"] == pytest.approx(500**-0.5, rel=0.02)
+    few = ensemble.carried([v[:500] for v in values], truth, 500)
+    assert few["mean"]["systematic"] == pytest.approx(500**-0.5, abs=2 * error)
+    edges = np.array(found["edges"])
+    p = np.diff(stats.norm.cdf(edges))
+    np.testing.assert_allclose(found["truth"], p, atol=4 * np.sqrt(p.max() / 50_000))
+    # A bin moves by the mean and by the width, to first order.
+    moved = np.square(np.diff(stats.norm.pdf(edges)))
+    moved += np.square(np.diff(edges * stats.norm.pdf(edges))) / 2
+    some = moved > np.median(moved)
+    np.testing.assert_allclose(
+        np.array(found["systematic"])[some], np.sqrt(moved / 500)[some], rtol=0.3
+    )
+
+
+def test_an_ensemble_of_a_run(tmp_path, run_script):
+    smoke = "--flagfile=experiments/flagfiles/smoke.txt"
+    assert run_script("train", smoke, f"--workdir={tmp_path}/r").returncode == 0
+    command = (
+        "sample_limits", f"--workdir={tmp_path}/s", *SMALL, "--limits.tail=0.1",
+        f"--limits.run={tmp_path}/r", "--limits.num_generated=4000",
+        "--limits.observables=mass,pt", "--limits.quantiles=10", "--limits.members=2",
+    )  # fmt: skip
+    done = run_script(*command)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "s/sample_limits.json").read_text())
+    assert found["generator"]["no_check"] == ["mass", "pt"]
+    made = found["ensemble"]
+    assert made["members"] == 2 and made["num_generated"] == 1000
+    assert set(made["kinds"]) == {"seeds", "bootstraps"}
+    for kind in made["kinds"].values():
+        assert set(kind["regions"]) == set(kind["spectra"]) == {"mass", "pt"}
+        assert kind["spectra"]["mass"]["mean"]["systematic"] > 0
+    for name in ("ensemble", "systematic"):
+        figure = tmp_path / f"s/figures/sample_limits_{name}.png"
+        assert figure.stat().st_size > 1000
+    page = (tmp_path / "s/sample_limits.html").read_text()
+    assert "in the training loss" in page and "one member and the truth" in page
+    # The trainings are kept, and of other settings made again.
+    again = run_script(*command)
+    assert again.returncode == 0 and "ensemble: read from" in again.stderr
+    assert again.stdout == done.stdout
+    other = run_script(*command, "--limits.epochs=1")
+    assert "4 trainings of 1 epochs" in other.stderr

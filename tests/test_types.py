@@ -490,6 +490,15 @@ def test_each_class_of_one_run_has_its_report(folder, run_script, tmp_path_facto
     flags = (f"--workdir={work}", f"--data.path={folder}")
     script(run_script, "pipeline", *SMALLEST, *flags)
     whole = json.loads((work / "evaluation.json").read_text())
+    answers = whole["responses"]["conditions"]
+    assert list(answers["pt"]["groups"]) == list(answers["type"]["classes"])
+    for entry in answers["pt"]["groups"].values():
+        response = entry["quantities"]["pt_response"]
+        assert sum(response["generated"]["count"]) > sum(response["real"]["count"]) > 0
+        assert entry["beyond"][0] and entry["beyond"][-1]
+    page = (work / "report.html").read_text()
+    assert "In bins of the conditions" in page and "pt, class q" in page
+    assert "In bins of the conditions" in (work / "evaluation.txt").read_text()
     flow = runs.load_model(work).density("flow")
     conditions = np.concatenate([np.eye(3), np.zeros((3, 1))], 1).astype(np.float32)
     assert len(set(np.asarray(flow.log_prob(np.ones((3, 2)), conditions)))) == 3
@@ -502,6 +511,7 @@ def test_each_class_of_one_run_has_its_report(folder, run_script, tmp_path_facto
         assert result["jet_type"] == name
         assert set(result["candidates"]) == {"reconstruction", "prior", "flow"}
         assert result["jets"] < whole["jets"] == 36
+        assert list(result["responses"]["conditions"]["pt"]["groups"]) == [name]
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     out = script(
         run_script, "evaluate", *SMALLEST, f"--workdir={work}", asked,

@@ -92,9 +92,14 @@ WRONG = {
         (f"--make.num_jets={HUGE}", "num_jets"),
     ],
     "decompose": [("--decompose.num_events=1", "num_events")],
+    "enforce_study": [
+        ("--enforce.observables=girth", "must be of mass, pt"),
+        ("--objective.gamma=0", "leaves all observables out"),
+    ],
     "sample_limits": [
         ("--limits.cut=nan", "cut"),
         ("--limits.run=/no/such", "/no/such"),
+        ("--limits.members=8", "members: are trainings of a run"),
     ],
     "toys": [("--toys.low=nan", "low"), ("--workdir=/no/such", "/no/such")],
     "find_jets": [

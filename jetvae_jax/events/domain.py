@@ -73,6 +73,7 @@ class Data:
 Scaling = scaling.Config
 Scaler = scaling.Scaler
 fit, scale = scaling.fit, scaling.scale
+condition_ends = scaling.condition_ends
 columns_of = scaling.columns_of
 
 

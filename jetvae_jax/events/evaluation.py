@@ -11,14 +11,15 @@ from absl import logging
 
 from jetvae_jax.core import seeds
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.events import conditions, kinds, metrics, report, transform
+from jetvae_jax.events import conditions, kinds, metrics, report, responses, transform
 from jetvae_jax.events.domain import SUFFIX, Data
 from jetvae_jax.events.scaling import columns_of
-from jetvae_jax.metrics import inputs
+from jetvae_jax.metrics import conditional, inputs
 from jetvae_jax.metrics.classifier.two_sample import c2st_table
 from jetvae_jax.metrics.conditions import gathered, text
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.report import about
+from jetvae_jax.report import responses as of_responses
 
 
 class Inputs(NamedTuple):
@@ -141,6 +142,13 @@ def evaluate(
             values = floor if name == "floor" else evaluated[name]
             values["c2st"] = classify(real, made, names, seed=config.seed)
     bounds = _conditions(trained, events)
+    generator = None if config.generated else trained  # of the events
+    answers = None
+    if generator and not config.real and generator.run.scaling.conditions:
+        logging.info("comparing in bins of the conditions")
+        answers = conditional.compare(
+            seeds.key(config.seed), generator, real, responses.task(generator)
+        )
     result = {
         "names": list(names),
         "events": len(real),
@@ -150,10 +158,11 @@ def evaluate(
         "notes": events.notes,
         "sources": events.sources,
         "conditions": bounds,
+        "responses": answers,
     }
-    table = report.text({"floor": floor, **evaluated}, names)
-    record(folder, result, f"{table}\n{text(bounds)}")
-    generator = None if config.generated else trained  # of the events
+    blocks = [report.text({"floor": floor, **evaluated}, names), text(bounds)]
+    blocks.append(of_responses.text(answers))
+    record(folder, result, "\n".join(filter(None, blocks)))
     history = generator.history() if generator else {}
     return report.write(
         folder / "report.html",

@@ -9,7 +9,14 @@ import numpy as np
 
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import spearman
-from jetvae_jax.report import correlations, distributions, page, tables, training_plots
+from jetvae_jax.report import (
+    correlations,
+    distributions,
+    page,
+    responses,
+    tables,
+    training_plots,
+)
 from jetvae_jax.report.page import Heading, Paragraph, Plot
 
 SYMBOLS = {
@@ -73,7 +80,8 @@ def write(
         summary: a text, the lines of a list, or names and values.
         evaluation: ``floor``, and ``candidates`` by name: what
             `events.metrics.compare` returns, and perhaps ``c2st``; perhaps
-            ``conditions``, of `metrics.conditions.gathered`.
+            ``conditions``, of `metrics.conditions.gathered`, and ``responses``, of
+            `metrics.conditional.compare`.
         samples: name to events ``[J, C]``, ``"input"`` among them.
         names: of the C columns.
         history: name of a training to its epochs.
@@ -93,6 +101,7 @@ def write(
         page.table(*by_column(results, names), style="compact"),
         *tables.conditions(evaluation.get("conditions", {})),
         *sample_plots(samples, names),
+        *responses.blocks(evaluation.get("responses"), "events"),
         *training_plots.curve_plots(history, "event", {"vae": "model"}),
     )
     return page.write(path, title, blocks)

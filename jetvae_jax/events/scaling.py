@@ -137,6 +137,25 @@ def places(scaling: Config) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(~conditions), np.flatnonzero(conditions)
 
 
+def condition_ends(scaling: Config, scaler: Scaler) -> dict[str, tuple[float, float]]:
+    """Smallest and largest of each condition but angles, among training events.
+
+    In the units of the columns, of counts whole numbers.
+    """
+    columns, (_, where) = columns_of(scaling), places(scaling)
+    if not len(where):
+        return {}
+    ends = np.zeros((2, 1, len(_owners(columns))), np.float32)
+    ends[:, 0, where] = [f(scaler.conditions, axis=0) for f in (np.min, np.max)]
+    events = np.asarray(transform.unscale(columns, scaler.fitted, ends), np.float64)
+    kinds_of = dict(zip(columns.names, columns.kinds, strict=True))
+    return {
+        name: tuple(events[:, columns.names.index(name)].tolist())
+        for name in scaling.conditions
+        if kinds_of[name].name != "angle"
+    }
+
+
 def fit(scaling: Config, train: Array) -> Scaler:
     """Measures the training events ``[J, C]``; runs on the host."""
     fitted = transform.fit(scaling, columns_of(scaling), np.asarray(train))

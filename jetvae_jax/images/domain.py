@@ -129,6 +129,12 @@ def condition_names(config: scaling.Config) -> dict[str, tuple[str, ...]]:
     return {"digit": ()} if config.condition_on_digit else {}
 
 
+def condition_ends(config: scaling.Config, scaler: scaling.Scaler) -> dict:
+    """A digit is a class and has no range."""
+    del config, scaler
+    return {}
+
+
 def contexts(
     config: scaling.Config, scaler: scaling.Scaler, request: ContextRequest
 ) -> ContextSampler:

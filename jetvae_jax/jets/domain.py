@@ -105,6 +105,7 @@ class Data:
 Scaling, Scaler = scaling.Config, scaling.Scaler
 Objective = objectives.Config
 fit, scale = scaling.fit, scaling.scale
+condition_ends = scaling.condition_ends
 
 
 def default_cache() -> pathlib.Path:

@@ -20,10 +20,10 @@ from jetvae_jax.data.loading import find, load_judged, opened
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.data.validation import Stated, num_repeated
 from jetvae_jax.densities.contexts import parsed
-from jetvae_jax.jets import conditions
+from jetvae_jax.jets import conditions, responses
 from jetvae_jax.jets.domain import SUFFIX, Data
 from jetvae_jax.jets.scaling import TYPE
-from jetvae_jax.metrics import inputs
+from jetvae_jax.metrics import conditional, inputs
 from jetvae_jax.metrics.conditions import gathered, text
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     JET_TYPES,
@@ -34,9 +34,12 @@ from jetvae_jax.metrics.frechet.particlenet_distance import load as load_fpnd
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.metrics.suite import export
+from jetvae_jax.metrics.suite.enforced import no_check
 from jetvae_jax.metrics.suite.protocols import KNOWN
 from jetvae_jax.metrics.suite.text import with_error
+from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.report import about
+from jetvae_jax.report import responses as of_responses
 
 MAX_TEST, MAX_TRUTH = 1_000_000, 2_000_000  # of a stream, what memory surely holds
 
@@ -409,11 +412,20 @@ def evaluate(
     if generator:
         is_vae = generator.model.components is not None
         result["trained_on"] = sorted(trained_on(generator.run, deterministic=is_vae))
+    result["no_check"] = no_check(result, fixed_by(result["trained_on"]))
     result |= inputs.provenance(trained)
     result["notes"] = [*jets.notes, *note, *result["notes"]]
     result["sources"] = jets.sources
     result["conditions"] = jets.conditions
-    record(folder, result, f"{metrics.table(result)}\n{text(jets.conditions)}")
+    result["responses"] = None
+    if generator and not config.real and generator.run.scaling.conditions:
+        logging.info("comparing in bins of the conditions")
+        result["responses"] = conditional.compare(
+            seeds.key(config.seed), generator, jets.real, responses.task(generator)
+        )
+    blocks = [metrics.table(result), text(jets.conditions)]
+    blocks.append(of_responses.text(result["responses"]))
+    record(folder, result, "\n".join(filter(None, blocks)))
     folder.write_text("evaluation.csv", export.csv(result))
     folder.write_text("evaluation.tex", export.latex(result))
     logging.info("drawing the report")
@@ -429,7 +441,7 @@ def evaluate(
         history=generator.history() if generator else {},
         latents=_latents(generator, jets.real),
         units=units(generator.run) if generator else {},
-        trained_on=_marked(result),
+        trained_on=fixed_by(result["trained_on"]),
         leaderboard=(jet_type, jets.real.mask.shape[-1]),
     )
 
@@ -465,12 +477,6 @@ def _in_relative(jets: Jets | RelativeJets, axis: Array | None) -> RelativeJets:
     return map_chunks(
         metrics.relative, bare, *(() if axis is None else (np.asarray(axis),))
     )
-
-
-def _marked(result: dict[str, Any]) -> list[str]:
-    """Observables to be marked as part of the training loss."""
-    names = result["trained_on"]
-    return [*names, "relative_mass"] if "mass" in names else names
 
 
 def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:

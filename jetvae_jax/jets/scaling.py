@@ -36,6 +36,7 @@ __all__ = [
     "Scaler",
     "Source",
     "Thinned",
+    "condition_ends",
     "fit",
     "measure",
     "momenta",
@@ -180,6 +181,8 @@ class Scaler(NamedTuple):
             conditions.
         condition_units: ``[2, G]`` mean and standard deviation of the conditions in
             GeV or pure numbers, 0 and 1 for the numbers of a class; None without.
+        condition_ends: ``[2, G]`` smallest and largest condition of all training jets,
+            in the same units; None without, and in older checkpoints.
     """
 
     offset: Array
@@ -189,6 +192,7 @@ class Scaler(NamedTuple):
     knots: Array | None = None
     conditions: Array | None = None
     condition_units: Array | None = None
+    condition_ends: Array | None = None
 
 
 class Source(Protocol):
@@ -248,6 +252,7 @@ def fit(config: Config, jets: Jets | Source) -> Scaler:
         is_type = np.array(config.condition_columns) == TYPE
         center, width = np.where(is_type, 0.0, center), np.where(is_type, 1.0, width)
         arrays += [(found.conditions - center) / width, np.stack([center, width])]
+        arrays.append(found.condition_ends)
     return Scaler(*(np.asarray(a, np.float32) for a in arrays))
 
 
@@ -332,6 +337,25 @@ def _conditions(config: Config, scaler: Scaler, jets: Jets) -> Array | None:
         return None
     center, width = scaler.condition_units
     return (observed_conditions(config, jets) - center) / width
+
+
+def condition_ends(config: Config, scaler: Scaler) -> dict[str, tuple[float, float]]:
+    """Smallest and largest of each condition that is a number, among training jets.
+
+    Args:
+        config: as given to :func:`fit`.
+        scaler: from :func:`fit`; of an older checkpoint, which does not know of all
+            jets, the ends are those of the jets that it kept.
+    """
+    if scaler.condition_units is None:
+        return {}
+    ends = scaler.condition_ends
+    if ends is None:
+        center, width = np.asarray(scaler.condition_units, np.float64)
+        kept = np.asarray(scaler.conditions) * width + center
+        ends = np.stack([kept.min(axis=0), kept.max(axis=0)])
+    columns = zip(config.condition_columns, *np.asarray(ends).tolist(), strict=True)
+    return {name: (low, high) for name, low, high in columns if name != TYPE}
 
 
 def momenta(config: Config, scaler: Scaler, x: Array, axis: Array) -> Array:
@@ -498,6 +522,7 @@ class Measured(NamedTuple):
         axes: ``[A, 3]`` of the first jets for relative coordinates or conditions;
             else empty.
         conditions: ``[A, G]`` of the same jets.
+        condition_ends: ``[2, G]`` smallest and largest of all jets.
         num_particles: N.
     """
 
@@ -506,6 +531,7 @@ class Measured(NamedTuple):
     sample: np.ndarray
     axes: np.ndarray
     conditions: np.ndarray
+    condition_ends: np.ndarray
     num_particles: int
 
 
@@ -528,6 +554,7 @@ def measure(config: Config, jets: Jets | Source) -> Measured:
     rows = num_particles if config.method == "slots" else 1
     particles, jet = Moments((rows, 3)), Moments((features.JET_ROWS, 3))
     sample, first, room = Thinned(SAMPLE // num_particles), [], MAX_AXES
+    ends = []
     for chunk in itertools.chain([first_chunk], chunks):
         mask = np.asarray(chunk.mask)
         values, jet_rows = map(np.asarray, _features(config, chunk))
@@ -535,6 +562,9 @@ def measure(config: Config, jets: Jets | Source) -> Measured:
         jet.add(jet_rows, np.repeat(mask.any(-1, keepdims=True), features.JET_ROWS, -1))
         if config.method == "quantile":
             sample.add(np.where(mask[..., None], values, np.nan))
+        if config.conditions:
+            observed = np.asarray(observed_conditions(config, chunk))
+            ends += [observed.min(axis=0), observed.max(axis=0)]
         if (config.coordinates == "relative" or config.conditions) and room > 0:
             first.append(jax.tree.map(lambda a, room=room: a[:room], chunk))
             room -= len(mask)
@@ -549,9 +579,13 @@ def measure(config: Config, jets: Jets | Source) -> Measured:
         if config.conditions:
             conditions = np.asarray(observed_conditions(config, together), np.float64)
     values = values[~np.isnan(values[:, 0])]
+    extremes = np.zeros((2, 0))
+    if ends:
+        extremes = np.stack([np.min(ends, axis=0), np.max(ends, axis=0)])
     return Measured(
-        particles.finish(), jet.finish(), values, axes, conditions, num_particles
-    )
+        particles.finish(), jet.finish(), values, axes, conditions, extremes,
+        num_particles,
+    )  # fmt: skip
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -109,6 +109,8 @@ def binned(
 def edges(condition: Array, num_bins: int, *, reach: Reach | None = None) -> np.ndarray:
     """Edges of bins with about as many entries each, the training's range apart.
 
+    Whole numbers are in the middle between edges.
+
     Args:
         condition: ``[J]``.
         num_bins: within the range; fewer where many conditions are the same.
@@ -126,15 +128,26 @@ def edges(condition: Array, num_bins: int, *, reach: Reach | None = None) -> np.
     found = found[np.isfinite(found)]
     if not found.size:
         raise ValueError("edges: no finite condition")
-    low, high = (found.min(), found.max()) if reach is None else reach
+    half = 0.5 * is_whole(found)
+    first, last = found.min() - half, found.max() + half
+    low, high = (first, last) if reach is None else reach
     inside = found[(found >= low) & (found <= high)]
     inner = np.arange(1, num_bins) / num_bins
-    ends = np.quantile(inside, inner) if inside.size else np.zeros(0)
-    ends = np.unique([low, *ends, high, min(found.min(), low), max(found.max(), high)])
+    ends = np.zeros(0)
+    if inside.size:
+        method = "inverted_cdf" if half else "linear"
+        ends = np.quantile(inside, inner, method=method) + half
+    ends = np.unique([low, *ends, high, min(first, low), max(last, high)])
     if len(ends) == 1:  # all the same
         around = max(abs(ends[0]), 1.0) * 1e-3
         ends = np.array([ends[0] - around, ends[0] + around])
     return ends
+
+
+def is_whole(condition: Array) -> bool:
+    """Whether all conditions ``[J]`` are whole numbers."""
+    (found,) = floats(np, condition)
+    return bool(np.all(found == np.rint(found)))
 
 
 def beyond(edges: Array, reach: Reach) -> np.ndarray:

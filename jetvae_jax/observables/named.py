@@ -12,6 +12,7 @@ that a jet without pt, or one whose momenta cancel, has no large values.
 """
 
 import functools
+from collections.abc import Collection
 
 import jax.numpy as jnp
 
@@ -39,6 +40,34 @@ WHOLE = {
 COUNTS = ("multiplicity",)
 EFPS = {f"efp{degree}": degree for degree in range(1, MAX_DEGREE + 1)}
 NAMES = (*WHOLE, *(name for name in SUBSTRUCTURE if name not in COUNTS), *EFPS)
+COMPUTED = (
+    ("relative_mass", ("mass",)),
+    ("mass", ("efp2",)),
+    ("width", ("tau1",)),
+    ("tau1", ("width",)),
+    ("tau21", ("tau1", "tau2")),
+    ("tau32", ("tau2", "tau3")),
+    ("e2", ("efp1",)),
+    ("efp1", ("e2",)),
+    ("e3", ("efp3",)),
+    ("c2", ("e2", "e3")),
+    ("d2", ("e2", "e3")),
+)
+"""A statistic, and observables from which it is computed: the same number but for a
+factor, as e2 and the polynomial of one edge, or a function of them, as the mass to
+first order in the angles of the polynomial of a double edge."""
+
+
+def fixed_by(names: Collection[str]) -> frozenset[str]:
+    """These observables, and those that are computed from them alone.
+
+    If a training pulls the former to their true values, the latter do not check it.
+    """
+    found, size = set(names), -1
+    while size != len(found):
+        size = len(found)
+        found |= {name for name, parts in COMPUTED if found.issuperset(parts)}
+    return frozenset(found)
 
 
 def complaint(name: str) -> str | None:

@@ -13,6 +13,7 @@ from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.correlations import pearson, spearman
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.labels import UNITS, label
+from jetvae_jax.metrics.measurements import known_metrics
 from jetvae_jax.observables.jets import jet_observables
 from jetvae_jax.report import (
     correlations,
@@ -21,12 +22,14 @@ from jetvae_jax.report import (
     leaderboard,
     page,
     pulls,
+    responses,
     style,
     tables,
     training_plots,
 )
 from jetvae_jax.report.page import Block, Details, Heading, Paragraph, Plot
 
+SUMS = {"emd_normalised_sum": "EMD sum", "bin_height_w1_sum": "published EMD sum"}
 Observables = Mapping[str, Mapping[str, np.ndarray]]
 """Sample to observable to ``[J]``."""
 
@@ -66,7 +69,8 @@ def write(
         latents: ``"posterior"`` to ``[J, L]``, ``"flow"`` to ``[M, L]``.
         units: terms of the loss whose units are not in `training_plots.UNITS`.
         trained_on: observables that were part of the training loss, such as
-            ``{"mass", "pt"}``: marked in every table and figure.
+            ``{"mass", "pt"}``, and those computed from them: marked in every table
+            and figure.
         leaderboard: class and number of particles of the jets, such as
             ``("g", 30)``: puts the evaluation beside what is published for them.
 
@@ -80,23 +84,35 @@ def write(
     blocks = (
         *([about] if about else []),
         *page.summary(summary),
-        *_trained_on(trained_on),
+        *_trained_on(trained_on, evaluation),
         *_tables(evaluation, trained_on, leaderboard),
         *_sample_plots(samples or {}, observables, evaluation, trained_on),
+        *responses.blocks((evaluation or {}).get("responses"), "jets", trained_on),
         *_training_plots(history or {}, latents or {}, units),
     )
     return page.write(path, title, blocks)
 
 
-def _trained_on(trained_on: Collection[str]) -> Iterator[Block]:
-    if trained_on:
-        yield Paragraph(
-            "marks statistics that were part of the training loss: "
-            f"{', '.join(map(label, sorted(trained_on)))}. Their agreement does not "
-            "show the quality of the model; the other statistics do.",
-            "note",
-            badge=style.TRAINED,
-        )
+def _trained_on(
+    trained_on: Collection[str], evaluation: Mapping[str, Any] | None
+) -> Iterator[Block]:
+    if not trained_on:
+        return
+    held = sorted((evaluation or {}).get("trained_on") or trained_on)
+    text = (
+        "marks statistics that were part of the training loss: "
+        f"{', '.join(map(label, held))}. Their agreement does not show the quality of "
+        "the model; the other statistics do."
+    )
+    metrics = known_metrics()
+    others = [
+        metrics[name].label if name in metrics else SUMS.get(name) or label(name)
+        for name in (evaluation or {}).get("no_check", ())
+        if name not in held
+    ]
+    if others:
+        text += f" Computed from these, and no check either: {', '.join(others)}."
+    yield Paragraph(text, "note", badge=style.TRAINED)
 
 
 def _tables(

@@ -8,8 +8,8 @@ from typing import Any
 from jetvae_jax.core.words import number
 from jetvae_jax.metrics import conditions as boundary
 from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
-from jetvae_jax.metrics.distributions.binning import PAPER_JETS
 from jetvae_jax.metrics.measurements import known_metrics
+from jetvae_jax.metrics.suite.enforced import enforced
 from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import sections
 from jetvae_jax.report.page import (
@@ -34,7 +34,6 @@ Learning for Simulation of Collision Events", RENAFAE workshop 2022: gluon jets 
 JetNet with 30 particles; the EMD compares the heights of histogram bins."""
 PUBLISHED_BY = "published, Cobe et al. 2022"
 
-_SUMS = ("emd_normalised_sum", "bin_height_w1_sum")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MISSING = "\N{EN DASH}"
 FLOOR = "floor"
@@ -58,21 +57,6 @@ def metric_label(metric: Metric, enforced: bool, drawn: str = "") -> Cell:
     unit = _power(f"{scale} {metric.unit}".strip())
     name = f"{metric.label}{f' [{unit}]' if unit else ''} {drawn}".rstrip()
     return label(f"{name}\N{NBSP}{metric.arrow}", enforced)
-
-
-def enforced(name: str, trained_on: Collection[str]) -> bool:
-    """Whether a metric or observable compares what the training loss held.
-
-    Args:
-        name: an observable, or a metric such as ``w1m``, which compares the mass.
-        trained_on: observables and metrics of the loss.
-    """
-    compared = {name}
-    if name in _SUMS:
-        compared |= {b.name for b in PAPER_JETS}
-    elif metric := known_metrics().get(name):
-        compared |= set(metric.observables)
-    return not compared.isdisjoint(trained_on)
 
 
 def headline(

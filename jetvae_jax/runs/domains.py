@@ -108,6 +108,12 @@ class Domain(Protocol):
         """
         ...
 
+    def condition_ends(
+        self, scaling: Any, scaler: Any
+    ) -> dict[str, tuple[float, float]]:
+        """Smallest and largest of each condition that is a number, in training."""
+        ...
+
     def contexts(
         self, scaling: Any, scaler: Any, request: ContextRequest
     ) -> ContextSampler:

@@ -168,6 +168,7 @@ def _drawn(
     request = ContextRequest(config.context, asked)
     contexts = run.pipeline.contexts(run.scaling, trained.scaler, request)
     _check_reach(trained, contexts(key, 1), names, asked)
+    _warn_beyond(trained, asked)
 
     @jax.jit
     def draw(key):
@@ -215,6 +216,23 @@ def _check_reach(
                 f"--generate.condition={name}={asked[name]:g}: is {side} that of every "
                 f"event in the library: give {give}"
             )
+
+
+def _warn_beyond(trained: TrainedModel, asked: Mapping[str, float]) -> None:
+    """Say for which conditions the model was not trained, in one line."""
+    run = trained.run
+    ends = run.pipeline.condition_ends(run.scaling, trained.scaler)
+    far = []
+    for name, value in asked.items():
+        low, high = ends.get(name, (-np.inf, np.inf))
+        rounding = 1e-6 * max(abs(low), abs(high))
+        if not low - rounding <= value <= high + rounding:
+            far.append(f"{name}={value:g} is beyond {low:.4g} to {high:.4g}")
+    if far:
+        logging.warning(
+            "--generate.condition: %s, the range of the training %s: the model "
+            "extrapolates", ", ".join(far), run.pipeline.UNIT,
+        )  # fmt: skip
 
 
 def _not_finite(trained: TrainedModel, points: Points, context: Context) -> Array:

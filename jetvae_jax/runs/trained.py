@@ -41,6 +41,8 @@ CHECKPOINT = "vae.npz"
 METRICS = "vae.metrics.jsonl"
 FITTED = {"flow": FlowRun, "copula": CopulaRun}
 """Densities of latents that are fitted after the model, and the settings of each."""
+AT_ONCE = 1000
+"""Samples in one compiled call of :meth:`TrainedModel.sampler`."""
 OLD_NAMES = {"ghost": "padding", "told": "conditions"}
 """Fields of a scaler as older checkpoints name them."""
 
@@ -141,6 +143,33 @@ class TrainedModel(NamedTuple):
         num = context.axis.shape[0]
         z = density.sample(key, num, context.condition)
         return self.decoded_points(jax.random.fold_in(key, 1), z, context)
+
+    def sampler(
+        self, latents: str | TrainedDensity = "prior"
+    ) -> Callable[[Key, Context], Any]:
+        """As :meth:`sample`, of any number of rows, compiled once for few at a time.
+
+        Returns:
+            ``(key, context) -> samples`` in NumPy, which do not depend on the rows that
+            follow them.
+        """
+        density = latents
+        if isinstance(latents, str) and latents != "prior":
+            density = self.density(latents)
+        draw = jax.jit(lambda key, context: self.sample(key, context, density))
+
+        def sampled(key: Key, context: Context) -> Any:
+            number, parts = len(context.axis), []
+            for start in range(0, number, AT_ONCE):
+                # One compiled shape: the last part repeats its last row, then is cut.
+                rows = np.minimum(np.arange(start, start + AT_ONCE), number - 1)
+                part = jax.tree.map(lambda a, rows=rows: a[rows], context)
+                made = draw(jax.random.fold_in(key, start // AT_ONCE), part)
+                cut = number - start
+                parts.append(jax.tree.map(lambda a, cut=cut: np.asarray(a[:cut]), made))
+            return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+
+        return sampled
 
     def decode(self, key: Key, z: Array, context: Context) -> Any:
         """Samples from latents ``[J, L]``."""

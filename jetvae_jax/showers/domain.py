@@ -6,10 +6,8 @@ particle.
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 import numpy as np
-from absl import logging
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import NonNegativeFloat
@@ -118,6 +116,11 @@ def relative(config: Scaling, scaler: Scaler) -> None:
     del config, scaler
 
 
+def momenta(config: Scaling, scaler: Scaler) -> None:
+    """Cells have energies that cannot overflow."""
+    del config, scaler
+
+
 def num_points(config: Scaling, scaler: Scaler) -> None:
     """No condition says how many cells are hit."""
     del config, scaler
@@ -129,13 +132,20 @@ def condition_names(config: Scaling) -> dict[str, tuple[str, ...]]:
     return {n: config.known.classes if n == "type" else () for n in columns}
 
 
+def condition_ends(config: Scaling, scaler: Scaler) -> dict[str, tuple[float, float]]:
+    """The range of each condition among the training showers; none of a type."""
+    limits = np.asarray(scaler.limits, np.float64)
+    names = [config.known.columns[i] for i in config.places]
+    ends = dict(zip(names, limits[:, list(config.places)].T.tolist(), strict=True))
+    return {name: (low, high) for name, (low, high) in ends.items() if name != "type"}
+
+
 def contexts(
     config: Scaling, scaler: Scaler, request: ContextRequest
 ) -> ContextSampler:
     """Incident particles: those of training showers, or what is asked for.
 
-    Where values are given, the others are those of similar training showers. What lies
-    beyond the training showers is generated with a warning.
+    Where values are given, the others are those of similar training showers.
 
     Raises:
         InputError: an energy that is not positive.
@@ -153,7 +163,6 @@ def contexts(
             rows[classes[int(value)]] = 1.0
         else:
             rows[columns.index(name)] = value
-    _warn_beyond(asked, columns, np.asarray(scaler.limits))
     scaled = np.asarray(incident.scaled(rows, scaler.units))
     given = {
         i: float(scaled[i])
@@ -170,21 +179,6 @@ def contexts(
         return Context(particles, drawn[:, places] if len(places) else None)
 
     return draw
-
-
-def _warn_beyond(
-    asked: Mapping[str, float], columns: tuple[str, ...], limits: np.ndarray
-) -> None:
-    for name, value in asked.items():
-        if name == "type":
-            continue
-        low, high = (float(v) for v in limits[:, columns.index(name)])
-        if not low <= value <= high:
-            unit = incident.UNITS.get(name, "")
-            logging.warning(
-                "--generate.condition=%s=%g: beyond the training showers, %.4g to "
-                "%.4g %s: extrapolated", name, value, low, high, unit,
-            )  # fmt: skip
 
 
 def objective(run, scaler, train) -> VAEObjective:

@@ -7,11 +7,13 @@ from typing import Any
 
 from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.measurements import known_metrics
+from jetvae_jax.metrics.suite.enforced import enforced
 from jetvae_jax.metrics.suite.evaluation import Evaluation
 from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import with_error
+from jetvae_jax.observables.named import fixed_by
 
-COLUMNS = ("sample", "level", "name", "metric", "value", "error", "unit")
+COLUMNS = ("sample", "level", "name", "metric", "value", "error", "unit", "no_check")
 
 
 def csv(evaluation: Evaluation) -> str:
@@ -23,15 +25,18 @@ def csv(evaluation: Evaluation) -> str:
     Returns:
         Lines of sample (``floor`` among them), level (``jet``, ``particle``,
         ``protocol``, ``together``), name (an observable or a protocol), metric, value,
-        error (empty if there is none) and unit. Values are not scaled: a W1M of
-        0.0007, not 0.7.
+        error (empty if there is none), unit, and 1 where the training loss held what
+        is compared, else 0. Values are not scaled: a W1M of 0.0007, not 0.7.
     """
     text = io.StringIO()
     writer = csv_module.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
+    held = fixed_by(evaluation.get("trained_on", ()))
     for sample, results in _samples(evaluation):
-        for row in _rows(results, evaluation["binnings"]):
-            writer.writerow([sample, *row])
+        for level, name, metric, *rest in _rows(results, evaluation["binnings"]):
+            compared = name if level in ("jet", "particle") else metric
+            marked = int(enforced(compared, held))
+            writer.writerow([sample, level, name, metric, *rest, marked])
     return text.getvalue()
 
 
@@ -43,7 +48,8 @@ def latex(evaluation: Evaluation) -> str:
 
     Returns:
         A ``tabular`` for the package booktabs. Metrics that no sample has are left
-        out, missing ones are a dash.
+        out, missing ones are a dash. An asterisk is at those that compare what the
+        training loss held.
     """
     samples = list(_samples(evaluation))
     shown = {
@@ -51,7 +57,9 @@ def latex(evaluation: Evaluation) -> str:
         for name, metric in known_metrics().items()
         if any(name in p for _, r in samples for p in r["protocols"].values())
     }
-    head = " & ".join(["sample", "protocol", *map(_heading, shown.values())])
+    held = fixed_by(evaluation.get("trained_on", ()))
+    marked = (_heading(m, enforced(name, held)) for name, m in shown.items())
+    head = " & ".join(["sample", "protocol", *marked])
     lines = [rf"\begin{{tabular}}{{ll{'c' * len(shown)}}}", r"\toprule"]
     lines += [head + r" \\", r"\midrule"]
     for sample, results in samples:
@@ -93,11 +101,12 @@ def _rows(results: Mapping[str, Any], binnings: Mapping[str, Any]) -> Iterator[l
             yield ["together", described.called, "auc", found["auc"], error, ""]
 
 
-def _heading(metric: Metric) -> str:
+def _heading(metric: Metric, in_loss: bool) -> str:
     scale = "" if metric.scale == 1 else rf"$10^{{{metric.exponent}}}$"
     unit = f"{scale} {_escaped(metric.unit)}".strip()
     arrow = r"$\uparrow$" if metric.higher_is_better else r"$\downarrow$"
-    return f"{_escaped(metric.label)}{f' ({unit})' if unit else ''} {arrow}"
+    mark = "$^*$" if in_loss else ""
+    return f"{_escaped(metric.label)}{mark}{f' ({unit})' if unit else ''} {arrow}"
 
 
 def _cell(result: Mapping[str, Any] | None, scale: float) -> str:

@@ -9,11 +9,15 @@ from jetvae_jax.core.words import number
 from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.labels import label
 from jetvae_jax.metrics.measurements import known_metrics, measurements
+from jetvae_jax.metrics.suite.enforced import enforced
 from jetvae_jax.metrics.suite.evaluation import Evaluation
 from jetvae_jax.metrics.suite.measurement import Metric
+from jetvae_jax.observables.named import fixed_by
 
 _LABEL, _UNIT, _CELL, _PER_TABLE = 30, 9, 14, 3
 _WIDTH = 100
+MARK = "*"
+"""Before a statistic that was part of the training loss, or is computed from it."""
 
 
 class Row(NamedTuple):
@@ -197,6 +201,12 @@ def _heading(evaluation: Evaluation) -> str:
         lines.append("Relative features refer to the sum of a jet's own particles.")
     else:
         lines.append("Relative features refer to the jet axes of the files.")
+    if held := evaluation.get("trained_on"):
+        text = (
+            f"{MARK} in the training loss ({', '.join(held)}), or computed from what "
+            "is: its agreement does not check the model."
+        )
+        lines += textwrap.wrap(text, _WIDTH, subsequent_indent="    ")
     if evaluation.get("relative"):
         lines.append("All is compared in relative features: pt is not always known.")
     return "\n".join(lines)
@@ -227,7 +237,7 @@ def _jets(draws: int | dict[str, Any]) -> str:
 
 
 def _block(evaluation: Evaluation, names: list[str]) -> str:
-    floor = evaluation["floor"]
+    floor, held = evaluation["floor"], fixed_by(evaluation.get("trained_on", ()))
     columns = [] if floor is None else [("floor", floor)]
     columns += [(name, evaluation["candidates"][name]) for name in names]
     lines = [_line("", "unit", [name for name, _ in columns])]
@@ -235,7 +245,8 @@ def _block(evaluation: Evaluation, names: list[str]) -> str:
         lines += ["", title]
         for row in rows:
             cells = [_fitted(row.cell(results)) for _, results in columns]
-            lines.append(_line("  " + row.label, row.unit or "-", cells))
+            mark = MARK if enforced(row.name, held) else " "
+            lines.append(_line(f"{mark} {row.label}", row.unit or "-", cells))
     return "\n".join(lines)
 
 

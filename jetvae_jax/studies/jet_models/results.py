@@ -14,7 +14,8 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.jets.evaluation import trained_on
 from jetvae_jax.metrics import known_metrics
 from jetvae_jax.metrics.labels import label
-from jetvae_jax.report.tables import enforced
+from jetvae_jax.metrics.suite.enforced import enforced
+from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.runs.config import ModelRun
 from jetvae_jax.studies import seeds
 from jetvae_jax.studies.seeds import SURE, Column, Results
@@ -76,7 +77,7 @@ def table(
     if of_floor:
         rows.append(("floor", [seeds.cell([floor], column) for column in given]))
     for name, results in found.items():
-        held = trained_on(runs[name])
+        held = fixed_by(trained_on(runs[name]))
         cells = [
             seeds.cell(results, c) + (MARK if in_loss(c, held) else "") for c in given
         ]
@@ -126,7 +127,8 @@ def effects(
         without = dataclasses.replace(run, objective=plain)
         for base, other in runs.items():
             if other == without:
-                changes = _changes(found[base], found[name], trained_on(run))
+                held = fixed_by(trained_on(run))
+                changes = _changes(found[base], found[name], held)
                 pairs[base, name] = list(changes)
     return pairs
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from jetvae_jax.core.words import number
 from jetvae_jax.report import about, page, style
+from jetvae_jax.report.distributions import axis_label
 from jetvae_jax.report.page import Heading, Paragraph, Plot
-from jetvae_jax.report.tables import MISSING
+from jetvae_jax.report.tables import MISSING, label, with_error
 from jetvae_jax.studies.sample_limits.equivalent import SIGMA, Events
 
 if TYPE_CHECKING:
@@ -58,12 +59,13 @@ def in_words(events: Events) -> str:
     if not math.isfinite(events.value):
         if not math.isfinite(events.low):
             return "infinitely many"
-        return f"more than {_rounded(events.low)}"
-    end = _rounded(events.high) if math.isfinite(events.high) else "infinity"
-    return f"{_rounded(events.value)} ({_rounded(events.low)} to {end})"
+        return f"more than {rounded(events.low)}"
+    end = rounded(events.high) if math.isfinite(events.high) else "infinity"
+    return f"{rounded(events.value)} ({rounded(events.low)} to {end})"
 
 
-def _rounded(value: float) -> str:
+def rounded(value: float) -> str:
+    """A number of events with three digits."""
     if not math.isfinite(value):
         return "infinitely many"
     if value < 100:
@@ -91,7 +93,9 @@ def write(
         Paragraph(NOTE, "note"),
         *_toy(result["toy"], given, drawn),
         *(_generator(result["generator"]) if "generator" in result else ()),
-    )
+        *(_ensemble(result["ensemble"], result["generator"])
+          if "ensemble" in result else ()),
+    )  # fmt: skip
     return page.write(path, "What a training sample is worth", blocks)
 
 
@@ -130,14 +134,15 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
         "sample_limits_generator", "The generator",
         f"True jets that generated ones are worth, in units of the {total:,} that "
         "trained the generator, with the central 68 %. Grey: the training sample "
-        "itself. Arrows: no upper limit.",
+        "itself. Arrows: no upper limit."
+        + " *: in the training loss." * bool(found["no_check"]),
         lambda: amplification(found),
     )  # fmt: skip
     samples = {"training sample": found["train"], **found["generated"]}
     names = _regions(found["train"])
     rows = [
         [
-            f"{sample}: {observable}",
+            label(f"{sample}: {observable}", observable in found["no_check"]),
             *(_cell(regions.get(n)) for n in names),
             number(mse[observable]),
         ]
@@ -161,11 +166,148 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
         rows = [
             [
                 observable,
-                *(_rounded(regions[n]) if n in regions else MISSING for n in names),
+                *(rounded(regions[n]) if n in regions else MISSING for n in names),
             ]
             for observable, regions in found["by_spread"].items()
         ]
         yield page.table(head, rows, style="compact")
+
+
+ENSEMBLE = {
+    "spread": "by the spread",
+    "member": "one member and the truth",
+    "together": "all and the truth",
+}
+"""What an ensemble is asked, and how it is called."""
+
+
+def _ensemble(
+    found: Mapping[str, Any], of_run: Mapping[str, Any]
+) -> Iterator[page.Block]:
+    total, held = of_run["num_train"], of_run["no_check"]
+    yield Plot(
+        "sample_limits_ensemble", "An ensemble of trainings",
+        f"True jets that {found['members']} trainings are worth, in units of the "
+        f"{total:,} that trained each. By the spread: how far the members differ, "
+        "which needs no truth and does not see what all have wrong. The others "
+        "compare with the truth. Arrows: no upper limit.",
+        lambda: of_members(found, of_run),
+    )  # fmt: skip
+    yield Plot(
+        "sample_limits_systematic", "An ensemble of trainings",
+        "The spread of the members carried to an observable: their mean over the true "
+        "spectrum, with the deviation of one member (systematic error of the model), "
+        f"beside the statistical error of {total:,} true jets (dotted) and of the "
+        "truth (grey).",
+        lambda: systematic(found),
+    )  # fmt: skip
+    for kind, one in found["kinds"].items():
+        names = _regions(one["regions"])
+        rows = [
+            [label(f"{observable}, {text}", observable in held),
+             *(_number(regions[n][asked]) if n in regions else MISSING for n in names),
+             in_words(Events(**one["differential"][observable]))
+             if asked == "member" else MISSING]
+            for observable, regions in one["regions"].items()
+            for asked, text in ENSEMBLE.items()
+        ]  # fmt: skip
+        head = [f"{kind}: equivalent number of jets", *names, "largest difference"]
+        yield page.table(head, rows, style="compact")
+    head = ["mean", "truth", "generated", "systematic: bootstraps", "seeds alone",
+            f"statistical, {total:,} jets"]  # fmt: skip
+    rows = []
+    for observable, spectrum in found["kinds"]["bootstraps"]["spectra"].items():
+        mean = spectrum["mean"]
+        alone = found["kinds"]["seeds"]["spectra"][observable]["mean"]
+        errors = (mean["systematic"], alone["systematic"], mean["statistical"])
+        rows.append([
+            label(observable, observable in held),
+            with_error(mean["truth"], mean["truth_error"]),
+            number(mean["generated"], 4),
+            *(number(error, 2) for error in errors),
+        ])  # fmt: skip
+    yield page.table(head, rows, style="compact")
+
+
+def _number(value: Mapping[str, float] | float) -> str:
+    """With its interval, or without."""
+    if isinstance(value, Mapping):
+        return in_words(Events(**value))
+    return rounded(value)
+
+
+def of_members(found: Mapping[str, Any], of_run: Mapping[str, Any]) -> "Figure":
+    """A panel for each region: what an ensemble is worth, over the training's jets."""
+    boots, seeds = (found["kinds"][kind] for kind in ("bootstraps", "seeds"))
+    regions, observables = _regions(boots["regions"]), list(boots["regions"])
+    asked = [(boots, name, text) for name, text in ENSEMBLE.items()]
+    asked.append((seeds, "spread", "spread of seeds alone"))
+    colours = ("#0072B2", "#D55E00", "#009E73", "#999999")
+    figure, axes = style.panels(
+        len(regions), 4, (2.9, 0.55 * len(observables) + 1.2), margins=(1.2, 0.6),
+        sharex=True, sharey=True,
+    )  # fmt: skip
+    handles: dict[str, Any] = {}
+    for axis, region in zip(axes, regions, strict=True):
+        for i, ((kind, name, text), colour) in enumerate(
+            zip(asked, colours, strict=True)
+        ):
+            rows = []
+            for observable in observables:
+                value = kind["regions"][observable].get(region, {}).get(name)
+                if isinstance(value, float):
+                    value = Events(value, value, value)._asdict()
+                rows.append(
+                    Events(**value).over(of_run["num_train"]) if value else None
+                )
+            y = np.arange(len(rows)) + 0.6 * ((i + 0.5) / len(asked) - 0.5)
+            middle, low, high, unbounded = shown(rows)
+            handles[text] = axis.errorbar(
+                middle, y, xerr=[middle - low, high - middle], fmt="o", markersize=3,
+                xlolims=unbounded, color=colour,
+            )  # fmt: skip
+        over_training(axis, region, "jets")
+    held = of_run["no_check"]
+    names = [f"{o} *" if o in held else o for o in observables]
+    named_rows(figure, axes[0], names, handles)
+    return figure
+
+
+def systematic(found: Mapping[str, Any]) -> "Figure":
+    """A panel for each observable: the members' mean over the truth, with errors."""
+    spectra = found["kinds"]["bootstraps"]["spectra"]
+    figure, axes = style.panels(len(spectra), 3, (3.6, 2.7), margins=(0.4, 0.5))
+    handles: dict[str, Any] = {}
+    for axis, (observable, one) in zip(axes, spectra.items(), strict=True):
+        edges, truth = np.array(one["edges"]), np.array(one["truth"])
+        there = np.where(truth > 0, truth, np.nan)
+        ratio = np.array(one["generated"]) / there
+        error, of_truth, of_train = (
+            np.array(one[name]) / there
+            for name in ("systematic", "truth_error", "statistical")
+        )
+        handles["error of the truth"] = axis.stairs(
+            1 + of_truth, edges, baseline=1 - of_truth, fill=True, color=style.BAND
+        )
+        handles["systematic, one member"] = axis.stairs(
+            ratio + error, edges, baseline=ratio - error, fill=True, color="#0072B2",
+            alpha=0.3,
+        )  # fmt: skip
+        handles["mean of the members"] = axis.stairs(
+            ratio, edges, baseline=None, color="#0072B2"
+        )
+        for sign in (-1, 1):
+            handles["error of training jets"] = axis.stairs(
+                1 + sign * of_train, edges, baseline=None, color="#333333",
+                linestyle=":",
+            )  # fmt: skip
+        axis.set_xlim(edges[0], edges[-1])
+        axis.set_ylim(0.5, 1.5)
+        axis.set_xlabel(axis_label(observable))
+    for axis in axes[::3]:
+        axis.set_ylabel("generated / true")
+    style.legend_above(figure, handles)
+    return figure
 
 
 def spectra(drawn: Mapping[str, Spectra]) -> "Figure":
@@ -220,7 +362,8 @@ def amplification(found: Mapping[str, Any]) -> "Figure":
                 xlolims=unbounded, color=colours.get(name, "#999999"),
             )  # fmt: skip
         over_training(axis, region, "jets")
-    named_rows(figure, axes[0], observables, handles)
+    names = [f"{o} *" if o in found["no_check"] else o for o in observables]
+    named_rows(figure, axes[0], names, handles)
     return figure
 
 

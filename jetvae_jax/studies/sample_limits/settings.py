@@ -23,7 +23,10 @@ class LimitsConfig:
         columns: where the jets are in these files, as in data.columns.
         num_particles: most particles of a jet that are read of files.
         observables: of jets, by name; empty for mass, pt, multiplicity, tau21 and d2.
-        num_generated: jets that the run generates.
+        num_generated: jets that the run generates, and all members together.
+        members: trainings of the run's model with other seeds, and as many on
+            bootstraps of its training jets, all in one program; 0 for none.
+        epochs: of each member; 0 for the best epoch of the run.
         quantiles: of the truth, whose fractions are compared.
         tail: fraction of the events in each tail.
         num_events: of a training sample of the toy.
@@ -43,6 +46,8 @@ class LimitsConfig:
     num_particles: Annotated[int, configs.between(1, 1000)] = 30
     observables: tuple[str, ...] = ()
     num_generated: Annotated[int, configs.at_least(1000)] = 100_000
+    members: Annotated[int, configs.between(0, 1000)] = 0
+    epochs: configs.NonNegativeInt = 0
     quantiles: Annotated[int, configs.between(10, 10_000)] = 100
     tail: _Tail = 0.05
     num_events: Annotated[int, configs.between(10, 10_000)] = 1000
@@ -59,6 +64,10 @@ class LimitsConfig:
                 f"tail: must be a whole number of quantiles, got {self.tail:g} of "
                 f"{self.quantiles}: give {max(round(few), 1) / self.quantiles:g}"
             )
+        if self.members and not self.run:
+            raise InputError("members: are trainings of a run: give run")
+        if self.members == 1:
+            raise InputError("members: one has no spread: give two or more")
         files = {"train": self.train, "generated": self.generated, "truth": self.truth}
         if self.run:
             if self.train:

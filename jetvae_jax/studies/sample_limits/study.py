@@ -22,7 +22,14 @@ from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Key
 from jetvae_jax.report.page import announce_missing
-from jetvae_jax.studies.sample_limits import equivalent, generator, lognormal, report
+from jetvae_jax.runs.trained import load_model
+from jetvae_jax.studies.sample_limits import (
+    ensemble,
+    equivalent,
+    generator,
+    lognormal,
+    report,
+)
 from jetvae_jax.studies.sample_limits.equivalent import Events
 from jetvae_jax.studies.sample_limits.settings import LimitsConfig
 
@@ -36,7 +43,8 @@ def sample_limits(
 ) -> tuple[pathlib.Path, str]:
     """The toy and, if one is given, a generator.
 
-    Writes ``sample_limits.json``, ``sample_limits.html`` and its plots.
+    Writes ``sample_limits.json``, ``sample_limits.html`` and its plots; of an ensemble
+    ``ensemble.npz``, which the same command reads again.
 
     Args:
         workdir: folder to write to.
@@ -50,7 +58,9 @@ def sample_limits(
     """
     announce_missing()
     samples = generator.gather(config)  # which stops before the work
-    folder = Workdir(workdir)
+    folder, members = Workdir(workdir), None
+    if config.members:
+        members = ensemble.train(folder, load_model(config.run), config)
     result: dict[str, Any] = {
         "settings": dataclasses.asdict(config),
         "versions": versions(),
@@ -60,6 +70,11 @@ def sample_limits(
     if samples is not None:
         result["generator"] = generator.compare(samples, config)
         said.append(generator.verdict(result["generator"]))
+        if members is not None:
+            result["ensemble"] = ensemble.compare(
+                members, samples.truth, samples.observables, samples.num_train, config
+            )
+            said.append(ensemble.verdict(result["ensemble"], samples.num_train))
     result["verdict"] = " ".join(said)
     with folder.alone():
         folder.write_json("sample_limits.json", plain(result))
