@@ -1,4 +1,4 @@
-r"""Put an observable of the jets into the loss: what improves, and what is the price?
+r"""What an observable of the jets in the loss improves, and what it costs.
 
     python experiments/enforce_study.py --workdir=runs/enforce
 

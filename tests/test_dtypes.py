@@ -308,6 +308,9 @@ EXAMPLES = {
         "start_spline": of_numbers,
     },
     "densities.mixtures": {
+        "at": lambda f, n, m: f(
+            mixture(n), densities.mixtures.Noise(n(Z[:2, 0] > 0), n(Z[:2, :2]))
+        ),
         "log_prob": lambda f, n, m: f(mixture(n), n(Z[:2, :2])),
         "sample": lambda f, n, m: f(mixture(n), KEY),
     },

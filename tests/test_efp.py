@@ -23,8 +23,6 @@ from jetvae_jax.observables.energy_flow.multigraphs import (
 )
 from jetvae_jax.observables.energy_flow.polynomials import efps
 
-pytestmark = pytest.mark.optimised  # as users compile it
-
 ALL = multigraphs(5)
 
 # Operation by operation, XLA would compile each of thousands.

@@ -252,7 +252,8 @@ def test_kill_9_in_writing_then_again(workdir, tmp_path):
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_explains_its_flags(name, run_script):
     result = run_script(name, "--helpshort")
-    own = {"download": "--download.folder", "inspect_jets": "--inspect.path"}
+    own = {"download": "--download.folder"}
+    own |= dict.fromkeys(("inspect_jets", "inspect_showers"), "--inspect.path")
     assert result.returncode == 0 and own.get(name, "--workdir") in result.stdout
     wrong = run_script(name, "--no_such_flag", "--workdir=unused")
     assert wrong.returncode == 2 and "no_such_flag" in wrong.stderr

@@ -362,6 +362,17 @@ SCRIPTS = {
     "classify": ["--classify.replicas=2", "--classify.num_generated=100",
                  "--classify.keep=0.5", "--classify.fractions=0.1"],
     "inspect_jets": ["--inspect.output={folder}/x.png", "--inspect.max_jets=500"],
+    "inspect_showers": ["--inspect.path={folder}/showers.hdf5",
+                        "--inspect.output={folder}/x.png"],
+    "export": ["--export.output={folder}/jets.stablehlo", "--export.platforms=cpu"],
+    "enforce_study": ["--enforce.seeds=2", "--enforce.observables=mass",
+                      "--data.max_jets=300", "--train.num_epochs=1",
+                      "--fit.num_epochs=1", "--conv_vae.hidden=8",
+                      "--conv_vae.filters=4", "--train.batch_size=50",
+                      "--fit.batch_size=50", "--realnvp.num_couplings=2",
+                      "--realnvp.hidden=8"],
+    "make_showers": ["--make.num_showers=40", "--make.shard_showers=20",
+                     "--make.energy_max=2", "--make.num_workers=1"],
     "make_jets": ["--make.jet_types=w", "--make.settings=PartonLevel:MPI = off",
                   "--make.num_jets=8", "--make.shard_jets=4", "--make.num_workers=1",
                   "--make.layouts=jetnet30,hls4ml30"],
@@ -380,6 +391,8 @@ BEFORE = {
     "find_jets": ("train", "generate"),
     "toys": ("events",),
     "classify": ("events",),
+    "export": ("train", "fit_flow"),
+    "inspect_showers": ("make_showers",),
 }
 TIMES = (".txt", ".csv", ".html", ".png")  # of comparisons: they tell how long it took
 
@@ -417,12 +430,12 @@ def _run(run_script, name, folder, *more):
     script, given = name, SCRIPTS.get(name)
     if name == "events":
         script, given = "train", EVENTS_RUN
-    if name.startswith("make"):
+    if name in ("make_jets", "make_zgamma"):
         for tool in pythia.TOOLS:
             pytest.importorskip(tool, reason="needs the extra make-jets")
     assert given is not None
     arguments = [argument.format(folder=folder) for argument in (*given, *more)]
-    if name != "inspect_jets":
+    if not name.startswith("inspect"):
         arguments.append(f"--workdir={folder}")
     return run_script(script, *arguments)
 

@@ -31,8 +31,6 @@ from jetvae_jax.metrics.frechet.particlenet_distance import (
 )
 from jetvae_jax.metrics.frechet.torch_archive import MAGIC, read_state_dict
 
-pytestmark = pytest.mark.optimised  # as users compile it
-
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "golden.npz"
 
 

@@ -12,8 +12,6 @@ from jetvae_jax.losses import adversarial
 from jetvae_jax.losses.adversarial import energy_distance
 from jetvae_jax.metrics import wasserstein_1d
 
-pytestmark = pytest.mark.optimised
-
 
 def test_losses_against_their_formulas():
     rng = np.random.default_rng(0)

@@ -34,8 +34,6 @@ from jetvae_jax.metrics.transport.energy_mover import emd
 from jetvae_jax.observables.energy_flow.multigraphs import multigraphs
 from jetvae_jax.observables.energy_flow.polynomials import efps
 
-pytestmark = pytest.mark.optimised  # as users compile it
-
 FOLDER = pathlib.Path(__file__).parent / "golden"
 SETTINGS = json.loads((FOLDER / "versions.json").read_text())
 RTOL = 1e-5

@@ -9,8 +9,6 @@ import pytest
 
 from jetvae_jax.core import kinematics
 
-pytestmark = pytest.mark.optimised  # as users compile it
-
 # In one piece each; the last test calls them operation by operation, too.
 compiled = types.SimpleNamespace(
     **{
@@ -64,6 +62,8 @@ def boost(p, direction, rapidity):
     return p + moved[..., None] * direction
 
 
+@pytest.mark.optimised
+@pytest.mark.optimised
 @pytest.mark.parametrize("eta", [0.0, 2.4, -2.4])
 def test_float32_mass_at_one_tev(eta):
     p = jets(eta=eta).astype(np.float32)
@@ -71,6 +71,7 @@ def test_float32_mass_at_one_tev(eta):
     np.testing.assert_allclose(mass, exact_mass(p), rtol=1e-6)
 
 
+@pytest.mark.optimised
 def test_float32_mass_of_a_narrow_jet():
     # m/E of 1e-3: the squares differ in the sixth digit, float32 has seven.
     p = jets(width=1e-3).astype(np.float32)
@@ -91,6 +92,7 @@ def test_mass_is_invariant_under_boosts_and_rotations():
         np.testing.assert_allclose(compiled.jet_mass(turned), mass, rtol=1e-5)
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("energy", [1e-2, 1.0, 1e3])
 def test_back_to_back_particles_weigh_twice_the_energy(energy):
     rng = np.random.default_rng(2)
@@ -173,6 +175,7 @@ def test_what_is_no_number_stays_in_its_jet():
         assert found.tolist() == [False, True, False], name
 
 
+@pytest.mark.optimised
 def test_jet_sums_against_float64():
     p = jets(20)
     total = p.sum(1)
@@ -189,6 +192,7 @@ def test_jet_sums_against_float64():
     np.testing.assert_allclose(axis[:, 2], phi, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.optimised
 def test_pt_eta_phi_round_trips():
     rng = np.random.default_rng(5)
     q = np.stack(

@@ -10,8 +10,6 @@ import pytest
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import realnvp
 
-pytestmark = pytest.mark.optimised  # as users compile it
-
 
 def moved_params(config, dim, seed=0, scale=0.2):
     """Parameters away from the identity."""

@@ -10,8 +10,6 @@ import scipy.special
 
 from jetvae_jax.losses import chamfer_distance, sinkhorn_divergence
 
-pytestmark = pytest.mark.optimised  # as users compile it
-
 
 def sq_distance(x, y):
     return np.square(x[:, None] - y).sum(-1)

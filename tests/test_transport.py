@@ -10,8 +10,6 @@ from jetvae_jax.metrics.transport import entropic
 from jetvae_jax.metrics.transport.energy_mover import emd
 from jetvae_jax.metrics.transport.entropic import balanced
 
-pytestmark = pytest.mark.optimised  # as users compile it
-
 SETTINGS = {"epsilons": (0.05, 0.01), "iterations": 6}
 
 

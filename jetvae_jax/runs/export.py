@@ -20,12 +20,13 @@ is False for the few jets whose latents lie where no training jet had them: draw
 again, as :mod:`jetvae_jax.densities.normal` does.
 """
 
+import contextlib
 import functools
 import json
 import math
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
@@ -197,7 +198,8 @@ def export(workdir: str | os.PathLike, config: Config) -> pathlib.Path:
         for columns in found.inputs.values()
     ]
     function = jax.jit(found.function)
-    program = jax.export.export(function, platforms=config.platforms)(*shapes)
+    with _without_places():
+        program = jax.export.export(function, platforms=config.platforms)(*shapes)
     about = {
         "inputs": {name: ["J", size] for name, size in found.inputs.items()},
         "outputs": {
@@ -218,6 +220,18 @@ def export(workdir: str | os.PathLike, config: Config) -> pathlib.Path:
     with write_atomically(output.with_suffix(".json")) as part:
         part.write_text(json.dumps(about, indent=2) + "\n")
     return output
+
+
+@contextlib.contextmanager
+def _without_places() -> Iterator[None]:
+    """Keeps files and lines of this machine out of the program."""
+    name = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
 
 
 def _latent_map(
