@@ -15,6 +15,8 @@ from jetvae_jax.jets import domain
 from jetvae_jax.losses.distances import chamfer
 from jetvae_jax.models import conv_vae, mlp_vae
 
+FIGURES = "none"
+
 FLOW = realnvp.Config(num_couplings=2, hidden=(8,))
 CRITIC = deepsets.Config(width=8, layers=1, hidden=(8,))
 NETWORK = mlp_vae.Config(latent_dim=4, num_layers=1, nodes=16)

@@ -21,7 +21,7 @@ from jetvae_jax.jets.domain import Data, Scaling
 from jetvae_jax.metrics import inputs, relative
 from jetvae_jax.metrics.suite import protocols
 
-FIGURES = "made"
+FIGURES = "none"
 SMALL = {"protocols": ("mpgan_10k",), "fpnd": ""}
 
 

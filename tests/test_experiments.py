@@ -17,7 +17,7 @@ import pytest
 
 from jetvae_jax import data, metrics, runs
 
-FIGURES = "made"
+FIGURES = "none"
 ROOT = pathlib.Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
 SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-FIGURES = "made"
+FIGURES = "none"
 FLAGFILES = "--flagfile=experiments/flagfiles"
 TABLE = (
     "--events.max_events=300", "--train.batch_size=50", "--train.num_epochs=1",

@@ -23,6 +23,8 @@ import numpy as np
 
 from jetvae_jax.metrics import Draws, Measurement, Metric, over_batches
 
+FIGURES = "none"
+
 
 def measure(key, real, other, draws):
     x, y = real.jet["mass"], other.jet["mass"]

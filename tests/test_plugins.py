@@ -10,7 +10,7 @@ from walkthroughs import save
 from jetvae_jax import models
 from jetvae_jax.core.errors import InputError
 
-FIGURES = "made"
+FIGURES = "none"
 
 STOCHASTIC = '''
 """A VAE whose decoder is a density: independent Gaussians, and a multiplicity."""

@@ -202,6 +202,8 @@ def test_a_metric_of_a_plug_in_that_needs_pt_is_left_out(
 import numpy as np
 from jetvae_jax.metrics import Draws, Measurement, Metric
 
+FIGURES = "none"
+
 def measure(key, real, other, draws):
     gap = abs(np.median(real.jet["mass"]) - np.median(other.jet["mass"]))
     return {"median_mass": {"value": float(gap)}}

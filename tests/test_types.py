@@ -25,6 +25,8 @@ from jetvae_jax.models import autoregressive_vae, conv_vae, deepsets_vae, mlp_va
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.training import prepare
 
+FIGURES = "none"
+
 N = 6
 TYPES = ("g", "q", "t")
 NUMBERS = {"g": 120, "q": 60, "t": 60}

@@ -12,6 +12,8 @@ from jetvae_jax import data, densities, metrics, runs
 from jetvae_jax.core.kinematics import jet_mass
 from jetvae_jax.losses import distances
 
+FIGURES = "none"
+
 PAGES = ("model", "density", "loss", "metric")
 
 
