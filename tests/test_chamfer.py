@@ -75,7 +75,6 @@ def masks(shape, seed, kind):
 
 
 @pytest.mark.optimised
-@pytest.mark.optimised
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_jitted_value_and_gradient_equal_float64_loops(every_search, shape):
     def total(x, y, x_mask, y_mask):
@@ -115,6 +114,7 @@ def test_indices_are_right_among_near_ties(every_search):
     np.testing.assert_allclose(near.yx_sq, exact.min(1), rtol=1e-5)
 
 
+@pytest.mark.optimised
 def test_ties_take_the_lowest_index(every_search):
     x = np.zeros((20, 3, 2), np.float32)
     y = np.tile(np.float32([[1, 0], [0, 1], [-1, 0], [0, 1]]), (20, 1, 1))
@@ -140,7 +140,6 @@ def test_coincident_points_have_zero_gradient(every_search, squared):
         assert np.all(np.array(grad) == 0)
 
 
-@pytest.mark.optimised
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("squared", [True, False])
 def test_conventions(squared, reduction):
@@ -156,6 +155,7 @@ def test_conventions(squared, reduction):
         np.testing.assert_allclose(value[b], expected, rtol=1e-6)
 
 
+@pytest.mark.optimised
 def test_plain_distance_gradient_against_finite_differences():
     x, y = clouds((1, 6, 8, 3), 7)
     direction = np.random.default_rng(8).normal(size=x.shape)
@@ -170,7 +170,6 @@ def test_plain_distance_gradient_against_finite_differences():
     np.testing.assert_allclose(np.sum(grad * direction), expected, rtol=1e-4)
 
 
-@pytest.mark.optimised
 def test_masked_equals_the_unpadded_subset(every_search):
     shape = (30, 30, 30, 3)
     x, y = clouds(shape, 9, spread=100.0)
@@ -190,6 +189,7 @@ def test_masked_equals_the_unpadded_subset(every_search):
         np.testing.assert_allclose(value[b], subset, rtol=5e-7)
 
 
+@pytest.mark.optimised
 def test_padding_gets_no_gradient_and_may_hold_anything(every_search):
     shape = (6, 7, 9, 3)
     x, y = clouds(shape, 11)
@@ -292,7 +292,6 @@ def test_second_derivative_of_one_pair():
     np.testing.assert_allclose(hessian, 4 * np.eye(3), atol=1e-6)
 
 
-@pytest.mark.optimised
 def test_float64_stays_float64(every_search):
     with jax.enable_x64(True):
         x, y = (a.astype(np.float64) for a in clouds((17, 30, 29, 3), 19))
@@ -306,6 +305,7 @@ def test_float64_stays_float64(every_search):
         np.testing.assert_allclose(value, expected, rtol=1e-13)
 
 
+@pytest.mark.optimised
 def test_this_platform_runs_a_tested_search():
     x, y = clouds((20, 30, 31, 3), 20)
     chosen = jax.jit(chamfer.nearest_indices)(x, y)

@@ -117,7 +117,6 @@ def test_same_seed_same_bytes(path, tmp_path):
     assert found[0] == found[1] != found[2]
 
 
-@pytest.mark.slow
 def test_checkpoints_with_the_old_names_of_a_scaler_load(path, tmp_path):
     scaling = domain.Scaling(kinds=("score:bounded:0:1",), conditions=("Nj",))
     runs.train(tmp_path, run_of(path, scaling=scaling))
@@ -131,6 +130,7 @@ def test_checkpoints_with_the_old_names_of_a_scaler_load(path, tmp_path):
     np.testing.assert_array_equal(scaler.conditions, arrays["scaler/told"])
 
 
+@pytest.mark.slow
 def test_a_condition_beyond_the_training_is_said_in_one_line(path, tmp_path, caplog):
     scaling = domain.Scaling(kinds=("score:bounded:0:1",), conditions=("mass", "Nj"))
     runs.train(tmp_path, run_of(path, scaling=scaling))

@@ -63,7 +63,6 @@ def boost(p, direction, rapidity):
 
 
 @pytest.mark.optimised
-@pytest.mark.optimised
 @pytest.mark.parametrize("eta", [0.0, 2.4, -2.4])
 def test_float32_mass_at_one_tev(eta):
     p = jets(eta=eta).astype(np.float32)
@@ -78,6 +77,7 @@ def test_float32_mass_of_a_narrow_jet():
     np.testing.assert_allclose(compiled.jet_mass(p), exact_mass(p), rtol=1e-3)
 
 
+@pytest.mark.optimised
 def test_mass_is_invariant_under_boosts_and_rotations():
     p = jets(20, eta=0.5)
     mass = exact_mass(p)
@@ -175,7 +175,6 @@ def test_what_is_no_number_stays_in_its_jet():
         assert found.tolist() == [False, True, False], name
 
 
-@pytest.mark.optimised
 def test_jet_sums_against_float64():
     p = jets(20)
     total = p.sum(1)
@@ -212,6 +211,7 @@ def test_pt_eta_phi_round_trips():
     np.testing.assert_allclose(compiled.to_pt_eta_phi(p), q, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.optimised
 def test_relative_round_trip_and_phi_seam():
     p = jets(50, eta=1.0).astype(np.float32)
     p[:, -3:] = 0  # padding

@@ -43,7 +43,6 @@ def run_of(path, model="cell_vae", *, conditions=ALL, train=QUICK, sizes=None, *
     )
 
 
-@pytest.mark.slow
 def test_the_whole_pipeline_of_a_vae(path, tmp_path):
     run = run_of(path)
     assert run.sizes == {
@@ -85,6 +84,7 @@ def test_the_whole_pipeline_of_a_vae(path, tmp_path):
     assert "KS, mean" in runs.summary.of_evaluation(report, tmp_path)[1]
 
 
+@pytest.mark.slow
 def test_a_gan_is_asked_for_particles(path, tmp_path, caplog):
     config = training.Config(num_epochs=1, batch_size=20, monitor="separation")
     run = run_of(path, "cell_gan", conditions=("energy", "type"), train=config)

@@ -184,7 +184,6 @@ def test_padding_order_and_scale_do_not_matter():
             np.testing.assert_allclose(cut[k][name], values[k], rtol=1e-4)
 
 
-@pytest.mark.optimised
 def test_jit_vmap_and_leading_axes():
     plain = run(JETS)
     folded = jax.tree.map(lambda v: v.reshape(4, 6, *v.shape[1:]), JETS)
@@ -196,6 +195,7 @@ def test_jit_vmap_and_leading_axes():
             np.testing.assert_allclose(found[name].reshape(24), values, rtol=1e-4)
 
 
+@pytest.mark.optimised
 def test_gradients_are_finite_and_right():
     names = ["tau1", "tau2", "tau3", "e2", "e3", "c2", "d2", "width", "ptd"]
 
