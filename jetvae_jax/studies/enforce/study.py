@@ -12,7 +12,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jetvae_jax.core.configs import versions
@@ -29,7 +28,7 @@ from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig
-from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.generation import generated_samples
 from jetvae_jax.runs.trained import load_model
 from jetvae_jax.studies import trainings
 from jetvae_jax.studies.enforce import report
@@ -183,8 +182,7 @@ def _evaluate(parts: Dataset, path: pathlib.Path, candidate: Candidate) -> dict:
     config = GenerateConfig(
         latents=candidate.latents, num_jets=len(real), seed=trained.run.seed
     )
-    chunks = list(samples_of(trained, config)[1])
-    made = jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
+    made = generated_samples(trained, config)
     history = trained.history()
     return {
         "distances": distances_of(Sample("made", Jets(*made[:2])), real),

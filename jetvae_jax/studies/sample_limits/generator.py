@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from absl import logging
 
@@ -20,7 +19,7 @@ from jetvae_jax.metrics.suite.sample import Sample
 from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig
-from jetvae_jax.runs.generation import samples_of
+from jetvae_jax.runs.generation import generated_samples
 from jetvae_jax.runs.trained import load_model
 from jetvae_jax.studies.sample_limits import equivalent, report
 from jetvae_jax.studies.sample_limits.equivalent import Events
@@ -90,8 +89,7 @@ def gather(config: LimitsConfig) -> Samples | None:
                 "generating %s jets from the %s", config.num_generated, latents
             )
             request = GenerateConfig(latents, config.num_generated, config.seed)
-            chunks = list(samples_of(trained, request)[1])
-            jets = jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
+            jets = generated_samples(trained, request)
             made[latents] = Sample(latents, Jets(jets.particles, jets.mask))
     else:
         train = _read("train", config.train, config)
