@@ -42,6 +42,7 @@ nitpick_ignore_regex = [
     # Aliases and parts of annotations, which are no objects; values of a Literal.
     ("py:.*", r"'.*'|tuple\[.*"),
     ("py:.*", r"(Any|Array|ArrayImpl|Callable|Mapping|Path|PathLike|ndarray|optional)"),
+    ("py:.*", r"Figure"),  # of Matplotlib, imported for annotations alone
 ]
 
 autosummary_generate = True

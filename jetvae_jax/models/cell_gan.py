@@ -23,7 +23,7 @@ from jetvae_jax.models import _cells, gan, vae
 USES_MASK = False
 LOG_STD = (-7.0, 2.0)
 START = (-0.2, -2.0)
-"""Mean and log deviation of a cell at the start: one in sixteen is hit."""
+"""Mean and log deviation of a cell at the start, of which one in sixteen is hit."""
 STEEP = 20.0  # rise over the gap between nothing and the least energies
 MOST, SHARE = 5.0, 10.0
 GROWTH = 3.0

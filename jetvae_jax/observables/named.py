@@ -53,9 +53,9 @@ COMPUTED = (
     ("c2", ("e2", "e3")),
     ("d2", ("e2", "e3")),
 )
-"""A statistic, and observables from which it is computed: the same number but for a
-factor, as e2 and the polynomial of one edge, or a function of them, as the mass to
-first order in the angles of the polynomial of a double edge."""
+"""A statistic, and observables from which it is computed. It is the same number but
+for a factor, as e2 and the polynomial of one edge, or a function of them, as the mass
+to first order in the angles of the polynomial of a double edge."""
 
 
 def fixed_by(names: Collection[str]) -> frozenset[str]:

@@ -77,7 +77,7 @@ class Geometry(NamedTuple):
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """First cell of each layer, and C: where layers begin and end."""
+        """First cell of each layer, and C, so that layers begin and end there."""
         layers = np.arange(self.num_layers + 1)
         return tuple(int(i) for i in np.searchsorted(self.layer, layers))
 
