@@ -15,7 +15,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import h5py
 import numpy as np
 
 import jetvae_jax
@@ -236,24 +235,12 @@ class _JetNetFile:
 
     def __init__(self, path: pathlib.Path, width: int, typed: bool):
         self._width = width
+        self._file = hdf5.RowWriter(path, CHUNK)
         tables = JETNET | ({TYPE.name: ("type",)} if typed else {})
-        self._waiting: dict[str, list[np.ndarray]] = {name: [] for name in tables}
-        self._num_waiting = 0
-        self._disk = hdf5.Disk(path)
-        # The oldest format stores no times anywhere.
-        self._file = h5py.File(self._disk, "w", libver="earliest")
         for name, columns in tables.items():
             inner = (width,) if name == "particle_features" else ()
-            data = self._file.create_dataset(
-                name,
-                shape=(0, *inner, len(columns)),
-                maxshape=(None, *inner, len(columns)),
-                chunks=(CHUNK, *inner, len(columns)),
-                dtype="<i4" if name == TYPE.name else "<f4",
-                compression="gzip",
-                shuffle=True,
-                track_times=False,
-            )
+            dtype = "<i4" if name == TYPE.name else "<f4"
+            data = self._file.create(name, (*inner, len(columns)), dtype)
             data.attrs["names"] = np.array(columns, "S")
 
     def append(
@@ -266,44 +253,14 @@ class _JetNetFile:
         rows, empty = _jetnet_features(p, mask, self._width, axis)
         if labels is not None:
             rows[TYPE.name] = labels[:, None]
-        for name, values in rows.items():
-            self._waiting[name].append(values)
-        self._num_waiting += len(mask)
-        # One whole chunk at a time, so that the layout of the file does not depend on
-        # the sizes of the appends.
-        while self._num_waiting >= CHUNK:
-            self._write(CHUNK)
-            self._disk.check()
+        self._file.append(rows)
         return empty
 
-    def _write(self, num_rows: int) -> None:
-        """Moves the first waiting rows to the file."""
-        if not num_rows:
-            return
-        for name, parts in self._waiting.items():
-            values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            data = self._file[name]
-            assert isinstance(data, h5py.Dataset)
-            start = data.shape[0]
-            data.resize(start + num_rows, axis=0)
-            data[start:] = values[:num_rows]
-            self._waiting[name] = [values[num_rows:]]
-        self._num_waiting -= num_rows
-
     def finish(self, attrs: dict[str, Any], empty: int) -> None:
-        self._write(self._num_waiting)
-        for name, value in sorted(attrs.items()):
-            plain = isinstance(value, str | int | float | np.generic)
-            self._file.attrs[name] = (
-                value if plain else json.dumps(value, sort_keys=True)
-            )
-        self._file.attrs["empty_jets"] = empty
-        self.close()
-        self._disk.check()
+        self._file.finish(attrs, {"empty_jets": empty})
 
     def close(self) -> None:
         self._file.close()
-        self._disk.close()
 
 
 class _ColumnFile:

@@ -56,9 +56,7 @@ def write(
                 data[total:] = values
                 data.flush()  # else the layout depends on when handles are closed
             total += len(next(iter(rows.values())))
-        for name, value in sorted(attrs.items()):
-            plain = isinstance(value, str | int | float | np.ndarray)
-            file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
+        hdf5.write_attributes(file, attrs)
     return total
 
 

@@ -1,13 +1,11 @@
 """Writes showers to HDF5 files that the tools of the CaloChallenge read, too."""
 
 import contextlib
-import json
 import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
@@ -52,16 +50,13 @@ class Writer:
             raise InputError(f"{self._path}: unknown suffix: give one of {known}")
         self._geometry = geometry
         self._attrs = {**(attrs or {}), "geometry": geometry.name}
-        self._chunk = int(np.clip(_CHUNK_BYTES // (4 * geometry.num_cells), 1, 1000))
-        self._waiting: dict[str, list[np.ndarray]] = {}
 
     def __enter__(self) -> "Writer":
         self._part = Part(self._path)
         try:
             with reported(self._path):
-                self._disk = hdf5.Disk(self._part.temporary)
-                # The oldest format stores no times anywhere.
-                self._file = h5py.File(self._disk, "w", libver="earliest")
+                chunk = np.clip(_CHUNK_BYTES // (4 * self._geometry.num_cells), 1, 1000)
+                self._file = hdf5.RowWriter(self._part.temporary, int(chunk))
         except BaseException:
             self._part.discard()
             raise
@@ -80,62 +75,20 @@ class Writer:
             InputError: the disk is full.
         """
         rows = _rows(self._geometry, showers)
-        if not self._waiting:
-            self._waiting = {name: [] for name in rows}
-        if set(self._waiting) != set(rows):
-            raise ValueError(f"{set(rows)} given, {set(self._waiting)} before")
         with reported(self._path):
-            for name, values in rows.items():
-                self._waiting[name].append(values)
-            # Whole chunks, so that the layout does not depend on the appends.
-            while sum(map(len, self._waiting[SHOWERS])) >= self._chunk:
-                self._write(self._chunk)
-                self._disk.check()
-
-    def _write(self, number: int) -> None:
-        """Moves the first waiting showers to the file."""
-        for name, parts in self._waiting.items():
-            values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            self._waiting[name] = [values[number:]]
-            if name not in self._file:
-                self._file.create_dataset(
-                    name,
-                    shape=(0, values.shape[1]),
-                    maxshape=(None, values.shape[1]),
-                    chunks=(self._chunk, values.shape[1]),
-                    dtype=values.dtype.newbyteorder("<"),
-                    compression="gzip",
-                    shuffle=True,
-                    track_times=False,
-                )
-            data: Any = self._file[name]
-            start = data.shape[0]
-            data.resize(start + len(values[:number]), axis=0)
-            data[start:] = values[:number]
-            data.flush()  # else the layout depends on when handles are closed
+            self._file.append(rows)
 
     def __exit__(self, kind, error, trace) -> None:
         """Completes the file, or removes it after an exception."""
         try:
             if kind is None:
                 with reported(self._path):
-                    self._write(self._chunk)
-                    for name, value in sorted(self._attrs.items()):
-                        plain = isinstance(value, str | int | float | np.generic)
-                        self._file.attrs[name] = (
-                            value if plain else json.dumps(value, sort_keys=True)
-                        )
-                    self._close()
-                    self._disk.check()
+                    self._file.finish(self._attrs)
                 self._part.complete()
         finally:
             with contextlib.suppress(Exception):
-                self._close()
+                self._file.close()
             self._part.discard()
-
-    def _close(self) -> None:
-        self._file.close()
-        self._disk.close()
 
 
 def _rows(geometry: Geometry, showers: Showers) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, Literal
 
 import h5py
@@ -245,6 +245,95 @@ def writing(
         with h5py.File(disk, mode, libver="earliest") as file:
             yield file
         disk.check()
+
+
+def write_attributes(file: h5py.File, attrs: Mapping[str, Any]) -> None:
+    """Adds attributes: numbers, texts and arrays as they are, others as JSON text."""
+    for name, value in sorted(attrs.items()):
+        plain = isinstance(value, str | int | float | np.generic | np.ndarray)
+        file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
+
+
+class RowWriter:
+    """A file of data sets to which rows are added, as many to each.
+
+    Whole chunks are written, so that the bytes depend on the rows alone and not on how
+    they were cut into appends.
+
+    Args:
+        path: of a file that exists.
+        chunk: rows of a chunk.
+    """
+
+    def __init__(self, path: str | os.PathLike, chunk: int):
+        self._chunk = chunk
+        self._waiting: dict[str, list[np.ndarray]] = {}
+        self._num_waiting = 0
+        self._disk = Disk(path)
+        # The oldest format stores no times anywhere.
+        self._file = h5py.File(self._disk, "w", libver="earliest")
+
+    def create(self, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
+        """A data set without rows, of the shape of one row."""
+        return self._file.create_dataset(
+            name,
+            shape=(0, *shape),
+            maxshape=(None, *shape),
+            chunks=(self._chunk, *shape),
+            dtype=dtype,
+            compression="gzip",
+            shuffle=True,
+            track_times=False,
+        )
+
+    def append(self, rows: Mapping[str, np.ndarray]) -> None:
+        """Adds rows; a data set that was not created is made for the first ones.
+
+        Raises:
+            ValueError: other data sets than before.
+            OSError: the disk does not allow it.
+        """
+        if self._waiting and set(self._waiting) != set(rows):
+            raise ValueError(f"{set(rows)} given, {set(self._waiting)} before")
+        for name, values in rows.items():
+            self._waiting.setdefault(name, []).append(values)
+        self._num_waiting += len(next(iter(rows.values())))
+        while self._num_waiting >= self._chunk:
+            self._write(self._chunk)
+            self._disk.check()
+
+    def _write(self, number: int) -> None:
+        """Moves the first waiting rows to the file."""
+        for name, parts in self._waiting.items():
+            values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            self._waiting[name] = [values[number:]]
+            if name not in self._file:
+                self.create(name, values.shape[1:], values.dtype.newbyteorder("<"))
+            data = self._file[name]
+            assert isinstance(data, h5py.Dataset)
+            start = data.shape[0]
+            data.resize(start + number, axis=0)
+            data[start:] = values[:number]
+            data.flush()  # else the layout depends on when handles are closed
+        self._num_waiting -= number
+
+    def finish(self, *attributes: Mapping[str, Any]) -> None:
+        """Writes the rows that wait and attributes, and closes the file.
+
+        Raises:
+            OSError: the disk does not allow it.
+        """
+        if self._num_waiting or self._waiting.keys() - self._file.keys():
+            self._write(self._num_waiting)
+        for attrs in attributes:
+            write_attributes(self._file, attrs)
+        self.close()
+        self._disk.check()
+
+    def close(self) -> None:
+        """Closes the file, whether it is complete or not."""
+        self._file.close()
+        self._disk.close()
 
 
 class MatrixWriter(tables.Collected):
