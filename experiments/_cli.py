@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging as python_logging
 import os
+import pathlib
 import re
 import shlex
 import signal
@@ -26,6 +27,7 @@ from jetvae_jax.losses import distances
 from jetvae_jax.models import adversarial
 from jetvae_jax.models.vae import NONE, Components
 from jetvae_jax.report.about import COMMAND, date
+from jetvae_jax.report.page import missing
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 from jetvae_jax.studies.trainings import Candidate
@@ -222,6 +224,25 @@ def data_config() -> Any:
 def evaluate_config() -> runs.EvaluateConfig:
     """How to evaluate, by the flags."""
     return configs.read("evaluate", runs.EvaluateConfig)
+
+
+def picture(flag: str, path: str) -> pathlib.Path | None:
+    """Where a picture that a flag asks for is to be written; None if it does not.
+
+    Raises:
+        InputError: it cannot be written there, or drawn.
+    """
+    if not path:
+        return None
+    output = pathlib.Path(path)
+    if output.suffix != ".png" or not output.parent.is_dir():
+        raise InputError(f"--{flag}={output}: give a .png file in a folder that exists")
+    if "matplotlib" in missing():
+        raise InputError(
+            f"--{flag}={output}: needs matplotlib, which is not installed: "
+            "pip install 'jetvae_jax[plot]'"
+        )
+    return output
 
 
 def stop_if_interrupted(signal_number: int) -> None:

@@ -10,18 +10,15 @@ to train' or the reasons why not; damaged files are read up to the damage. The e
 code is 0 if all files are fit, else 1.
 """
 
-import pathlib
 import sys
 from typing import Annotated
 
 import _cli
 
 from jetvae_jax.core import configs
-from jetvae_jax.core.errors import InputError
 from jetvae_jax.data.inspection import look
 from jetvae_jax.data.loading import find
 from jetvae_jax.report.inspection import write
-from jetvae_jax.report.page import missing
 
 
 @configs.config
@@ -51,16 +48,7 @@ class Config:
 def main() -> None:
     """Inspect each file in turn."""
     config = configs.read("inspect", Config)
-    output = pathlib.Path(config.output)
-    if config.output and not (output.suffix == ".png" and output.parent.is_dir()):
-        raise InputError(
-            f"--inspect.output={output}: give a .png file in a folder that exists"
-        )
-    if config.output and "matplotlib" in missing():
-        raise InputError(
-            f"--inspect.output={output}: needs matplotlib, which is not installed: "
-            "pip install 'jetvae_jax[plot]'"
-        )
+    output = _cli.picture("inspect.output", config.output)
     paths = find(config.path)
     fit = True
     for path in paths:
@@ -73,7 +61,7 @@ def main() -> None:
         )
         print(f"{seen}\n")
         fit &= not seen.reasons
-        if config.output:
+        if output:
             target = output
             if len(paths) > 1:
                 target = output.with_stem(f"{output.stem}_{path.stem}")

@@ -14,10 +14,8 @@ from typing import Annotated
 import _cli
 
 from jetvae_jax.core import configs
-from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import write_atomically
 from jetvae_jax.report import style
-from jetvae_jax.report.page import missing
 from jetvae_jax.showers import pictures
 from jetvae_jax.showers.files import Units
 from jetvae_jax.showers.inspection import look
@@ -49,16 +47,7 @@ class Config:
 def main() -> None:
     """Inspect the file."""
     config = configs.read("inspect", Config)
-    output = pathlib.Path(config.output)
-    if config.output and not (output.suffix == ".png" and output.parent.is_dir()):
-        raise InputError(
-            f"--inspect.output={output}: give a .png file in a folder that exists"
-        )
-    if config.output and "matplotlib" in missing():
-        raise InputError(
-            f"--inspect.output={output}: needs matplotlib, which is not installed: "
-            "pip install 'jetvae_jax[plot]'"
-        )
+    output = _cli.picture("inspect.output", config.output)
     text, loaded = look(
         config.path,
         geometry=config.geometry,
@@ -66,7 +55,7 @@ def main() -> None:
         max_showers=config.max_showers,
     )
     print(text)
-    if config.output:
+    if output:
         name = pathlib.Path(config.path).stem
         with style.look():
             image = style.png(pictures.rows(loaded.geometry, {name: loaded.showers}))
