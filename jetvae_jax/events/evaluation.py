@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -65,10 +65,12 @@ def gather(
         how = dataclasses.replace(trained.run.data, max_events=0)
     notes: list[str] = []
     sources: dict[str, Any] = {}
+    if not config.real:
+        assert trained is not None
+        sources["real"] = trained.meta["source"]
     columns: tuple[str, ...] = how.columns
-    num_train = 0
 
-    def read(name: str, path: str, **changes: Any) -> np.ndarray:
+    def read(name: str, path: str, changes: Mapping[str, Any]) -> np.ndarray:
         nonlocal columns
         # The data set or tree is that of the training's file, not of every other one.
         table = how.read(path, columns=columns, key="", **changes)
@@ -78,32 +80,17 @@ def gather(
         sources[name] = table.source
         return table.values
 
-    if config.real:
-        real = truth = read("real", config.real)
-        if not config.truth:
-            rows = inputs.halves(config.real, len(real), config.seed, notes)
-            real, truth = (real[half] for half in rows)
-    else:
-        assert trained is not None
-        parts = trained.data()
-        notes += trained.meta["notes"]
-        sources["real"] = trained.meta["source"]
-        real, truth, num_train = parts.test, parts.train, len(parts.train)
-    if config.truth:
-        truth = read("truth", config.truth)
-    paths = inputs.named(config.generated)
-    if not paths:
-        assert trained is not None
-        paths = inputs.found(trained.folder, SUFFIX, "events")
-    # Generated events are evaluated as they are, even if a column is constant.
-    candidates = {
-        name: read(name, path, repair=True, constant=True)
-        for name, path in paths.items()
-    }
-    title = " and ".join(pathlib.Path(path).name for path in paths.values())
-    if trained is not None:
-        title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
-    return Inputs(columns, real, candidates, truth, notes, sources, title, num_train)
+    found = inputs.gather(
+        config, trained,
+        lambda name, path: read(name, path, {}),
+        # Generated events are evaluated as they are, even if a column is constant.
+        lambda name, path: read(name, path, {"repair": True, "constant": True}),
+        suffix=SUFFIX, what="events", notes=notes,
+    )  # fmt: skip
+    return Inputs(
+        columns, found.real, found.candidates, found.truth, notes, sources, found.title,
+        found.num_train,
+    )  # fmt: skip
 
 
 def evaluate(

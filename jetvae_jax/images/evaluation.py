@@ -308,10 +308,7 @@ def _gather(folder, trained, config: EvaluateConfig, given: Data) -> Inputs:
     if config.truth:
         truth = _whole(given, config.truth)
         sources["truth"] = config.truth
-    paths = inputs.named(config.generated)
-    if not paths:
-        assert trained is not None
-        paths = inputs.found(trained.folder, SUFFIX, "images")
+    paths = inputs.generated(config, trained, SUFFIX, "images")
     made = {
         name: files.read(path, columns=given.columns, blank=True)
         for name, path in paths.items()

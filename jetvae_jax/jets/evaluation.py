@@ -157,10 +157,7 @@ def gather(
     if trained is not None:  # whose number of jets is that of the training
         files = dataclasses.replace(trained.run.data, max_jets=0)
     chosen = classes(trained, config, files)
-    paths = inputs.named(config.generated)
-    if not paths:
-        assert trained is not None
-        paths = inputs.found(trained.folder, SUFFIX, "jets")
+    paths = inputs.generated(config, trained, SUFFIX, "jets")
     inputs.check_columns(["real", "truth", *paths], config.columns)
     # Columns of the data are those of real files; of others that are not recognised.
     of_data = () if trained is not None else ("real", "truth")

@@ -2,9 +2,10 @@
 
 import os
 import pathlib
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, NamedTuple
 
+import jax
 import numpy as np
 from absl import logging
 
@@ -140,6 +141,89 @@ def found(folder: pathlib.Path, suffix: str, what: str) -> dict[str, str]:
             "first, or name files by --evaluate.generated"
         )
     return there
+
+
+def generated(
+    config: EvaluateConfig, trained: Any, suffix: str, what: str
+) -> dict[str, str]:
+    """Name to path of the generated files: those of the config, or of the workdir.
+
+    Args:
+        config: which files.
+        trained: the run's TrainedModel; not None where the config names no file.
+        suffix: of the files of the workdir.
+        what: they hold, for the message.
+
+    Raises:
+        InputError: there are none, or one is listed twice.
+    """
+    return named(config.generated) or found(trained.folder, suffix, what)
+
+
+class Compared(NamedTuple):
+    """Samples that are compared, of a domain whose files hold nothing else.
+
+    Attributes:
+        real: those the others are compared with, J rows in every array.
+        truth: further real ones, whose metrics are the floor.
+        candidates: name to samples to evaluate.
+        title: for the report.
+        num_train: samples that trained the model; 0 if none did, or not known.
+    """
+
+    real: Any
+    truth: Any
+    candidates: dict[str, Any]
+    title: str
+    num_train: int
+
+
+def gather(
+    config: EvaluateConfig,
+    trained: Any,
+    read: Callable[[str, str], Any],
+    read_generated: Callable[[str, str], Any],
+    *,
+    suffix: str,
+    what: str,
+    notes: list[str],
+) -> Compared:
+    """The samples that the config names, from the workdir where it names none.
+
+    Args:
+        config: which samples.
+        trained: the run's TrainedModel, or None.
+        read: ``(name, path) -> samples``, of a file of real ones.
+        read_generated: the same of generated ones.
+        suffix: of generated files of the workdir.
+        what: they hold, for the message.
+        notes: is appended to, by the readers, too.
+
+    Raises:
+        InputError: nothing to compare, or whatever is wrong with a file.
+    """
+    num_train = 0
+    if config.real:
+        real = truth = read("real", config.real)
+        if not config.truth:
+            rows = halves(config.real, _number(real), config.seed, notes)
+            real, truth = (jax.tree.map(lambda a, r=r: a[r], real) for r in rows)
+    else:
+        parts = trained.data()
+        notes += trained.meta["notes"]
+        real, truth, num_train = parts.test, parts.train, _number(parts.train)
+    if config.truth:
+        truth = read("truth", config.truth)
+    paths = generated(config, trained, suffix, what)
+    candidates = {name: read_generated(name, path) for name, path in paths.items()}
+    title = " and ".join(pathlib.Path(path).name for path in paths.values())
+    if trained is not None:
+        title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
+    return Compared(real, truth, candidates, title, num_train)
+
+
+def _number(samples: Any) -> int:
+    return len(jax.tree.leaves(samples)[0])
 
 
 def halves(

@@ -74,7 +74,13 @@ def gather(
         cells = trained.run.scaling.geometry
     notes: list[str] = []
     sources: dict[str, Any] = {}
-    num_train, reach = 0, None
+    reach = None
+    if trained is not None:
+        low, high = np.asarray(trained.scaler.limits, np.float64)[:, 0]
+        reach = float(low / NEARLY), float(high * NEARLY)
+    if not config.real:
+        assert trained is not None
+        sources["real"] = trained.meta["source"]
 
     def read(name: str, path: str) -> Showers:
         nonlocal cells
@@ -87,33 +93,12 @@ def gather(
         sources[name] = found.source
         return found.showers
 
-    if config.real:
-        real = truth = read("real", config.real)
-        if not config.truth:
-            number = len(real.energy)
-            halves = inputs.halves(config.real, number, config.seed, notes)
-            real, truth = (jax.tree.map(lambda a, r=r: a[r], real) for r in halves)
-    else:
-        assert trained is not None
-        parts = trained.data()
-        notes += trained.meta["notes"]
-        sources["real"] = trained.meta["source"]
-        real, truth, num_train = parts.test, parts.train, len(parts.train.energy)
-    if config.truth:
-        truth = read("truth", config.truth)
-    paths = inputs.named(config.generated)
-    if not paths:
-        assert trained is not None
-        paths = inputs.found(trained.folder, SUFFIX, "showers")
-    candidates = {name: read(name, path) for name, path in paths.items()}
-    title = " and ".join(pathlib.Path(path).name for path in paths.values())
-    if trained is not None:
-        title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
-        low, high = np.asarray(trained.scaler.limits, np.float64)[:, 0]
-        reach = float(low / NEARLY), float(high * NEARLY)
+    found = inputs.gather(
+        config, trained, read, read, suffix=SUFFIX, what="showers", notes=notes
+    )
     return Inputs(
-        geometries.get(cells), real, candidates, truth, notes, sources, title,
-        num_train, reach,
+        geometries.get(cells), found.real, found.candidates, found.truth, notes,
+        sources, found.title, found.num_train, reach,
     )  # fmt: skip
 
 
