@@ -26,8 +26,8 @@ from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
 from jetvae_jax.models import adversarial
 from jetvae_jax.models.vae import NONE, Components
+from jetvae_jax.report import page
 from jetvae_jax.report.about import COMMAND, date
-from jetvae_jax.report.page import missing
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 from jetvae_jax.studies.trainings import Candidate
@@ -237,7 +237,7 @@ def picture(flag: str, path: str) -> pathlib.Path | None:
     output = pathlib.Path(path)
     if output.suffix != ".png" or not output.parent.is_dir():
         raise InputError(f"--{flag}={output}: give a .png file in a folder that exists")
-    if "matplotlib" in missing():
+    if "matplotlib" in page.missing():
         raise InputError(
             f"--{flag}={output}: needs matplotlib, which is not installed: "
             "pip install 'jetvae_jax[plot]'"
