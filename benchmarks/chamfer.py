@@ -20,7 +20,7 @@ import time
 
 # A thread pool keeps its cores busy for up to 0.2 s after its last work.
 PAUSE = 0.3
-SIZES = ((30, 100), (30, 1000), (100, 100), (100, 1000))
+SIZES = ((30, 100), (30, 1000), (100, 200), (150, 100), (2048, 1))
 
 
 def cases(num_particles, num_jets):
