@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +52,46 @@ def check(x: Array, condition: Array | None, dim: int, num_conditions: int) -> N
         )
 
 
+def scan(
+    layer: Callable[[Any, Params, Array], Any],
+    carry: Any,
+    params: Params,
+    rows: Array,
+    *,
+    reverse: bool = False,
+) -> Any:
+    """``carry = layer(carry, params of coupling k, rows[k])`` for every coupling.
+
+    Vectors among the parameters, such as biases, are picked by a product with a row of
+    the identity, which is exact: where a bias is sliced from the stack in the operation
+    that uses it, XLA on a CPU does not vectorise ``exp(tanh(x + bias))``, and it takes
+    five times as long.
+
+    Args:
+        layer: one coupling.
+        carry: its first input.
+        params: each leaf with a leading axis K.
+        rows: ``[K, L]``.
+        reverse: from the last coupling to the first.
+
+    Returns:
+        The last carry.
+    """
+
+    def body(carry, item):
+        pick, sliced, row = item
+
+        def chosen(stacked, one):
+            if one.ndim != 1:
+                return one
+            return jnp.matmul(pick.astype(one.dtype), stacked, precision="highest")
+
+        return layer(carry, jax.tree.map(chosen, params, sliced), row), None
+
+    items = (jnp.eye(len(rows)), params, rows)
+    return lax.scan(body, carry, items, reverse=reverse)[0]
+
+
 def build(
     conditioner: layers.MLP,
     forward_map: Callable[[Array, Array], tuple[Array, Array]],
@@ -98,13 +139,13 @@ def build(
     ) -> tuple[Array, Array]:
         check(u, condition, dim, num_conditions)
 
-        def layer(carry, inputs):
-            (x, log_det), (params, row) = carry, inputs
+        def layer(carry, params, row):
+            x, log_det = carry
             x, more = couple(forward_map, x[..., row], params, condition)
-            return (x, log_det + more), None
+            return x, log_det + more
 
         start = (u, jnp.zeros_like(u[..., 0]))
-        (x, log_det), _ = lax.scan(layer, start, (params, order))
+        x, log_det = scan(layer, start, params, order)
         return x[..., undo], log_det
 
     def inverse(
@@ -112,13 +153,13 @@ def build(
     ) -> tuple[Array, Array]:
         check(z, condition, dim, num_conditions)
 
-        def layer(carry, inputs):
-            (x, log_det), (params, row) = carry, inputs
+        def layer(carry, params, row):
+            x, log_det = carry
             x, more = couple(inverse_map, x, params, condition)
-            return (x[..., row], log_det + more), None
+            return x[..., row], log_det + more
 
         start = (z[..., np.argsort(undo)], jnp.zeros_like(z[..., 0]))
-        return lax.scan(layer, start, (params, back), reverse=True)[0]
+        return scan(layer, start, params, back, reverse=True)
 
     return from_maps(init, forward, inverse, dim)
 

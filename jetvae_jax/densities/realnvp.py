@@ -14,7 +14,6 @@ import distrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jetvae_jax.core import configs, layers
 from jetvae_jax.core.configs import PositiveFloat, PositiveInt
@@ -89,33 +88,33 @@ class RealNVP(distrax.Bijector):
         """``u [..., L] -> (z [..., L], log|det dz/du| [...])``."""
         self._check(x)
 
-        def couple(carry, layer):
-            (x, log_det), (params, order) = carry, layer
+        def couple(carry, params, order):
+            x, log_det = carry
             kept, moved = self._split(x[..., order])
             log_scale, shift = self._scale_and_shift(params, kept)
             x = jnp.concatenate([kept, moved * jnp.exp(log_scale) + shift], axis=-1)
-            return (x, log_det + jnp.sum(log_scale, axis=-1)), None
+            return x, log_det + jnp.sum(log_scale, axis=-1)
 
         order, undo = orders(self._config.num_couplings, self._dim)
         start = (x, jnp.zeros_like(x[..., 0]))
-        (x, log_det), _ = lax.scan(couple, start, (self.params, order))
+        x, log_det = coupling.scan(couple, start, self.params, order)
         return x[..., undo], log_det
 
     def inverse_and_log_det(self, y: Array) -> tuple[Array, Array]:
         """``z [..., L] -> (u [..., L], log|det du/dz| [...])``."""
         self._check(y)
 
-        def uncouple(carry, layer):
-            (y, log_det), (params, back) = carry, layer
+        def uncouple(carry, params, back):
+            y, log_det = carry
             kept, moved = self._split(y)
             log_scale, shift = self._scale_and_shift(params, kept)
             y = jnp.concatenate([kept, (moved - shift) * jnp.exp(-log_scale)], axis=-1)
-            return (y[..., back], log_det - jnp.sum(log_scale, axis=-1)), None
+            return y[..., back], log_det - jnp.sum(log_scale, axis=-1)
 
         order, undo = orders(self._config.num_couplings, self._dim)
         back = np.argsort(order, axis=-1).astype(np.int32)
         start = (y[..., np.argsort(undo)], jnp.zeros_like(y[..., 0]))
-        return lax.scan(uncouple, start, (self.params, back), reverse=True)[0]
+        return coupling.scan(uncouple, start, self.params, back, reverse=True)
 
 
 def build(config: Config, *, dim: int, num_conditions: int = 0) -> Density:

@@ -1,0 +1,1 @@
+"""What users would pick instead, in PyTorch, as its authors write it."""
