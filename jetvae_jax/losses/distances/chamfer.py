@@ -305,9 +305,11 @@ def running_minimum(x: Array, y: Array) -> tuple[jax.Array, jax.Array]:
     x, y = floats(jnp, x, y)
     if x.shape != y.shape:
         return _nearest(x, y), _nearest(y, x)
-    # One loop for both directions: starting a loop takes longer than a small batch.
-    index = _nearest(jnp.concatenate([x, y]), jnp.concatenate([y, x]))
-    xy_index, yx_index = jnp.split(index, 2)
+    # As steps of one loop: what a loop returns is stored, else XLA converts an index
+    # again for each coordinate that is gathered by it.
+    xy_index, yx_index = jax.lax.map(
+        lambda sets: _nearest(*sets), (jnp.stack([x, y]), jnp.stack([y, x]))
+    )
     return xy_index, yx_index
 
 
