@@ -8,6 +8,7 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax.core.dtypes import record
@@ -64,9 +65,8 @@ def efp_table(
         missing = part - (stop - start)
         if missing:
             rows = [np.pad(a, [(0, missing)] + [(0, 0)] * (a.ndim - 1)) for a in rows]
-        rows = [a.reshape(-1, chunk, *a.shape[1:]) for a in rows]
-        table = _chunked(RelativeJets(*rows), graphs, beta, normed)
-        return np.asarray(table).reshape(part, -1)[: stop - start]
+        table = _chunked(RelativeJets(*rows), graphs, beta, normed, chunk)
+        return np.asarray(table)[: stop - start]
 
     starts = range(0, len(mask), part) if len(mask) else ()
     parts = over_device(compute, starts)
@@ -93,9 +93,15 @@ _ACCELERATOR_CHUNK = 5_000
 _CHUNKS_PER_PART = 50
 
 
-@functools.partial(jax.jit, static_argnames=("graphs", "beta", "normed"))
-def _chunked(jets: RelativeJets, graphs, beta, normed) -> Array:
-    """``[K, chunk, N, 3]`` to ``[K, chunk, G]``, one chunk after the other."""
-    return jax.lax.map(
-        lambda one: efps(one, graphs=graphs, beta=beta, normed=normed), jets
-    )
+@functools.partial(jax.jit, static_argnames=("graphs", "beta", "normed", "chunk"))
+def _chunked(jets: RelativeJets, graphs, beta, normed, chunk) -> Array:
+    """``[J, N, 3]`` to ``[J, G]``, one chunk of jets after the other."""
+
+    def compute(start: Array) -> Array:
+        # Gathered, not sliced: XLA on a CPU does not vectorise a root of a slice.
+        rows = start + jnp.arange(chunk)
+        one = jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), jets)
+        return efps(one, graphs=graphs, beta=beta, normed=normed)
+
+    starts = jnp.arange(0, len(jets.mask), chunk)
+    return jax.lax.map(compute, starts).reshape(len(jets.mask), -1)
