@@ -107,6 +107,7 @@ def test_the_best_possible_area_is_reached_but_not_passed():
     assert result["auc"] == pytest.approx(best, abs=4 * result["error"])
 
 
+@pytest.mark.slow
 def test_a_correlation_without_a_shift_of_any_marginal_is_found():
     rng = np.random.default_rng(5)
     x = rng.normal(size=(2000, 3))

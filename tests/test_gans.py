@@ -257,6 +257,7 @@ def test_training_brings_every_objective_nearer_to_the_data(objective):
         assert max(np.abs(leaf).max() for leaf in leaves) <= 0.1
 
 
+@pytest.mark.slow
 def test_resumed_equals_uninterrupted_bit_for_bit(tmp_path):
     settings = {"objective": "wgan", "critic_steps": 3, "clip": 0.1}
     training = {"num_epochs": 3, "averaging": 0.9}

@@ -80,6 +80,7 @@ def test_a_written_function_gives_the_jets_of_the_model(name, tmp_path, run_scri
     assert call(*(a[:2] for a in arrays))[0].shape == (2, 30, 3)
 
 
+@pytest.mark.slow
 def test_exported_jets_are_distributed_as_generated_ones():
     trained = zoo.load("convae_gluon30")
     found = runs.exported(trained)

@@ -78,6 +78,7 @@ def test_the_weight_of_the_distance_of_events_counts_beside_a_discriminator():
     np.testing.assert_allclose(total, 3 * expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_digits_on_demand(tmp_path):
     run = runs.ModelRun(
         domain="pixels",

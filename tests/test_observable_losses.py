@@ -111,6 +111,7 @@ def test_the_number_of_connected_polynomials_of_each_degree():
     assert {n: len(named.connected(d)) for n, d in named.EFPS.items()} == NUMBERS
 
 
+@pytest.mark.slow
 @every_group
 def test_gradients_agree_with_finite_differences(names):
     x = jet(6, seed=1)

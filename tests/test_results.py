@@ -15,7 +15,10 @@ RESULTS = pathlib.Path(__file__).parent.parent / "results"
 
 @pytest.mark.parametrize(
     ("name", "flow"),
-    [("convae_gluon30", "realnvp"), ("autoregressive_gluon30", "spline")],
+    [
+        ("convae_gluon30", "realnvp"),
+        pytest.param("autoregressive_gluon30", "spline", marks=pytest.mark.slow),
+    ],
 )
 def test_published_weights_generate_gluon_jets(name, flow):
     trained = runs.load_model(RESULTS / name)

@@ -133,7 +133,11 @@ def test_one_cell_beyond_the_particle():
     assert found["asymmetry_along"] == 1 and found["asymmetry_across"] == 1
 
 
-@pytest.mark.parametrize("calorimeter", CALORIMETERS, ids=["grid", "rings"])
+@pytest.mark.parametrize(
+    "calorimeter",
+    [pytest.param(CALORIMETERS[0], marks=pytest.mark.slow), CALORIMETERS[1]],
+    ids=["grid", "rings"],
+)
 def test_plain_jit_vmap_and_grad_agree_and_gradients_are_finite(calorimeter):
     showers = sample(calorimeter, dtype=np.float32)
 

@@ -140,6 +140,7 @@ def test_separation_power_is_that_of_a_loop():
         separation_power(p, q[1:])
 
 
+@pytest.mark.slow
 def test_metrics_find_what_is_different():
     cells = geometry.get(GRID)
     real, same, other = blobs(400), blobs(400, seed=1), blobs(400, seed=2)

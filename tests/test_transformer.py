@@ -28,6 +28,7 @@ def jets(seed, num_jets=300, num_particles=6, *, like_the_next=0.0):
     return RelativeJets(x.astype(np.float32), np.ones(x.shape[:2], bool))
 
 
+@pytest.mark.slow
 def test_pairs_that_are_near_are_found():
     real, other = jets(0), jets(1, like_the_next=0.95)
     found = c2st(KEY, real, other, classifier="transformer", epochs=5)

@@ -51,6 +51,7 @@ def test_sideband_significance_is_that_of_li_and_ma():
     assert pe.sideband_significance(0.0, 0.0, 0.3) == 0
 
 
+@pytest.mark.slow
 def test_windows_count_what_is_inside():
     rng = np.random.default_rng(1)
     expected = rng.uniform(5, 50, 20)
@@ -161,6 +162,7 @@ def test_same_key_same_toys_whatever_the_batch():
 # Local to global without toys at the level itself
 
 
+@pytest.mark.slow
 def test_gross_vitells_of_a_smooth_significance():
     b = np.full(120, 400.0)
     mass = np.arange(120.0)

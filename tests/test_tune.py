@@ -92,7 +92,9 @@ def fake(outcomes):
     return run_trial
 
 
-@pytest.mark.parametrize("storage", ["", "journal"])
+@pytest.mark.parametrize(
+    "storage", ["", pytest.param("journal", marks=pytest.mark.slow)]
+)
 def test_failures_are_recorded_and_passed_over(tmp_path, monkeypatch, storage):
     url = str(tmp_path / "study.journal") if storage else ""
     config = runs.TuneConfig(trials=6, sampler="random", storage=url)

@@ -256,8 +256,8 @@ def run_of(folder, name, **changes):
 @pytest.mark.parametrize(
     "name",
     [
-        "autoregressive_vae",
         "mlp_vae",
+        pytest.param("autoregressive_vae", marks=pytest.mark.slow),
         pytest.param("conv_vae", marks=pytest.mark.slow),
         pytest.param("deepsets_vae", marks=pytest.mark.slow),
     ],
@@ -403,6 +403,7 @@ def script(run_script, name, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_one_run_trains_and_generates_each_class(folder, run_script, tmp_path_factory):
     work = tmp_path_factory.mktemp("run")
     script(run_script, "train", *SMALLEST, f"--workdir={work}", f"--data.path={folder}")

@@ -60,6 +60,7 @@ def test_the_format_is_read_in_gev(plugins, tmp_path, make_jets):
     np.testing.assert_array_equal(loaded.jets.mask, made.mask)
 
 
+@pytest.mark.slow
 def test_density_and_loss_in_one_run(plugins, tmp_path, run_script):
     """With the flags of two pages, at the smallest size."""
     flags = []
@@ -78,6 +79,7 @@ def test_density_and_loss_in_one_run(plugins, tmp_path, run_script):
     assert trained.density("flow").run.flow == "logistic"
 
 
+@pytest.mark.slow
 def test_the_metric_is_the_difference_of_medians(plugins):
     real, other = jets(0), jets(1, spread=0.4)
     protocol = metrics.Protocol("none")
