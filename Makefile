@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python
 DOCS ?= docs/_build/html
 SPHINX = JAX_PLATFORMS=cpu $(RUN) -m sphinx -nW -q
 
-.PHONY: quickstart smoke test lint docs doctest embedded clean
+.PHONY: quickstart smoke test lint docs doctest bench embedded clean
 
 $(VENV)/.ready: setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
@@ -40,6 +40,11 @@ docs: $(VENV)/.docs  ## the pages in docs/, as HTML in $(DOCS); a warning is an 
 
 doctest: $(VENV)/.docs  ## the examples in docstrings and pages
 	$(SPHINX) -b doctest docs $(DOCS)/doctest
+
+bench: $(VENV)/.ready  ## this package beside others, to benchmarks/RESULTS.md; an idle machine
+	$(RUN) -m pip install --quiet --editable '.[benchmark]'
+	$(RUN) benchmarks/compare.py --threads=1 --output=benchmarks
+	$(RUN) benchmarks/compare.py --threads=2 --output=benchmarks
 
 embedded: $(VENV)/.ready  ## remakes the jets in the package, with Pythia
 	$(RUN) -m pip install --quiet --editable '.[make-jets]'

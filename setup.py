@@ -73,7 +73,7 @@ setup(
         "export": EXPORT,
         "docs": DOCS,
         "test": PLOT + TEST + FORMATS + TUNE + EXPORT,
-        "benchmark": ["torch>=2.5"],
+        "benchmark": ["torch>=2.5", "nflows>=0.14", "zuko>=1.4"],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

@@ -12,7 +12,8 @@ the peak that this package reaches. ``--compile`` adds ``torch.compile``, which 
 C++ compiler and minutes. With two threads PyTorch's pool stalls on small work while
 the other core is busy: compare on an idle machine.
 
-``--output=FILE`` adds the results to a JSON file, of which ``--table`` prints the lines.
+``--output=FOLDER`` adds the lines to results.json there, in the place of earlier ones
+of the same work and threads, and writes all to RESULTS.md, with machine and versions.
 """
 
 import argparse
@@ -98,7 +99,7 @@ def convae(options) -> Iterator[Work]:
     import jax.numpy as jnp
     import optax
     import torch
-    from rivals import networks
+    from rivals import networks, textbook
 
     from jetvae_jax.losses import chamfer_distance
     from jetvae_jax.models import conv_vae
@@ -110,29 +111,42 @@ def convae(options) -> Iterator[Work]:
         noise = jnp.asarray(normal(jets, 30))
         mask = jnp.ones(x.shape[:-1], bool)
 
-        def loss(params, x):
+        def network(params, x):
             mean, logvar = vae.encode(params, x, mask)
             x_hat = vae.decode(params, mean + jnp.exp(logvar / 2) * noise)
-            kl = 0.5 * jnp.sum(jnp.exp(logvar) + mean**2 - 1 - logvar)
-            return chamfer_distance(x, x_hat).sum() + kl
+            return x_hat, mean, logvar
 
-        @jax.jit
-        def steps(params, state, x):
-            def step(i, carry):
-                params, state = carry
-                gradient = jax.grad(loss)(params, x + 0 * i)  # no step is hoisted
-                updates, state = tx.update(gradient, state)
-                return optax.apply_updates(params, updates), state
+        def trainer(network, params):
+            def loss(params, x):
+                x_hat, mean, logvar = network(params, x)
+                kl = 0.5 * jnp.sum(jnp.exp(logvar) + mean**2 - 1 - logvar)
+                return chamfer_distance(x, x_hat).sum() + kl
 
-            return jax.lax.fori_loop(0, STEPS, step, (params, state))
+            @jax.jit
+            def steps(params, state, x):
+                def step(i, carry):
+                    params, state = carry
+                    gradient = jax.grad(loss)(params, x + 0 * i)  # no step is hoisted
+                    updates, state = tx.update(gradient, state)
+                    return optax.apply_updates(params, updates), state
+
+                return jax.lax.fori_loop(0, STEPS, step, (params, state))
+
+            held = [params, tx.init(params)]
+
+            def run():
+                held[:] = jax.block_until_ready(steps(*held, x))
+
+            return run
 
         params = vae.init(jax.random.key(0))
-        state = [params, tx.init(params)]
-
-        def ours():
-            state[:] = jax.block_until_ready(steps(*state, x))
-
-        functions, parts = {"ours": ours}, {"ours": STEPS}
+        linen = textbook.ConVAE(filters, hidden)
+        theirs = jax.jit(linen.init)(jax.random.key(0), x, noise)
+        functions = {"ours": trainer(network, params)}
+        if jets < 1000:  # it takes ten seconds a step
+            run = trainer(lambda p, x: linen.apply(p, x, noise), theirs)
+            functions["linen"] = run
+        parts = dict.fromkeys(functions, STEPS)
         image = torch.tensor(jax.device_get(x.swapaxes(1, 2)))[:, None]
         torch_noise = torch.tensor(jax.device_get(noise))
         for name in ("torch", "torch.compile")[: 1 + options.compile]:
@@ -276,6 +290,7 @@ def realnvp(options) -> Iterator[Work]:
 
 def generators(options) -> Iterator[Work]:
     """The autoregressive decoder beside the generators of MPGAN and EPiC-GAN."""
+    del options
     import jax
     import jax.numpy as jnp
     import torch
@@ -288,12 +303,9 @@ def generators(options) -> Iterator[Work]:
     params = jax.jit(model.init)(jax.random.key(0))
     sample, key = jax.jit(model.sample), jax.random.key(1)
     rivals = {"MPGAN": networks.MPGAN(), "EPiC-GAN": networks.EPiCGAN()}
-    sizes = {"MPGAN": 361_123, "EPiC-GAN": 424_850}
-    # Norms of the columns, which PyTorch keeps as parameters, were not published as such.
-    count = sum(p.numel() for p in rivals["MPGAN"].parameters())
-    assert count == sizes["MPGAN"], count
-    count = sum(p.numel() for p in rivals["EPiC-GAN"].parameters())
-    assert count == sizes["EPiC-GAN"], count
+    for name, published in (("MPGAN", 361_123), ("EPiC-GAN", 424_850)):
+        count = sum(p.numel() for p in rivals[name].parameters())
+        assert count == published, (name, count)
 
     def of(jets):
         context = Context(jnp.ones((jets, 3)), jnp.zeros((jets, 1)))
@@ -309,24 +321,20 @@ def generators(options) -> Iterator[Work]:
             "ours": lambda: jax.block_until_ready(sample(params, key, context))
         }
         functions |= {name: theirs(rival) for name, rival in rivals.items()}
-        if options.compile:
-            compiled = torch.compile(rivals["EPiC-GAN"])
-            rivals["EPiC-GAN"].forward = compiled
         return Work(
             f"autoregressive decoder, {jets} jets",
-            functions, {}, jets * autoregressive_operations(params, model),
+            functions, {}, jets * autoregressive_operations(params),
         )  # fmt: skip
 
     yield from map(of, (100, 1000))
 
 
-def autoregressive_operations(params, model):
+def autoregressive_operations(params):
     """Operations of its dense layers and its attention for one jet, forward."""
     import jax
 
     from jetvae_jax.models import autoregressive_vae as ar
 
-    del model
     config = ar.Config()
 
     def dense(tree):
@@ -374,10 +382,51 @@ def line(row: dict) -> str:
     )
 
 
+ABOUT = """\
+Median times of one call, or of one step, in float32 with random weights; how many times
+as long others take for the same in the same run; the share of the peak, a product of
+matrices, that this package reaches. `make bench` makes this file; what is measured is
+in `benchmarks/compare.py`."""
 HEAD = (
     "| work | threads | this package | times as long | share of the peak |\n"
     "|---|---|---|---|---|"
 )
+
+
+def keep(folder: pathlib.Path, row: dict) -> None:
+    """Add a row to results.json, and write RESULTS.md."""
+    store = folder / "results.json"
+    rows = json.loads(store.read_text()) if store.exists() else []
+    which = (row["work"], row["threads"])
+    rows = [old for old in rows if (old["work"], old["threads"]) != which]
+    rows.append({**row, "machine": machine()})
+    store.write_text(json.dumps(rows, indent=1) + "\n")
+    text = ["# This package beside others\n", ABOUT]
+    for used in dict.fromkeys(row["machine"] for row in rows):
+        text += [f"\n{used}\n", HEAD]
+        text += [line(row) for row in rows if row["machine"] == used]
+    (folder / "RESULTS.md").write_text("\n".join(text) + "\n")
+
+
+def machine() -> str:
+    """Processor and versions."""
+    import platform
+    from importlib import metadata
+
+    versions = []
+    for name in ("jax", "torch", "nflows", "zuko"):
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    chip = names[0] if names else platform.processor()
+    widest = "AVX-512" if any("avx512f" in line for line in lines) else "AVX2"
+    return f"{chip} ({widest}), Python {platform.python_version()}, " + ", ".join(
+        versions
+    )
 
 
 def main() -> None:
@@ -387,7 +436,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each work")
     parser.add_argument("--only", default=",".join(WORKS), help="works, by commas")
     parser.add_argument("--compile", action="store_true", help="torch.compile, too")
-    parser.add_argument("--output", type=pathlib.Path, help="JSON file of all results")
+    parser.add_argument("--output", type=pathlib.Path, help="folder of the results")
     options = parser.parse_args()
     unknown = sorted(set(options.only.split(",")) - set(WORKS))
     if unknown:
@@ -397,13 +446,12 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     print(HEAD, flush=True)
-    rows = []
     for name in options.only.split(","):
         for work in WORKS[name](options):
-            rows.append(measured(work, options))
-            print(line(rows[-1]), flush=True)
+            row = measured(work, options)
+            print(line(row), flush=True)
             if options.output:
-                options.output.write_text(json.dumps(rows, indent=1) + "\n")
+                keep(options.output, row)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ class Conditioner(nn.Module):
         )
 
     def forward(self, x, context=None):
+        """``x [J, size] -> [J, out]``."""
         del context
         return self.layers(x)
 

@@ -5,6 +5,8 @@ Layers, sizes and initial values are PyTorch's and the publications': the ConVAE
 (arXiv:2106.11535) and EPiC-GAN (arXiv:2301.08128) for jets of full length.
 """
 
+import itertools
+
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
@@ -39,9 +41,11 @@ class ConVAE(nn.Module):
         self.up = nn.Sequential(*up[:-1], nn.Sigmoid())
 
     def decode(self, z):
+        """``z [J, L] -> [J, 1, 3, 30]``."""
         return self.up(self.up_dense(z).view(-1, *self.image))
 
     def forward(self, x, noise):
+        """Reconstruction, and mean and log-variance of the posterior."""
         mean, logvar = self.posterior(self.dense(self.down(x).flatten(1))).chunk(2, 1)
         return self.decode(mean + torch.exp(logvar / 2) * noise), mean, logvar
 
@@ -55,7 +59,7 @@ def chamfer(x, y):
 def dense(*sizes, last=None, slope=0.2):
     """Linear layers with leaky ReLU between them, and after the last by default."""
     layers = []
-    for size, following in zip(sizes[:-1], sizes[1:], strict=True):
+    for size, following in itertools.pairwise(sizes):
         layers += [nn.Linear(size, following), nn.LeakyReLU(slope)]
     return nn.Sequential(*layers[: None if last is None else -1])
 
@@ -71,6 +75,7 @@ class MPGAN(nn.Module):
             self.points.append(dense(192 + size, 256, 256, out, last="linear"))
 
     def forward(self, x):
+        """``x [J, N, 32] -> [J, N, 3]``."""
         for pair, point in zip(self.pairs, self.points, strict=True):
             jets, n, size = x.shape
             receivers = x.unsqueeze(2).expand(jets, n, n, size)
@@ -80,6 +85,7 @@ class MPGAN(nn.Module):
         return torch.tanh(x)
 
     def sample(self, jets):
+        """So many jets."""
         return self(0.2 * torch.randn(jets, PARTICLES, 32))
 
 
@@ -94,6 +100,7 @@ class Equivariant(nn.Module):
         self.point_1 = weight_norm(nn.Linear(width, width))
 
     def forward(self, x, whole):
+        """Points ``[J, N, C]`` and whole ``[J, W]``, updated."""
         act = nn.functional.leaky_relu
         pooled = torch.cat([x.mean(1), x.sum(1), whole], 1)
         whole = act(self.whole_1(act(self.whole_0(pooled))) + whole)
@@ -114,6 +121,7 @@ class EPiCGAN(nn.Module):
         self.last = weight_norm(nn.Linear(width, 3))
 
     def forward(self, whole, x):
+        """Noise ``[J, W]`` and ``[J, N, 3]`` to points ``[J, N, 3]``."""
         act = nn.functional.leaky_relu
         x = start = act(self.point(x))
         whole = first = act(self.whole_1(act(self.whole_0(whole))))
@@ -123,4 +131,5 @@ class EPiCGAN(nn.Module):
         return self.last(x)
 
     def sample(self, jets):
+        """So many jets."""
         return self(torch.randn(jets, 10), torch.randn(jets, PARTICLES, 3))

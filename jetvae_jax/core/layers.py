@@ -2,8 +2,8 @@
 
 Every contraction is one flat matmul (:func:`matmul`); convolutions over particles
 gather their windows by slicing (:func:`windows`), transposed ones add theirs up
-(:func:`overlap_add`). On a CPU this trains the published ConVAE nearly twice as
-fast as XLA's convolutions, whose gradients are slow (``benchmarks/conv_vae.py``).
+(:func:`overlap_add`). On a CPU this trains the published ConVAE two to five times as
+fast as XLA's convolutions, whose gradients are slow (``benchmarks/compare.py``).
 Layers on sets of points: nothing depends on order or padding.
 """
 
