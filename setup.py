@@ -32,8 +32,16 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["jetvae_jax", "jetvae_jax.*"]),
+    # The scripts are beside the package in a checkout and inside it in a wheel: see
+    # jetvae_jax/core/commands.py.
+    packages=[
+        *find_packages(include=["jetvae_jax", "jetvae_jax.*"]),
+        "jetvae_jax.experiments",
+    ],
+    package_dir={"jetvae_jax.experiments": "experiments"},
+    entry_points={"console_scripts": ["jetvae = jetvae_jax.__main__:main"]},
     package_data={
+        "jetvae_jax.experiments": ["flagfiles/*.txt", "spaces/*.toml"],
         "jetvae_jax": [
             "py.typed",
             "data/embedded/*",
@@ -42,7 +50,7 @@ setup(
             "making/*.json",
             "report/templates/*",
             "zoo/*/*",
-        ]
+        ],
     },
     install_requires=[
         "jax>=0.10",

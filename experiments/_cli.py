@@ -18,7 +18,7 @@ from absl import app, flags, logging
 from absl.testing import flagsaver
 
 from jetvae_jax import densities, discriminators, models, runs, training
-from jetvae_jax.core import configs, flagfiles
+from jetvae_jax.core import commands, configs, flagfiles
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import LOCK, Workdir
 from jetvae_jax.core.interrupt import Interrupt
@@ -253,10 +253,16 @@ def stop_if_interrupted(signal_number: int) -> None:
 
 def _stopped(signal_number: int, kept: str) -> NoReturn:
     logging.warning(
-        "stopped by signal %d; %s. Continue with: python %s",
-        signal_number, kept, " ".join(sys.argv),
-    )  # fmt: skip
+        "stopped by signal %d; %s. Continue with: %s", signal_number, kept, command()
+    )
     sys.exit(128 + signal_number)
+
+
+def command() -> str:
+    """The command line of this process, to be typed again."""
+    if commands.INSTALLED or commands.BY_NAME.get():
+        return shlex.join(["jetvae", pathlib.Path(sys.argv[0]).stem, *sys.argv[1:]])
+    return f"python {shlex.join(sys.argv)}"
 
 
 def help_groups() -> _help.Groups:
@@ -274,9 +280,10 @@ def help_groups() -> _help.Groups:
 def print_help(topic: str, shown: Sequence[str]) -> None:
     """Print the help on a topic, as :func:`_help.asked` returns it."""
     about = sys.modules["__main__"].__doc__ or ""
-    print(
-        _help.text(topic, own_flags(), about=about, shown=shown, groups=help_groups())
+    text = _help.text(
+        topic, own_flags(), about=about, shown=shown, groups=help_groups()
     )
+    print(commands.worded(text))
 
 
 def run(
@@ -293,7 +300,7 @@ def run(
         shown: names of the flags that --help shows; all if empty.
     """
     define()
-    COMMAND.set(f"python {shlex.join(sys.argv)}")
+    COMMAND.set(command())
     if (topic := _help.asked(sys.argv[1:])) is not None:
         with one_line_errors():
             print_help(topic, shown)

@@ -31,6 +31,7 @@ ROWS = (
     ("runs",),
     ("zoo",),
     ("studies",),
+    ("__main__",),
 )
 BELOW = {room: {r for row in ROWS[:i] for r in row}
          for i, row in enumerate(ROWS) for room in row}  # fmt: skip

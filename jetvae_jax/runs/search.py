@@ -27,7 +27,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import commands, configs
 from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, expanded
@@ -64,7 +64,8 @@ class TuneConfig:
     """Settings of a search and of its study.
 
     Attributes:
-        space: TOML file of fields and their ranges; see experiments/spaces.
+        space: TOML file of fields and their ranges, or the name of one of this package,
+            such as convae_2022.
         trials: finished or pruned trials at which the search ends.
         storage: URL of the study: sqlite:///..., postgresql://..., or a path ending
             in .journal for a file shared by many machines; empty: tune.db in workdir.
@@ -97,13 +98,15 @@ def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:
     ``high`` with optional ``step`` or ``log = true``. Ranges of integers give integers.
 
     Args:
-        path: of the file.
+        path: of the file, or the name of one of this package.
         known: whether a flag of that name exists.
 
     Raises:
         InputError: no such file, invalid TOML, an unknown flag, or no range.
     """
     distributions = _optuna().distributions
+    if not os.path.isfile(path):
+        path = commands.shipped(os.fspath(path), "spaces", ".toml") or path
     try:
         tables = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
