@@ -4,9 +4,10 @@ VENV ?= .venv
 WORKDIR ?= runs/quickstart
 RUN = $(VENV)/bin/python
 DOCS ?= docs/_build/html
+DIST ?= dist
 SPHINX = JAX_PLATFORMS=cpu $(RUN) -m sphinx -nW -q
 
-.PHONY: quickstart smoke test lint docs doctest embedded clean
+.PHONY: quickstart smoke test lint docs doctest dist embedded clean
 
 $(VENV)/.ready: setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
@@ -40,6 +41,12 @@ docs: $(VENV)/.docs  ## the pages in docs/, as HTML in $(DOCS); a warning is an 
 
 doctest: $(VENV)/.docs  ## the examples in docstrings and pages
 	$(SPHINX) -b doctest docs $(DOCS)/doctest
+
+dist: $(VENV)/.ready  ## sdist and wheel in $(DIST), checked away from here
+	$(RUN) -m pip install --quiet build
+	rm -rf build $(DIST)
+	$(RUN) -m build --outdir $(DIST)
+	$(RUN) .ci/dist.py $(DIST)
 
 embedded: $(VENV)/.ready  ## remakes the jets in the package, with Pythia
 	$(RUN) -m pip install --quiet --editable '.[make-jets]'
