@@ -31,6 +31,7 @@ from jetvae_jax.report.about import COMMAND, date
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 from jetvae_jax.studies.trainings import Candidate
+from jetvae_jax.training import logs
 
 FLAGS = flags.FLAGS
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
@@ -74,6 +75,11 @@ def define_flags() -> None:
         "discriminator", NONE, (NONE, *discriminators.names()),
         "network against which the VAE is trained",
     )  # fmt: skip
+    flags.DEFINE_list(
+        "log", [], f"logs beside the JSON lines: {', '.join(logs.names())}"
+    )
+    for name in logs.names():
+        configs.define(name, logs.get(name).Config)
     for package in (models, distances, densities, discriminators):
         for name in package.names():
             configs.define(name, package.get(name).Config, skip=DERIVED)
@@ -137,6 +143,17 @@ def copula_run() -> runs.CopulaRun:
     )
 
 
+def log_targets() -> logs.Logs:
+    """The logs that the flags ask for.
+
+    Raises:
+        InputError: there is none of this name, or its library is not installed.
+    """
+    found = {name: configs.read(name, logs.get(name).Config) for name in FLAGS.log}
+    logs.check(found)
+    return found
+
+
 def flow_run() -> runs.FlowRun:
     """The flow fit that the flags describe."""
     return runs.FlowRun(
@@ -162,7 +179,7 @@ def candidate(name: str, *flagfiles: str | os.PathLike, latents: str = "") -> Ca
         config = generate_config(**chosen)
         fits = {"flow": flow_run, "copula": copula_run}
         after = fits[config.latents]() if config.latents in fits else None
-        return Candidate(name, model_run(), config.latents, after)
+        return Candidate(name, model_run(), config.latents, after, log_targets())
 
 
 def own_flags() -> list[flags.Flag]:
@@ -274,6 +291,7 @@ def help_groups() -> _help.Groups:
         "--loss": distances.names(),
         "--flow, --prior": (*densities.names(), "copula"),
         "--discriminator": (*discriminators.names(), "adversarial"),
+        "--log": logs.names(),
     }
 
 

@@ -64,9 +64,10 @@ def main() -> None:
             + ", ".join(commands.shipped_names("spaces"))
         )
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
+    log = _cli.log_targets()
     check(_cli.model_run())  # settings that no trial could train fail at once
     with _cli.saved_flags(alone=False):  # many processes may share a search
-        report = tune(_cli.FLAGS.workdir, config, space, build_run)
+        report = tune(_cli.FLAGS.workdir, config, space, build_run, log=log)
     print("\n".join([*best(report.parent), str(report)]))
 
 

@@ -72,8 +72,10 @@ FENCES = {
     "pyarrow": ("data/", "events/"),
     "pythia8mc": ("making/",),
     "rich": ("training/",),
+    "tensorboardX": ("training/logs/tensorboard.py",),
     "threadpoolctl": ("metrics/",),
     "uproot": ("data/", "events/"),
+    "wandb": ("training/logs/wandb.py",),
 }
 # Imported inside functions only: slow to import, or an extra that may be missing.
 LAZY = set(FENCES) - {"distrax", "flax", "h5py", "pickle"} | {"scipy"}

@@ -35,6 +35,7 @@ from jetvae_jax.core.locks import alive, locked
 from jetvae_jax.report import search as page
 from jetvae_jax.runs import training
 from jetvae_jax.runs.config import ModelRun
+from jetvae_jax.training.logs import NO_LOGS, Logs
 
 INSTALL = "pip install 'jetvae_jax[tune]'"
 _FAILURES = 10
@@ -155,6 +156,8 @@ def tune(
     config: TuneConfig,
     space: dict,
     build_run: Callable[[dict], ModelRun],
+    *,
+    log: Logs = NO_LOGS,
 ) -> pathlib.Path:
     """Search until the study has its trials; the same call continues after any stop.
 
@@ -167,6 +170,7 @@ def tune(
         space: from :func:`read_space`.
         build_run: the training that values of the space describe; raises InputError
             for invalid values.
+        log: of each trial; see :mod:`jetvae_jax.training.logs`.
 
     Returns:
         The path of the HTML page of Optuna's plots.
@@ -201,7 +205,8 @@ def tune(
         where = _place(folder, trial)
         try:
             run = build_run(dict(trial.params))
-            outcome = run_trial(where, run, trial, minutes=config.timeout_minutes)
+            minutes = config.timeout_minutes
+            outcome = run_trial(where, run, trial, minutes=minutes, log=log)
         except InputError as error:
             outcome = Outcome("failed", str(error))
         except KeyboardInterrupt:
@@ -385,7 +390,12 @@ class _Pruned(Exception):
 
 
 def run_trial(
-    workdir: str | os.PathLike, run: ModelRun, trial: Any, *, minutes: float = 0.0
+    workdir: str | os.PathLike,
+    run: ModelRun,
+    trial: Any,
+    *,
+    minutes: float = 0.0,
+    log: Logs = NO_LOGS,
 ) -> Outcome:
     """Train, report every epoch to the trial, and stop when it is to be pruned.
 
@@ -395,9 +405,10 @@ def run_trial(
         trial: an Optuna trial, or anything with ``report(value, epoch)`` and
             ``should_prune()``.
         minutes: longest time; 0 for none.
+        log: of the training; see :mod:`jetvae_jax.training.logs`.
     """
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
-    with _running(_train, os.fspath(workdir), run) as (pipe, process):
+    with _running(_train, os.fspath(workdir), run, dict(log)) as (pipe, process):
         try:
             while True:
                 if time.monotonic() > end:
@@ -464,7 +475,7 @@ def _check(pipe: Connection, run: ModelRun) -> None:
         pipe.send("")
 
 
-def _train(pipe: Connection, workdir: str, run: ModelRun) -> None:
+def _train(pipe: Connection, workdir: str, run: ModelRun, log: Logs) -> None:
     """The process of a trial."""
     monitored = f"valid/{run.training.monitor}"
 
@@ -474,7 +485,7 @@ def _train(pipe: Connection, workdir: str, run: ModelRun) -> None:
             raise _Pruned
 
     try:
-        result = training.train(workdir, run, on_epoch=report)
+        result = training.train(workdir, run, on_epoch=report, log=log)
         best = min(row[monitored] for row in result.history)
         good = not result.signal_number and np.isfinite(best)
         outcome = (
