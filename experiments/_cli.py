@@ -285,13 +285,12 @@ def command() -> str:
 def help_groups() -> _help.Groups:
     """How --help lists the topics of the flags that most scripts share."""
     return {
-        "a run": (_help.RUN, "train", "fit", "generate", "evaluate"),
+        "a run": (_help.RUN, "train", "fit", "generate", "evaluate", *logs.names()),
         **{name: [*domains.get(name).GROUPS.values()] for name in domains.names()},
         "--model": models.names(),
         "--loss": distances.names(),
         "--flow, --prior": (*densities.names(), "copula"),
         "--discriminator": (*discriminators.names(), "adversarial"),
-        "--log": logs.names(),
     }
 
 

@@ -7,9 +7,11 @@ network every process writes a run with all epochs: ``wandb sync`` the latest.
 
 import contextlib
 import hashlib
+import importlib
 import json
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
@@ -40,8 +42,7 @@ def opened(config: Config, about: About) -> Iterator[Write]:
     Raises:
         InputError: no login, or no such project.
     """
-    import wandb
-
+    wandb: Any = importlib.import_module("wandb")
     place = about.folder.path
     try:
         run = wandb.init(
