@@ -23,8 +23,8 @@ quickstart: $(VENV)/.ready  ## the main job on the embedded jets, under 10 minut
 smoke: $(VENV)/.ready  ## the same in seconds, with figures that mean nothing
 	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/smoke.txt --workdir=$(WORKDIR)
 
-test: $(VENV)/.ready  ## the default tests; how long they take is in BUILD_NOTES.md
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.ready  ## the default tests, or those of TESTS="-m slow"; times are in BUILD_NOTES.md
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
@@ -43,7 +43,7 @@ doctest: $(VENV)/.docs  ## the examples in docstrings and pages
 	$(SPHINX) -b doctest docs $(DOCS)/doctest
 
 dist: $(VENV)/.ready  ## sdist and wheel in $(DIST), checked away from here
-	$(RUN) -m pip install --quiet build
+	$(RUN) -m pip install --quiet build --constraint constraints.txt
 	rm -rf build $(DIST)
 	$(RUN) -m build --outdir $(DIST)
 	$(RUN) .ci/dist.py $(DIST)

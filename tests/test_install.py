@@ -9,7 +9,8 @@ import pytest
 import setuptools
 
 ROOT = pathlib.Path(__file__).parent.parent
-NAMED = re.compile(r"(?:jetvae_jax|'\.|\"\.|(?<=install )\.|-e \.)\[([\w,-]+)\]")
+BEFORE = r"""(?:(?:jetvae_jax|['"]\.|(?:install|-e|--editable) \.)\[|EXTRAS=)"""
+NAMED = re.compile(BEFORE + r"([\w-]+(?:,[\w-]+)*)")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def test_every_extra_that_is_named_exists(metadata):
             for name in match[1].split(","):
                 found.setdefault(name, path)
     assert {"plot", "make-jets", "formats", "tune", "export", "wandb"} <= found.keys()
+    assert {"cuda12", "cuda13", "tpu"} <= found.keys()
     assert not found.keys() - extras.keys(), found
 
 
@@ -79,3 +81,19 @@ def test_the_pythons_are_those_of_the_checks(metadata):
     assert named[0] == lowest
     checks = (ROOT / ".github/workflows/tests.yml").read_text()
     assert all(f'"{version}"' in checks for version in named)
+    for name, where in (
+        ("environment.yml", r"python=([\d.]+)"),
+        ("Containerfile", r"python:([\d.]+)-slim"),
+    ):
+        used = set(re.findall(where, (ROOT / name).read_text()))
+        assert used and used <= {*named}, name
+
+
+def test_the_citation_is_of_this_version(metadata):
+    text = (ROOT / "CITATION.cff").read_text()
+    (version,) = re.findall(r"^version: (.+)$", text, re.MULTILINE)
+    assert version == metadata["version"]
+    assert "authors:\n  - name: the jetvae_jax developers\n" in text
+    doi = re.findall(r"doi.org/([^)\s]+)\)", (ROOT / "README.md").read_text())
+    papers = re.findall(r"arxiv.org/abs/([\d.]+)", (ROOT / "README.md").read_text())
+    assert doi and papers and all(paper in text for paper in [*doi, *papers])
