@@ -12,8 +12,9 @@ import pytest
 from absl.testing import flagsaver
 
 from jetvae_jax import __main__ as jetvae
-from jetvae_jax.core import commands, flagfiles
+from jetvae_jax.core import commands, files, flagfiles
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.runs import summary
 
 ROOT = pathlib.Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
@@ -107,6 +108,14 @@ def test_the_main_job_by_its_commands(run, tmp_path):
     assert (
         "jetvae evaluate --flagfile=smoke" in (tmp_path / "run/report.html").read_text()
     )
+
+
+def test_no_next_step_is_named_where_nothing_is_written(tmp_path):
+    path = pathlib.Path("jets.hdf5")
+    inside = summary.of_generation(path, files.zoo_folder("convae_gluon30"))
+    assert inside == ["generated     jets.hdf5"]
+    _, after = summary.of_generation(path, tmp_path)
+    assert after.endswith(f"python experiments/evaluate.py --workdir={tmp_path}")
 
 
 def test_a_checkout_names_its_scripts():

@@ -8,7 +8,7 @@ import jax
 
 from jetvae_jax.core.commands import worded
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import read_lines
+from jetvae_jax.core.files import in_zoo, read_lines
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.trained import TrainedModel, load_model
 from jetvae_jax.training import checkpoint
@@ -64,11 +64,11 @@ def of_fit(workdir: str | os.PathLike, name: str) -> list[str]:
 
 
 def of_generation(path: pathlib.Path, workdir: str | os.PathLike) -> list[str]:
-    """Where the generated samples are."""
-    return [
-        line("generated", path),
-        _next("evaluate", f"--workdir={workdir}"),
-    ]
+    """Where the generated samples are, and the next step if it is in this workdir."""
+    made = line("generated", path)
+    if in_zoo(workdir):
+        return [made]
+    return [made, _next("evaluate", f"--workdir={workdir}")]
 
 
 def of_evaluation(report: pathlib.Path, workdir: str | os.PathLike) -> list[str]:
