@@ -115,7 +115,7 @@ def test_pictures_are_small():
 
 @pytest.mark.slow
 def test_flags_on_the_pages_exist(run_script, tmp_path, monkeypatch):
-    for page in ("model", "density", "loss"):
+    for page in ("model", "density", "loss", "log"):
         save(f"extend/{page}.md", tmp_path)
     monkeypatch.setenv("JETVAE_PLUGINS", str(tmp_path))
     scripts = sorted((ROOT / "experiments").glob("[!_]*.py"))

@@ -12,6 +12,7 @@ import types
 import jax
 import pytest
 from test_training import line, make_step
+from walkthroughs import DOCS, commands, save
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, read_lines
@@ -251,45 +252,22 @@ def test_an_unknown_log_is_answered_by_the_nearest(tmp_path, run_script):
     assert "did you mean 'tensorboard'?" in result.stderr
 
 
-LOG = '''
-"""A log: a table of the monitored term."""
-import contextlib
-import dataclasses
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Of the table.
-
-    Attributes:
-        column: what to write.
-    """
-
-    column: str = "valid/loss"
-
-@contextlib.contextmanager
-def opened(config, about):
-    def write(history):
-        lines = [f"{row['epoch']},{row[config.column]!r}" for row in history]
-        about.folder.write_text(f"{about.name}.csv", "\\n".join(lines))
-    yield write
-'''
-
-
 def test_a_log_is_one_file(tmp_path, run_script, monkeypatch):
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs/table.py").write_text(LOG)
+    """That of the page on logs, by the command there at the smallest size."""
+    save("extend/log.md", tmp_path)
     monkeypatch.setenv("JETVAE_PLUGINS", str(tmp_path))
-    result = run_script(
-        "train", "--flagfile=smoke", f"--workdir={tmp_path}/w", "--log=table",
-        "--table.column=train/loss",
-    )  # fmt: skip
+    ((script, flags),) = commands((DOCS / "extend/log.md").read_text())
+    asked = [f for f in flags if not f.startswith(("--flagfile", "--workdir"))]
+    assert script == "train" and asked == ["--log=table", "--table.column=train/loss"]
+    workdir = tmp_path / "w"
+    result = run_script(script, "--flagfile=smoke", f"--workdir={workdir}", *asked)
     assert result.returncode == 0, result.stderr
-    history = read_lines(tmp_path / "w/vae.metrics.jsonl")
-    lines = (tmp_path / "w/vae.csv").read_text().splitlines()
+    history = read_lines(workdir / "vae.metrics.jsonl")
+    lines = (workdir / "vae.csv").read_text().splitlines()
     assert lines == [f"{row['epoch']},{row['train/loss']!r}" for row in history]
     assert len(history) == 3
     assert "table" in run_script("train", "--help").stdout
-    assert "--log=table" in (tmp_path / "w/flags.txt").read_text()
+    assert "--log=table" in (workdir / "flags.txt").read_text()
 
 
 def test_no_log_is_imported_or_written_unless_it_is_asked_for(tmp_path):
