@@ -3,10 +3,11 @@
 import pathlib
 import re
 import runpy
+import sys
 import tomllib
+import types
 
 import pytest
-import setuptools
 
 ROOT = pathlib.Path(__file__).parent.parent
 BEFORE = r"""(?:(?:jetvae_jax|['"]\.|(?:install|-e|--editable) \.)\[|EXTRAS=)"""
@@ -17,9 +18,10 @@ NAMED = re.compile(BEFORE + r"([\w-]+(?:,[\w-]+)*)")
 def metadata():
     """The arguments of ``setup``."""
     given = {}
+    stand_in = types.ModuleType("setuptools")  # Python 3.12 has none of its own
+    vars(stand_in).update(setup=given.update, find_packages=lambda **_: [])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(setuptools, "setup", given.update)
-        patch.chdir(ROOT)
+        patch.setitem(sys.modules, "setuptools", stand_in)
         runpy.run_path(str(ROOT / "setup.py"))
     return given
 
