@@ -4,9 +4,10 @@ VENV ?= .venv
 WORKDIR ?= runs/quickstart
 RUN = $(VENV)/bin/python
 DOCS ?= docs/_build/html
+DIST ?= dist
 SPHINX = JAX_PLATFORMS=cpu $(RUN) -m sphinx -nW -q
 
-.PHONY: quickstart smoke test lint docs doctest bench embedded clean
+.PHONY: quickstart smoke test lint docs doctest dist bench embedded clean
 
 $(VENV)/.ready: setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
@@ -22,8 +23,8 @@ quickstart: $(VENV)/.ready  ## the main job on the embedded jets, under 10 minut
 smoke: $(VENV)/.ready  ## the same in seconds, with figures that mean nothing
 	$(RUN) experiments/pipeline.py --flagfile=experiments/flagfiles/smoke.txt --workdir=$(WORKDIR)
 
-test: $(VENV)/.ready  ## the default tests; how long they take is in BUILD_NOTES.md
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.ready  ## the default tests, or those of TESTS="-m slow"; times are in BUILD_NOTES.md
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
@@ -45,6 +46,12 @@ bench: $(VENV)/.ready  ## this package beside others, to benchmarks/RESULTS.md; 
 	$(RUN) -m pip install --quiet --editable '.[benchmark]'
 	$(RUN) benchmarks/compare.py --threads=1 --output=benchmarks
 	$(RUN) benchmarks/compare.py --threads=2 --output=benchmarks
+
+dist: $(VENV)/.ready  ## sdist and wheel in $(DIST), checked away from here
+	$(RUN) -m pip install --quiet build --constraint constraints.txt
+	rm -rf build $(DIST)
+	$(RUN) -m build --outdir $(DIST)
+	$(RUN) .ci/dist.py $(DIST)
 
 embedded: $(VENV)/.ready  ## remakes the jets in the package, with Pythia
 	$(RUN) -m pip install --quiet --editable '.[make-jets]'

@@ -13,6 +13,7 @@ VERSION = re.search(
 REPORT = ["jinja2>=3.1"]
 PLOT = [*REPORT, "matplotlib>=3.9"]
 FORMATS = ["pyarrow>=17", "uproot>=5.6.4", "awkward>=2.8.4"]
+HDF5 = ["hdf5plugin>=4.4"]
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.5",
@@ -22,6 +23,15 @@ TEST = [
 ]
 EXPORT = ["flatbuffers>=24"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
+TENSORBOARD = ["tensorboardX>=2.6.4"]
+WANDB = ["wandb>=0.18"]
+MAKE_JETS = [
+    # Later ones have no wheels: pip would compile them.
+    "pythia8mc>=8.317,<8.318",
+    "fastjet>=3.5.2",
+    "awkward>=2.6",
+    "dask[distributed]>=2025.1",
+]
 DOCS = ["sphinx>=8.2", "myst-parser>=4", "furo>=2025.7", "sphinx-mathjax-offline"]
 
 setup(
@@ -32,8 +42,16 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=find_packages(include=["jetvae_jax", "jetvae_jax.*"]),
+    # The scripts are beside the package in a checkout and inside it in a wheel: see
+    # jetvae_jax/core/commands.py.
+    packages=[
+        *find_packages(include=["jetvae_jax", "jetvae_jax.*"]),
+        "jetvae_jax.experiments",
+    ],
+    package_dir={"jetvae_jax.experiments": "experiments"},
+    entry_points={"console_scripts": ["jetvae = jetvae_jax.__main__:main"]},
     package_data={
+        "jetvae_jax.experiments": ["flagfiles/*.txt", "spaces/*.toml"],
         "jetvae_jax": [
             "py.typed",
             "data/embedded/*",
@@ -42,7 +60,7 @@ setup(
             "making/*.json",
             "report/templates/*",
             "zoo/*/*",
-        ]
+        ],
     },
     install_requires=[
         "jax>=0.10",
@@ -61,18 +79,20 @@ setup(
     ],
     extras_require={
         "plot": PLOT,
-        "make-jets": [
-            # Later ones have no wheels: pip would compile them.
-            "pythia8mc>=8.317,<8.318",
-            "fastjet>=3.5.2",
-            "awkward>=2.6",
-            "dask[distributed]>=2025.1",
-        ],
-        "formats": [*FORMATS, "hdf5plugin>=4.4"],
+        "make-jets": MAKE_JETS,
+        "formats": [*FORMATS, *HDF5],
         "tune": TUNE,
         "export": EXPORT,
+        "tensorboard": TENSORBOARD,
+        "wandb": WANDB,
+        # All that a user may need, without accelerators.
+        "all": PLOT + MAKE_JETS + FORMATS + HDF5 + TUNE + EXPORT + TENSORBOARD + WANDB,
+        # JAX for an accelerator, by its own extras.
+        "cuda12": ["jax[cuda12]>=0.10"],
+        "cuda13": ["jax[cuda13]>=0.10"],
+        "tpu": ["jax[tpu]>=0.10"],
         "docs": DOCS,
-        "test": PLOT + TEST + FORMATS + TUNE + EXPORT,
+        "test": PLOT + TEST + FORMATS + TUNE + EXPORT + TENSORBOARD,
         "benchmark": ["torch>=2.5", "nflows>=0.14", "zuko>=1.4"],
     },
     classifiers=[

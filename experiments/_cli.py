@@ -18,7 +18,7 @@ from absl import app, flags, logging
 from absl.testing import flagsaver
 
 from jetvae_jax import densities, discriminators, models, runs, training
-from jetvae_jax.core import configs, flagfiles
+from jetvae_jax.core import commands, configs, flagfiles
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import LOCK, Workdir
 from jetvae_jax.core.interrupt import Interrupt
@@ -31,6 +31,7 @@ from jetvae_jax.report.about import COMMAND, date
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED
 from jetvae_jax.studies.trainings import Candidate
+from jetvae_jax.training import logs
 
 FLAGS = flags.FLAGS
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
@@ -74,6 +75,11 @@ def define_flags() -> None:
         "discriminator", NONE, (NONE, *discriminators.names()),
         "network against which the VAE is trained",
     )  # fmt: skip
+    flags.DEFINE_list(
+        "log", [], f"logs beside the JSON lines: {', '.join(logs.names())}"
+    )
+    for name in logs.names():
+        configs.define(name, logs.get(name).Config)
     for package in (models, distances, densities, discriminators):
         for name in package.names():
             configs.define(name, package.get(name).Config, skip=DERIVED)
@@ -137,6 +143,17 @@ def copula_run() -> runs.CopulaRun:
     )
 
 
+def log_targets() -> logs.Logs:
+    """The logs that the flags ask for.
+
+    Raises:
+        InputError: there is none of this name, or its library is not installed.
+    """
+    found = {name: configs.read(name, logs.get(name).Config) for name in FLAGS.log}
+    logs.check(found)
+    return found
+
+
 def flow_run() -> runs.FlowRun:
     """The flow fit that the flags describe."""
     return runs.FlowRun(
@@ -162,7 +179,7 @@ def candidate(name: str, *flagfiles: str | os.PathLike, latents: str = "") -> Ca
         config = generate_config(**chosen)
         fits = {"flow": flow_run, "copula": copula_run}
         after = fits[config.latents]() if config.latents in fits else None
-        return Candidate(name, model_run(), config.latents, after)
+        return Candidate(name, model_run(), config.latents, after, log_targets())
 
 
 def own_flags() -> list[flags.Flag]:
@@ -253,16 +270,22 @@ def stop_if_interrupted(signal_number: int) -> None:
 
 def _stopped(signal_number: int, kept: str) -> NoReturn:
     logging.warning(
-        "stopped by signal %d; %s. Continue with: python %s",
-        signal_number, kept, " ".join(sys.argv),
-    )  # fmt: skip
+        "stopped by signal %d; %s. Continue with: %s", signal_number, kept, command()
+    )
     sys.exit(128 + signal_number)
+
+
+def command() -> str:
+    """The command line of this process, to be typed again."""
+    if commands.INSTALLED or commands.BY_NAME.get():
+        return shlex.join(["jetvae", pathlib.Path(sys.argv[0]).stem, *sys.argv[1:]])
+    return f"python {shlex.join(sys.argv)}"
 
 
 def help_groups() -> _help.Groups:
     """How --help lists the topics of the flags that most scripts share."""
     return {
-        "a run": (_help.RUN, "train", "fit", "generate", "evaluate"),
+        "a run": (_help.RUN, "train", "fit", "generate", "evaluate", *logs.names()),
         **{name: [*domains.get(name).GROUPS.values()] for name in domains.names()},
         "--model": models.names(),
         "--loss": distances.names(),
@@ -274,9 +297,10 @@ def help_groups() -> _help.Groups:
 def print_help(topic: str, shown: Sequence[str]) -> None:
     """Print the help on a topic, as :func:`_help.asked` returns it."""
     about = sys.modules["__main__"].__doc__ or ""
-    print(
-        _help.text(topic, own_flags(), about=about, shown=shown, groups=help_groups())
+    text = _help.text(
+        topic, own_flags(), about=about, shown=shown, groups=help_groups()
     )
+    print(commands.worded(text))
 
 
 def run(
@@ -293,7 +317,7 @@ def run(
         shown: names of the flags that --help shows; all if empty.
     """
     define()
-    COMMAND.set(f"python {shlex.join(sys.argv)}")
+    COMMAND.set(command())
     if (topic := _help.asked(sys.argv[1:])) is not None:
         with one_line_errors():
             print_help(topic, shown)

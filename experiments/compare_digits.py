@@ -45,9 +45,9 @@ def main() -> None:
             base, loss=name, loss_config=config, scaling=scaling
         )
     seeds = range(base.seed, base.seed + _cli.FLAGS.num_seeds)
-    flow, workdir = _cli.flow_run(), _cli.FLAGS.workdir
+    flow, log, workdir = _cli.flow_run(), _cli.log_targets(), _cli.FLAGS.workdir
     with _cli.saved_flags():
-        stopped = comparison.compare(workdir, runs, flow, seeds=seeds)
+        stopped = comparison.compare(workdir, runs, flow, seeds=seeds, log=log)
     _cli.stop_if_interrupted(stopped)
     folder = pathlib.Path(workdir)
     found = json.loads((folder / "compare.json").read_text())["metrics"]

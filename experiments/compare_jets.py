@@ -23,13 +23,12 @@ from typing import Literal
 
 import _cli
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import commands, configs
 from jetvae_jax.core.configs import PositiveInt
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import expanded
 from jetvae_jax.studies.jet_models.comparison import compare
 
-FLAGFILES = pathlib.Path(__file__).parent / "flagfiles"
 MODELS = (
     "convae_gluon30",
     "deepsets_gluon30",
@@ -37,7 +36,7 @@ MODELS = (
     "interaction_gluon30",
     "deepsets_efp_gluon30",
 )
-SMALL = FLAGFILES / "compare_jets_small.txt"
+SMALL = commands.FOLDER / "flagfiles/compare_jets_small.txt"
 SHOWN = (
     "workdir",
     "compare.flagfiles",
@@ -54,8 +53,8 @@ class CompareConfig:
     """What is compared.
 
     Attributes:
-        flagfiles: one for each model: names of files in experiments/flagfiles, or
-            paths. Each model is called as its file. Empty for the five above.
+        flagfiles: one for each model: names of flagfiles of this package, or paths.
+            Each model is called as its file. Empty for the five above.
         seeds: trainings of each model, whose spread is the error of its results.
         size: 'small' networks and few epochs, for minutes on the jets of the package;
             'full' as the flagfiles say.
@@ -82,12 +81,10 @@ def paths(names: tuple[str, ...]) -> dict[str, pathlib.Path]:
     for name in names:
         path = pathlib.Path(expanded(name))
         if not path.is_file():
-            path = FLAGFILES / f"{path.name.removesuffix('.txt')}.txt"
-        if not path.is_file():
-            known = (p.stem for p in FLAGFILES.glob("*.txt"))
-            raise InputError(
-                f"--compare.flagfiles: {name}: no such file{did_you_mean(name, known)}"
-            )
+            path = commands.shipped(path.name, "flagfiles", ".txt")
+        if path is None:
+            hint = did_you_mean(name, commands.shipped_names("flagfiles"))
+            raise InputError(f"--compare.flagfiles: {name}: no such file{hint}")
         if path.stem in found:
             raise InputError(
                 f"--compare.flagfiles: two are called {path.stem}: rename one"

@@ -16,12 +16,13 @@ import pathlib
 
 import _cli
 
+from jetvae_jax.core import commands
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.studies.zgamma import verdict
 from jetvae_jax.studies.zgamma.comparison import CompareConfig, compare
 
-FLAGFILES = pathlib.Path(__file__).parent / "flagfiles"
+FLAGFILES = commands.FOLDER / "flagfiles"
 MODELS = {
     "VAE": "zgamma_vae.txt",
     "VAE+D": "zgamma_vae_d.txt",

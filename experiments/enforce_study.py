@@ -13,18 +13,17 @@ convae_gluon30, --flagfile=mine.txt before the other flags those of a flagfile. 
 flags hold for all trainings, such as --train.num_epochs=10.
 """
 
-import pathlib
 from typing import Annotated, Literal
 
 import _cli
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import commands, configs
 from jetvae_jax.core.configs import PositiveFloat, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.observables import named
 from jetvae_jax.studies.enforce.study import candidates, study
 
-FLAGFILES = pathlib.Path(__file__).parent / "flagfiles"
+FLAGFILES = commands.FOLDER / "flagfiles"
 SIZES = {"small": "enforce_small.txt", "full": "convae_gluon30.txt"}
 SHOWN = (
     "workdir",

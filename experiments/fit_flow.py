@@ -23,9 +23,9 @@ SHOWN = (
 
 def main() -> None:
     """Fit, or continue a fit."""
-    run = _cli.flow_run()
+    run, log = _cli.flow_run(), _cli.log_targets()
     with _cli.saved_flags():
-        result = runs.fit_flow(_cli.FLAGS.workdir, run)
+        result = runs.fit_flow(_cli.FLAGS.workdir, run, log=log)
     if result:
         _cli.stop_if_interrupted(result.signal_number)
     print("\n".join(runs.summary.of_fit(_cli.FLAGS.workdir, "flow")))

@@ -31,12 +31,13 @@ def main() -> None:
     workdir = _cli.FLAGS.workdir
     announce_missing()
     run, flow, evaluation = _cli.model_run(), _cli.flow_run(), _cli.evaluate_config()
+    log = _cli.log_targets()
     with _cli.saved_flags():
-        trained = runs.train(workdir, run)
+        trained = runs.train(workdir, run, log=log)
     _cli.stop_if_interrupted(trained.signal_number)
     latents = ["prior"]
     if runs.load_model(workdir).model.encode is not None:
-        if fitted := runs.fit_flow(workdir, flow):
+        if fitted := runs.fit_flow(workdir, flow, log=log):
             _cli.stop_if_interrupted(fitted.signal_number)
         latents = ["reconstruction", "prior", "flow"]
     for name in latents:

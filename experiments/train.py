@@ -26,9 +26,9 @@ SHOWN = (
 
 def main() -> None:
     """Train, or continue a training."""
-    run = _cli.model_run()
+    run, log = _cli.model_run(), _cli.log_targets()
     with _cli.saved_flags():
-        result = runs.train(_cli.FLAGS.workdir, run)
+        result = runs.train(_cli.FLAGS.workdir, run, log=log)
     _cli.stop_if_interrupted(result.signal_number)
     print("\n".join(runs.summary.of_training(_cli.FLAGS.workdir)))
 

@@ -23,6 +23,7 @@ import pathlib
 
 import _cli
 
+from jetvae_jax.core import commands
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.runs import ModelRun, TuneConfig, read_space, tune
@@ -58,11 +59,15 @@ def main() -> None:
     """Search, or continue a search."""
     config = config_flags.read("tune", TuneConfig)
     if not config.space:
-        raise InputError("--tune.space: name a TOML file, see experiments/spaces")
+        raise InputError(
+            "--tune.space: name a TOML file, or one of this package: "
+            + ", ".join(commands.shipped_names("spaces"))
+        )
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
+    log = _cli.log_targets()
     check(_cli.model_run())  # settings that no trial could train fail at once
     with _cli.saved_flags(alone=False):  # many processes may share a search
-        report = tune(_cli.FLAGS.workdir, config, space, build_run)
+        report = tune(_cli.FLAGS.workdir, config, space, build_run, log=log)
     print("\n".join([*best(report.parent), str(report)]))
 
 

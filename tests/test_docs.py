@@ -18,6 +18,7 @@ from test_layers import PACKAGE
 from walkthroughs import DOCS, ROOT, commands, save
 
 import jetvae_jax as jv
+from jetvae_jax.core.commands import shipped
 
 PAGES = [*DOCS.rglob("*.md"), ROOT / "README.md"]
 PAGES = [page for page in PAGES if not {"_build", "generated"} & {*page.parts}]
@@ -28,6 +29,7 @@ ELSEWHERE = {
     *("models.get", "models.names", "densities.get", "densities.names"),
 }
 
+SHIPPED = {"--flagfile": ("flagfiles", ".txt"), "--tune.space": ("spaces", ".toml")}
 # Flags of pytest, Slurm and the benchmarks.
 PROGRAMS = {"signal", "requeue", "array", "gres", "time", "dist", "jetnet_python"}
 
@@ -89,8 +91,8 @@ def test_links_commands_and_code_of_a_page(page):
         assert (ROOT / "experiments" / f"{script}.py").is_file(), script
         for flag in flags:
             name, _, value = flag.partition("=")
-            if name in ("--flagfile", "--tune.space"):
-                assert (ROOT / value).is_file(), value
+            if name in SHIPPED:
+                assert (ROOT / value).is_file() or shipped(value, *SHIPPED[name]), value
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         ast.parse(block)
 
@@ -113,7 +115,7 @@ def test_pictures_are_small():
 
 @pytest.mark.slow
 def test_flags_on_the_pages_exist(run_script, tmp_path, monkeypatch):
-    for page in ("model", "density", "loss"):
+    for page in ("model", "density", "loss", "log"):
         save(f"extend/{page}.md", tmp_path)
     monkeypatch.setenv("JETVAE_PLUGINS", str(tmp_path))
     scripts = sorted((ROOT / "experiments").glob("[!_]*.py"))

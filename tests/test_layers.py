@@ -31,6 +31,7 @@ ROWS = (
     ("runs",),
     ("zoo",),
     ("studies",),
+    ("__main__",),
 )
 BELOW = {room: {r for row in ROWS[:i] for r in row}
          for i, row in enumerate(ROWS) for room in row}  # fmt: skip
@@ -71,8 +72,10 @@ FENCES = {
     "pyarrow": ("data/", "events/"),
     "pythia8mc": ("making/",),
     "rich": ("training/",),
+    "tensorboardX": ("training/logs/tensorboard.py",),
     "threadpoolctl": ("metrics/",),
     "uproot": ("data/", "events/"),
+    "wandb": ("training/logs/wandb.py",),
 }
 # Imported inside functions only: slow to import, or an extra that may be missing.
 LAZY = set(FENCES) - {"distrax", "flax", "h5py", "pickle"} | {"scipy"}

@@ -85,7 +85,7 @@ def test_wrong_space(tmp_path, text, says):
 def fake(outcomes):
     """A run_trial that gives the square of x, or what ``outcomes`` holds for it."""
 
-    def run_trial(workdir, run, trial, *, minutes):
+    def run_trial(workdir, run, trial, *, minutes, log):
         os.makedirs(workdir)
         return outcomes.get(trial.number) or Outcome("finished", "", run["x"] ** 2)
 
@@ -124,7 +124,7 @@ def test_failures_are_recorded_and_passed_over(tmp_path, monkeypatch, storage):
     monkeypatch.setattr(
         tuning,
         "run_trial",
-        lambda where, run, trial, minutes: (
+        lambda where, run, trial, minutes, log: (
             asked.append(trial.number) or Outcome("finished", "", 1.0)
         ),
     )
@@ -134,7 +134,7 @@ def test_failures_are_recorded_and_passed_over(tmp_path, monkeypatch, storage):
 
 
 def test_a_lost_trial_is_tried_again(tmp_path, monkeypatch):
-    def stop(workdir, run, trial, *, minutes):
+    def stop(workdir, run, trial, *, minutes, log):
         # As if this process had been killed in the midst of the trial.
         trial.set_user_attr("pid", 2**22 + 1)
         raise KeyboardInterrupt
@@ -147,7 +147,7 @@ def test_a_lost_trial_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(
         tuning,
         "run_trial",
-        lambda where, run, trial, minutes: (
+        lambda where, run, trial, minutes, log: (
             seen.append(run) or Outcome("finished", "", 0.0)
         ),
     )
@@ -165,7 +165,7 @@ def test_the_folder_of_a_running_trial_stays(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path / 'tune.db'}"
     other = []
 
-    def meanwhile(workdir, run, trial, *, minutes):
+    def meanwhile(workdir, run, trial, *, minutes, log):
         os.makedirs(workdir)
         if not other:
             study = optuna.load_study(study_name="jetvae_jax", storage=url)
@@ -205,7 +205,7 @@ def test_two_that_start_at_once_do_not_try_the_same_values(tmp_path, monkeypatch
     studies = [tuning._study(Workdir(tmp_path), config) for _ in range(2)]
     monkeypatch.setattr(tuning, "_study", lambda *_: studies.pop())
 
-    def run_trial(workdir, run, trial, *, minutes):
+    def run_trial(workdir, run, trial, *, minutes, log):
         if studies:  # the other one, while this one is in its first trial
             two = dataclasses.replace(config, trials=2)
             runs.tune(tmp_path, two, ANY, dict)
@@ -222,7 +222,7 @@ PROCESS = """
 import importlib, os, sys, optuna
 from jetvae_jax import runs
 tuning = importlib.import_module("jetvae_jax.runs.search")
-def run_trial(workdir, run, trial, *, minutes):
+def run_trial(workdir, run, trial, *, minutes, log):
     os.makedirs(workdir)
     return tuning.Outcome("finished", "", run["x"] ** 2)
 tuning.run_trial = run_trial

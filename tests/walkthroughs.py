@@ -10,6 +10,9 @@ FOLDER = "/my/plugins"
 """Of plug-ins, on the pages."""
 
 _FILE = re.compile(rf"`{FOLDER}/([\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
+_RUN = re.compile(
+    r"(?:python experiments/(\w+)\.py|\bjetvae ([a-z][\w-]*))(?=\s|$)(.*)"
+)
 _COMMANDS = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
 
@@ -29,12 +32,11 @@ def save(page, folder):
 
 
 def commands(text):
-    """``(script, flags)`` of all commands of a page."""
+    """``(script, flags)`` of all commands of a page, by their path or by ``jetvae``."""
     found = []
     for block in _COMMANDS.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
-            if "python experiments/" in line:
-                line = line.partition("python experiments/")[2]
-                script, *flags = shlex.split(line, comments=True)
-                found.append((script.removesuffix(".py"), flags))
+            if match := _RUN.search(line):
+                words = shlex.split(match[3], comments=True)
+                found.append(((match[1] or match[2]).replace("-", "_"), words))
     return found

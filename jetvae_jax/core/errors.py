@@ -3,12 +3,18 @@
 import difflib
 from collections.abc import Iterable
 
+from jetvae_jax.core.commands import worded
+
 
 class InputError(ValueError):
     """Bad input: one clear line that names the file, field or flag and what to do.
 
-    Entry points print the message without a traceback and stop with exit code 2.
+    Entry points print the message without a traceback and stop with exit code 2. The
+    commands in it are those of the installation: see :mod:`jetvae_jax.core.commands`.
     """
+
+    def __str__(self) -> str:
+        return worded(super().__str__())
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -207,7 +207,7 @@ class Workdir:
             self.path = pathlib.Path(expanded(path))
         except ValueError as error:
             raise InputError(f"--workdir={path}: {error}") from None
-        if ZOO in self.path.absolute().parents:
+        if in_zoo(self.path):
             raise InputError(
                 f"--workdir={path}: is a model of the package, where nothing is "
                 "written: give the file of generated samples by --generate.output, or "
@@ -302,6 +302,11 @@ def expanded(path: str | os.PathLike) -> str:
     if found.startswith("~") and not os.path.exists(found):
         raise ValueError(f"{found.split(os.sep)[0]}: no such home; ./~ means the name")
     return found
+
+
+def in_zoo(folder: str | os.PathLike) -> bool:
+    """Whether a folder is that of a model of the package, where nothing is written."""
+    return ZOO in pathlib.Path(folder).absolute().parents
 
 
 def zoo_names() -> list[str]:

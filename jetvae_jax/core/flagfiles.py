@@ -2,13 +2,15 @@
 
 Lines that begin with ``#`` or ``//`` are comments. A flagfile that another one names is
 looked for in the current folder, then in the folder of the other one and those above.
+The flagfiles of this package are also found by their names alone: ``quickstart``.
 """
 
 import pathlib
 import re
 from collections.abc import Iterable
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import commands
+from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import expanded
 
 _FLAG = re.compile(r"--?flagfile(?:=(.*))?", re.DOTALL)
@@ -54,10 +56,13 @@ def _place(value: str, within: tuple[pathlib.Path, ...]) -> pathlib.Path:
     there = [folder / name for folder in folders if (folder / name).is_file()]
     if there:
         return there[0].resolve()
+    if shipped := commands.shipped(value, "flagfiles", ".txt"):
+        return shipped.resolve()
     named = f", named in {within[-1]}" if within else ""
+    hint = did_you_mean(value, commands.shipped_names("flagfiles"))
     raise InputError(
-        f"--flagfile={value}: no such file{named}; experiments/flagfiles holds those "
-        "of this package"
+        f"--flagfile={value}: no such file{named}{hint}; "
+        f"{commands.FOLDER / 'flagfiles'} holds those of this package"
     )
 
 

@@ -6,7 +6,6 @@ in closed form, or a flow whose marginals are removed afterwards. Flows are fitt
 maximum likelihood in the same training loop as models, with exact resume.
 """
 
-import functools
 import os
 from typing import Any, NamedTuple
 
@@ -22,7 +21,8 @@ from jetvae_jax.densities import copula
 from jetvae_jax.losses.objective import reparameterize
 from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
 from jetvae_jax.runs.trained import TrainedModel, flow_of, load_model
-from jetvae_jax.training import FitResult, checkpoint, configured_step, fit
+from jetvae_jax.training import FitResult, checkpoint, configured_step, fit, logs
+from jetvae_jax.training.logs import NO_LOGS
 
 MARGIN = 1.2  # how far beyond the outermost training latent a draw may lie
 
@@ -55,7 +55,10 @@ class _Ready(NamedTuple):
 
 
 def fit_density(
-    workdir: str | os.PathLike, run: FlowRun | CopulaRun
+    workdir: str | os.PathLike,
+    run: FlowRun | CopulaRun,
+    *,
+    log: logs.Logs = NO_LOGS,
 ) -> FitResult | None:
     """Fit a density to the latents of the model in ``workdir``, or continue a fit.
 
@@ -65,6 +68,7 @@ def fit_density(
     Args:
         workdir: of a finished training.
         run: the flow or copula and how it is fitted.
+        log: of the fit of a flow; see :mod:`jetvae_jax.training.logs`.
 
     Returns:
         The result of the fit of a flow; None for a copula in closed form.
@@ -73,14 +77,15 @@ def fit_density(
         InputError: no trained model, a model without encoder, changed data, too few
             samples, a fit with other settings, another process at work there, or NaN.
     """
+    logs.check(log)
     trained = load_model(workdir)
     folder = Workdir(workdir)
     with folder.locked():
-        return _fit(folder, trained, run)
+        return _fit(folder, trained, run, log)
 
 
 def _fit(
-    folder: Workdir, trained: TrainedModel, run: FlowRun | CopulaRun
+    folder: Workdir, trained: TrainedModel, run: FlowRun | CopulaRun, log: logs.Logs
 ) -> FitResult | None:
     trained.check_encoder()
     train, valid = (_Latents(*trained.encode(part)) for part in trained.data()[:2])
@@ -110,36 +115,36 @@ def _fit(
         save(None)
         logging.info("wrote %s", folder / f"{name}.npz")
         return None
-    result = fit(
-        configured_step(
-            likelihood(flow),
-            flow.init,
-            run.training,
-            num_jets=len(train.posterior.mean),
-        ),
-        ready.key,
-        ready.train,
-        ready.valid,
-        config=run.training,
-        name=run.flow if name == "flow" else name,
-        unit=trained.run.pipeline.UNIT,
-        state_path=folder / f"{name}.state.npz",
-        settings=run.to_json() | trained.identity,
-        renew=lambda old: {
-            **old,
-            **type(run).from_json(old).to_json(),
-            "vae": ModelRun.from_json(old["vae"]).to_json(),
-        },
-        on_epoch=functools.partial(folder.write_lines, f"{name}.metrics.jsonl"),
-        on_save=save,
-    )
+    with logs.opened(log, logs.About(folder, name, run.to_json())) as write:
+        result = fit(
+            configured_step(
+                likelihood(flow),
+                flow.init,
+                run.training,
+                num_jets=len(train.posterior.mean),
+            ),
+            ready.key,
+            ready.train,
+            ready.valid,
+            config=run.training,
+            name=run.flow if name == "flow" else name,
+            unit=trained.run.pipeline.UNIT,
+            state_path=folder / f"{name}.state.npz",
+            settings=run.to_json() | trained.identity,
+            renew=lambda old: {
+                **old,
+                **type(run).from_json(old).to_json(),
+                "vae": ModelRun.from_json(old["vae"]).to_json(),
+            },
+            on_epoch=write,
+            on_save=save,
+        )
+        write(result.history)
     # A finished fit writes again what was deleted, or lost by an earlier version.
     if result.best_epoch and not checkpoint.is_of(
         folder / f"{name}.npz", result.best_epoch
     ):
         save(result.params, result.best_epoch)
-    if result.history:
-        folder.write_lines(f"{name}.metrics.jsonl", result.history)
     return result
 
 

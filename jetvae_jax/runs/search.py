@@ -27,7 +27,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import commands, configs
 from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, expanded
@@ -35,6 +35,7 @@ from jetvae_jax.core.locks import alive, locked
 from jetvae_jax.report import search as page
 from jetvae_jax.runs import training
 from jetvae_jax.runs.config import ModelRun
+from jetvae_jax.training.logs import NO_LOGS, Logs
 
 INSTALL = "pip install 'jetvae_jax[tune]'"
 _FAILURES = 10
@@ -64,7 +65,8 @@ class TuneConfig:
     """Settings of a search and of its study.
 
     Attributes:
-        space: TOML file of fields and their ranges; see experiments/spaces.
+        space: TOML file of fields and their ranges, or the name of one of this package,
+            such as convae_2022.
         trials: finished or pruned trials at which the search ends.
         storage: URL of the study: sqlite:///..., postgresql://..., or a path ending
             in .journal for a file shared by many machines; empty: tune.db in workdir.
@@ -97,13 +99,15 @@ def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:
     ``high`` with optional ``step`` or ``log = true``. Ranges of integers give integers.
 
     Args:
-        path: of the file.
+        path: of the file, or the name of one of this package.
         known: whether a flag of that name exists.
 
     Raises:
         InputError: no such file, invalid TOML, an unknown flag, or no range.
     """
     distributions = _optuna().distributions
+    if not os.path.isfile(path):
+        path = commands.shipped(os.fspath(path), "spaces", ".toml") or path
     try:
         tables = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -152,6 +156,8 @@ def tune(
     config: TuneConfig,
     space: dict,
     build_run: Callable[[dict], ModelRun],
+    *,
+    log: Logs = NO_LOGS,
 ) -> pathlib.Path:
     """Search until the study has its trials; the same call continues after any stop.
 
@@ -164,6 +170,7 @@ def tune(
         space: from :func:`read_space`.
         build_run: the training that values of the space describe; raises InputError
             for invalid values.
+        log: of each trial; see :mod:`jetvae_jax.training.logs`.
 
     Returns:
         The path of the HTML page of Optuna's plots.
@@ -198,7 +205,8 @@ def tune(
         where = _place(folder, trial)
         try:
             run = build_run(dict(trial.params))
-            outcome = run_trial(where, run, trial, minutes=config.timeout_minutes)
+            minutes = config.timeout_minutes
+            outcome = run_trial(where, run, trial, minutes=minutes, log=log)
         except InputError as error:
             outcome = Outcome("failed", str(error))
         except KeyboardInterrupt:
@@ -382,7 +390,12 @@ class _Pruned(Exception):
 
 
 def run_trial(
-    workdir: str | os.PathLike, run: ModelRun, trial: Any, *, minutes: float = 0.0
+    workdir: str | os.PathLike,
+    run: ModelRun,
+    trial: Any,
+    *,
+    minutes: float = 0.0,
+    log: Logs = NO_LOGS,
 ) -> Outcome:
     """Train, report every epoch to the trial, and stop when it is to be pruned.
 
@@ -392,9 +405,10 @@ def run_trial(
         trial: an Optuna trial, or anything with ``report(value, epoch)`` and
             ``should_prune()``.
         minutes: longest time; 0 for none.
+        log: of the training; see :mod:`jetvae_jax.training.logs`.
     """
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
-    with _running(_train, os.fspath(workdir), run) as (pipe, process):
+    with _running(_train, os.fspath(workdir), run, dict(log)) as (pipe, process):
         try:
             while True:
                 if time.monotonic() > end:
@@ -461,7 +475,7 @@ def _check(pipe: Connection, run: ModelRun) -> None:
         pipe.send("")
 
 
-def _train(pipe: Connection, workdir: str, run: ModelRun) -> None:
+def _train(pipe: Connection, workdir: str, run: ModelRun, log: Logs) -> None:
     """The process of a trial."""
     monitored = f"valid/{run.training.monitor}"
 
@@ -471,7 +485,7 @@ def _train(pipe: Connection, workdir: str, run: ModelRun) -> None:
             raise _Pruned
 
     try:
-        result = training.train(workdir, run, on_epoch=report)
+        result = training.train(workdir, run, on_epoch=report, log=log)
         best = min(row[monitored] for row in result.history)
         good = not result.signal_number and np.isfinite(best)
         outcome = (

@@ -6,8 +6,9 @@ import pathlib
 
 import jax
 
+from jetvae_jax.core.commands import worded
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import read_lines
+from jetvae_jax.core.files import in_zoo, read_lines
 from jetvae_jax.runs import domains
 from jetvae_jax.runs.trained import TrainedModel, load_model
 from jetvae_jax.training import checkpoint
@@ -21,17 +22,24 @@ def line(name: str, text: object) -> str:
     return f"{name:<{_WIDTH}}  {text}"
 
 
+def _next(script: str, *flags: str) -> str:
+    """The line that says what to do next."""
+    command = worded(f"python experiments/{script}.py")
+    return line("next", " ".join([command, *flags]))
+
+
 def of_training(workdir: str | os.PathLike) -> list[str]:
     """How far a training came, where the model is, and what to do next."""
     trained = load_model(workdir)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(trained.params))
-    after = "fit_flow.py" if trained.model.encode is not None else "generate.py"
-    latents = "" if after == "fit_flow.py" else " --generate.latents=prior"
+    after = ["fit_flow", f"--workdir={workdir}"]
+    if trained.model.encode is None:
+        after = ["generate", f"--workdir={workdir}", "--generate.latents=prior"]
     return [
         _trained(trained),
         *_epochs(trained.folder, "vae", trained.meta["best_epoch"]),
         line("model", f"{trained.folder / 'vae.npz'}: {parameters:,} parameters"),
-        line("next", f"python experiments/{after} --workdir={workdir}{latents}"),
+        _next(*after),
     ]
 
 
@@ -47,21 +55,20 @@ def of_fit(workdir: str | os.PathLike, name: str) -> list[str]:
     best = checkpoint.read_meta(path).get("best_epoch")
     parameters = sum(leaf.size for leaf in jax.tree.leaves(density.params))
     what = density.run.flow if name == "flow" else name
-    command = f"generate.py --workdir={workdir} --generate.latents={name}"
     return [
         line("fitted", f"{what} to the latents of {pathlib.Path(workdir) / 'vae.npz'}"),
         *(_epochs(pathlib.Path(workdir), name, best) if best else []),
         line(name, f"{path}: {parameters:,} parameters"),
-        line("next", f"python experiments/{command}"),
+        _next("generate", f"--workdir={workdir}", f"--generate.latents={name}"),
     ]
 
 
 def of_generation(path: pathlib.Path, workdir: str | os.PathLike) -> list[str]:
-    """Where the generated samples are."""
-    return [
-        line("generated", path),
-        line("next", f"python experiments/evaluate.py --workdir={workdir}"),
-    ]
+    """Where the generated samples are, and the next step if it is in this workdir."""
+    made = line("generated", path)
+    if in_zoo(workdir):
+        return [made]
+    return [made, _next("evaluate", f"--workdir={workdir}")]
 
 
 def of_evaluation(report: pathlib.Path, workdir: str | os.PathLike) -> list[str]:

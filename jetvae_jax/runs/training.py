@@ -19,12 +19,12 @@ from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import ModelRun
 from jetvae_jax.runs.trained import (
     CHECKPOINT,
-    METRICS,
     build_model,
     task_of,
     unbounded,
 )
-from jetvae_jax.training import FitResult, Step, checkpoint, fit, loss_terms
+from jetvae_jax.training import FitResult, Step, checkpoint, fit, logs, loss_terms
+from jetvae_jax.training.logs import NO_LOGS
 from jetvae_jax.training.step import augmented, model_step
 
 STATE = "vae.state.npz"
@@ -36,6 +36,7 @@ def train(
     run: ModelRun,
     *,
     on_epoch: Callable[[list[dict]], object] | None = None,
+    log: logs.Logs = NO_LOGS,
 ) -> FitResult:
     """Train the model of ``run`` in ``workdir``, or continue its training.
 
@@ -46,21 +47,30 @@ def train(
         workdir: the folder of the run.
         run: model, data and settings.
         on_epoch: called with the history after each epoch.
+        log: further logs, by name; see :mod:`jetvae_jax.training.logs`.
 
     Raises:
         InputError: bad data or settings, a workdir of another run or one in which
-            another process is at work, or NaN in training.
+            another process is at work, a log that cannot be written, or NaN in
+            training.
     """
+    logs.check(log)
     folder = Workdir(workdir)
     with folder.locked():
-        return _train(folder, run, on_epoch)
+        _check_own(folder, run)
+        ready = prepare(run)
+        about = logs.About(folder, "vae", run.to_json())
+        with logs.opened(log, about) as write_logs:
+            return _train(folder, run, ready, write_logs, on_epoch)
 
 
 def _train(
-    folder: Workdir, run: ModelRun, on_epoch: Callable[[list[dict]], object] | None
+    folder: Workdir,
+    run: ModelRun,
+    ready: "Prepared",
+    write_logs: logs.Write,
+    on_epoch: Callable[[list[dict]], object] | None,
 ) -> FitResult:
-    _check_own(folder, run)
-    ready = prepare(run)
     source = ready.parts.source
     settings = run.to_json() | {"fingerprint": source["fingerprint"]}
     arrays = {k: v for k, v in ready.scaler._asdict().items() if v is not None}
@@ -81,8 +91,8 @@ def _train(
             folder / CHECKPOINT, tree, meta=meta, unbounded=unbounded(ready.scaler)
         )
 
-    def write_metrics(history):
-        folder.write_lines(METRICS, history)
+    def after_epoch(history):
+        write_logs(history)
         if on_epoch:
             on_epoch(history)
 
@@ -97,7 +107,7 @@ def _train(
         state_path=folder / STATE,
         settings=settings,
         renew=lambda old: {**old, **ModelRun.from_json(old).to_json()},
-        on_epoch=write_metrics,
+        on_epoch=after_epoch,
         on_save=save,
         monitor=_monitor(run, ready),
     )
@@ -106,8 +116,7 @@ def _train(
         folder / CHECKPOINT, result.best_epoch
     ):
         save(result.params, result.best_epoch)
-    if result.history:
-        folder.write_lines(METRICS, result.history)
+    write_logs(result.history)
     folder.write_json("config.json", run.to_json())
     return result
 

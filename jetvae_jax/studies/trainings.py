@@ -19,6 +19,7 @@ from jetvae_jax.core.words import counted
 from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
 from jetvae_jax.runs.latent_density import fit_density
 from jetvae_jax.runs.training import check, train
+from jetvae_jax.training.logs import NO_LOGS, Logs
 from jetvae_jax.training.progress import clock
 
 RESULTS = "metrics.json"
@@ -33,12 +34,14 @@ class Candidate(NamedTuple):
         vae: the training.
         latents: as in ``GenerateConfig``.
         after: the fit of a flow or a copula to the latents, if they are drawn from one.
+        log: of its trainings; see :mod:`jetvae_jax.training.logs`.
     """
 
     name: str
     vae: ModelRun
     latents: Literal["prior", "flow", "copula", "reconstruction"]
     after: FlowRun | CopulaRun | None
+    log: Logs = NO_LOGS
 
     def seeded(self, seed: int) -> "Candidate":
         """The same with another seed of networks, shuffles and noise."""
@@ -119,11 +122,11 @@ def over_seeds(
 
 def _train(candidate: Candidate, path: pathlib.Path) -> int:
     """The signal that stopped it, or 0."""
-    if signal_number := train(path, candidate.vae).signal_number:
+    if signal_number := train(path, candidate.vae, log=candidate.log).signal_number:
         return signal_number
     if candidate.after is None:
         return 0
-    fitted = fit_density(path, candidate.after)
+    fitted = fit_density(path, candidate.after, log=candidate.log)
     return fitted.signal_number if fitted else 0
 
 

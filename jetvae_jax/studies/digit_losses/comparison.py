@@ -21,6 +21,7 @@ from jetvae_jax.runs.trained import METRICS, TrainedModel, load_model
 from jetvae_jax.studies import trainings
 from jetvae_jax.studies.digit_losses import report, verdict
 from jetvae_jax.studies.trainings import Candidate
+from jetvae_jax.training.logs import NO_LOGS, Logs
 
 
 def compare(
@@ -29,6 +30,7 @@ def compare(
     flow: FlowRun,
     *,
     seeds: Sequence[int],
+    log: Logs = NO_LOGS,
 ) -> int:
     """Train, fit the flow and evaluate every run with every seed; table and pictures.
 
@@ -41,6 +43,7 @@ def compare(
         runs: name to run; all of the same data.
         flow: fitted to each.
         seeds: of training and flow.
+        log: of the trainings; see :mod:`jetvae_jax.training.logs`.
 
     Returns:
         The signal that stopped a training, or 0.
@@ -50,7 +53,7 @@ def compare(
     """
     announce_missing()
     folder = Workdir(workdir)
-    candidates = [Candidate(name, run, "flow", flow) for name, run in runs.items()]
+    candidates = [Candidate(name, run, "flow", flow, log) for name, run in runs.items()]
     first = candidates[0]
     parts = dataset.load(first.vae.domain, first.vae.data)
 
