@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python
 DOCS ?= docs/_build/html
 SPHINX = JAX_PLATFORMS=cpu $(RUN) -m sphinx -nW -q
 
-.PHONY: quickstart smoke test lint docs doctest embedded clean
+.PHONY: quickstart smoke test lint docs doctest notebooks notebooks-test embedded clean
 
 $(VENV)/.ready: setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
@@ -40,6 +40,12 @@ docs: $(VENV)/.docs  ## the pages in docs/, as HTML in $(DOCS); a warning is an 
 
 doctest: $(VENV)/.docs  ## the examples in docstrings and pages
 	$(SPHINX) -b doctest docs $(DOCS)/doctest
+
+notebooks:  ## the .ipynb files from the .py files beside them
+	$(PYTHON) notebooks/build.py
+
+notebooks-test: $(VENV)/.ready  ## runs every notebook at its small size
+	$(RUN) -m pytest tests/test_notebooks.py -m 'slow or not slow' -n 2
 
 embedded: $(VENV)/.ready  ## remakes the jets in the package, with Pythia
 	$(RUN) -m pip install --quiet --editable '.[make-jets]'
