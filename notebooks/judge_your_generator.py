@@ -118,10 +118,12 @@ print(jv.metrics.table(result, short=True))
 #   between particles are wrong.
 # - **FPD** compares mean and covariance of 36 energy-flow polynomials as if they were
 #   Gaussian; **KPD** compares the same polynomials without that assumption. FPD is
-#   the most sensitive of these metrics.
-# - **COV** is the share of real jets that are the nearest neighbour of a generated
-#   one, **MMD** the distance to the nearest. Both hardly move: they are weak tests,
-#   and a good coverage proves little.
+#   the most sensitive of these metrics. It extrapolates to infinitely many jets, by the
+#   fit of the jetnet package, with which it can be compared; *FPD exact* is the same
+#   extrapolation without the shortcuts of that fit.
+# - **COV** is the share of real jets that are the nearest neighbour of a generated one,
+#   **MMD** the distance to the nearest. They see a fault as large as this one, but
+#   little of smaller ones: a good coverage proves nothing.
 # - **classifier AUC**: a small network is trained to tell real from generated jets;
 #   the area under its ROC curve is 0.5 if it cannot. It finds what no single metric
 #   looks at, and takes most of the time of this cell.

@@ -39,7 +39,9 @@ def test_relative_jets_are_compared_with_jets_in_gev(samples):
 
 def test_jets_images_particles_and_training(samples):
     size = len(samples["mine"].mask)
-    assert len(figures.jets(samples).axes) == 8
+    shown = figures.jets(samples)
+    assert len(shown.axes) == 8
+    assert shown._repr_png_().startswith(b"\x89PNG")  # which notebooks ask for
     assert "mine - input" in [a.get_title() for a in figures.images(samples).axes]
     assert any("pT" in label for label in labels(figures.particles(samples)))
     history = [{"train/loss": 1.0 / n, "valid/loss": 2.0 / n} for n in range(1, size)]

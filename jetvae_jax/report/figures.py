@@ -13,6 +13,7 @@ from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.metrics.suite.sample import Sample
 from jetvae_jax.report import distributions as histograms
 from jetvae_jax.report import jet_images, style, training_plots
+from jetvae_jax.report import responses as of_responses
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,6 +88,37 @@ def training(history: Sequence[Mapping[str, Any]]) -> "Figure":
         history: of a training, ``jv.runs.train(...).history``.
     """
     return _styled(training_plots.curves, history)
+
+
+def responses(compared: Mapping[str, Any], condition: str, group: str = "") -> "Figure":
+    """Answers of a conditional model in bins of what was asked, beside real jets.
+
+    Means above, widths below. Where it is shaded the model was not trained.
+
+    Args:
+        compared: what ``jv.jets.responses.compare`` returns.
+        condition: on the axis, such as ``"pt"``.
+        group: a class of jets, where the model is conditioned on that.
+
+    Raises:
+        InputError: the model has no such condition or class.
+    """
+    known = compared["conditions"]
+    if condition not in known:
+        raise InputError(
+            f"condition: {condition!r} is none of this model"
+            f"{did_you_mean(condition, known)}; it has {', '.join(known)}"
+        )
+    groups = known[condition]["groups"]
+    group = group or next(iter(groups))
+    if group not in groups:
+        raise InputError(
+            f"group: {group!r} is none of these jets{did_you_mean(group, groups)}; "
+            f"there are {', '.join(groups)}"
+        )
+    title = condition if group == "all" else f"{condition}, class {group}"
+    with style.look():
+        return of_responses.figure(groups[group], title, known[condition])
 
 
 def _drawn(draw: Callable[..., "Figure"], samples: Samples) -> "Figure":
