@@ -91,7 +91,10 @@ run = jv.runs.model_run(
         "model": "autoregressive_vae",
         "autoregressive_vae.latent_dim": 8,
         "autoregressive_vae.free_nats": 4,
-        **({"autoregressive_vae.width": 16} if SMALL else {}),
+        "autoregressive_vae.width": 16 if SMALL else 88,
+        "autoregressive_vae.num_layers": 1 if SMALL else 3,
+        "autoregressive_vae.encoder_width": 16 if SMALL else 64,
+        "autoregressive_vae.encoder_layers": 1 if SMALL else 2,
         "scaling.coordinates": "relative",
         "scaling.method": "none",
         "scaling.axis": "jet",
@@ -217,7 +220,7 @@ _ = jv.runs.fit_flow(workdir, flow)
 # draws one particle after the other, and many jets at once keep the device busy.
 
 # %%
-for number in (2000, 2000 if SMALL else 50_000):
+for number in (2000,) if SMALL else (2000, 50_000):
     start = time.perf_counter()
     config = jv.runs.GenerateConfig(num_jets=number, output=str(folder / "jets.hdf5"))
     _ = jv.runs.generate(workdir, config)

@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 
+import jax
 import pytest
 from absl import logging
 from walkthroughs import DOCS, ROOT
@@ -81,9 +82,10 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("SMALL", "1")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    before = logging.get_verbosity()
+    verbosity, cache = logging.get_verbosity(), jax.config.jax_compilation_cache_dir
     try:
         runpy.run_path(str(path), run_name="__main__")
     finally:
-        logging.set_verbosity(before)
+        logging.set_verbosity(verbosity)
+        jax.config.update("jax_compilation_cache_dir", cache)
         pyplot.close("all")
