@@ -147,11 +147,11 @@ print(jv.metrics.table(evaluation, short=True))
 
 # %% [markdown]
 # The model of the package is at the floor. The small one is close in most lines and
-# far off in two, W1EFP and FPD, which a look at the plots would not tell: a few of
-# its jets in a thousand have a hard particle far outside the cone. The energy-flow
+# far off in two, W1EFP and FPD, which a look at the plots would not tell: about one
+# in a thousand of its jets has a hard particle far outside the cone. The energy-flow
 # polynomials, from which both metrics are made, grow with a power of that distance,
-# and so a few jets dominate them. With the 40 epochs of the flagfile there are fewer
-# such jets; the model of the package was trained longer and on more jets.
+# and so these few jets dominate them. With the 40 epochs of the flagfile there are
+# fewer such jets; the model of the package was trained longer and on more jets.
 #
 # ## What next
 #
