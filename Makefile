@@ -42,7 +42,7 @@ doctest: $(VENV)/.docs  ## the examples in docstrings and pages
 	$(SPHINX) -b doctest docs $(DOCS)/doctest
 
 notebooks:  ## the .ipynb files from the .py files beside them
-	$(PYTHON) notebooks/build.py
+	$(PYTHON) notebooks/make.py
 
 notebooks-test: $(VENV)/.ready  ## runs every notebook at its small size
 	$(RUN) -m pytest tests/test_notebooks.py -m 'slow or not slow' -n 2

@@ -11,7 +11,7 @@ sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE.parent / "notebooks"))
 
-import build  # noqa: E402
+import make  # noqa: E402
 import public  # noqa: E402
 
 import jetvae_jax  # noqa: E402
@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"Figure"),  # of Matplotlib, imported for annotations alone
 ]
 
-extlinks = {"colab": (f"{build.COLAB}/%s.ipynb", "%s")}
+extlinks = {"colab": (f"{make.COLAB}/%s.ipynb", "%s")}
 
 autosummary_generate = True
 autodoc_member_order = "bysource"

@@ -69,8 +69,8 @@ print("jets, particles, features:", array.shape)
 figures.jets({"input": real, "mine": mine})
 
 # %% [markdown]
-# The particles of "mine" are spread as widely as those of real jets, but they do not
-# gather around one or two directions.
+# Real jets differ: some have one narrow core, others two or three. Those of "mine" look
+# alike, one centre with particles around it.
 
 # %%
 figures.particles({"input": real, "mine": mine})

@@ -16,11 +16,11 @@ FOLDER = ROOT / "notebooks"
 DEFAULT = "chamfer_in_your_code"
 FIGURES = "made"
 
-spec = importlib.util.spec_from_file_location("build", FOLDER / "build.py")
+spec = importlib.util.spec_from_file_location("make", FOLDER / "make.py")
 assert spec is not None and spec.loader is not None
-build = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(build)
-SOURCES = build.sources()
+make = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(make)
+SOURCES = make.sources()
 every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 
 
@@ -36,7 +36,7 @@ def test_every_notebook_is_on_the_page():
 @every_source
 def test_both_forms_agree(path):
     stored = path.with_suffix(".ipynb").read_text()
-    assert stored == build.notebook(path.stem, path.read_text()), "run: make notebooks"
+    assert stored == make.notebook(path.stem, path.read_text()), "run: make notebooks"
     assert len(stored) < 40_000
 
 
@@ -46,7 +46,7 @@ def test_the_stored_form_is_a_notebook(path):
     assert (found["nbformat"], found["nbformat_minor"]) == (4, 5)
     badge, title, install, *rest = found["cells"]
     (line,) = badge["source"]
-    link = f"https://colab.research.google.com/github/{build.REPOSITORY}/blob/main/"
+    link = f"https://colab.research.google.com/github/{make.REPOSITORY}/blob/main/"
     assert line.startswith("[![Open in Colab]")
     assert line.endswith(f"({link}notebooks/{path.stem}.ipynb)")
     assert title["source"][0].startswith("# ")
@@ -57,8 +57,9 @@ def test_the_stored_form_is_a_notebook(path):
     cells = [ast.parse("".join(c["source"])).body for c in code]
     assert [ast.dump(s) for body in cells for s in body] == [*map(ast.dump, script)]
     text = "".join(line for c in rest for line in c["source"])
-    for target in re.findall(r"\]\((\.\./[^)]+)\)", text):
-        assert (FOLDER / target).exists(), target
+    assert "](../" not in text
+    for target in re.findall(rf"\]\({make.FILES}/([^)]+)\)", text):
+        assert (ROOT / target).is_file(), target
     assert all(c["outputs"] == [] for c in [install, *code])
 
 
@@ -66,7 +67,7 @@ def test_the_installation_does_nothing_where_the_package_is():
     _, _, install, *_ = json.loads((FOLDER / f"{DEFAULT}.ipynb").read_text())["cells"]
     code = "".join(install["source"])
     (command,) = re.findall(r"^ *%pip (.*)", code, re.MULTILINE)
-    assert build.REPOSITORY in code and "{package}" in command
+    assert make.REPOSITORY in code and "{package}" in command
     exec(code.replace("%pip", "assert False #"), {})
 
 

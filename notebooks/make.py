@@ -1,4 +1,4 @@
-r"""Makes the notebooks from their text form: python notebooks/build.py.
+r"""Makes the notebooks from their text form: python notebooks/make.py.
 
 Each file of this folder in Jupytext's percent form is a notebook: ``# %%`` begins a
 cell of code, ``# %% [markdown]`` one of text. Here the cells that all of them begin
@@ -12,6 +12,7 @@ from typing import Any
 
 REPOSITORY = "OWNER/jetvae_jax"
 """On GitHub. The only place of it: pages and notebooks take their links from here."""
+FILES = f"https://github.com/{REPOSITORY}/blob/main"
 COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks"
 HERE = pathlib.Path(__file__).parent
 
@@ -49,7 +50,9 @@ def cells(text: str) -> list[tuple[str, str]]:
             lines = (
                 line.removeprefix("#").removeprefix(" ") for line in body.split("\n")
             )
-            found.append(("markdown", "\n".join(lines).strip("\n")))
+            body = "\n".join(lines).strip("\n")
+            # Colab has no other file of the repository.
+            found.append(("markdown", body.replace("](../", f"]({FILES}/")))
         else:
             found.append(("code", body.strip("\n")))
     return found
