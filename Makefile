@@ -7,7 +7,7 @@ DOCS ?= docs/_build/html
 DIST ?= dist
 SPHINX = JAX_PLATFORMS=cpu $(RUN) -m sphinx -nW -q
 
-.PHONY: quickstart smoke test lint docs doctest dist bench embedded clean
+.PHONY: quickstart smoke test lint docs doctest notebooks notebooks-test dist bench embedded clean
 
 $(VENV)/.ready: setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: Python %d.%d is too old: give make PYTHON=/path/to/python3.11 or newer" % v[:2])'
@@ -41,6 +41,12 @@ docs: $(VENV)/.docs  ## the pages in docs/, as HTML in $(DOCS); a warning is an 
 
 doctest: $(VENV)/.docs  ## the examples in docstrings and pages
 	$(SPHINX) -b doctest docs $(DOCS)/doctest
+
+notebooks:  ## the .ipynb files from the .py files beside them
+	$(PYTHON) notebooks/make.py
+
+notebooks-test: $(VENV)/.ready  ## runs every notebook at its small size
+	$(RUN) -m pytest tests/test_notebooks.py -m 'slow or not slow' -n 2
 
 bench: $(VENV)/.ready  ## this package beside others, to benchmarks/RESULTS.md; an idle machine
 	$(RUN) -m pip install --quiet --editable '.[benchmark]'

@@ -9,7 +9,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "notebooks"))
 
+import make  # noqa: E402
 import public  # noqa: E402
 
 import jetvae_jax  # noqa: E402
@@ -24,6 +26,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
+    "sphinx.ext.extlinks",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
@@ -44,6 +47,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(Any|Array|ArrayImpl|Callable|Mapping|Path|PathLike|ndarray|optional)"),
     ("py:.*", r"Figure"),  # of Matplotlib, imported for annotations alone
 ]
+
+extlinks = {"colab": (f"{make.COLAB}/%s.ipynb", "%s")}
 
 autosummary_generate = True
 autodoc_member_order = "bysource"

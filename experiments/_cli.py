@@ -25,54 +25,56 @@ from jetvae_jax.core.interrupt import Interrupt
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
 from jetvae_jax.models import adversarial
-from jetvae_jax.models.vae import NONE, Components
+from jetvae_jax.models.vae import NONE
 from jetvae_jax.report import page
 from jetvae_jax.report.about import COMMAND, date
-from jetvae_jax.runs import domains
+from jetvae_jax.runs import domains, settings
 from jetvae_jax.runs.config import DERIVED
 from jetvae_jax.studies.trainings import Candidate
 from jetvae_jax.training import logs
 
 FLAGS = flags.FLAGS
-FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
 
 
 def define_flags() -> None:
     """All flags, the same for every script: one flagfile describes a whole run."""
     configs.define_path("workdir", None, "folder of all files of one run")
     flags.mark_flag_as_required("workdir")
+    default = settings.DEFAULTS
     flags.DEFINE_integer(
-        "seed", 0, "seed of training and of the flow's fit",
+        "seed", default["seed"], "seed of training and of the flow's fit",
         lower_bound=0, upper_bound=configs.MAX_SEED,
     )  # fmt: skip
-    flags.DEFINE_enum("domain", "jets", domains.names(), "kind of data")
+    flags.DEFINE_enum("domain", default["domain"], domains.names(), "kind of data")
     for name in domains.names():
         domain = domains.get(name)
-        for kind, config in _kinds(domain).items():
+        for kind, config in domains.kinds(domain).items():
             configs.define(domain.GROUPS[kind], config)
-    flags.DEFINE_enum("model", "conv_vae", models.names(), "model to train")
+    flags.DEFINE_enum("model", default["model"], models.names(), "model to train")
     flags.DEFINE_enum(
-        "loss", "chamfer", distances.names(), "distance between sets of particles"
+        "loss", default["loss"], distances.names(), "distance between sets of particles"
     )
     flags.DEFINE_enum(
-        "flow", "realnvp", densities.names(), "density to fit to the latents"
+        "flow", default["flow"], densities.names(), "density to fit to the latents"
     )
     flags.DEFINE_enum(
-        "latents", "samples", ("samples", "means"),
+        "latents", default["latents"], ("samples", "means"),
         "fit the flow to fresh samples of each posterior, or to the means",
     )  # fmt: skip
     flags.DEFINE_enum(
-        "latent", "gaussian", ("gaussian", "uniform", "cdf"),
+        "latent", default["latent"], ("gaussian", "uniform", "cdf"),
         "input of the decoder: latents, or their uniforms; cdf: uniforms, with the "
         "CDFs of the features as encoder",
     )  # fmt: skip
-    flags.DEFINE_float("uniform", 0.0, "weight of the marginals' distance from uniform")
+    flags.DEFINE_float(
+        "uniform", default["uniform"], "weight of the marginals' distance from uniform"
+    )
     flags.DEFINE_enum(
-        "prior", NONE, (NONE, *densities.names()),
+        "prior", default["prior"], (NONE, *densities.names()),
         "density of the latents, learned with the VAE",
     )  # fmt: skip
     flags.DEFINE_enum(
-        "discriminator", NONE, (NONE, *discriminators.names()),
+        "discriminator", default["discriminator"], (NONE, *discriminators.names()),
         "network against which the VAE is trained",
     )  # fmt: skip
     flags.DEFINE_list(
@@ -80,56 +82,24 @@ def define_flags() -> None:
     )
     for name in logs.names():
         configs.define(name, logs.get(name).Config)
-    for package in (models, distances, densities, discriminators):
+    for package in settings.PLUGINS:
         for name in package.names():
             configs.define(name, package.get(name).Config, skip=DERIVED)
     configs.define("adversarial", adversarial.Config)
     configs.define("copula", copula.Config)
     configs.define("train", training.Config)
-    configs.define("fit", training.Config, defaults=FLOW_TRAINING)
+    configs.define("fit", training.Config, defaults=settings.FLOW_TRAINING)
     configs.define("generate", runs.GenerateConfig)
     configs.define("evaluate", runs.EvaluateConfig)
 
 
-def _kinds(domain: domains.Domain) -> dict[str, type]:
-    """The Configs of a domain, by what they describe."""
-    return {
-        "data": domain.Data,
-        "scaling": domain.Scaling,
-        "objective": domain.Objective,
-    }
-
-
 def model_run() -> runs.ModelRun:
     """The training that the flags describe."""
-    domain = domains.get(FLAGS.domain)
-    return runs.ModelRun(
-        domain=FLAGS.domain,
-        **{
-            kind: configs.read(domain.GROUPS[kind], config)
-            for kind, config in _kinds(domain).items()
-        },
-        model=FLAGS.model,
-        model_config=_named(models, FLAGS.model),
-        loss=FLAGS.loss,
-        loss_config=_named(distances, FLAGS.loss),
-        training=configs.read("train", training.Config),
-        seed=FLAGS.seed,
-        components=Components(
-            latent=FLAGS.latent,
-            uniform=FLAGS.uniform,
-            prior=FLAGS.prior,
-            prior_config=_named(densities, FLAGS.prior),
-            discriminator=FLAGS.discriminator,
-            discriminator_config=_named(discriminators, FLAGS.discriminator),
-            adversarial=configs.read("adversarial", adversarial.Config),
-        ),
-    )
+    return settings.model_run_of(_value, configs.read)
 
 
-def _named(package: Any, name: str) -> Any:
-    """The Config of a plug-in, by the flags; None for the name 'none'."""
-    return None if name == NONE else configs.read(name, package.get(name).Config)
+def _value(name: str) -> Any:
+    return FLAGS[name].value
 
 
 def copula_run() -> runs.CopulaRun:
@@ -156,13 +126,7 @@ def log_targets() -> logs.Logs:
 
 def flow_run() -> runs.FlowRun:
     """The flow fit that the flags describe."""
-    return runs.FlowRun(
-        flow=FLAGS.flow,
-        flow_config=configs.read(FLAGS.flow, densities.get(FLAGS.flow).Config),
-        latents=FLAGS.latents,
-        training=configs.read("fit", training.Config),
-        seed=FLAGS.seed,
-    )
+    return settings.flow_run_of(_value, configs.read)
 
 
 def candidate(name: str, *flagfiles: str | os.PathLike, latents: str = "") -> Candidate:

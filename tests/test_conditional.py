@@ -8,15 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.seeds import key
 from jetvae_jax.core.types import Batch, Context, Jets
 from jetvae_jax.densities.contexts import ContextRequest
 from jetvae_jax.events import domain as events
 from jetvae_jax.events import scaling as event_scaling
+from jetvae_jax.jets import responses as jet_responses
 from jetvae_jax.jets import scaling
 from jetvae_jax.metrics import conditional
 from jetvae_jax.metrics.conditional import Limits, Quantity, Task
-from jetvae_jax.report import responses
+from jetvae_jax.report import figures, responses
 
 REACH = (10.0, 90.0)
 
@@ -104,6 +106,24 @@ def test_response_and_resolution_of_a_known_generator():
     (axis, below) = responses.figure(entry, "energy", energy).axes
     shaded = [p for p in axis.patches if p.get_facecolor()[:3] != (1, 1, 1)]
     assert len(shaded) == 2 and below.get_xlabel() == "energy [GeV]"
+
+
+def test_a_figure_of_one_condition():
+    found = conditional.compare(key(0), trained(), real_showers(500), task())
+    mean, _ = figures.responses(found, "energy").axes
+    assert mean.get_title("left") == "E / asked"
+    _, made = (bars.lines[0].get_ydata() for bars in mean.containers)
+    np.testing.assert_allclose(made, 0.9, atol=0.05)
+    with pytest.raises(InputError, match=r"none of this model.*; it has energy"):
+        figures.responses(found, "pt")
+    with pytest.raises(InputError, match=r"none of these jets; there are all"):
+        figures.responses(found, "energy", "t")
+
+
+def test_a_model_without_conditions_has_no_responses():
+    run = types.SimpleNamespace(model="conv_vae", scaling=scaling.Config())
+    with pytest.raises(InputError, match="conv_vae: was trained without conditions"):
+        jet_responses.compare(key(0), types.SimpleNamespace(run=run), None)
 
 
 def test_a_generator_without_a_bias_differs_by_its_errors():

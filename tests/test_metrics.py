@@ -329,6 +329,11 @@ def test_table_shows_each_metric_beside_its_floor(evaluation):
     assert line.split()[-3:] == [f"{f['emd_normalised_sum']:.4f}" for f in results]
     assert "lower is better" in text
     assert "GeV" in text
+    short = metrics.table(evaluation, short=True)
+    assert "Protocol small" in short and "Spearman" in short
+    assert set(short.splitlines()) < set(text.splitlines())
+    assert "particle px" in text and "particle px" not in short
+    assert len(short.splitlines()) < 40
 
 
 def test_table_with_many_candidates_stays_narrow(evaluation):

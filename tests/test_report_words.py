@@ -119,10 +119,12 @@ def test_phi_is_drawn_to_pi_and_measured_as_published():
 
 
 def test_what_lies_outside_is_said_with_the_range(evaluation):
-    rows = dict(text.sections(evaluation))[
-        "Jets: outside the histogram (published ranges)"
-    ]
-    assert "jet φ -3 to 3" in [row.label for row in rows]
+    sections = dict(text.sections(evaluation))
+    rows = sections["Jets: outside the histogram (published ranges)"]
+    labels = [row.label for row in rows]
+    assert "jet φ -3 to 3" in labels and "particles per jet 0 to 150" in labels
+    rows = sections["Particles: outside the histogram"]
+    assert "relative η -0.5 to 0.5" in [row.label for row in rows]
 
 
 def test_curves_of_a_loss_have_units():

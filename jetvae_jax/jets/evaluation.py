@@ -23,7 +23,7 @@ from jetvae_jax.densities.contexts import parsed
 from jetvae_jax.jets import conditions, responses
 from jetvae_jax.jets.domain import SUFFIX, Data
 from jetvae_jax.jets.scaling import TYPE
-from jetvae_jax.metrics import conditional, inputs
+from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.conditions import gathered, text
 from jetvae_jax.metrics.frechet.particlenet_distance import (
     JET_TYPES,
@@ -417,8 +417,8 @@ def evaluate(
     result["responses"] = None
     if generator and not config.real and generator.run.scaling.conditions:
         logging.info("comparing in bins of the conditions")
-        result["responses"] = conditional.compare(
-            seeds.key(config.seed), generator, jets.real, responses.task(generator)
+        result["responses"] = responses.compare(
+            seeds.key(config.seed), generator, jets.real
         )
     blocks = [metrics.table(result), text(jets.conditions)]
     blocks.append(of_responses.text(result["responses"]))

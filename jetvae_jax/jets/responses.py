@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from jetvae_jax.core.types import Jets
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import Jets, Key
 from jetvae_jax.jets import scaling
+from jetvae_jax.metrics import conditional
 from jetvae_jax.metrics.conditional import Limits, Quantity, Task, Values
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.labels import UNITS, label
@@ -16,6 +18,29 @@ from jetvae_jax.observables.substructure import substructure
 SHOWN = ("mass", "pt", "multiplicity", "width", "tau21")
 """Observables that are compared in bins of a condition, beside the condition itself."""
 SUFFIX = "_response"
+
+
+def compare(key: Key, trained: Any, real: Any) -> dict[str, Any]:
+    """Answers of a conditional model beside real jets, in bins of each condition.
+
+    For each real jet one is generated for the same conditions, and some beyond the
+    range of the training.
+
+    Args:
+        key: of all draws.
+        trained: a :class:`~jetvae_jax.runs.trained.TrainedModel` with conditions.
+        real: Jets that did not train it; the first 10,000 are taken.
+
+    Returns:
+        What :func:`jetvae_jax.metrics.conditional.compare` describes, for
+        :func:`jetvae_jax.report.figures.responses`.
+
+    Raises:
+        InputError: the model has no conditions.
+    """
+    if not trained.run.scaling.conditions:
+        raise InputError(f"--model={trained.run.model}: was trained without conditions")
+    return conditional.compare(key, trained, real, task(trained))
 
 
 def task(trained: Any) -> Task:

@@ -1,6 +1,7 @@
 """One style for all figures: colours, ticks, layout, and how a figure becomes a PNG."""
 
 import contextlib
+import functools
 import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -77,10 +78,15 @@ def look() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """A figure outside of pyplot's list of open figures; sizes in inches."""
+    """A figure outside of pyplot's list of open figures; sizes in inches.
+
+    As the last value of a cell a notebook shows it, with pyplot imported or not.
+    """
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    setattr(figure, "_repr_png_", functools.partial(png, figure))  # noqa: B010
+    return figure
 
 
 def panels(

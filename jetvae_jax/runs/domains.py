@@ -180,6 +180,15 @@ def get(name: str) -> Domain:
     return cast(Domain, _module(name, "domain"))
 
 
+def kinds(domain: Domain) -> dict[str, type]:
+    """The Configs of a domain, by what they describe."""
+    return {
+        "data": domain.Data,
+        "scaling": domain.Scaling,
+        "objective": domain.Objective,
+    }
+
+
 def evaluation(name: str) -> Evaluation:
     """How samples of the domain of that name are evaluated.
 

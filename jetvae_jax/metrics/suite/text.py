@@ -16,6 +16,8 @@ from jetvae_jax.observables.named import fixed_by
 
 _LABEL, _UNIT, _CELL, _PER_TABLE = 30, 9, 14, 3
 _WIDTH = 100
+_SINGLE = ("Jets: ", "Particles: ")
+"""Titles of sections with one row for each observable begin with one of these."""
 MARK = "*"
 """Before a statistic that was part of the training loss, or is computed from it."""
 
@@ -36,11 +38,12 @@ class Row(NamedTuple):
     cell: Callable[[dict[str, Any]], str]
 
 
-def table(evaluation: Evaluation) -> str:
+def table(evaluation: Evaluation, *, short: bool = False) -> str:
     """Every metric of every candidate, beside its floor.
 
     Args:
         evaluation: what `evaluation.evaluate` returns.
+        short: leave out the distances of single observables.
 
     Returns:
         Lines of at most 100 characters; further candidates follow in further tables.
@@ -48,7 +51,7 @@ def table(evaluation: Evaluation) -> str:
     names = list(evaluation["candidates"])
     blocks = [_heading(evaluation)]
     for start in range(0, max(len(names), 1), _PER_TABLE):
-        blocks.append(_block(evaluation, names[start : start + _PER_TABLE]))
+        blocks.append(_block(evaluation, names[start : start + _PER_TABLE], short))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -169,7 +172,7 @@ def _row(level: str, distance: str, observable: str, binned: Mapping[str, Any]) 
     name, unit = label(observable), binned["unit"]
     if distance == "outside_fraction":
         ends = binned["low"], binned["high"]
-        if ends[0] % 1 == 0.5:  # whole numbers, in the middle of their bins
+        if binned["bins"] == ends[1] - ends[0]:  # of whole numbers, each in the middle
             ends = ends[0] + 0.5, ends[1] - 0.5
         name = f"{name} {ends[0]:g} to {ends[1]:g}"
         unit = "%"
@@ -236,12 +239,14 @@ def _jets(draws: int | dict[str, Any]) -> str:
     return f"{draws['num_jets']:,} x {draws['num_batches']} jets{replaced}"
 
 
-def _block(evaluation: Evaluation, names: list[str]) -> str:
+def _block(evaluation: Evaluation, names: list[str], short: bool) -> str:
     floor, held = evaluation["floor"], fixed_by(evaluation.get("trained_on", ()))
     columns = [] if floor is None else [("floor", floor)]
     columns += [(name, evaluation["candidates"][name]) for name in names]
     lines = [_line("", "unit", [name for name, _ in columns])]
     for title, rows in sections(evaluation):
+        if short and title.startswith(_SINGLE):
+            continue
         lines += ["", title]
         for row in rows:
             cells = [_fitted(row.cell(results)) for _, results in columns]
