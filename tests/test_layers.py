@@ -50,7 +50,7 @@ FENCES = {
     "distrax": ("densities/",),
     "distributed": ("making/",),
     "fastjet": ("making/",),
-    "flatbuffers": ("runs/export.py",),
+    "flatbuffers": ("runs/export/",),
     "flax": (
         *("core/layers.py", "models/", "discriminators/"),
         *("metrics/frechet/", "metrics/classifier/"),
@@ -61,6 +61,8 @@ FENCES = {
     "jinja2": ("report/",),
     "matplotlib": ("report/", "images/", "showers/", "studies/"),
     "mplhep": ("report/",),
+    "onnx": ("runs/export/",),
+    "onnxruntime": ("runs/export/",),
     "optuna": ("runs/", "report/"),
     "ot": ("metrics/transport/",),
     "ott": ("losses/distances/sinkhorn.py",),
