@@ -126,6 +126,8 @@ def _equation(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
         return convert(graph, getattr(inner, "jaxpr", inner), consts, values)
     shapes = [lengths(v.aval.shape) for v in equation.invars]
     outputs = [(lengths(v.aval.shape), _dtype(v.aval.dtype)) for v in equation.outvars]
+    if all(0 in shape for shape, _ in outputs):  # nothing, of any number of jets
+        return [constant(np.zeros(_at_least(s), d)) for s, d in outputs]
     if name == "scan":
         values = [graph.full(v, s) for v, s in zip(values, shapes, strict=True)]
         return _scan(graph, params, values, outputs)
@@ -142,6 +144,10 @@ def _equation(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     if name not in operators.WHOLE:
         raise Unsupported(f"the primitive {name!r}")
     return operators.WHOLE[name](graph, values, params, outputs)
+
+
+def _at_least(shape: Shape) -> tuple[int, ...]:
+    return tuple(n if isinstance(n, int) else 1 for n in shape)
 
 
 def _data(values: list[Value]) -> list[np.ndarray] | None:

@@ -288,6 +288,10 @@ def _stack(graph: Graph, values: Sequence[Value], params: Any, output: Output):
     return graph.add("Concat", rows, *output, axis=axis)
 
 
+def _tile(graph: Graph, values: Sequence[Value], params: Any, output: Output):
+    return graph.add("Tile", [values[0], _vector(*params["reps"])], *output)
+
+
 def _split(
     graph: Graph, values: Sequence[Value], params: Any, outputs: Sequence[Output]
 ) -> list[Value]:
@@ -551,4 +555,5 @@ WHOLE = {
     "slice": _one(_slice),
     "split": _split,
     "stack": _one(_stack),
+    "tile": _one(_tile),
 }
