@@ -21,6 +21,7 @@ TEST = [
     "pyright>=1.1.380",
 ]
 EXPORT = ["flatbuffers>=24"]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
 DOCS = ["sphinx>=8.2", "myst-parser>=4", "furo>=2025.7", "sphinx-mathjax-offline"]
 
@@ -71,8 +72,9 @@ setup(
         "formats": [*FORMATS, "hdf5plugin>=4.4"],
         "tune": TUNE,
         "export": EXPORT,
+        "onnx": ONNX,
         "docs": DOCS,
-        "test": PLOT + TEST + FORMATS + TUNE + EXPORT,
+        "test": PLOT + TEST + FORMATS + TUNE + EXPORT + ONNX,
         "benchmark": ["torch>=2.5"],
     },
     classifiers=[

@@ -63,7 +63,7 @@ def model(
     results = []
     for name, value, variable in zip(outputs, found, traced.jaxpr.outvars, strict=True):
         value = graph.full(value, lengths(variable.aval.shape))
-        node = helper.make_node("Identity", [graph.name_of(value)], [name])
+        node = helper.make_node("Identity", [graph.name_of(value)], [name], name)
         graph.nodes.append(node)
         results.append(value._replace(name=name, data=None))
     body = helper.make_graph(

@@ -94,7 +94,10 @@ class Graph:
             for shape, dtype in outputs
         ]
         names = [self.name_of(value) for value in inputs]
-        node = helper.make_node(op, names, [v.name for v in found], **attributes)
+        # Some runtimes name what they make of nodes by these: each must have a name.
+        node = helper.make_node(
+            op, names, [v.name for v in found], f"{op}_{found[0].name}", **attributes
+        )
         self.nodes.append(node)
         return found
 
