@@ -1,7 +1,8 @@
 """A graph of ONNX operators while it is built.
 
-Operators are those of opset 17, files of IR version 8: ONNX Runtime 1.12 and later read
-them. Only float32, int32, int64 and bool occur: runtimes have all operators for these.
+Operators are those of opset 17, files of IR version 8: old enough for the runtimes of
+experiments. Only float32, int32, int64 and bool occur, for which runtimes have all
+operators.
 """
 
 import itertools
