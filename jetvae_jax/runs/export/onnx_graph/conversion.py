@@ -1,8 +1,8 @@
 """From a JAX function to an ONNX model: each primitive becomes a few operators.
 
 Functions inside functions are written out, constants are computed once, ``lax.scan`` is
-ONNX's ``Scan``. What :mod:`~jetvae_jax.runs.export.onnx_graph.operators` does not know
-is an error that names it.
+ONNX's ``Scan``. What :mod:`~jetvae_jax.runs.export.onnx_graph.elementwise` and
+:mod:`~jetvae_jax.runs.export.onnx_graph.arrays` do not know is an error that names it.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,18 +13,19 @@ import jax.export
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.runs.export.onnx_graph import operators
+from jetvae_jax.runs.export.onnx_graph import arrays, elementwise
 from jetvae_jax.runs.export.onnx_graph.graph import (
     IR_VERSION,
     OPSET,
     Graph,
+    Output,
     Shape,
+    Unsupported,
     Value,
     constant,
     known,
     tensor_type,
 )
-from jetvae_jax.runs.export.onnx_graph.operators import Unsupported
 
 # Primitives that hold a function and mean no more than that function.
 WRAPPERS = {
@@ -131,19 +132,19 @@ def _equation(graph: Graph, equation: Any, values: list[Value]) -> list[Value]:
     if name == "scan":
         values = [graph.full(v, s) for v, s in zip(values, shapes, strict=True)]
         return _scan(graph, params, values, outputs)
-    if name in operators.BROADCASTING:
+    if name in elementwise.OPERATORS:
         if (data := _data(values)) is not None:
             return _evaluated(equation, np.broadcast_arrays(*data))
-        return [operators.BROADCASTING[name](graph, values, params, outputs[0][1])]
-    if name in operators.LAZY:
-        return [operators.LAZY[name](graph, values[0], params, outputs[0])]
+        return [elementwise.OPERATORS[name](graph, values, params, outputs[0][1])]
+    if name in arrays.LAZY:
+        return [arrays.LAZY[name](graph, values[0], params, outputs[0])]
     values = [graph.full(v, s) for v, s in zip(values, shapes, strict=True)]
     whole = all(known(shape) is not None for shape, _ in outputs)
     if whole and (data := _data(values)) is not None:
         return _evaluated(equation, data)
-    if name not in operators.WHOLE:
+    if name not in arrays.WHOLE:
         raise Unsupported(f"the primitive {name!r}")
-    return operators.WHOLE[name](graph, values, params, outputs)
+    return arrays.WHOLE[name](graph, values, params, outputs)
 
 
 def _at_least(shape: Shape) -> tuple[int, ...]:
@@ -168,7 +169,7 @@ def _evaluated(equation: Any, data: Sequence[np.ndarray]) -> list[Value]:
 
 
 def _scan(
-    graph: Graph, params: Any, values: list[Value], outputs: list[operators.Output]
+    graph: Graph, params: Any, values: list[Value], outputs: list[Output]
 ) -> list[Value]:
     """``lax.scan``: state, then what is read row by row; constants are seen as such."""
     from onnx import helper

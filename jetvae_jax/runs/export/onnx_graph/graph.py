@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 OPSET, IR_VERSION = 17, 8
+INT, BOOL = np.dtype(np.int64), np.dtype(bool)
 Shape = tuple[int | str, ...]  # a length, or the name of one that is not known yet
+Output = tuple[Shape, np.dtype]
+
+
+class Unsupported(Exception):
+    """Something of a function that has no conversion."""
 
 
 class Value(NamedTuple):
@@ -78,22 +84,19 @@ class Graph:
         self, op: str, inputs: Sequence[Value], shape: Shape, dtype: Any, **attributes
     ) -> Value:
         """An operator with one output."""
-        return self.add_several(op, inputs, [(shape, dtype)], **attributes)[0]
+        return self.add_several(op, inputs, [(shape, np.dtype(dtype))], **attributes)[0]
 
     def add_several(
         self,
         op: str,
         inputs: Sequence[Value],
-        outputs: Sequence[tuple[Shape, Any]],
+        outputs: Sequence[Output],
         **attributes: Any,
     ) -> list[Value]:
         """An operator; ``outputs`` are shapes and dtypes."""
         from onnx import helper
 
-        found = [
-            Value(shape, np.dtype(dtype), name=self.new_name())
-            for shape, dtype in outputs
-        ]
+        found = [Value(*output, name=self.new_name()) for output in outputs]
         names = [self.name_of(value) for value in inputs]
         # Some runtimes name what they make of nodes by these: each must have a name.
         node = helper.make_node(
