@@ -22,6 +22,7 @@ TEST = [
     "pyright>=1.1.380",
 ]
 EXPORT = ["flatbuffers>=24"]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
 TENSORBOARD = ["tensorboardX>=2.6.4"]
 WANDB = ["wandb>=0.18"]
@@ -83,16 +84,20 @@ setup(
         "formats": [*FORMATS, *HDF5],
         "tune": TUNE,
         "export": EXPORT,
+        "onnx": ONNX,
         "tensorboard": TENSORBOARD,
         "wandb": WANDB,
         # All that a user may need, without accelerators.
-        "all": PLOT + MAKE_JETS + FORMATS + HDF5 + TUNE + EXPORT + TENSORBOARD + WANDB,
+        "all": [
+            *(*PLOT, *MAKE_JETS, *FORMATS, *HDF5, *TUNE, *EXPORT, *ONNX),
+            *(*TENSORBOARD, *WANDB),
+        ],
         # JAX for an accelerator, by its own extras.
         "cuda12": ["jax[cuda12]>=0.10"],
         "cuda13": ["jax[cuda13]>=0.10"],
         "tpu": ["jax[tpu]>=0.10"],
         "docs": DOCS,
-        "test": PLOT + TEST + FORMATS + TUNE + EXPORT + TENSORBOARD,
+        "test": PLOT + TEST + FORMATS + TUNE + EXPORT + ONNX + TENSORBOARD,
         "benchmark": ["torch>=2.5", "nflows>=0.14", "zuko>=1.4"],
     },
     classifiers=[

@@ -1,11 +1,13 @@
 r"""Export a trained generator of jets as one function for other software.
 
   python experiments/export.py --workdir=zoo:autoregressive_gluon30 \
-      --export.output=jets.stablehlo
+      --export.output=jets.onnx
 
-writes StableHLO, which JAX runs without this package, and jets.json, which describes
-inputs and outputs: random numbers, the axis of the jet and conditions are inputs, the
-momenta of the particles in GeV are the output. Any number of jets may be given.
+writes ONNX, which ONNX Runtime runs in C++ and other languages, and jets.json, which
+describes inputs and outputs: random numbers, the axis of the jet and conditions are
+inputs, the momenta of the particles in GeV are the output. Any number of jets may be
+given. --export.output=jets.stablehlo writes StableHLO, which JAX runs without this
+package.
 """
 
 import _cli

@@ -103,6 +103,8 @@ def test_exported_jets_are_distributed_as_generated_ones():
         (["--workdir=zoo:convae_gluon30"], "--export.output: give a file that ends"),
         (["--workdir=zoo:convae_gluon30", "--export.output=no/jets.stablehlo"],
          "in a folder that exists"),
+        (["--workdir=zoo:convae_gluon30", "--export.output=jets.txt"],
+         "--export.output=jets.txt: give a file that ends in .onnx or .stablehlo"),
         (["--workdir=zoo:convae_gluon30", "--export.platforms=gpu"],
          "must be one of cpu, cuda, rocm, tpu"),
         (["--workdir=nowhere", "--export.output=a.stablehlo"], "nowhere"),
@@ -118,3 +120,24 @@ def test_what_cannot_be_exported():
     trained = zoo.load("convae_gluon30")
     with pytest.raises(InputError, match="draws random numbers that cannot be inputs"):
         export.exported(trained._replace(model=trained.model._replace(decode_at=None)))
+
+
+FORMAT = """
+def require():
+    pass
+
+
+def write(exported, config, path):
+    path.write_text(" ".join(exported.inputs))
+    return {"words": len(exported.inputs)}
+"""
+
+
+def test_a_format_is_one_file(tmp_path, monkeypatch):
+    (tmp_path / "export_formats").mkdir()
+    (tmp_path / "export_formats" / "words.py").write_text(FORMAT)
+    monkeypatch.setenv("JETVAE_PLUGINS", str(tmp_path))
+    path = tmp_path / "jets.words"
+    export.export("zoo:convae_gluon30", runs.ExportConfig(output=str(path)))
+    assert path.read_text() == "normal uniform"
+    assert json.loads(path.with_suffix(".json").read_text())["words"] == 2

@@ -51,7 +51,7 @@ FENCES = {
     "distrax": ("densities/",),
     "distributed": ("making/",),
     "fastjet": ("making/",),
-    "flatbuffers": ("runs/export.py",),
+    "flatbuffers": ("runs/export/",),
     "flax": (
         *("core/layers.py", "models/", "discriminators/"),
         *("metrics/frechet/", "metrics/classifier/"),
@@ -62,6 +62,8 @@ FENCES = {
     "jinja2": ("report/",),
     "matplotlib": ("report/", "images/", "showers/", "studies/"),
     "mplhep": ("report/",),
+    "onnx": ("runs/export/",),
+    "onnxruntime": ("runs/export/",),
     "optuna": ("runs/", "report/"),
     "ot": ("metrics/transport/",),
     "ott": ("losses/distances/sinkhorn.py",),

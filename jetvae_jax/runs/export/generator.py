@@ -1,65 +1,19 @@
-"""A trained generator of jets as one function of random numbers, for other software.
+"""A trained generator of jets as a function of random numbers."""
 
-The exported function contains the map of the flow, the decoder, the inverse of the
-scaling and the rule which particles exist; its random numbers are inputs, since other
-software has other generators of them::
-
-    particles [J, N, 3], mask [J, N], inside [J] = generate(normal, uniform, axis,
-                                                            condition)
-
-Only the inputs that the model reads are there, all float32:
-
-- ``normal [J, A]``: standard normal numbers;
-- ``uniform [J, B]``: numbers from 0 to 1, 1 excluded;
-- ``axis [J, 3]``: pt [GeV], eta and phi of the jet, for relative features;
-- ``condition [J, G]``: pt and mass in GeV, eta, multiplicity, and one number for each
-  type, 1 for that of the jet and else 0.
-
-``particles`` are momenta (px, py, pz) in GeV, zero where ``mask`` is False. ``inside``
-is False for the few jets whose latents lie where no training jet had them: draw these
-again, as :mod:`jetvae_jax.densities.normal` does.
-"""
-
-import contextlib
 import functools
-import json
 import math
-import os
-import pathlib
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from jetvae_jax.core import configs
-from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import write_atomically
 from jetvae_jax.core.types import Array, Context, Key
 from jetvae_jax.models.vae import NONE
-from jetvae_jax.runs.trained import TrainedModel, load_model
-
-SUFFIX = ".stablehlo"
-Platform = Annotated[str, configs.one_of(("cpu", "cuda", "rocm", "tpu"))]
-
-
-@configs.config
-class Config:
-    """What to export.
-
-    Attributes:
-        latents: the density of the latents: 'flow', or 'prior' for N(0, 1).
-        output: file to write, which ends in .stablehlo; the inputs and outputs are
-            described in a .json file beside it.
-        platforms: on which the function may run: cpu, cuda, rocm, tpu.
-    """
-
-    latents: Literal["flow", "prior"] = "flow"
-    output: configs.Path = ""
-    platforms: tuple[Platform, ...] = ("cpu", "cuda", "tpu")
+from jetvae_jax.runs.trained import TrainedModel
 
 
 class Exported(NamedTuple):
@@ -71,6 +25,7 @@ class Exported(NamedTuple):
         outputs: names.
         num_particles: N.
         conditions: name of each column of ``condition``.
+        usual: their mean and deviation in the training sample, ``[2, G]``.
     """
 
     function: Callable[..., tuple[Array, Array, Array]]
@@ -78,6 +33,15 @@ class Exported(NamedTuple):
     outputs: tuple[str, ...]
     num_particles: int
     conditions: tuple[str, ...]
+    usual: Array
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """The inputs for J jets, whatever J is."""
+        (number,) = jax.export.symbolic_shape("J")
+        return {
+            name: jax.ShapeDtypeStruct((number, columns), jnp.float32)
+            for name, columns in self.inputs.items()
+        }
 
     def draw(self, key: Key, num: int) -> dict[str, Array]:
         """The random numbers of ``num`` jets; axis and condition are the user's."""
@@ -91,6 +55,19 @@ class Exported(NamedTuple):
             for name, columns in self.inputs.items()
             if name in numbers
         }
+
+    def example(self, key: Key, num: int) -> dict[str, Array]:
+        """All inputs of ``num`` jets, to try the function with."""
+        numbers_key, axis_key, condition_key = jax.random.split(key, 3)
+        axis = jax.random.uniform(axis_key, (num, 3), minval=-1.0)
+        shape = (num, len(self.conditions))
+        places = jax.random.uniform(condition_key, shape, minval=-1.0)
+        center, width = self.usual
+        given = self.draw(numbers_key, num) | {
+            "axis": axis * jnp.array([100.0, 1.0, jnp.pi]) + jnp.array([1000.0, 0, 0]),
+            "condition": center + width * places,
+        }
+        return {name: given[name] for name in self.inputs}
 
 
 def exported(trained: TrainedModel, latents: str = "flow") -> Exported:
@@ -153,85 +130,12 @@ def exported(trained: TrainedModel, latents: str = "flow") -> Exported:
         inside = jnp.all(jnp.abs(y) <= reach, axis=-1)
         return jets.particles[0], jets.mask[0], inside[0]
 
-    outputs = ("particles", "mask", "inside")
+    units = trained.scaler.condition_units
     return Exported(
-        jax.vmap(one), inputs, outputs, run.sizes["num_particles"], conditions
-    )
-
-
-def export(workdir: str | os.PathLike, config: Config) -> pathlib.Path:
-    """Write the generator of a run as StableHLO, for any number of jets.
-
-    ``jax.export.deserialize(path.read_bytes()).call(*inputs)`` runs it, with no need of
-    this package.
-
-    Args:
-        workdir: of a trained model, or ``zoo:NAME``.
-        config: what, and where to.
-
-    Returns:
-        The path of the file.
-
-    Raises:
-        InputError: as :func:`exported`, or the file cannot be written.
-    """
-    if not config.platforms:
-        raise InputError("--export.platforms: is empty: name one, such as cpu")
-    output = pathlib.Path(config.output)
-    if output.suffix != SUFFIX or not output.parent.is_dir():
-        given = f"={output}" if config.output else ""
-        raise InputError(
-            f"--export.output{given}: give a file that ends in {SUFFIX}, in a folder "
-            "that exists"
-        )
-    try:
-        import flatbuffers  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            "export: needs flatbuffers: pip install 'jetvae_jax[export]'"
-        ) from error
-    trained = load_model(workdir)
-    found = exported(trained, config.latents)
-    (number,) = jax.export.symbolic_shape("J")
-    shapes = [
-        jax.ShapeDtypeStruct((number, columns), jnp.float32)
-        for columns in found.inputs.values()
-    ]
-    function = jax.jit(found.function)
-    with _without_places():
-        program = jax.export.export(function, platforms=config.platforms)(*shapes)
-    about = {
-        "inputs": {name: ["J", size] for name, size in found.inputs.items()},
-        "outputs": {
-            "particles": ["J", found.num_particles, 3],
-            "mask": ["J", found.num_particles],
-            "inside": ["J"],
-        },
-        "units": "GeV; axis: pt [GeV], eta, phi",
-        "conditions": list(found.conditions),
-        "platforms": list(program.platforms),
-        "calling_convention": program.calling_convention_version,
-        "latents": config.latents,
-        "run": trained.run.to_json(),
-        "versions": versions(),
-    }
-    with write_atomically(output) as part:
-        part.write_bytes(program.serialize())
-    with write_atomically(output.with_suffix(".json")) as part:
-        part.write_text(json.dumps(about, indent=2) + "\n")
-    return output
-
-
-@contextlib.contextmanager
-def _without_places() -> Iterator[None]:
-    """Keeps files and lines of this machine out of the program."""
-    name = "jax_traceback_in_locations_limit"
-    before = getattr(jax.config, name)
-    jax.config.update(name, 0)
-    try:
-        yield
-    finally:
-        jax.config.update(name, before)
+        jax.vmap(one), inputs, ("particles", "mask", "inside"),
+        run.sizes["num_particles"], conditions,
+        jnp.zeros((2, 0)) if units is None else jnp.asarray(units),
+    )  # fmt: skip
 
 
 def _latent_map(
