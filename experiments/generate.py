@@ -7,6 +7,10 @@ Jets are written in the JetNet layout, or as Parquet, ROOT or npz by the suffix 
 --generate.output. A conditional model takes values of its conditions:
 
   python experiments/generate.py --workdir=runs/digits --generate.condition=digit=3
+
+Very many as shards, files of one folder, of which a job may make one:
+
+  ... --generate.output=jets --generate.shards=1000 --generate.shard=17
 """
 
 import _cli
@@ -20,11 +24,14 @@ SHOWN = (
     "generate.condition",
     "generate.output",
     "generate.seed",
+    "generate.shards",
+    "generate.shard",
+    "generate.collect",
 )
 
 
 def main() -> None:
-    """Write one file of samples."""
+    """Write one file of samples, or shards of them."""
     workdir = _cli.FLAGS.workdir
     path = runs.generate(workdir, _cli.generate_config())
     print("\n".join(runs.summary.of_generation(path, workdir)))

@@ -25,7 +25,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "fit_copula": "latent_density:fit_density",
         "fit_density": "latent_density",
         "fit_flow": "latent_density:fit_density",
-        "generate": "generation",
+        "generate": "writing",
         "generated_samples": "generation",
         "load_model": "trained",
         "read_space": "search",

@@ -226,6 +226,11 @@ class GenerateConfig:
             'density' draws them from a Gaussian copula fitted to those.
         condition: conditions of the samples as name=value, such as digit=3 or
             pt=1000,mass=90; conditions that are not given are drawn.
+        shards: write the samples as so many files of a folder, which output then names,
+            with a suffix for another format: jets.parquet; 0 for one file.
+        shard: make this shard alone, from 0; None for all that are not whole yet.
+        collect: make none, but check all shards, and list them in the folder's manifest
+            if they are whole.
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
@@ -234,3 +239,13 @@ class GenerateConfig:
     output: configs.Path = ""
     context: Literal["data", "density"] = "data"
     condition: tuple[str, ...] = ()
+    shards: NonNegativeInt = 0
+    shard: NonNegativeInt | None = None
+    collect: bool = False
+
+    def __post_init__(self):
+        if self.shard is not None and self.shard >= self.shards:
+            wanted = f"below shards = {self.shards}" if self.shards else "with shards"
+            raise InputError(f"shard: give one {wanted}, got {self.shard}")
+        if self.collect and (self.shard is not None or not self.shards):
+            raise InputError("collect: give it with shards, and without shard")

@@ -58,6 +58,8 @@ def of_fit(workdir: str | os.PathLike, name: str) -> list[str]:
 
 def of_generation(path: pathlib.Path, workdir: str | os.PathLike) -> list[str]:
     """Where the generated samples are."""
+    if path.is_dir():
+        return [line("generated", f"shards in {path}")]
     return [
         line("generated", path),
         line("next", f"python experiments/evaluate.py --workdir={workdir}"),
