@@ -8,9 +8,8 @@ Jets are written in the JetNet layout, or as Parquet, ROOT or npz by the suffix 
 
   python experiments/generate.py --workdir=runs/digits --generate.condition=digit=3
 
-Very many as shards, files of one folder, of which a job may make one:
-
-  ... --generate.output=jets --generate.shards=1000 --generate.shard=17
+Very many are written as shards, files of one folder, made by one process or many
+jobs: --generate.output=jets --generate.shards=1000 --generate.shard=17
 """
 
 import _cli

@@ -226,11 +226,9 @@ class GenerateConfig:
             'density' draws them from a Gaussian copula fitted to those.
         condition: conditions of the samples as name=value, such as digit=3 or
             pt=1000,mass=90; conditions that are not given are drawn.
-        shards: write the samples as so many files of a folder, which output then names,
-            with a suffix for another format: jets.parquet; 0 for one file.
-        shard: make this shard alone, from 0; None for all that are not whole yet.
-        collect: make none, but check all shards, and list them in the folder's manifest
-            if they are whole.
+        shards: files to write, of the folder that is output then; 0 for one file.
+        shard: the only one to make, from 0; otherwise all that are not whole yet.
+        collect: make none: check all shards and list them in the folder's manifest.
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
