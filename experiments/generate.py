@@ -25,7 +25,6 @@ SHOWN = (
     "generate.seed",
     "generate.shards",
     "generate.shard",
-    "generate.collect",
 )
 
 
