@@ -11,10 +11,11 @@ import jax
 import numpy as np
 import pytest
 
-from jetvae_jax import runs, training
+from jetvae_jax import data, runs, training
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import ZOO
 from jetvae_jax.core.shards import MANIFEST, listed, spans
+from jetvae_jax.data import streaming
 from jetvae_jax.densities import realnvp
 from jetvae_jax.jets import domain
 from jetvae_jax.losses.distances import chamfer
@@ -126,6 +127,53 @@ def test_reconstructions_in_shards(conditional, tmp_path):
     made = parts(runs.generate(conditional, dataclasses.replace(few, shards=1)))
     for found, wanted in zip(rows(made), one, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def jet_pt(jets):
+    """pt of jets in float64, in GeV."""
+    total = np.asarray(jets.particles, np.float64).sum(axis=1)
+    return np.hypot(total[:, 0], total[:, 1])
+
+
+SUFFIXES = ("parquet", *(pytest.param(s, marks=pytest.mark.slow) for s in
+                         ("hdf5", "root", "npz")))  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_folder_of_any_format_is_read_as_one_data_set(workdir, tmp_path, suffix):
+    one = data.load(runs.generate(workdir, config(tmp_path / f"x.{suffix}"))).jets
+    output = tmp_path / f"jets.{suffix}"
+    folder = runs.generate(workdir, config(output, shards=3))
+    assert [path.suffix for path in parts(folder)] == [f".{suffix}"] * 3
+    for name in ("particles", "mask"):
+        found = getattr(data.load(folder).jets, name)
+        np.testing.assert_array_equal(found, getattr(one, name))
+    streams = streaming.streams(str(folder), tmp_path / "cache", jet_type="g")
+    chunks = [c for part in streams[:3] for c in part.chunks()]
+    pt = np.concatenate([jet_pt(chunk) for chunk in chunks])
+    np.testing.assert_allclose(np.sort(pt), np.sort(jet_pt(one)), rtol=1e-4)
+    columns = ["jet_pt", "part_px"]
+    if suffix == "parquet":
+        pyarrow = pytest.importorskip("pyarrow.dataset")
+        table = pyarrow.dataset(folder).to_table(columns=columns)
+        found, px = (table[name].to_numpy() for name in columns)
+    elif suffix == "root":
+        uproot = pytest.importorskip("uproot")
+        array = uproot.concatenate(
+            [f"{path}:tree" for path in parts(folder)], columns, library="np"
+        )
+        found, px = (array[name] for name in columns)
+    else:
+        return
+    np.testing.assert_allclose(found, jet_pt(one), rtol=1e-5)
+    assert [len(row) for row in px] == one.mask.sum(axis=1).tolist()
+
+
+def test_dask_reads_the_folder(workdir, tmp_path):
+    dask = pytest.importorskip("dask.dataframe")
+    folder = runs.generate(workdir, config(tmp_path / "jets.parquet", shards=3))
+    found = dask.read_parquet(folder)
+    assert found.npartitions == 3 and len(found) == N
 
 
 @pytest.fixture
