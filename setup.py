@@ -22,6 +22,7 @@ TEST = [
 ]
 EXPORT = ["flatbuffers>=24"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
+DASK = ["dask[distributed]>=2025.1"]
 DOCS = ["sphinx>=8.2", "myst-parser>=4", "furo>=2025.7", "sphinx-mathjax-offline"]
 
 setup(
@@ -66,8 +67,9 @@ setup(
             "pythia8mc>=8.317,<8.318",
             "fastjet>=3.5.2",
             "awkward>=2.6",
-            "dask[distributed]>=2025.1",
+            *DASK,
         ],
+        "dask": [*DASK, "dask-jobqueue>=0.9"],
         "formats": [*FORMATS, "hdf5plugin>=4.4"],
         "tune": TUNE,
         "export": EXPORT,

@@ -18,7 +18,7 @@ from absl import app, flags, logging
 from absl.testing import flagsaver
 
 from jetvae_jax import densities, discriminators, models, runs, training
-from jetvae_jax.core import configs, flagfiles
+from jetvae_jax.core import configs, devices, flagfiles
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import LOCK, Workdir
 from jetvae_jax.core.interrupt import Interrupt
@@ -43,6 +43,10 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "seed", 0, "seed of training and of the flow's fit",
         lower_bound=0, upper_bound=configs.MAX_SEED,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "devices", 0, "devices to use, such as GPUs; 0 for all of this computer",
+        lower_bound=0,
     )  # fmt: skip
     flags.DEFINE_enum("domain", "jets", domains.names(), "kind of data")
     for name in domains.names():
@@ -315,6 +319,8 @@ def run(
                     "and see --help for the flags"
                 )
             check_platform()
+            if "devices" in FLAGS:
+                devices.NUMBER.set(FLAGS.devices)
             date()  # of a report: a wrong SOURCE_DATE_EPOCH stops before any work
             with interrupt:
                 main()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from conftest import EXPERIMENTS
 
-from jetvae_jax.core import locks
+from jetvae_jax.core import locks, workers
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, write_atomically
 from jetvae_jax.core.types import Jets
@@ -26,7 +26,6 @@ from jetvae_jax.data.catalogue import DataSet, Remote
 from jetvae_jax.data.containers import hdf5
 from jetvae_jax.events import writer as events
 from jetvae_jax.making import files as making
-from jetvae_jax.making import production as production_of_jets
 from jetvae_jax.making import pythia
 from jetvae_jax.training import Config, checkpoint, fit, gradient_step
 
@@ -427,7 +426,7 @@ def run(run_script, monkeypatch):
     with contextlib.suppress(ImportError):
         monkeypatch.setattr("distributed.as_completed", list)
         client = lambda *_: contextlib.nullcontext(Direct())  # noqa: E731
-        monkeypatch.setattr(production_of_jets, "_client", client)
+        monkeypatch.setattr(workers, "client", client)
     return functools.partial(_run, run_script)
 
 

@@ -229,6 +229,8 @@ class GenerateConfig:
         shards: files to write, of the folder that is output then; 0 for one file.
         shard: the only one to make, from 0; otherwise all that are not whole yet.
         collect: make none: check all shards and list them in the folder's manifest.
+        num_workers: processes that make shards; 0 for this one alone.
+        dask_scheduler: address of a running Dask scheduler whose workers make them.
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
@@ -240,6 +242,8 @@ class GenerateConfig:
     shards: NonNegativeInt = 0
     shard: NonNegativeInt | None = None
     collect: bool = False
+    num_workers: NonNegativeInt = 0
+    dask_scheduler: str = ""
 
     def __post_init__(self):
         if self.shard is not None and self.shard >= self.shards:
@@ -247,3 +251,6 @@ class GenerateConfig:
             raise InputError(f"shard: give one {wanted}, got {self.shard}")
         if self.collect and (self.shard is not None or not self.shards):
             raise InputError("collect: give it with shards, and without shard")
+        for name in ("num_workers", "dask_scheduler"):
+            if getattr(self, name) and (self.shard is not None or not self.shards):
+                raise InputError(f"{name}: give it with shards, and without shard")

@@ -1,5 +1,6 @@
 """Generate or reconstruct samples, chunk by chunk."""
 
+import collections
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core import seeds
+from jetvae_jax.core import devices, seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Batch, Context, Key, Points
 from jetvae_jax.data.streaming import count, head
@@ -237,10 +238,10 @@ def stream(
         first: sample, a multiple of :data:`CHUNK`.
     """
 
-    def made(start):
-        return draw(jax.random.fold_in(key, start // CHUNK))
+    def given(start):
+        return (jax.random.fold_in(key, start // CHUNK),)
 
-    return _in_flight(made, first, stop)
+    return _in_flight(draw, given, first, stop)
 
 
 def stream_batches(
@@ -253,19 +254,41 @@ def stream_batches(
     """Like :func:`stream`, with one sample for each row of the batch."""
     number = batch.x.shape[0]
 
-    def made(start):
+    def given(start):
         # One compiled shape: the last chunk repeats its last row, then is cut.
         rows = np.minimum(np.arange(start, start + CHUNK), number - 1)
         part = jax.tree.map(lambda a: a[rows], batch)
-        return draw(jax.random.fold_in(key, start // CHUNK), part)
+        return jax.random.fold_in(key, start // CHUNK), part
 
-    return _in_flight(made, first, number if stop is None else stop)
+    return _in_flight(draw, given, first, number if stop is None else stop)
 
 
-def _in_flight(make: Callable[[int], Any], first: int, stop: int) -> Iterator[Any]:
-    """Chunks; the device is at work on the next one while the caller has the last."""
-    coming = ((start, make(start)) for start in range(first, stop, CHUNK))
-    last = next(coming, None)
-    while last is not None:
-        (start, samples), last = last, next(coming, None)
-        yield jax.tree.map(lambda a, n=stop - start: np.asarray(a)[:n], samples)
+def _in_flight(
+    draw: Callable[..., Any], given: Callable[[int], tuple], first: int, stop: int
+) -> Iterator[Any]:
+    """Chunks; the devices are at work on the next ones while the caller has one.
+
+    Every device draws whole chunks, by the program of one device: to the same bits.
+
+    Args:
+        draw: compiled function of a chunk.
+        given: its arguments, by the first sample of the chunk.
+        first: sample.
+        stop: the sample after the last.
+    """
+    places = devices.used()
+    waiting: collections.deque[tuple[int, Any]] = collections.deque()
+
+    def next_one():
+        start, samples = waiting.popleft()
+        return jax.tree.map(lambda a: np.asarray(a)[: stop - start], samples)
+
+    for number, start in enumerate(range(first, stop, CHUNK)):
+        arguments = given(start)
+        if len(places) > 1:
+            arguments = jax.device_put(arguments, places[number % len(places)])
+        waiting.append((start, draw(*arguments)))
+        if len(waiting) > len(places):
+            yield next_one()
+    while waiting:
+        yield next_one()

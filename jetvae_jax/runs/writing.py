@@ -1,5 +1,7 @@
 """Generated samples on disk: one file, or a folder of shards."""
 
+import contextlib
+import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable
@@ -8,6 +10,7 @@ from typing import Any
 import jax
 from absl import logging
 
+from jetvae_jax.core import workers
 from jetvae_jax.core.configs import versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, expanded, make_folder
@@ -117,8 +120,11 @@ def _generate_shards(
             _check_replaceable(shards.path(index), trained)
     rows = [sum(len(shards.rows[i]) for i in found) for found in (asked, missing)]
     with _progress(trained, config, rows[0], rows[0] - rows[1]) as progress:
-        for index in missing:
-            _make(shards, index, trained, config, samples, progress)
+        if config.num_workers or config.dask_scheduler:
+            _on_workers(shards, missing, workdir, config, progress)
+        else:
+            for index in missing:
+                _make(shards, index, trained, config, samples, progress)
     if manifest := shards.write_manifest(about):
         logging.info("%s: all %s are there", manifest, counted(len(shards), "shard"))
     return shards.folder
@@ -139,6 +145,27 @@ def _make(
     _write(path, trained, attrs, samples.draw(rows.start, rows.stop), progress)
     shards.complete(index)
     progress.note(f"wrote {path}: {len(rows):,} {progress.unit}, {progress.status()}")
+
+
+def _on_workers(
+    shards: Shards,
+    missing: list[int],
+    workdir: str | os.PathLike,
+    config: GenerateConfig,
+    progress: Progress,
+) -> None:
+    """Have shards made by workers, which write them into the folder themselves."""
+    if not missing:
+        return
+    run = os.fspath(workdir)
+    run = run if run.startswith("zoo:") else os.path.abspath(expanded(run))
+    one = dataclasses.replace(
+        config, output=os.path.abspath(shards.folder), num_workers=0, dask_scheduler=""
+    )
+    tasks = {str(i): (run, dataclasses.replace(one, shard=i)) for i in missing}
+    with contextlib.closing(workers.results(generate, tasks, config)) as finished:
+        for name, _ in finished:
+            progress.advance(len(shards.rows[int(name)]), f"shard {name}")
 
 
 def _shards(
