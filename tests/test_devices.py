@@ -135,7 +135,7 @@ SIZES = {
 method = "none" if name == "autoregressive_vae" else "standard"
 chosen = models.get(name).Config(**SIZES[name])
 run = runs.ModelRun(
-    data=domain.Data(max_jets=300),
+    data=domain.Data(max_jets=150 if name == "epic_gan" else 300),
     scaling=domain.Scaling(coordinates="relative", method=method),
     model=name,
     model_config=chosen,

@@ -5,6 +5,9 @@ import hashlib
 import json
 import pathlib
 import shutil
+import sys
+import threading
+import time
 
 import h5py
 import jax
@@ -323,11 +326,73 @@ def test_what_others_wrote_is_not_replaced(workdir, tmp_path):
         ({"shards": 3, "shard": 3}, "shard: give one below shards = 3, got 3"),
         ({"collect": True}, "collect: give it with shards"),
         ({"collect": True, "shards": 3, "shard": 1}, "collect: give it with shards"),
+        ({"num_workers": 2}, "num_workers: give it with shards, and without shard"),
+        ({"shards": 3, "shard": 1, "dask_scheduler": "x"}, "dask_scheduler: give it"),
     ],
 )
 def test_settings_that_say_nothing(changes, message):
     with pytest.raises(InputError, match=message):
         runs.GenerateConfig(**changes)
+
+
+# Workers
+
+
+def test_workers_need_dask(workdir, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    wanted = config(tmp_path / "jets", shards=3, num_workers=2)
+    with pytest.raises(InputError, match=r"pip install 'jetvae_jax\[dask\]'"):
+        runs.generate(workdir, wanted)
+
+
+def test_workers_of_a_running_scheduler(sample, workdir, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    folder, wanted = sample
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://",
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:  # fmt: skip
+        other = dataclasses.replace(
+            wanted,
+            output=str(tmp_path / "workers"),
+            dask_scheduler=cluster.scheduler_address,
+        )
+        made = runs.generate(workdir, other)
+    assert [p.read_bytes() for p in parts(made)] == [
+        p.read_bytes() for p in parts(folder)
+    ]
+    assert (made / MANIFEST).read_bytes() == (folder / MANIFEST).read_bytes()
+
+
+def kill_one_worker(folder, victims):
+    """Waits for the first shard, then kills a worker process of this test."""
+    psutil = pytest.importorskip("psutil")
+    for _ in range(2400):
+        if parts(folder):
+            break
+        time.sleep(0.05)
+    for child in psutil.Process().children(recursive=True):
+        if "spawn_main" in " ".join(child.cmdline()):
+            child.kill()
+            victims.append(len(parts(folder)))
+            return
+
+
+@pytest.mark.slow
+def test_a_dead_worker_costs_one_shard(workdir, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(generation, "CHUNK", 2000)  # as in the workers
+    wanted = dataclasses.replace(config(tmp_path / "jets", shards=8), num_jets=64_000)
+    victims = []
+    thread = threading.Thread(target=kill_one_worker, args=(tmp_path / "jets", victims))
+    thread.start()
+    folder = runs.generate(workdir, dataclasses.replace(wanted, num_workers=2))
+    thread.join()
+    assert victims and victims[0] < 8, "the worker was killed too late to matter"
+    runs.generate(workdir, dataclasses.replace(wanted, collect=True))
+    alone = dataclasses.replace(wanted, output=str(tmp_path / "alone"), shard=6)
+    (wanted_bytes,) = (p.read_bytes() for p in parts(runs.generate(workdir, alone)))
+    assert parts(folder)[6].read_bytes() == wanted_bytes
 
 
 def test_numbers_are_listed_in_short():

@@ -2,10 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from absl import logging
@@ -96,19 +97,53 @@ def _write(
             progress.advance(len(jax.tree.leaves(chunk)[0]))
 
 
-def _generate_shards(
-    workdir: str | os.PathLike, config: GenerateConfig
-) -> pathlib.Path:
+class _Job(NamedTuple):
+    """What shards are made from, and where they go."""
+
+    trained: TrainedModel
+    config: GenerateConfig
+    samples: Source
+    shards: Shards
+
+    def progress(self, number: int, done: int = 0) -> Progress:
+        return _progress(self.trained, self.config, number, done)
+
+    def make(self, index: int, progress: Progress) -> None:
+        """Write a shard and its record.
+
+        Raises:
+            InputError: as :func:`generate`.
+        """
+        path, rows = self.shards.path(index), self.shards.rows[index]
+        place = {"index": index, "of": len(self.shards), "first": rows.start}
+        attrs = attributes(self.trained, self.config) | {"shard": place}
+        chunks = self.samples.draw(rows.start, rows.stop)
+        _write(path, self.trained, attrs, chunks, progress)
+        self.shards.complete(index)
+        progress.note(
+            f"wrote {path}: {len(rows):,} {progress.unit}, {progress.status()}"
+        )
+
+
+def _job(workdir: str | os.PathLike, config: GenerateConfig) -> _Job:
     trained = load_model(workdir)
     samples = source(trained, config)
     shards = _shards(workdir, trained, config, samples.number)
-    about = {"generator": GENERATOR, "unit": trained.run.pipeline.UNIT}
+    return _Job(trained, config, samples, shards)
+
+
+def _generate_shards(
+    workdir: str | os.PathLike, config: GenerateConfig
+) -> pathlib.Path:
+    job = _job(workdir, config)
+    shards, unit = job.shards, job.trained.run.pipeline.UNIT
+    many = counted(len(shards), "shard")
+    about = {"generator": GENERATOR, "unit": unit}
     if config.collect:
-        with _progress(trained, config, samples.number) as progress:
+        with job.progress(job.samples.number) as progress:
             progress.name = "check"
             shards.check(progress.advance)
-        manifest = shards.write_manifest(about)
-        logging.info("%s: all %s are whole", manifest, counted(len(shards), "shard"))
+        logging.info("%s: all %s are whole", shards.write_manifest(about), many)
         return shards.folder
     make_folder(shards.folder)
     asked = range(len(shards)) if config.shard is None else [config.shard]
@@ -117,55 +152,48 @@ def _generate_shards(
         logging.info("there already: %s", counted(done, "shard"))
     for index in missing:
         if shards.record(index) is None:  # else it is ours, and damaged
-            _check_replaceable(shards.path(index), trained)
+            _check_replaceable(shards.path(index), job.trained)
     rows = [sum(len(shards.rows[i]) for i in found) for found in (asked, missing)]
-    with _progress(trained, config, rows[0], rows[0] - rows[1]) as progress:
-        if config.num_workers or config.dask_scheduler:
-            _on_workers(shards, missing, workdir, config, progress)
+    with job.progress(rows[0], rows[0] - rows[1]) as progress:
+        if missing and (config.num_workers or config.dask_scheduler):
+            _on_workers(job, missing, workdir, progress)
         else:
             for index in missing:
-                _make(shards, index, trained, config, samples, progress)
+                job.make(index, progress)
     if manifest := shards.write_manifest(about):
-        logging.info("%s: all %s are there", manifest, counted(len(shards), "shard"))
+        logging.info("%s: all %s are there", manifest, many)
     return shards.folder
 
 
-def _make(
-    shards: Shards,
-    index: int,
-    trained: TrainedModel,
-    config: GenerateConfig,
-    samples: Source,
-    progress: Progress,
-) -> None:
-    """Write one shard and its record."""
-    path, rows = shards.path(index), shards.rows[index]
-    place = {"index": index, "of": len(shards), "first": rows.start}
-    attrs = attributes(trained, config) | {"shard": place}
-    _write(path, trained, attrs, samples.draw(rows.start, rows.stop), progress)
-    shards.complete(index)
-    progress.note(f"wrote {path}: {len(rows):,} {progress.unit}, {progress.status()}")
-
-
 def _on_workers(
-    shards: Shards,
-    missing: list[int],
-    workdir: str | os.PathLike,
-    config: GenerateConfig,
-    progress: Progress,
+    job: _Job, missing: list[int], workdir: str | os.PathLike, progress: Progress
 ) -> None:
     """Have shards made by workers, which write them into the folder themselves."""
-    if not missing:
-        return
-    run = os.fspath(workdir)
+    run, shards = os.fspath(workdir), job.shards
     run = run if run.startswith("zoo:") else os.path.abspath(expanded(run))
-    one = dataclasses.replace(
-        config, output=os.path.abspath(shards.folder), num_workers=0, dask_scheduler=""
-    )
-    tasks = {str(i): (run, dataclasses.replace(one, shard=i)) for i in missing}
-    with contextlib.closing(workers.results(generate, tasks, config)) as finished:
+    output = os.path.abspath(shards.folder)
+    config = dataclasses.replace(job.config, output=output)
+    weights = tuple(_weights(workdir, config.latents).items())
+    tasks = {str(index): (run, config, weights, index) for index in missing}
+    with contextlib.closing(workers.results(_on_worker, tasks, config)) as finished:
         for name, _ in finished:
-            progress.advance(len(shards.rows[int(name)]), f"shard {name}")
+            progress.advance(len(shards.rows[int(name)]))
+            progress.note(f"wrote {shards.path(int(name))}: {progress.status()}")
+
+
+def _on_worker(
+    workdir: str, config: GenerateConfig, weights: tuple, index: int
+) -> None:
+    """Make a shard in this process, which keeps the compiled model for the next one."""
+    job = _kept_job(workdir, config, weights)
+    with job.progress(len(job.shards.rows[index])) as progress:
+        job.make(index, progress)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_job(workdir: str, config: GenerateConfig, weights: tuple) -> _Job:
+    del weights  # of another training, it is another job
+    return _job(workdir, config)
 
 
 def _shards(
