@@ -45,6 +45,8 @@ def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path
     """
     if config.shards:
         return _generate_shards(workdir, config)
+    if jax.process_count() > 1:
+        raise InputError("--hosts: several processes make shards: --generate.shards")
     if config.output:
         _check_output(pathlib.Path(config.output))
     trained = load_model(workdir)
@@ -146,7 +148,9 @@ def _generate_shards(
         logging.info("%s: all %s are whole", shards.write_manifest(about), many)
         return shards.folder
     make_folder(shards.folder)
-    asked = range(len(shards)) if config.shard is None else [config.shard]
+    # Of several processes that work together each makes its part.
+    own = range(jax.process_index(), len(shards), jax.process_count())
+    asked = own if config.shard is None else [config.shard]
     missing = [index for index in asked if not shards.is_whole(index)]
     if done := len(asked) - len(missing):
         logging.info("there already: %s", counted(done, "shard"))

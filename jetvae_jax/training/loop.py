@@ -230,7 +230,7 @@ class _Loop:
                 self.progress.note(
                     f"{self.name}: has finished before, best epoch {best} of {last}"
                 )
-            while not self.meta["finished"] and not self.interrupt.signal_number:
+            while not self.meta["finished"] and not self.stopped():
                 began = time.monotonic()
                 self.train_epoch()
                 if self.meta["step"] < self.num_steps:
@@ -254,9 +254,9 @@ class _Loop:
                 chunk = devices.placed(self.mesh, (first, data, order))
                 end = min(first + len(order) // config.batch_size, self.num_steps)
                 while (start := meta["step"]) < end:
-                    if self.interrupt.signal_number:
+                    if self.stopped():
                         return
-                    stop = min(start + self.length, end)
+                    (stop,) = devices.agreed(min(start + self.length, end))
                     began = time.monotonic()
                     self.state, self.sums = self.run_steps(
                         self.state, self.sums, chunk, epoch_key, start, stop
@@ -272,6 +272,11 @@ class _Loop:
                     )
                     if time.monotonic() - self.last_save > config.save_seconds:
                         self.save()
+
+    def stopped(self) -> bool:
+        """Whether a signal is to end the training, in all its processes."""
+        (self.interrupt.signal_number,) = devices.agreed(self.interrupt.signal_number)
+        return bool(self.interrupt.signal_number)
 
     def check_finite(self, epoch: int) -> None:
         """Raise InputError if a term became NaN or infinite, with the step."""
@@ -303,7 +308,9 @@ class _Loop:
         meta |= {"epoch": row["epoch"], "step": 0}
         stale = meta["epoch"] - meta["best_epoch"]
         last = meta["epoch"] >= config.num_epochs
-        meta["finished"] = last or stale >= config.patience
+        # Metrics of another kind of processor may differ by rounding.
+        (finished,) = devices.agreed(int(last or stale >= config.patience))
+        meta["finished"] = bool(finished)
         self.sums = self.zeros
         self.report(row)
         if self.on_epoch:
