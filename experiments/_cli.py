@@ -204,7 +204,8 @@ def saved_flags(*, alone: bool = True) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _flags_in(folder: Workdir) -> Iterator[None]:
-    lines = {flag.serialize() for flag in own_flags()}
+    # Who works together is not part of the run.
+    lines = {flag.serialize() for flag in own_flags() if flag.name != "hosts"}
     script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     name = "flags.txt" if script == "train" else f"{script}.flags.txt"
     before = (folder / name).read_text() if (folder / name).is_file() else None

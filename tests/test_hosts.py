@@ -80,6 +80,7 @@ def test_two_processes_train_and_generate(run_script, tmp_path):
         for a, b in zip(*histories, strict=True):
             for term in a.keys() - {"seconds"}:
                 np.testing.assert_allclose(b[term], a[term], rtol=2e-3, atol=1e-4)
+    assert "--hosts" not in (two / "flags.txt").read_text()
     # A finished run is seen as such, by both.
     again = together("train", *SMOKE, f"--workdir={two}")
     assert [code for code, *_ in again] == [0, 0]
