@@ -29,7 +29,16 @@ ELSEWHERE = {
 }
 
 # Flags of pytest, Slurm and the benchmarks.
-PROGRAMS = {"signal", "requeue", "array", "gres", "time", "dist", "jetnet_python"}
+PROGRAMS = {
+    "signal",
+    "requeue",
+    "array",
+    "gres",
+    "nodes",
+    "time",
+    "dist",
+    "jetnet_python",
+}
 
 
 @pytest.fixture(scope="module")
