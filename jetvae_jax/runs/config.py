@@ -226,7 +226,7 @@ class GenerateConfig:
             'density' draws them from a Gaussian copula fitted to those.
         condition: conditions of the samples as name=value, such as digit=3 or
             pt=1000,mass=90; conditions that are not given are drawn.
-        shards: files to write, of the folder that is output then; 0 for one file.
+        shards: number of files in the folder that output names then; 0 for one file.
         shard: the only one to make, from 0; otherwise all that are not whole yet.
         collect: make none: check all shards and list them in the folder's manifest.
         num_workers: processes that make shards; 0 for this one alone.
