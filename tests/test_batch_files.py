@@ -55,6 +55,7 @@ def test_workers_start_and_end(tmp_path):
         [sys.executable, BATCH / "dask_workers.py", "local", "1"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
+        assert process.stdout
         line = process.stdout.readline()
         assert line.startswith("--generate.dask_scheduler=tcp://")
         distributed = pytest.importorskip("distributed")

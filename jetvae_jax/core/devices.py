@@ -97,7 +97,7 @@ def for_batches(name: str, batch_size: int) -> Mesh | None:
             f"--devices={found}, or a batch_size that is a multiple of {most}"
         )
     if most > 1:
-        logging.info("%s: batches are divided among %d devices", name, found)
+        logging.info("%s: batches go to %d of %d devices", name, found, most)
     return Mesh(np.array(used()[:found]), (AXIS,)) if found > 1 else None
 
 
