@@ -26,12 +26,13 @@ ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
 TENSORBOARD = ["tensorboardX>=2.6.4"]
 WANDB = ["wandb>=0.18"]
+DASK = ["dask[distributed]>=2025.1"]
 MAKE_JETS = [
     # Later ones have no wheels: pip would compile them.
     "pythia8mc>=8.317,<8.318",
     "fastjet>=3.5.2",
     "awkward>=2.6",
-    "dask[distributed]>=2025.1",
+    *DASK,
 ]
 DOCS = ["sphinx>=8.2", "myst-parser>=4", "furo>=2025.7", "sphinx-mathjax-offline"]
 
@@ -81,6 +82,7 @@ setup(
     extras_require={
         "plot": PLOT,
         "make-jets": MAKE_JETS,
+        "dask": [*DASK, "dask-jobqueue>=0.9"],
         "formats": [*FORMATS, *HDF5],
         "tune": TUNE,
         "export": EXPORT,

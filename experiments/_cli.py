@@ -2,13 +2,16 @@
 
 import contextlib
 import dataclasses
+import io
 import logging as python_logging
 import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -18,7 +21,7 @@ from absl import app, flags, logging
 from absl.testing import flagsaver
 
 from jetvae_jax import densities, discriminators, models, runs, training
-from jetvae_jax.core import commands, configs, flagfiles
+from jetvae_jax.core import commands, configs, devices, flagfiles
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import LOCK, Workdir
 from jetvae_jax.core.interrupt import Interrupt
@@ -44,6 +47,14 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "seed", default["seed"], "seed of training and of the flow's fit",
         lower_bound=0, upper_bound=configs.MAX_SEED,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "devices", 0, "devices to use, such as GPUs; 0 for all of this computer",
+        lower_bound=0,
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "hosts", "", "of train, fit_flow and generate, in each of several processes "
+        "that work together: auto (Slurm, Open MPI), or address:port,number,which",
     )  # fmt: skip
     flags.DEFINE_enum("domain", default["domain"], domains.names(), "kind of data")
     for name in domains.names():
@@ -174,7 +185,8 @@ def saved_flags(*, alone: bool = True) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _flags_in(folder: Workdir) -> Iterator[None]:
-    lines = {flag.serialize() for flag in own_flags()}
+    # Who works together is not part of the run.
+    lines = {flag.serialize() for flag in own_flags() if flag.name != "hosts"}
     script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     name = "flags.txt" if script == "train" else f"{script}.flags.txt"
     before = (folder / name).read_text() if (folder / name).is_file() else None
@@ -246,6 +258,38 @@ def command() -> str:
     return f"python {shlex.join(sys.argv)}"
 
 
+@contextlib.contextmanager
+def joined_hosts() -> Iterator[None]:
+    """Work with the other processes of --hosts.
+
+    The first one writes: others train in a copy of the workdir, which is removed, and
+    print nothing but warnings. Shards each process writes itself.
+
+    Raises:
+        InputError: the processes do not find one another, or it is another script.
+    """
+    if "hosts" not in FLAGS or not FLAGS.hosts:
+        yield
+        return
+    script = pathlib.Path(sys.argv[0]).stem
+    if script not in ("train", "fit_flow", "generate"):
+        raise InputError("--hosts: give it to train.py, fit_flow.py or generate.py")
+    devices.join(FLAGS.hosts)
+    with contextlib.ExitStack() as stack:
+        if jax.process_index():
+            logging.set_verbosity(logging.WARNING)
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            if script != "generate":
+                copy = stack.enter_context(tempfile.TemporaryDirectory())
+                for file in pathlib.Path(FLAGS.workdir).glob("*.*"):
+                    if file.suffix in (".npz", ".json", ".jsonl", ".txt"):
+                        shutil.copy(file, copy)
+                FLAGS.workdir = copy
+        devices.agreed(0)  # the copies are made
+        yield
+        jax.distributed.shutdown()
+
+
 def help_groups() -> _help.Groups:
     """How --help lists the topics of the flags that most scripts share."""
     return {
@@ -302,10 +346,13 @@ def run(
                     f"{arguments[1]!r}: not a flag; write --flag=value, "
                     "and see --help for the flags"
                 )
-            check_platform()
-            date()  # of a report: a wrong SOURCE_DATE_EPOCH stops before any work
-            with interrupt:
-                main()
+            with joined_hosts():
+                check_platform()
+                if "devices" in FLAGS:
+                    devices.NUMBER.set(FLAGS.devices)
+                date()  # of a report: a wrong SOURCE_DATE_EPOCH stops before any work
+                with interrupt:
+                    main()
 
     def parser(arguments):
         with one_line_errors():

@@ -7,6 +7,9 @@ Jets are written in the JetNet layout, or as Parquet, ROOT or npz by the suffix 
 --generate.output. A conditional model takes values of its conditions:
 
   python experiments/generate.py --workdir=runs/digits --generate.condition=digit=3
+
+Very many are written as shards, files of one folder, made by one process or many
+jobs: --generate.output=jets --generate.shards=1000 --generate.shard=17
 """
 
 import _cli
@@ -20,11 +23,13 @@ SHOWN = (
     "generate.condition",
     "generate.output",
     "generate.seed",
+    "generate.shards",
+    "generate.shard",
 )
 
 
 def main() -> None:
-    """Write one file of samples."""
+    """Write one file of samples, or shards of them."""
     workdir = _cli.FLAGS.workdir
     path = runs.generate(workdir, _cli.generate_config())
     print("\n".join(runs.summary.of_generation(path, workdir)))

@@ -11,6 +11,7 @@ import dataclasses
 import _cli
 
 from jetvae_jax import runs
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.report.page import announce_missing
 
 SHOWN = (
@@ -29,6 +30,8 @@ SHOWN = (
 def main() -> None:
     """Run the four steps, or continue them."""
     workdir = _cli.FLAGS.workdir
+    if _cli.generate_config().shards:
+        raise InputError("--generate.shards: give it to generate.py")
     announce_missing()
     run, flow, evaluation = _cli.model_run(), _cli.flow_run(), _cli.evaluate_config()
     log = _cli.log_targets()

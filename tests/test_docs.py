@@ -31,7 +31,8 @@ ELSEWHERE = {
 
 SHIPPED = {"--flagfile": ("flagfiles", ".txt"), "--tune.space": ("spaces", ".toml")}
 # Flags of pytest, Slurm and the benchmarks.
-PROGRAMS = {"signal", "requeue", "array", "gres", "time", "dist", "jetnet_python"}
+PROGRAMS = {"signal", "requeue", "array", "gres", "nodes", "time", "dist",
+            "jetnet_python", "xla_force_host_platform_device_count"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from conftest import EXPERIMENTS
 
-from jetvae_jax.core import locks
+from jetvae_jax.core import locks, workers
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, write_atomically
 from jetvae_jax.core.types import Jets
@@ -26,7 +26,6 @@ from jetvae_jax.data.catalogue import DataSet, Remote
 from jetvae_jax.data.containers import hdf5
 from jetvae_jax.events import writer as events
 from jetvae_jax.making import files as making
-from jetvae_jax.making import production as production_of_jets
 from jetvae_jax.making import pythia
 from jetvae_jax.training import Config, checkpoint, fit, gradient_step
 
@@ -329,6 +328,8 @@ SCRIPTS = {
     "fit_flow": [SMOKE, "--fit.num_epochs=2", "--fit.save_seconds=0"],
     "fit_copula": [SMOKE, "--copula.dependence=gaussian"],
     "generate": ["--generate.num_jets=50", "--generate.latents=prior"],
+    "generate_shards": ["--generate.num_jets=2001", "--generate.latents=prior",
+                        "--generate.shards=2", "--generate.output={folder}/jets"],
     "evaluate": [SMOKE],
     "pipeline": [SMOKE, "--train.num_epochs=1", "--fit.num_epochs=1"],
     "compare_zgamma": ["--compare.models=CVAE", "--compare.seeds=1",
@@ -379,6 +380,8 @@ SCRIPTS = {
     "make_zgamma": ["--make.num_background=4", "--make.num_signal=4",
                     "--make.masses=200", "--make.num_workers=1"],
 }  # fmt: skip
+# Entries of the table that are another way to run a script.
+MODES = {"events": "train", "generate_shards": "generate"}
 # Its process starts others, or its files come from a server: they have tests of
 # their own, test_tune.py and "download" above.
 OTHERWISE = ("tune", "download")
@@ -387,6 +390,7 @@ BEFORE = {
     "fit_flow": ("train",),
     "fit_copula": ("train",),
     "generate": ("train",),
+    "generate_shards": ("train",),
     "evaluate": ("train", "generate"),
     "find_jets": ("train", "generate"),
     "toys": ("events",),
@@ -422,14 +426,14 @@ def run(run_script, monkeypatch):
     with contextlib.suppress(ImportError):
         monkeypatch.setattr("distributed.as_completed", list)
         client = lambda *_: contextlib.nullcontext(Direct())  # noqa: E731
-        monkeypatch.setattr(production_of_jets, "_client", client)
+        monkeypatch.setattr(workers, "client", client)
     return functools.partial(_run, run_script)
 
 
 def _run(run_script, name, folder, *more):
-    script, given = name, SCRIPTS.get(name)
+    script, given = MODES.get(name, name), SCRIPTS.get(name)
     if name == "events":
-        script, given = "train", EVENTS_RUN
+        given = EVENTS_RUN
     if name in ("make_jets", "make_zgamma"):
         for tool in pythia.TOOLS:
             pytest.importorskip(tool, reason="needs the extra make-jets")
@@ -460,7 +464,7 @@ def prepared(tmp_path_factory, run_script):
 
 def test_every_script_has_its_faults_tried():
     scripts = {path.stem for path in EXPERIMENTS.glob("[!_]*.py")}
-    assert scripts == {*SCRIPTS, *OTHERWISE}
+    assert scripts == {*(MODES.get(name, name) for name in SCRIPTS), *OTHERWISE}
 
 
 QUICK = ("decompose",)

@@ -106,6 +106,27 @@ def test_more_jets_only_append():
     assert len(np.unique(many[:, 0], axis=0)) == 5000
 
 
+def test_the_device_has_the_next_chunk_while_one_is_written():
+    asked = []
+
+    def draw(key):
+        asked.append(key)
+        return jets_of(key)
+
+    chunks = generation.stream(draw, jax.random.key(1), 3 * generation.CHUNK)
+    assert asked == []
+    for number, _ in enumerate(chunks, 1):
+        assert len(asked) == min(number + 1, 3)
+
+
+def test_a_stream_from_any_chunk_on_is_that_part_of_it():
+    draw, key, size = jax.jit(jets_of), jax.random.key(1), generation.CHUNK
+    whole = np.concatenate([j.particles for j in generation.stream(draw, key, 5000)])
+    part = list(generation.stream(draw, key, 4500, 2 * size))
+    assert len(part) == 1
+    np.testing.assert_array_equal(part[0].particles, whole[2 * size : 4500])
+
+
 def test_stream_batches_keeps_the_order_of_the_jets():
     rows = generation.CHUNK + 7
     x = np.arange(rows, dtype=np.float32)[:, None, None] * np.ones(

@@ -47,9 +47,9 @@ ANYWHERE = ("jax", "numpy", "scipy", "optax", "absl.logging")
 FENCES = {
     "absl.flags": ("core/configs.py",),
     "awkward": ("data/", "events/", "making/"),
-    "dask": ("making/",),
+    "dask": ("core/workers.py",),
     "distrax": ("densities/",),
-    "distributed": ("making/",),
+    "distributed": ("core/workers.py",),
     "fastjet": ("making/",),
     "flatbuffers": ("runs/export/",),
     "flax": (

@@ -633,6 +633,7 @@ def test_lost_shards_are_named(tmp_path):
     needs_tools()
     import distributed
 
+    from jetvae_jax.core import workers
     from jetvae_jax.making import production
 
     class Failed:
@@ -644,7 +645,7 @@ def test_lost_shards_are_named(tmp_path):
             return Failed()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(production, "_client", lambda *a: _Context(Client()))
+        patch.setattr(workers, "client", lambda *a: _Context(Client()))
         patch.setattr(distributed, "as_completed", list)
         with pytest.raises(InputError, match=r"1 of 1 shards.*\(w 0\).*run again"):
             production.run(tmp_path, QUICK)

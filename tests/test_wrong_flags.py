@@ -76,6 +76,10 @@ WRONG = {
         ("--generate.num_jets=-1", "num_jets"),
         ("--generate.output=/no/such/x.hdf5", "--generate.output"),
         (f"--generate.seed={HUGE}", "seed"),
+        ("--generate.shards=-1", "shards"),
+        ("--generate.shard=1", "--generate.shard: give one with shards"),
+        ("--generate.shards=2,--generate.shard=2", "below shards = 2, got 2"),
+        ("--generate.collect", "--generate.collect: give it with shards"),
         ("--workdir=", "is empty"),
     ],
     "evaluate": [

@@ -361,7 +361,7 @@ class LoadedRelative(NamedTuple):
 
 
 def load(
-    spec: str,
+    spec: str | os.PathLike[str],
     *,
     num_particles: int = 30,
     max_jets: int | None = None,
@@ -403,6 +403,7 @@ def load(
         InputError: one line that names file, key, first row, number of rows and what
             to do.
     """
+    spec = os.fspath(spec)
     how = {
         "num_particles": num_particles,
         "max_jets": max_jets,

@@ -14,6 +14,7 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import make_folder, write_atomically
+from jetvae_jax.core.shards import check_same
 from jetvae_jax.data import containers
 from jetvae_jax.data.containers import hdf5
 
@@ -146,24 +147,11 @@ def rows_made(path: pathlib.Path, name: str, wanted: str) -> int:
         return 0
     attrs, rows = metadata(path, name)
     found = json.loads(str(attrs.get("shard", "{}")))
-    for key, value in json.loads(wanted).items():
-        if found.get(key) != value:
-            raise InputError(
-                f"{path}: made with other {key}: {_difference(found.get(key), value)}"
-                "; give another --workdir, or remove the shards to make them again"
-            )
+    check_same(
+        path, found, json.loads(wanted),
+        "give another --workdir, or remove the shards to make them again",
+    )  # fmt: skip
     return rows
-
-
-def _difference(found: Any, wanted: Any) -> str:
-    """The difference of two JSON values, for a message."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        found, wanted = ([f"{k} = {v}" for k, v in x.items()] for x in (found, wanted))
-    if isinstance(found, list) and isinstance(wanted, list):
-        only = [x for x in found if x not in wanted] or ["nothing more"]
-        new = [x for x in wanted if x not in found] or ["nothing more"]
-        return f"{', '.join(only)} there, {', '.join(new)} here"
-    return f"{found} there, {wanted} here"
 
 
 @contextlib.contextmanager

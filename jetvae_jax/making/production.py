@@ -1,35 +1,20 @@
 """A production: shards on many workers, then one file for each class and layout."""
 
 import contextlib
-import logging as python_logging
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
 
 from absl import logging
 
-from jetvae_jax.core.errors import InputError
+from jetvae_jax.core import workers
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.words import counted
+from jetvae_jax.core.workers import Workers
 from jetvae_jax.making import comparison, files, layouts, pythia, shards
 from jetvae_jax.making.settings import JET_TYPES, Config, Shard, layout, plan
 from jetvae_jax.making.shards import Task
-
-
-class Workers(Protocol):
-    """Settings of the workers that make shards; see the fields of ``Config``."""
-
-    @property
-    def dask_scheduler(self) -> str:
-        """Address, or empty."""
-        ...
-
-    @property
-    def num_workers(self) -> int:
-        """Processes to start here."""
-        ...
 
 
 def run(folder: str | os.PathLike[str], config: Config) -> str:
@@ -72,43 +57,6 @@ def _tasks(folder: pathlib.Path, config: Config, jet_type: str) -> list[Task]:
     ]
 
 
-@contextlib.contextmanager
-def _client(config: Workers, num_tasks: int) -> Iterator:
-    """A Dask client of the given scheduler, or of a cluster started here.
-
-    Raises:
-        InputError: nothing answers at the address.
-    """
-    import distributed
-    from dask.system import CPU_COUNT  # the cores that this job may use
-
-    # It logs every connection.
-    python_logging.getLogger("distributed").setLevel(python_logging.CRITICAL)
-    if config.dask_scheduler:
-        try:
-            client = distributed.Client(config.dask_scheduler)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"dask_scheduler = {config.dask_scheduler}: no answer ({error})"
-            ) from None
-        with client:
-            yield client
-        return
-    workers = config.num_workers or CPU_COUNT
-    with (
-        distributed.LocalCluster(
-            n_workers=min(workers, num_tasks),
-            # Pythia holds the interpreter: a second thread would only wait.
-            threads_per_worker=1,
-            # A worker needs 0.5 GB; Dask's limit on a full machine may be less.
-            memory_limit=None,
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
 def make_missing(
     tasks: dict[str, list[Task]],
     config: Workers,
@@ -147,8 +95,6 @@ def make_all(
 ) -> None:
     """Makes shards on the workers and writes each one when it is finished.
 
-    If a worker dies, Dask gives its shard to another one, up to three times.
-
     Args:
         tasks: files and their shards.
         config: the workers.
@@ -158,29 +104,17 @@ def make_all(
     Raises:
         InputError: the settings of a shard are wrong, or some could not be made.
     """
-    import distributed
-
-    start, jets, lost = time.monotonic(), 0, []
+    start, jets = time.monotonic(), 0
     wanted = sum(shard.num_jets for _, shard in tasks)
     logging.info(
         "making %s in %s",
         counted(wanted, what.removesuffix("s")), counted(len(tasks), "shard"),
     )  # fmt: skip
-    with _client(config, len(tasks)) as client:
-        waiting = {client.submit(make, task[1], pure=False): task for task in tasks}
-        for future in distributed.as_completed(waiting):
-            path, shard = waiting.pop(future)
-            name = f"{shard.jet_type} {shard.index}"
-            try:
-                made = future.result()
-            except InputError:
-                raise
-            except Exception as error:  # whatever happens on a worker
-                lost.append(name)
-                logging.error("shard %s failed: %r", name, error)
-                continue
-            files.save(path, made.content)
-            future.release()
+    named = {f"{shard.jet_type} {shard.index}": (path, shard) for path, shard in tasks}
+    given = {name: (shard,) for name, (_, shard) in named.items()}
+    with contextlib.closing(workers.results(make, given, config)) as finished:
+        for name, made in finished:
+            files.save(named[name][0], made.content)
             jets += made.kept
             rate = jets / (time.monotonic() - start)
             logging.info(
@@ -190,12 +124,6 @@ def make_all(
                 what, made.seconds / made.pythia_seconds, f"{jets:,}", f"{wanted:,}",
                 what, rate, what, (wanted - jets) / rate,
             )  # fmt: skip
-    if lost:
-        raise InputError(
-            f"{len(lost)} of {counted(len(tasks), 'shard')} could not be made "
-            f"({', '.join(lost)});"
-            " the others are saved: run again to make these"
-        )
 
 
 def _finish(folder: pathlib.Path, config: Config, jet_type: str) -> str:

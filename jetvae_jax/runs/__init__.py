@@ -26,7 +26,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "fit_density": "latent_density",
         "fit_flow": "latent_density:fit_density",
         "flow_run": "settings",
-        "generate": "generation",
+        "generate": "writing",
         "generated_samples": "generation",
         "load_model": "trained",
         "model_run": "settings",

@@ -226,6 +226,11 @@ class GenerateConfig:
             'density' draws them from a Gaussian copula fitted to those.
         condition: conditions of the samples as name=value, such as digit=3 or
             pt=1000,mass=90; conditions that are not given are drawn.
+        shards: number of files in the folder that output names then; 0 for one file.
+        shard: the only one to make, from 0; otherwise all that are not whole yet.
+        collect: make none: check all shards and list them in the folder's manifest.
+        num_workers: processes that make shards; 0 for this one alone.
+        dask_scheduler: address of a running Dask scheduler whose workers make them.
     """
 
     latents: Literal["prior", "flow", "copula", "reconstruction"] = "flow"
@@ -234,3 +239,18 @@ class GenerateConfig:
     output: configs.Path = ""
     context: Literal["data", "density"] = "data"
     condition: tuple[str, ...] = ()
+    shards: NonNegativeInt = 0
+    shard: NonNegativeInt | None = None
+    collect: bool = False
+    num_workers: NonNegativeInt = 0
+    dask_scheduler: str = ""
+
+    def __post_init__(self):
+        if self.shard is not None and self.shard >= self.shards:
+            wanted = f"below shards = {self.shards}" if self.shards else "with shards"
+            raise InputError(f"shard: give one {wanted}, got {self.shard}")
+        if self.collect and (self.shard is not None or not self.shards):
+            raise InputError("collect: give it with shards, and without shard")
+        for name in ("num_workers", "dask_scheduler"):
+            if getattr(self, name) and (self.shard is not None or not self.shards):
+                raise InputError(f"{name}: give it with shards, and without shard")

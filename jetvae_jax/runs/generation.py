@@ -1,118 +1,46 @@
-"""Generate or reconstruct samples and write them to disk, chunk by chunk."""
+"""Generate or reconstruct samples, chunk by chunk."""
 
-import os
-import pathlib
+import collections
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from jetvae_jax.core import seeds
-from jetvae_jax.core.configs import versions
+from jetvae_jax.core import devices, seeds
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Batch, Context, Key, Points
-from jetvae_jax.data import containers
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
 from jetvae_jax.runs.config import GenerateConfig
-from jetvae_jax.runs.trained import TrainedDensity, TrainedModel, load_model
-from jetvae_jax.training.progress import Progress
+from jetvae_jax.runs.trained import TrainedDensity, TrainedModel
 
-GENERATOR = "jetvae_jax"
 CHUNK = 2000
 """Samples in one compiled call. The key of chunk i is that of the run folded with i, so
 that the same seed gives the same samples for any number of them."""
 
 
-def generate(workdir: str | os.PathLike, config: GenerateConfig) -> pathlib.Path:
-    """Write ``generated_<latents>`` into ``workdir`` and return the file's path.
+class Source(NamedTuple):
+    """Samples that can be drawn from any place on.
 
-    The same seed gives the same samples; a larger number appends to them.
-
-    Args:
-        workdir: of a finished training.
-        config: how many samples, from what, and where to write them.
-
-    Raises:
-        InputError: no trained model or flow, a condition that the model does not have,
-            the output cannot be written, or would replace something else.
+    Attributes:
+        number: of samples.
+        draw: ``(first, stop) -> chunks`` of the samples from ``first``, a multiple of
+            :data:`CHUNK`, to before ``stop``; they are the same in every range.
     """
-    if config.output:
-        _check_output(pathlib.Path(config.output))
-    trained = load_model(workdir)
-    pipeline = trained.run.pipeline
-    name = f"generated_{config.latents}{pipeline.SUFFIX}"
-    output = pathlib.Path(config.output or Workdir(workdir) / name)
-    _check_replaceable(output, trained)
-    number, chunks = samples_of(trained, config)
-    attrs = {
-        "generator": GENERATOR,
-        "latents": config.latents,
-        "seed": config.seed,
-        "run": trained.run.to_json(),
-        "best_epoch": trained.meta["best_epoch"],
-        "versions": versions(),
-    }
-    if config.condition:
-        attrs["condition"] = list(config.condition)
-    with (
-        pipeline.writer(output, trained.run, attrs) as writer,
-        Progress(f"generate {config.latents}", number, unit=pipeline.UNIT) as progress,
-    ):
-        for chunk in chunks:
-            writer.append(chunk)
-            progress.advance(len(jax.tree.leaves(chunk)[0]))
-        progress.note(
-            f"wrote {output}: {number:,} {progress.unit}, {progress.status()}"
-        )
-    return output
+
+    number: int
+    draw: Callable[[int, int], Iterator[Any]]
 
 
-def _check_output(output: pathlib.Path) -> None:
-    """A file can be written there.
-
-    Raises:
-        InputError: it cannot.
-    """
-    if not output.parent.is_dir() or output.is_dir():
-        raise InputError(
-            f"--generate.output={output}: give a file in a folder that exists"
-        )
-    if not os.access(output.parent, os.W_OK):
-        raise InputError(
-            f"--generate.output={output}: the folder is not writable: give another one"
-        )
-
-
-def _check_replaceable(output: pathlib.Path, trained: TrainedModel) -> None:
-    """Check that a file may be replaced: generated samples may, all else may not.
-
-    Raises:
-        InputError: it is the data of the run, or anything else of worth.
-    """
-    what = f"--generate.output={output}"
-    given = trained.run.data.path  # one, or several separated by commas
-    for data in (given, *given.split(",")):
-        if not (output.exists() and os.path.exists(data)):
-            continue
-        inside = pathlib.Path(data).resolve() in output.resolve().parents
-        if inside or os.path.samefile(data, output):
-            raise InputError(f"{what}: is data of this run: give another name")
-    containers.check_replaceable(output, what, GENERATOR)
-
-
-def samples_of(
-    trained: TrainedModel, config: GenerateConfig
-) -> tuple[int, Iterator[Any]]:
-    """The number of samples, and an iterator over chunks of them.
+def source(trained: TrainedModel, config: GenerateConfig) -> Source:
+    """The samples that the settings describe.
 
     Raises:
         InputError: no flow has been fitted, the data changed, or a condition that the
-            model does not have; from the iterator, if it generates nothing but NaN.
+            model does not have; from the chunks, if one has nothing but NaN.
     """
     key = seeds.key(config.seed)
     if config.latents == "reconstruction":
@@ -132,13 +60,34 @@ def samples_of(
                 _not_finite(trained, points, batch.context),
             )
 
-        return len(batch.x), _reported(stream_batches(draw, key, batch))
+        return Source(
+            len(batch.x),
+            lambda first, stop: _reported(
+                stream_batches(draw, key, batch, first, stop), first
+            ),
+        )
     latents: str | TrainedDensity = config.latents
     if latents != "prior":
         trained.check_encoder()
         latents = trained.density(latents)  # stops before the data are read
     number = config.num_jets or count(_test(trained))
-    return number, _drawn(trained, latents, config, key, number)
+    generated = _drawn(trained, latents, config)
+    return Source(
+        number,
+        lambda first, stop: _reported(stream(generated, key, stop, first), first),
+    )
+
+
+def samples_of(
+    trained: TrainedModel, config: GenerateConfig
+) -> tuple[int, Iterator[Any]]:
+    """The number of samples, and an iterator over chunks of them.
+
+    Raises:
+        InputError: as :func:`source`.
+    """
+    number, draw = source(trained, config)
+    return number, draw(0, number)
 
 
 def generated_samples(trained: TrainedModel, config: GenerateConfig) -> Any:
@@ -146,7 +95,7 @@ def generated_samples(trained: TrainedModel, config: GenerateConfig) -> Any:
 
     Args:
         trained: the model.
-        config: how many samples, from what; :func:`generate` writes the same.
+        config: how many samples, from what; ``runs.generate`` writes the same.
 
     Raises:
         InputError: as :func:`samples_of`.
@@ -159,15 +108,14 @@ def _drawn(
     trained: TrainedModel,
     latents: str | TrainedDensity,
     config: GenerateConfig,
-    key: Key,
-    number: int,
-) -> Iterator[Any]:
+) -> Callable[[Key], Any]:
+    """The compiled function that draws a chunk, and what is not finite in it."""
     run = trained.run
     names = run.pipeline.condition_names(run.scaling)
     asked = parsed(config.condition, names, "generate.condition")
     request = ContextRequest(config.context, asked)
     contexts = run.pipeline.contexts(run.scaling, trained.scaler, request)
-    _check_reach(trained, contexts(key, 1), names, asked)
+    _check_reach(trained, contexts(seeds.key(config.seed), 1), names, asked)
     _warn_beyond(trained, asked)
 
     @jax.jit
@@ -180,7 +128,7 @@ def _drawn(
             _not_finite(trained, points, context),
         )
 
-    return _reported(stream(draw, key, number))
+    return draw
 
 
 def _check_reach(
@@ -244,8 +192,14 @@ def _not_finite(trained: TrainedModel, points: Points, context: Context) -> Arra
     return ~jnp.all(jnp.stack(finite), axis=0)
 
 
-def _reported(chunks: Iterator[tuple[Any, np.ndarray]]) -> Iterator[Any]:
+def _reported(
+    chunks: Iterator[tuple[Any, np.ndarray]], first: int = 0
+) -> Iterator[Any]:
     """The samples; what is not finite in them is counted, not dropped in silence.
+
+    Args:
+        chunks: of samples and ``[J]``, which of them are not finite.
+        first: number of the first sample.
 
     Raises:
         InputError: nothing in a chunk is finite.
@@ -253,8 +207,9 @@ def _reported(chunks: Iterator[tuple[Any, np.ndarray]]) -> Iterator[Any]:
     lost = total = 0
     for samples, bad in chunks:
         if bad.all():
+            begin = first + total
             raise InputError(
-                f"generated samples {total:,} to {total + bad.size - 1:,} are all NaN "
+                f"generated samples {begin:,} to {begin + bad.size - 1:,} are all NaN "
                 "or infinite: the model did not train: train it again with a smaller "
                 "learning_rate or clip_norm = 1"
             )
@@ -271,32 +226,69 @@ def _test(trained: TrainedModel) -> Any:
     return trained.data().test
 
 
-def stream(draw: Callable[[Key], Any], key: Key, number: int) -> Iterator[Any]:
-    """Yield ``number`` samples as NumPy chunks.
+def stream(
+    draw: Callable[[Key], Any], key: Key, stop: int, first: int = 0
+) -> Iterator[Any]:
+    """Yield samples as NumPy chunks.
 
     Args:
         draw: compiled ``key -> samples``, :data:`CHUNK` of them.
         key: folded with the chunk's number.
-        number: of samples; the last chunk is cut.
+        stop: the sample after the last; the last chunk is cut.
+        first: sample, a multiple of :data:`CHUNK`.
     """
-    for start in range(0, number, CHUNK):
-        samples = draw(jax.random.fold_in(key, start // CHUNK))
-        yield _first(samples, number - start)
+
+    def given(start):
+        return (jax.random.fold_in(key, start // CHUNK),)
+
+    return _in_flight(draw, given, first, stop)
 
 
 def stream_batches(
-    draw: Callable[[Key, Batch], Any], key: Key, batch: Batch
+    draw: Callable[[Key, Batch], Any],
+    key: Key,
+    batch: Batch,
+    first: int = 0,
+    stop: int | None = None,
 ) -> Iterator[Any]:
     """Like :func:`stream`, with one sample for each row of the batch."""
     number = batch.x.shape[0]
-    for start in range(0, number, CHUNK):
+
+    def given(start):
         # One compiled shape: the last chunk repeats its last row, then is cut.
         rows = np.minimum(np.arange(start, start + CHUNK), number - 1)
-        part = jax.tree.map(lambda a, rows=rows: a[rows], batch)
-        samples = draw(jax.random.fold_in(key, start // CHUNK), part)
-        yield _first(samples, number - start)
+        part = jax.tree.map(lambda a: a[rows], batch)
+        return jax.random.fold_in(key, start // CHUNK), part
+
+    return _in_flight(draw, given, first, number if stop is None else stop)
 
 
-def _first(samples: Any, number: int) -> Any:
-    """The first ``number`` samples of a chunk, all if it has fewer, as NumPy."""
-    return jax.tree.map(lambda a: np.asarray(a[:number]), samples)
+def _in_flight(
+    draw: Callable[..., Any], given: Callable[[int], tuple], first: int, stop: int
+) -> Iterator[Any]:
+    """Chunks; the devices are at work on the next ones while the caller has one.
+
+    Every device draws whole chunks, by the program of one device: to the same bits.
+
+    Args:
+        draw: compiled function of a chunk.
+        given: its arguments, by the first sample of the chunk.
+        first: sample.
+        stop: the sample after the last.
+    """
+    places = devices.used()
+    waiting: collections.deque[tuple[int, Any]] = collections.deque()
+
+    def next_one():
+        start, samples = waiting.popleft()
+        return jax.tree.map(lambda a: np.asarray(a)[: stop - start], samples)
+
+    for number, start in enumerate(range(first, stop, CHUNK)):
+        arguments = given(start)
+        if len(places) > 1:
+            arguments = jax.device_put(arguments, places[number % len(places)])
+        waiting.append((start, draw(*arguments)))
+        if len(waiting) > len(places):
+            yield next_one()
+    while waiting:
+        yield next_one()

@@ -65,6 +65,8 @@ def of_fit(workdir: str | os.PathLike, name: str) -> list[str]:
 
 def of_generation(path: pathlib.Path, workdir: str | os.PathLike) -> list[str]:
     """Where the generated samples are, and the next step if it is in this workdir."""
+    if path.is_dir():
+        return [line("generated", f"shards in {path}")]
     made = line("generated", path)
     if in_zoo(workdir):
         return [made]

@@ -1,14 +1,15 @@
 """The compiled functions of training: a chunk of steps, and a validation."""
 
 import contextlib
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
+from jetvae_jax.core import devices
 from jetvae_jax.core.types import Key, Params
 from jetvae_jax.training.feed import Feed
 from jetvae_jax.training.step import Step
@@ -16,8 +17,13 @@ from jetvae_jax.training.step import Step
 NEVER = np.iinfo(np.int32).max
 
 
-def compile_steps(step: Step, batch_size: int) -> Callable:
+def compile_steps(step: Step, batch_size: int, mesh: Mesh | None = None) -> Callable:
     """Compile any number of steps of an epoch into one call; the state is donated.
+
+    Args:
+        step: the algorithm.
+        batch_size: rows of a batch.
+        mesh: the devices among which they are divided.
 
     Returns:
         ``(state, sums, chunk, key, start, stop) -> (state, sums)``: ``chunk`` is
@@ -26,7 +32,6 @@ def compile_steps(step: Step, batch_size: int) -> Callable:
         term's total and the first step at which it was not finite.
     """
 
-    @functools.partial(jax.jit, donate_argnums=(0, 1))
     def run(state, sums, chunk, key, start, stop):
         first, data, order = chunk
 
@@ -34,7 +39,7 @@ def compile_steps(step: Step, batch_size: int) -> Callable:
             state, (totals, bad) = carry
             place = (i - first) * batch_size
             rows = jax.lax.dynamic_slice_in_dim(order, place, batch_size)
-            batch = jax.tree.map(lambda a: a[rows], data)
+            batch = devices.divided(mesh, jax.tree.map(lambda a: a[rows], data))
             state, terms = step.update(state, jax.random.fold_in(key, i), batch)
             here = {n: jnp.where(jnp.isfinite(v), NEVER, i) for n, v in terms.items()}
             totals = jax.tree.map(jnp.add, totals, terms)
@@ -42,17 +47,19 @@ def compile_steps(step: Step, batch_size: int) -> Callable:
 
         return jax.lax.fori_loop(start, stop, body, (state, sums))
 
-    return run
+    return devices.compiled(run, mesh, donate_argnums=(0, 1))
 
 
-def compile_evaluation(step: Step, batch_size: int) -> Callable:
+def compile_evaluation(
+    step: Step, batch_size: int, mesh: Mesh | None = None
+) -> Callable:
     """Compile ``(params, feed, key) -> {"name": mean}``, the mean of each term.
 
     The last batch is padded with copies of the last row, which do not count. Chunks
     consist of whole batches, so that the draws of a row do not depend on the chunks.
+    Arguments as those of :func:`compile_steps`.
     """
 
-    @functools.partial(jax.jit, static_argnums=4)
     def part(params, data, key, first, total):
         rows = jax.tree.leaves(data)[0].shape[0]
         count = -(-rows // batch_size)
@@ -60,19 +67,22 @@ def compile_evaluation(step: Step, batch_size: int) -> Callable:
 
         def body(_, item):
             i, index = item
-            batch = jax.tree.map(lambda a: a[jnp.minimum(index, rows - 1)], data)
+            rows_of = jax.tree.map(lambda a: a[jnp.minimum(index, rows - 1)], data)
+            batch = devices.divided(mesh, rows_of)
             terms = step.evaluate(params, jax.random.fold_in(key, first + i), batch)
             return None, {n: jnp.sum(v * (index < rows)) for n, v in terms.items()}
 
         _, sums = jax.lax.scan(body, None, (jnp.arange(count), index))
         return {n: jnp.sum(v) / total for n, v in sums.items()}
 
+    compiled = devices.compiled(part, mesh, static_argnums=4)
+
     def run(params: Params, feed: Feed, key: Key) -> dict[str, float]:
         means: dict[str, float] = {}
         first = 0
         with contextlib.closing(feed.chunks(multiple_of=batch_size)) as chunks:
             for data in chunks:
-                terms = jax.device_get(part(params, data, key, first, len(feed)))
+                terms = jax.device_get(compiled(params, data, key, first, len(feed)))
                 first += -(-jax.tree.leaves(data)[0].shape[0] // batch_size)
                 means = {n: means.get(n, 0.0) + float(v) for n, v in terms.items()}
         return means

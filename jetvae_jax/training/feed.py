@@ -4,7 +4,9 @@ from collections.abc import Generator
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+from jax.sharding import Mesh
 
+from jetvae_jax.core import devices
 from jetvae_jax.core.types import Array, Key
 
 
@@ -42,10 +44,11 @@ class Resident:
 
     Args:
         data: pytree of arrays with one leading axis.
+        mesh: several devices that each have them all.
     """
 
-    def __init__(self, data: Any):
-        self.data = jax.device_put(data)
+    def __init__(self, data: Any, mesh: Mesh | None = None):
+        self.data = devices.placed(mesh, data) if mesh else jax.device_put(data)
 
     def __len__(self) -> int:
         return jax.tree.leaves(self.data)[0].shape[0]
@@ -70,6 +73,6 @@ class Resident:
         yield 0, self.data, jax.random.permutation(key, len(self))
 
 
-def feed(data: Any) -> Feed:
-    """``data`` itself if it is a Feed, else its arrays on the device."""
-    return data if isinstance(data, Feed) else Resident(data)
+def feed(data: Any, mesh: Mesh | None = None) -> Feed:
+    """``data`` itself if it is a Feed, else its arrays on the device, or on several."""
+    return data if isinstance(data, Feed) else Resident(data, mesh)

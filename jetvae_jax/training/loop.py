@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
-from jetvae_jax.core import configs
+from jetvae_jax.core import configs, devices
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.interrupt import Interrupt
 from jetvae_jax.core.types import Key, Params
@@ -103,6 +104,8 @@ def fit(
 ) -> FitResult:
     """Train until the last epoch, until patience runs out, or until a signal.
 
+    Batches are divided among the devices of :mod:`~jetvae_jax.core.devices`.
+
     Args:
         step: the algorithm; see :class:`~jetvae_jax.training.Step`.
         key: seeds initialisation, shuffles and noise.
@@ -128,9 +131,10 @@ def fit(
         InputError: too few jets, an unknown monitored term, a state of other
             settings, or a term that became NaN or infinite, with its step.
     """
+    mesh = devices.for_batches(name, config.batch_size)
     loop = _Loop(
-        step, feed(train), feed(valid), config, name, unit, settings or {},
-        path=pathlib.Path(state_path) if state_path else None,
+        step, feed(train, mesh), feed(valid, mesh), config, name, unit, settings or {},
+        mesh=mesh, path=pathlib.Path(state_path) if state_path else None,
         renew=renew, on_epoch=on_epoch, on_save=on_save, monitor=monitor,
     )  # fmt: skip
     with loop.interrupt:  # while it traces and compiles, too
@@ -153,6 +157,7 @@ class _Loop:
     name: str
     unit: str
     settings: dict
+    mesh: Mesh | None
     path: pathlib.Path | None
     renew: Callable[[dict], dict] | None
     on_epoch: Callable[[list[dict]], object] | None
@@ -176,14 +181,17 @@ class _Loop:
         init_key, self.order_key, self.noise_key, self.valid_key = jax.random.split(
             key, 4
         )
-        self.run_steps = compile_steps(self.step, config.batch_size)
-        self.run_evaluation = compile_evaluation(self.step, max(config.batch_size, 500))
+        mesh = self.mesh
+        self.run_steps = compile_steps(self.step, config.batch_size, mesh)
+        self.run_evaluation = compile_evaluation(
+            self.step, max(config.batch_size, 500), mesh
+        )
         init = jax.jit(self.step.init)
         shapes = memory.shapes(self.name, init)
         batch = self.train.spec(config.batch_size)
         jaxpr, terms = traced(self.step, shapes, batch)
         memory.announce(self.name, self.unit, config.batch_size, shapes, jaxpr)
-        self.state = init(init_key)
+        self.state = devices.placed(mesh, init(init_key))
         self.zeros = zero_sums(terms)
         if self.monitor is None and config.monitor not in self.zeros[0]:
             raise InputError(
@@ -204,7 +212,7 @@ class _Loop:
             tree = self.state, self.sums, best_params
             template = jax.eval_shape(lambda: tree)
             restored = checkpoint.restore(self.path, template)
-            self.state, self.sums, best_params = restored
+            self.state, self.sums, best_params = devices.placed(mesh, restored)
         # The loop donates its state: the best parameters need their own buffers.
         self.best_params = jax.tree.map(np.array, best_params)
 
@@ -222,7 +230,7 @@ class _Loop:
                 self.progress.note(
                     f"{self.name}: has finished before, best epoch {best} of {last}"
                 )
-            while not self.meta["finished"] and not self.interrupt.signal_number:
+            while not self.meta["finished"] and not self.stopped():
                 began = time.monotonic()
                 self.train_epoch()
                 if self.meta["step"] < self.num_steps:
@@ -243,16 +251,16 @@ class _Loop:
         )
         with contextlib.closing(shuffled):
             for first, data, order in shuffled:
+                chunk = devices.placed(self.mesh, (first, data, order))
                 end = min(first + len(order) // config.batch_size, self.num_steps)
                 while (start := meta["step"]) < end:
-                    if self.interrupt.signal_number:
+                    if self.stopped():
                         return
-                    stop = min(start + self.length, end)
+                    (stop,) = devices.agreed(min(start + self.length, end))
                     began = time.monotonic()
                     self.state, self.sums = self.run_steps(
-                        self.state, self.sums, (first, data, order), epoch_key, start,
-                        stop,
-                    )  # fmt: skip
+                        self.state, self.sums, chunk, epoch_key, start, stop
+                    )
                     self.check_finite(epoch)
                     done = stop - start
                     speed = CHUNK_SECONDS / max(time.monotonic() - began, 1e-9)
@@ -264,6 +272,11 @@ class _Loop:
                     )
                     if time.monotonic() - self.last_save > config.save_seconds:
                         self.save()
+
+    def stopped(self) -> bool:
+        """Whether a signal is to end the training, in all its processes."""
+        (self.interrupt.signal_number,) = devices.agreed(self.interrupt.signal_number)
+        return bool(self.interrupt.signal_number)
 
     def check_finite(self, epoch: int) -> None:
         """Raise InputError if a term became NaN or infinite, with the step."""
@@ -295,7 +308,9 @@ class _Loop:
         meta |= {"epoch": row["epoch"], "step": 0}
         stale = meta["epoch"] - meta["best_epoch"]
         last = meta["epoch"] >= config.num_epochs
-        meta["finished"] = last or stale >= config.patience
+        # Metrics of another kind of processor may differ by rounding.
+        (finished,) = devices.agreed(int(last or stale >= config.patience))
+        meta["finished"] = bool(finished)
         self.sums = self.zeros
         self.report(row)
         if self.on_epoch:
@@ -312,7 +327,9 @@ class _Loop:
             row[f"train/{term}"] = float(total) / self.num_steps
         row |= {f"valid/{term}": value for term, value in valid.items()}
         if self.monitor:
-            found = self.monitor(params)
+            # What it compiles is for one device.
+            host = params if self.mesh is None else jax.tree.map(np.array, params)
+            found = self.monitor(host)
             row |= {f"valid/{term}": float(value) for term, value in found.items()}
         row["seconds"] = round(max(time.monotonic() - began, 1e-3), 3)
         return dict(sorted(row.items()))  # as rows of a state that was read

@@ -24,8 +24,8 @@ from jetvae_jax.events.loading import load as read
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import GenerateConfig
-from jetvae_jax.runs.generation import generate
 from jetvae_jax.runs.trained import METRICS, load_model
+from jetvae_jax.runs.writing import generate
 from jetvae_jax.studies import trainings
 from jetvae_jax.studies.trainings import Candidate
 from jetvae_jax.studies.zgamma import report, verdict
