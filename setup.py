@@ -20,6 +20,7 @@ TEST = [
     "ruff>=0.6",
     "pyright>=1.1.380",
 ]
+INTERPLAY = ["awkward>=2.8.4", "vector>=1.6", "pandas>=2.2"]
 EXPORT = ["flatbuffers>=24"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
 DOCS = ["sphinx>=8.2", "myst-parser>=4", "furo>=2025.7", "sphinx-mathjax-offline"]
@@ -69,10 +70,18 @@ setup(
             "dask[distributed]>=2025.1",
         ],
         "formats": [*FORMATS, "hdf5plugin>=4.4"],
+        "interplay": [
+            *INTERPLAY,
+            "coffea>=2025.3",
+            "fastjet>=3.5.2",
+            "dask-awkward>=2025.3",
+            "dask-histogram>=2025.2",
+            "hist>=2.8",
+        ],
         "tune": TUNE,
         "export": EXPORT,
         "docs": DOCS,
-        "test": PLOT + TEST + FORMATS + TUNE + EXPORT,
+        "test": PLOT + TEST + FORMATS + INTERPLAY + TUNE + EXPORT,
         "benchmark": ["torch>=2.5"],
     },
     classifiers=[

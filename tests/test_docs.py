@@ -21,7 +21,10 @@ import jetvae_jax as jv
 
 PAGES = [*DOCS.rglob("*.md"), ROOT / "README.md"]
 PAGES = [page for page in PAGES if not {"_build", "generated"} & {*page.parts}]
-FACE = ("losses", "metrics", "data", "runs", "training", "models", "densities", "zoo")
+FACE = (
+    *("losses", "metrics", "data", "interplay", "runs", "training"),
+    *("models", "densities", "zoo"),
+)
 # Described by the page of the function that returns them, or by their own module.
 ELSEWHERE = {
     *("models.ConvVAEConfig", "models.DeepSetsVAEConfig", "models.MLPVAEConfig"),

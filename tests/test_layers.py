@@ -22,7 +22,7 @@ ROWS = (
     ("core",),
     ("observables",),
     ("losses", "densities", "data"),
-    ("discriminators",),
+    ("discriminators", "interplay"),
     ("models",),
     ("training",),
     ("metrics",),
@@ -45,7 +45,8 @@ CIRCULAR: set[tuple[str, str]] = set()
 ANYWHERE = ("jax", "numpy", "scipy", "optax", "absl.logging")
 FENCES = {
     "absl.flags": ("core/configs.py",),
-    "awkward": ("data/", "events/", "making/"),
+    "awkward": ("data/", "events/", "interplay/", "making/"),
+    "coffea": ("interplay/",),
     "dask": ("making/",),
     "distrax": ("densities/",),
     "distributed": ("making/",),
@@ -64,6 +65,7 @@ FENCES = {
     "optuna": ("runs/", "report/"),
     "ot": ("metrics/transport/",),
     "ott": ("losses/distances/sinkhorn.py",),
+    "pandas": ("interplay/",),
     # An unpickler that knows nothing but arrays, for the weights of FPND.
     "pickle": ("metrics/frechet/",),
     "plotly": ("report/",),
@@ -73,6 +75,7 @@ FENCES = {
     "rich": ("training/",),
     "threadpoolctl": ("metrics/",),
     "uproot": ("data/", "events/"),
+    "vector": ("interplay/",),
 }
 # Imported inside functions only: slow to import, or an extra that may be missing.
 LAZY = set(FENCES) - {"distrax", "flax", "h5py", "pickle"} | {"scipy"}
