@@ -31,8 +31,11 @@ ELSEWHERE = {
     *("models.get", "models.names", "densities.get", "densities.names"),
 }
 
-# Flags of pytest, Slurm and the benchmarks.
-PROGRAMS = {"signal", "requeue", "array", "gres", "time", "dist", "jetnet_python"}
+# Flags of pytest, Slurm, the examples and the benchmarks.
+PROGRAMS = {
+    *("signal", "requeue", "array", "gres", "time", "dist", "jetnet_python"),
+    *("output", "full", "only", "cpu"),
+}
 
 
 @pytest.fixture(scope="module")
