@@ -21,6 +21,7 @@ TEST = [
     "ruff>=0.6",
     "pyright>=1.1.380",
 ]
+INTERPLAY = ["awkward>=2.8.4", "vector>=1.6", "pandas>=2.2"]
 EXPORT = ["flatbuffers>=24"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
@@ -84,6 +85,14 @@ setup(
         "make-jets": MAKE_JETS,
         "dask": [*DASK, "dask-jobqueue>=0.9"],
         "formats": [*FORMATS, *HDF5],
+        "interplay": [
+            *INTERPLAY,
+            "coffea>=2025.3",
+            "fastjet>=3.5.2",
+            "dask-awkward>=2025.3",
+            "dask-histogram>=2025.2",
+            "hist>=2.8",
+        ],
         "tune": TUNE,
         "export": EXPORT,
         "onnx": ONNX,
@@ -99,7 +108,7 @@ setup(
         "cuda13": ["jax[cuda13]>=0.10"],
         "tpu": ["jax[tpu]>=0.10"],
         "docs": DOCS,
-        "test": PLOT + TEST + FORMATS + TUNE + EXPORT + ONNX + TENSORBOARD,
+        "test": PLOT + TEST + FORMATS + INTERPLAY + TUNE + EXPORT + ONNX + TENSORBOARD,
         "benchmark": ["torch>=2.5", "nflows>=0.14", "zuko>=1.4"],
     },
     classifiers=[

@@ -12,9 +12,9 @@ __version__ = "0.1.0"
 moved.install()
 
 _ROOMS = (
-    "core", "data", "densities", "discriminators", "events", "images", "jets",
-    "losses", "making", "metrics", "models", "observables", "report", "runs", "showers",
-    "studies", "training", "zoo",
+    "core", "data", "densities", "discriminators", "events", "images", "interplay",
+    "jets", "losses", "making", "metrics", "models", "observables", "report", "runs",
+    "showers", "studies", "training", "zoo",
 )  # fmt: skip
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,

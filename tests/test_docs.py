@@ -22,7 +22,10 @@ from jetvae_jax.core.commands import shipped
 
 PAGES = [*DOCS.rglob("*.md"), ROOT / "README.md"]
 PAGES = [page for page in PAGES if not {"_build", "generated"} & {*page.parts}]
-FACE = ("losses", "metrics", "data", "runs", "training", "models", "densities", "zoo")
+FACE = (
+    *("losses", "metrics", "data", "interplay", "runs", "training"),
+    *("models", "densities", "zoo"),
+)
 # Described by the page of the function that returns them, or by their own module.
 ELSEWHERE = {
     *("models.ConvVAEConfig", "models.DeepSetsVAEConfig", "models.MLPVAEConfig"),
@@ -30,9 +33,12 @@ ELSEWHERE = {
 }
 
 SHIPPED = {"--flagfile": ("flagfiles", ".txt"), "--tune.space": ("spaces", ".toml")}
-# Flags of pytest, Slurm and the benchmarks.
-PROGRAMS = {"signal", "requeue", "array", "gres", "nodes", "time", "dist",
-            "jetnet_python", "xla_force_host_platform_device_count"}  # fmt: skip
+# Flags of pytest, Slurm, the examples and the benchmarks.
+PROGRAMS = {
+    *("signal", "requeue", "array", "gres", "nodes", "time", "dist"),
+    *("jetnet_python", "output", "full", "only", "cpu"),
+    "xla_force_host_platform_device_count",
+}
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ ROWS = (
     ("core",),
     ("observables",),
     ("losses", "densities", "data"),
-    ("discriminators",),
+    ("discriminators", "interplay"),
     ("models",),
     ("training",),
     ("metrics",),
@@ -46,7 +46,8 @@ CIRCULAR: set[tuple[str, str]] = set()
 ANYWHERE = ("jax", "numpy", "scipy", "optax", "absl.logging")
 FENCES = {
     "absl.flags": ("core/configs.py",),
-    "awkward": ("data/", "events/", "making/"),
+    "awkward": ("data/", "events/", "interplay/", "making/"),
+    "coffea": ("interplay/",),
     "dask": ("core/workers.py",),
     "distrax": ("densities/",),
     "distributed": ("core/workers.py",),
@@ -67,6 +68,7 @@ FENCES = {
     "optuna": ("runs/", "report/"),
     "ot": ("metrics/transport/",),
     "ott": ("losses/distances/sinkhorn.py",),
+    "pandas": ("interplay/",),
     # An unpickler that knows nothing but arrays, for the weights of FPND.
     "pickle": ("metrics/frechet/",),
     "plotly": ("report/",),
@@ -77,6 +79,7 @@ FENCES = {
     "tensorboardX": ("training/logs/tensorboard.py",),
     "threadpoolctl": ("metrics/",),
     "uproot": ("data/", "events/"),
+    "vector": ("interplay/",),
     "wandb": ("training/logs/wandb.py",),
 }
 # Imported inside functions only: slow to import, or an extra that may be missing.

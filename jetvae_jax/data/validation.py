@@ -197,7 +197,7 @@ class Audit:
         repair: drop or reorder bad rows instead of stopping.
         seen: jets of the files before, to find duplicates; None where jets may be
             alike, as those of a model.
-        flag: the one that repairs, for the messages.
+        flag: the one that repairs, for the messages; empty where there is none.
     """
 
     def __init__(
@@ -250,9 +250,10 @@ class Audit:
         for (key, problem, remedy), (row, count) in self._found.items():
             rows = "1 row" if count == 1 else f"{count} rows"
             if not self.repair:
+                how = f"; pass {self.repair_flag} to {remedy} them"
                 raise InputError(
-                    f"{self.path}: {key}: row {row}: {problem} ({rows} in all); pass "
-                    f"{self.repair_flag} to {remedy} them"
+                    f"{self.path}: {key}: row {row}: {problem} ({rows} in all)"
+                    f"{how if self.repair_flag else ''}"
                 )
             done = "reordered" if remedy == "reorder" else "dropped"
             self.faults["unsorted" if remedy == "reorder" else "dropped"] += count

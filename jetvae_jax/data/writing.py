@@ -19,6 +19,7 @@ import numpy as np
 
 import jetvae_jax
 from jetvae_jax.core import momenta
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Part, reported
 from jetvae_jax.core.types import Jets
 from jetvae_jax.data import containers, formats
@@ -150,7 +151,7 @@ class JetWriter:
         """
         if self._file is None:
             raise ValueError(f"{type(self).__name__}: use it in a with block")
-        p, mask = _ordered(jets, self._width)
+        p, mask = ordered(jets, self._width)
         axis = None
         if jets.axis is not None:
             axis = np.asarray(jets.axis, np.float64)
@@ -250,7 +251,7 @@ class _JetNetFile:
         axis: np.ndarray | None,
         labels: np.ndarray | None,
     ) -> int:
-        rows, empty = _jetnet_features(p, mask, self._width, axis)
+        rows, empty = jetnet_features(p, mask, self._width, axis)
         if labels is not None:
             rows[TYPE.name] = labels[:, None]
         self._file.append(rows)
@@ -358,26 +359,26 @@ def _metadata(attrs: dict[str, Any], empty: int) -> dict[str, Any]:
     }
 
 
-def _ordered(jets: Jets, width: int) -> tuple[np.ndarray, np.ndarray]:
+def ordered(jets: Jets, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Momenta (float64, zero on padding) and mask, particles in descending pt.
 
     Args:
         jets: particles ``[J, M, 3]`` in GeV, mask ``[J, M]``.
-        width: particles that fit in a row of the file.
+        width: particles that fit in a row of the file; None for any number.
 
     Raises:
-        ValueError: wrong shapes, more particles than fit, or an existing particle
+        InputError: wrong shapes, more particles than fit, or an existing particle
             without finite momentum and positive pt.
     """
     p = np.asarray(jets.particles, np.float64)
     mask = np.asarray(jets.mask, bool)
     if p.ndim != 3 or p.shape[2] != 3 or mask.shape != p.shape[:2]:
-        raise ValueError(
+        raise InputError(
             f"expected particles [J, N, 3] and mask [J, N], got {p.shape} and "
             f"{mask.shape}"
         )
-    if p.shape[1] > width:
-        raise ValueError(
+    if width is not None and p.shape[1] > width:
+        raise InputError(
             f"jets of {p.shape[1]} particles do not fit in a file of {width}"
         )
     p = np.where(mask[..., None], p, 0.0)
@@ -385,7 +386,7 @@ def _ordered(jets: Jets, width: int) -> tuple[np.ndarray, np.ndarray]:
     bad = mask & ~((pt > 0) & np.isfinite(p).all(axis=-1))
     if bad.any():
         jet, particle = np.argwhere(bad)[0]
-        raise ValueError(
+        raise InputError(
             f"jet {jet}, particle {particle}: momentum {p[jet, particle].tolist()} has "
             "no finite positive pt"
         )
@@ -396,12 +397,16 @@ def _ordered(jets: Jets, width: int) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _jetnet_features(
+def jetnet_features(
     p: np.ndarray, mask: np.ndarray, width: int, axis: np.ndarray | None
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Rows of the data sets ``JETNET``, in float64, and how many are empty.
+    """Rows of the data sets ``JETNET``, in float32, and how many are empty.
 
-    The axis of a jet is the sum of its particles if none is given.
+    Args:
+        p: ``[J, M, 3]`` momenta in GeV, as from :func:`ordered`.
+        mask: ``[J, M]`` bool.
+        width: particles of a row.
+        axis: ``[J, 3]`` of the jets; None for the sums of their particles.
     """
     spare = width - p.shape[1]
     p = np.pad(p, ((0, 0), (0, spare), (0, 0)))

@@ -219,8 +219,15 @@ def guarded(path: str, what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def needing(package: str, path: Any) -> Iterator[None]:
-    """Names the extra to install when an import inside the block fails.
+def needing(
+    package: str, what: Any, install: str = "'jetvae_jax[formats]'"
+) -> Iterator[None]:
+    """Says how to install a package when an import inside the block fails.
+
+    Args:
+        package: in words.
+        what: needs it: a file or a function.
+        install: what is given to pip.
 
     Raises:
         InputError: a package is not installed.
@@ -229,8 +236,7 @@ def needing(package: str, path: Any) -> Iterator[None]:
         yield
     except ImportError as error:
         raise InputError(
-            f"{path}: needs {package}, which is not installed: "
-            "pip install 'jetvae_jax[formats]'"
+            f"{what}: needs {package}, which is not installed: pip install {install}"
         ) from error
 
 

@@ -309,7 +309,7 @@ class Reader(formats.Reader):
             if columns.energy:
                 energy = np.asarray(found[columns.energy])[chosen]
                 _check_energy(table.path, columns, energy, values, mask)
-            yield _block(columns, audit, rows[chosen], values, mask)
+            yield block_of(columns, audit, rows[chosen], values, mask)
             if read == wanted.max_jets:
                 return
 
@@ -526,7 +526,22 @@ def _check_energy(
         )
 
 
-def _block(columns, audit, rows, values, mask) -> Block:
+def block_of(
+    columns: Columns,
+    audit: Audit,
+    rows: np.ndarray,
+    values: Sequence[np.ndarray],
+    mask: np.ndarray,
+) -> Block:
+    """Momenta of particles in the coordinates of a mapping, with the bad rows flagged.
+
+    Args:
+        columns: of which the names, the system and the unit are read.
+        audit: collects rows of negative pt.
+        rows: ``[n]`` row numbers.
+        values: the three coordinates, each ``[n, M]`` float64.
+        mask: ``[n, M]`` bool.
+    """
     a, b, c = values
     keep = np.ones(len(rows), bool)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -535,7 +550,7 @@ def _block(columns, audit, rows, values, mask) -> Block:
         if columns.system == CARTESIAN:
             pt = np.hypot(a, b)
         else:
-            bad = (mask & (a < 0)).any(1)
+            bad = np.any(mask & (a < 0), axis=1)
             keep = audit.flag(columns.names[0], "negative pt", bad, rows, keep)
             pt = a
             a, b, c = pt * np.cos(c), pt * np.sin(c), pt * np.sinh(b)

@@ -14,7 +14,6 @@ import numpy as np
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.data import formats, validation
-from jetvae_jax.data import validation as duplicates
 from jetvae_jax.data.containers import hdf5
 from jetvae_jax.data.containers.tables import Table
 from jetvae_jax.data.validation import Audit, Block, Stated
@@ -90,8 +89,7 @@ class Reader(formats.Reader):
             if extra is not None and has_energy:
                 energy = hdf5.read(extra, start, stop, slice(1, 2))[:, 0]
             if extra is None:
-                drawn = duplicates.draws(p[..., :3], p[..., PTREL] > 0, wanted.seed)
-                phi = np.pi * (2 * drawn - 1)
+                phi = azimuths(p, wanted.seed)
             else:
                 phi = hdf5.read(extra, start, stop, slice(0, 1))[:, 0]
             rows = np.arange(start, stop)
@@ -104,7 +102,7 @@ class Reader(formats.Reader):
             pt, eta, mass, count = jet.T.astype(np.float64)
             stated = Stated(pt, eta, energy.astype(np.float64), mass, count)
             # ptrel sums to about one, unless a model made the jets.
-            block = _block(audit, rows, p, jet, phi, check_sum=not self.generated)
+            block = block_of(audit, rows, p, jet, phi, check_sum=not self.generated)
             yield block._replace(stated=stated)
             if read == wanted.max_jets:
                 return
@@ -138,8 +136,36 @@ def _names(data: h5py.Dataset) -> list[str]:
     return [n.decode("utf-8", "replace") if isinstance(n, bytes) else n for n in found]
 
 
-def _block(audit, rows, p, jet, phi, check_sum) -> Block:
-    """Checks the columns and makes the momenta."""
+def azimuths(p: np.ndarray, seed: int) -> np.ndarray:
+    """``[n]`` phi of jets that have none, uniform in [-pi, pi).
+
+    Args:
+        p: ``[n, M, 3 or 4]`` float32 particle features.
+        seed: another one gives other angles; the same gives the same for the same jet.
+    """
+    drawn = validation.draws(p[..., :3], p[..., PTREL] > 0, seed)
+    return np.pi * (2 * drawn - 1)
+
+
+def block_of(
+    audit: Audit,
+    rows: np.ndarray,
+    p: np.ndarray,
+    jet: np.ndarray,
+    phi: np.ndarray,
+    *,
+    check_sum: bool,
+) -> Block:
+    """Momenta of the particles, with the bad rows flagged.
+
+    Args:
+        audit: collects what is wrong.
+        rows: ``[n]`` row numbers.
+        p: ``[n, M, 3 or 4]`` particle features, float32.
+        jet: ``[n, 2 or more]`` pt [GeV] and eta of the jets.
+        phi: ``[n]`` of the jets.
+        check_sum: whether ptrel must sum to about one, and jets have a pt.
+    """
     keep = np.ones(len(rows), bool)
 
     def flag(key, problem, bad):
