@@ -100,8 +100,8 @@ setup(
         "wandb": WANDB,
         # All that a user may need, without accelerators.
         "all": [
-            *(*PLOT, *MAKE_JETS, *FORMATS, *HDF5, *TUNE, *EXPORT, *ONNX),
-            *(*TENSORBOARD, *WANDB),
+            *(*PLOT, *MAKE_JETS, *FORMATS, *HDF5, *INTERPLAY, *TUNE, *EXPORT),
+            *(*ONNX, *TENSORBOARD, *WANDB),
         ],
         # JAX for an accelerator, by its own extras.
         "cuda12": ["jax[cuda12]>=0.10"],

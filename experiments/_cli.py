@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import _help
+import _stored_help  # prints help that is there already, and exits
 import jax
 from absl import app, flags, logging
 from absl.testing import flagsaver
 
 from jetvae_jax import densities, discriminators, models, runs, training
-from jetvae_jax.core import commands, configs, devices, flagfiles
+from jetvae_jax.core import commands, configs, devices, files, flagfiles
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import LOCK, Workdir
 from jetvae_jax.core.interrupt import Interrupt
@@ -308,7 +309,9 @@ def print_help(topic: str, shown: Sequence[str]) -> None:
     text = _help.text(
         topic, own_flags(), about=about, shown=shown, groups=help_groups()
     )
-    print(commands.worded(text))
+    text = commands.worded(text)
+    print(text)
+    _stored_help.keep(text)
 
 
 def run(
@@ -330,6 +333,7 @@ def run(
         with one_line_errors():
             print_help(topic, shown)
         sys.exit(0)
+    keep_compiled()
     logging.set_verbosity(logging.INFO)
     # At this level jax logs which accelerators it did not find.
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)
@@ -359,6 +363,20 @@ def run(
             return parse(arguments)
 
     app.run(guarded, flags_parser=parser)
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs in the user's cache folder, for the next run.
+
+    The user may name another folder by JAX_COMPILATION_CACHE_DIR, or none: empty.
+    Processors of different kinds may share the user's home, but no programs.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    with contextlib.suppress(OSError):
+        folder = files.user_cache("compiled") / files.processor()
+        folder.mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def run_study(

@@ -28,6 +28,8 @@ CACHE = "JAX_COMPILATION_CACHE_DIR"
 OWN_CACHE = None if CACHE in os.environ else tempfile.mkdtemp(prefix="compiled")
 os.environ.setdefault(CACHE, OWN_CACHE or "")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# Nothing goes into the home of the user who tests.
+os.environ["XDG_CACHE_HOME"] = USER_CACHE = tempfile.mkdtemp(prefix="cache")
 jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 

@@ -1,7 +1,11 @@
 """The help of the scripts: short by default, the rest by topic, each in one screen."""
 
+import os
 import pathlib
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -128,3 +132,24 @@ def test_a_group_is_shown_with_all_its_topics(run_script):
 def test_help_comes_first_whatever_else_is_wrong(run_script):
     result = run_script("train", "--no_such_flag", "--help")
     assert result.returncode == 0 and "--workdir" in result.stdout
+
+
+def test_help_is_kept_until_a_file_changes(tmp_path):
+    """The second call imports no JAX; a plug-in that is new is in the next one."""
+
+    def asked(*options):
+        return subprocess.run(
+            [sys.executable, *options, ROOT / "experiments" / "fit_flow.py", "--help"],
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path),
+                 "JETVAE_PLUGINS": str(tmp_path / "plugins")},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+
+    (tmp_path / "plugins" / "densities").mkdir(parents=True)
+    first = asked().stdout
+    again = asked("-X", "importtime")
+    assert again.stdout == first
+    assert "jetvae_jax" in again.stderr and " jax" not in again.stderr
+    source = ROOT / "jetvae_jax" / "densities" / "realnvp.py"
+    shutil.copy(source, tmp_path / "plugins" / "densities" / "new_one.py")
+    assert "jax" in asked("-X", "importtime").stderr

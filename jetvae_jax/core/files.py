@@ -10,10 +10,12 @@ import contextlib
 import json
 import os
 import pathlib
+import platform
 import re
 import secrets
 import shutil
 import time
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -302,6 +304,21 @@ def expanded(path: str | os.PathLike) -> str:
     if found.startswith("~") and not os.path.exists(found):
         raise ValueError(f"{found.split(os.sep)[0]}: no such home; ./~ means the name")
     return found
+
+
+def user_cache(name: str) -> pathlib.Path:
+    """A folder for what can be made again, in that of the user; it may not exist."""
+    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(root) / "jetvae_jax" / name
+
+
+def processor() -> str:
+    """Eight hexadecimal digits that differ for processors of other instructions."""
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    kept = {line for line in lines if re.match("model name|flags|Features", line)}
+    text = "\n".join([platform.machine(), platform.processor(), *sorted(kept)])
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def in_zoo(folder: str | os.PathLike) -> bool:

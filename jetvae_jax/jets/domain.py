@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import os
-import pathlib
 import re
 from collections.abc import Mapping
 from typing import Annotated
@@ -14,7 +12,7 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax import data, models
-from jetvae_jax.core import configs
+from jetvae_jax.core import configs, files
 from jetvae_jax.core.configs import LargeSeed, NonNegativeInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Jets, Key, Points
@@ -108,12 +106,6 @@ fit, scale = scaling.fit, scaling.scale
 condition_ends = scaling.condition_ends
 
 
-def default_cache() -> pathlib.Path:
-    """Where streamed jets are kept if no folder is given."""
-    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(root) / "jetvae_jax"
-
-
 def load(config: Data) -> Dataset:
     """Jets in GeV, read and split; on disk if they are to be streamed.
 
@@ -129,7 +121,7 @@ def load(config: Data) -> Dataset:
         "columns": config.columns,
     }
     if config.stream:
-        folder = config.cache or default_cache()
+        folder = config.cache or files.user_cache("")
         logging.info("streaming: the files are read once into %s", folder)
         (request["jet_type"],) = config.jet_type
         streams = streaming.streams(
