@@ -58,7 +58,7 @@ def test_processes_that_nobody_has_started(monkeypatch):
         raise ValueError("coordinator_address should be defined.")
 
     monkeypatch.setattr("jax.distributed.initialize", initialize)
-    with pytest.raises(InputError, match="should be defined.: start the processes by"):
+    with pytest.raises(InputError, match=r"defined\.: start the processes by"):
         devices.join("auto")
 
 
