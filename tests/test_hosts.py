@@ -52,6 +52,16 @@ def test_what_is_no_address_is_said(hosts):
         devices.join(hosts)
 
 
+def test_processes_that_nobody_has_started(monkeypatch):
+    def initialize(**given):
+        assert given == {}
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr("jax.distributed.initialize", initialize)
+    with pytest.raises(InputError, match=r"defined\.: start the processes by"):
+        devices.join("auto")
+
+
 def test_scripts_of_one_process_refuse_it(run_script, tmp_path):
     done = run_script("evaluate", f"--workdir={tmp_path}", "--hosts=auto")
     assert done.returncode == 2

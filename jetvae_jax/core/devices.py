@@ -63,7 +63,10 @@ def join(hosts: str) -> None:
         jax.distributed.initialize(**given)
     except (RuntimeError, ValueError) as error:
         first, *_ = [*str(error).splitlines(), "there is no answer"]
-        raise InputError(f"--hosts={hosts}: {first[:200]}") from error
+        raise InputError(
+            f"--hosts={hosts}: {first[:200]}: start the processes by srun or mpirun, "
+            "or give address:port,number,which"
+        ) from error
 
 
 def agreed(*values: int) -> tuple[int, ...]:
