@@ -4,7 +4,7 @@
 # A conditional model generates jets of a given pT, mass or type. This notebook asks a
 # model of the package for jets of one pT, trains a small model that is conditioned on
 # type, pT and mass, measures how well it does what it is asked for, and generates
-# handwritten digits on demand. It takes about eight minutes on two cores.
+# handwritten digits on demand. It takes about ten minutes on two cores.
 
 # %%
 import os
