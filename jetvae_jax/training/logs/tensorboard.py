@@ -60,7 +60,6 @@ def _begun(folder: pathlib.Path, settings: dict, row: dict) -> Any:
     """A new file in place of those that are there, with the hyperparameters."""
     from tensorboardX import summary
     from tensorboardX.event_file_writer import EventsWriter
-    from tensorboardX.proto import event_pb2
 
     for old in folder.glob("events.out.tfevents.*"):
         old.unlink()
@@ -71,17 +70,19 @@ def _begun(folder: pathlib.Path, settings: dict, row: dict) -> Any:
     }
     metrics = {name: value for name, value in numbers(row).items() if "/" in name}
     for part in summary.hparams(values, metrics)[:2]:  # the third says it has ended
-        writer.write_event(event_pb2.Event(wall_time=time.time(), summary=part))
+        writer.write_event(_event(wall_time=time.time(), summary=part))
     return writer
 
 
 def _add_epoch(writer: Any, row: dict, moment: float) -> None:
     from tensorboardX import summary
-    from tensorboardX.proto import event_pb2
 
     for name, value in numbers(row).items():
-        writer.write_event(
-            event_pb2.Event(
-                wall_time=moment, step=row["epoch"], summary=summary.scalar(name, value)
-            )
-        )
+        part = summary.scalar(name, value)
+        writer.write_event(_event(wall_time=moment, step=row["epoch"], summary=part))
+
+
+def _event(**fields: Any) -> Any:
+    from tensorboardX.proto import event_pb2
+
+    return getattr(event_pb2, "Event")(**fields)  # noqa: B009 (made at run time)

@@ -84,7 +84,8 @@ def _checked(exported: Exported, content: bytes) -> dict[str, Any] | str:
     )
     function = jax.jit(exported.function)
     right, near = (list(map(np.asarray, function(*x.values()))) for x in (given, moved))
-    found = deviations(session.run(list(exported.outputs), given), right)
+    outputs = [np.asarray(x) for x in session.run(list(exported.outputs), given)]
+    found = deviations(outputs, right)
     own = deviations(near, right)
     allowed = np.maximum(TOLERANCE, FACTOR * np.array(own))
     if not np.all(np.array(found) <= allowed):
