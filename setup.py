@@ -22,12 +22,17 @@ TEST = [
     "pyright>=1.1.380",
 ]
 INTERPLAY = ["awkward>=2.8.4", "vector>=1.6", "pandas>=2.2"]
+COFFEA = [
+    *("coffea>=2025.3", "fastjet>=3.5.2", "hist>=2.8"),
+    *("dask-awkward>=2025.3", "dask-histogram>=2025.2"),
+]
 EXPORT = ["flatbuffers>=24"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
 TENSORBOARD = ["tensorboardX>=2.6.4"]
 WANDB = ["wandb>=0.18"]
 DASK = ["dask[distributed]>=2025.1"]
+JOBQUEUE = ["dask-jobqueue>=0.9"]
 MAKE_JETS = [
     # Later ones have no wheels: pip would compile them.
     "pythia8mc>=8.317,<8.318",
@@ -83,16 +88,9 @@ setup(
     extras_require={
         "plot": PLOT,
         "make-jets": MAKE_JETS,
-        "dask": [*DASK, "dask-jobqueue>=0.9"],
+        "dask": DASK + JOBQUEUE,
         "formats": [*FORMATS, *HDF5],
-        "interplay": [
-            *INTERPLAY,
-            "coffea>=2025.3",
-            "fastjet>=3.5.2",
-            "dask-awkward>=2025.3",
-            "dask-histogram>=2025.2",
-            "hist>=2.8",
-        ],
+        "interplay": [*INTERPLAY, *COFFEA],
         "tune": TUNE,
         "export": EXPORT,
         "onnx": ONNX,
@@ -100,8 +98,8 @@ setup(
         "wandb": WANDB,
         # All that a user may need, without accelerators.
         "all": [
-            *(*PLOT, *MAKE_JETS, *FORMATS, *HDF5, *INTERPLAY, *TUNE, *EXPORT),
-            *(*ONNX, *TENSORBOARD, *WANDB),
+            *(*PLOT, *MAKE_JETS, *FORMATS, *HDF5, *INTERPLAY, *COFFEA, *TUNE),
+            *(*EXPORT, *ONNX, *TENSORBOARD, *WANDB, *JOBQUEUE),
         ],
         # JAX for an accelerator, by its own extras.
         "cuda12": ["jax[cuda12]>=0.10"],

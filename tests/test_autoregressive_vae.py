@@ -401,6 +401,7 @@ def test_the_cached_network_is_the_one_that_is_trained():
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_samples_do_not_depend_on_how_often_room_is_made(monkeypatch):
     monkeypatch.setattr(ar, "NEAR_LOGIT", -3.0)  # most are near earlier particles
     _, params = built()
@@ -511,6 +512,7 @@ def test_wrong_tasks_give_one_line():
         module.model(SMALL, Task(N, 3, objective=published))
 
 
+@pytest.mark.slow
 def test_constants_do_not_change_in_training():
     model, _ = built()
     step = training.model_step(

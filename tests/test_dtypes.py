@@ -58,7 +58,7 @@ PLACES = (
 ARRAYS = re.compile(r"ndarray|Jets\b|PixelSets|Showers|Posterior|Mixture")  # not keys
 # Of arrays that the package itself makes: checked ones, parameters, random indices.
 INTERNAL = {
-    "densities.coupling.check",
+    *("densities.coupling.check", "densities.coupling.scan"),
     "losses.objective.objective",
     *("densities.normal.standardised", "images.metrics.digit_table"),
     *("images.metrics.image_frechet", "metrics.classifier.network.train"),

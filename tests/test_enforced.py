@@ -21,6 +21,7 @@ def narrow(jets):
     ))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_relations_hold(make_jets):
     jets = narrow(make_jets(num_jets=40, num_particles=5))
 

@@ -367,6 +367,7 @@ def test_damage_is_found_before_metrics_are_computed(
     assert "delete it" in result.stderr and contents(folder) == before
 
 
+@pytest.mark.slow
 def test_a_finished_training_says_so_and_replaces_what_was_deleted(
     workdir, tmp_path, run_script
 ):

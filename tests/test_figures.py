@@ -19,6 +19,7 @@ def labels(figure):
     return {axis.get_xlabel() for axis in figure.axes} - {""}
 
 
+@pytest.mark.slow
 def test_observables_by_name(samples):
     figure = figures.distributions(samples, ("tau21", "mass"))
     assert labels(figure) == {"τ₂₁", "jet mass [GeV]"}

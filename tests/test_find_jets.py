@@ -75,6 +75,7 @@ def few(jets):
     return jax.tree.map(lambda a: a[:40], jets)
 
 
+@pytest.mark.slow
 def test_likelihood_of_a_density(jets, tmp_path, monkeypatch):
     monkeypatch.setattr(scores, "TERM_DRAWS", 32)
     objective = domain.Objective(form="classic", beta=1.0)

@@ -185,6 +185,7 @@ RUN = ("--model=library", "--data.path=embedded", "--data.max_jets=400",
        "--train.batch_size=50")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_library_is_trained_and_generates_like_any_model(tmp_path, run_script):
     workdir = f"--workdir={tmp_path}"
     assert run_script("train", *RUN, workdir).returncode == 0

@@ -254,6 +254,7 @@ def test_an_unknown_log_is_answered_by_the_nearest(tmp_path, run_script):
     assert "did you mean 'tensorboard'?" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_log_is_one_file(tmp_path, run_script, monkeypatch):
     """That of the page on logs, by the command there at the smallest size."""
     save("extend/log.md", tmp_path)

@@ -64,6 +64,7 @@ def plugin(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_a_metric_is_one_file(tmp_path, monkeypatch, plugin):
     result = evaluated()
     assert json.loads(json.dumps(result, allow_nan=False)) == result

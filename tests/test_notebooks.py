@@ -71,13 +71,8 @@ def test_the_installation_does_nothing_where_the_package_is():
     exec(code.replace("%pip", "assert False #"), {})
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(p, id=p.stem, marks=() if p.stem == DEFAULT else pytest.mark.slow)
-        for p in SOURCES
-    ],
-)
+@pytest.mark.slow  # make notebooks-test
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setenv("SMALL", "1")

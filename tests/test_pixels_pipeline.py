@@ -66,6 +66,7 @@ def workdir(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_generated_digits_are_those_asked_for(workdir):
     for latents in ("prior", "flow", "copula"):
         made = files.read(workdir / f"generated_{latents}.npz", blank=True)
@@ -77,6 +78,7 @@ def test_generated_digits_are_those_asked_for(workdir):
     np.testing.assert_array_equal(again.labels, test.labels)
 
 
+@pytest.mark.slow
 def test_a_fitted_density_is_read_once(workdir, tmp_path, monkeypatch):
     read, restore = [], checkpoint.restore
     monkeypatch.setattr(
@@ -89,6 +91,7 @@ def test_a_fitted_density_is_read_once(workdir, tmp_path, monkeypatch):
     assert [path.name for path in read] == ["vae.npz", "flow.npz"]
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_same_seed_same_bytes_and_more_only_append(workdir, tmp_path):
     few, many = tmp_path / "few.npz", tmp_path / "many.npz"
@@ -106,6 +109,7 @@ def test_same_seed_same_bytes_and_more_only_append(workdir, tmp_path):
     assert again.read_bytes() == few.read_bytes()
 
 
+@pytest.mark.slow
 def test_evaluation_and_report(workdir, monkeypatch):
     result = json.loads((workdir / "evaluation.json").read_text())
     assert set(result["candidates"]) == {"reconstruction", "prior", "flow", "copula"}
@@ -136,6 +140,7 @@ def test_evaluation_and_report(workdir, monkeypatch):
     assert json.loads((workdir / "evaluation.json").read_text()) == result
 
 
+@pytest.mark.slow
 def test_any_two_files(workdir, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "jetvae_jax.images.evaluation.trained_classifier",
@@ -286,7 +291,7 @@ def test_an_interrupted_training_gets_no_flow(tmp_path, monkeypatch):
     class Stopped:
         signal_number = 2
 
-    monkeypatch.setattr(trainings, "train", lambda *_: Stopped)
+    monkeypatch.setattr(trainings, "train", lambda *_, **log: Stopped)
     monkeypatch.setattr(trainings, "fit_density", None)
     assert comparison.compare(tmp_path, {"a": vae_run()}, FLOW, seeds=(0,)) == 2
 

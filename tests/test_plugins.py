@@ -110,7 +110,9 @@ def plugins(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("name", ["gaussian_vae", "gaussians"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("gaussian_vae", marks=pytest.mark.slow), "gaussians"]
+)
 def test_a_new_model_is_one_file(plugins, tmp_path, run_script, name):
     workdir = tmp_path / "run"
     done = run_script(

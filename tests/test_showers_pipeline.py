@@ -43,6 +43,7 @@ def run_of(path, model="cell_vae", *, conditions=ALL, train=QUICK, sizes=None, *
     )
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline_of_a_vae(path, tmp_path):
     run = run_of(path)
     assert run.sizes == {

@@ -220,7 +220,8 @@ def test_gradients_are_finite_and_right():
 
 
 @pytest.mark.optimised
-@pytest.mark.parametrize("beta", [pytest.param(1.0, marks=pytest.mark.slow), 0.5])
+@pytest.mark.slow
+@pytest.mark.parametrize("beta", [1.0, 0.5])
 def test_gradients_of_degenerate_jets_are_finite(beta):
     def total(particles, mask):
         found = substructure(RelativeJets(particles, mask), beta=beta)

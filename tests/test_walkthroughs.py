@@ -79,7 +79,6 @@ def test_density_and_loss_in_one_run(plugins, tmp_path, run_script):
     assert trained.density("flow").run.flow == "logistic"
 
 
-@pytest.mark.slow
 def test_the_metric_is_the_difference_of_medians(plugins):
     real, other = jets(0), jets(1, spread=0.4)
     protocol = metrics.Protocol("none")
