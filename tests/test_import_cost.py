@@ -33,9 +33,10 @@ for package in (models, densities, discriminators):
     assert not found, found
 for name in models.names():
     models.get(name)
-densities.get("spline")
+for name in densities.names():
+    densities.get(name)
 assert not loaded("distrax", "tensorflow_probability", "ott", "h5py")
-densities.get("realnvp")
+densities.bijectors.Bijector
 assert loaded("distrax") == {"distrax"}
 """
 

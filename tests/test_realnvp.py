@@ -8,7 +8,9 @@ import optax
 import pytest
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.densities import realnvp
+from jetvae_jax.core.layers import MLP
+from jetvae_jax.densities import coupling, realnvp
+from jetvae_jax.densities.bijectors import Bijector
 
 
 def moved_params(config, dim, seed=0, scale=0.2):
@@ -29,7 +31,7 @@ def reference(config, params, u):
     """
     dim = len(u)
     kept = dim - dim // 2
-    rows, _ = realnvp.orders(config.num_couplings, dim)
+    rows, _ = coupling.orders(config.num_couplings, dim)
     where, z, log_det = list(range(dim)), list(np.float64(u)), 0.0
     for k, row in enumerate(rows):
         where = [where[i] for i in row]
@@ -49,8 +51,9 @@ def reference(config, params, u):
 
 def chain(config, params, dim):
     """The same flow from distrax's own pieces, unrolled."""
-    rows, undo = realnvp.orders(config.num_couplings, dim)
-    mlp, bound = realnvp._conditioner(config, dim), config.log_scale_bound
+    rows, undo = coupling.orders(config.num_couplings, dim)
+    mlp = MLP(config.hidden, 2 * (dim // 2), config.activation, last_scale=0.0)
+    bound = config.log_scale_bound
 
     def affine(raw):
         log_scale, shift = jnp.split(raw, 2, axis=-1)
@@ -112,7 +115,7 @@ def test_scan_equals_an_unrolled_distrax_chain(dim):
     config = realnvp.Config(num_couplings=3, hidden=(8,), activation="elu")
     params = moved_params(config, dim)
     u = np.random.default_rng(2).normal(size=(4, dim)).astype(np.float32)
-    ours = realnvp.RealNVP(config, params, dim=dim)
+    ours = Bijector(realnvp.build(config, dim=dim), params)
     theirs = chain(config, params, dim)
     for method in ("forward_and_log_det", "inverse_and_log_det"):
         got = jax.jit(getattr(ours, method))(u)
@@ -181,14 +184,14 @@ def test_couplings_start_differently():
 
 @pytest.mark.parametrize("dim", [2, 5, 30])
 def test_orders_are_permutations_that_end_where_they_began(dim):
-    rows, undo = realnvp.orders(7, dim)
+    rows, undo = coupling.orders(7, dim)
     for row in [*rows, undo]:
         np.testing.assert_array_equal(np.sort(row), np.arange(dim))
     x = np.arange(dim)
     for row in rows:
         x = x[row]
     np.testing.assert_array_equal(x[undo], np.arange(dim))
-    np.testing.assert_array_equal(rows, realnvp.orders(9, dim)[0][:7])
+    np.testing.assert_array_equal(rows, coupling.orders(9, dim)[0][:7])
 
 
 @pytest.mark.parametrize("dim", [2, 5, 30])
@@ -216,7 +219,7 @@ def test_as_a_distrax_bijector():
     config = realnvp.Config(num_couplings=3, hidden=(8,))
     params = moved_params(config, 4)
     flow = realnvp.build(config, dim=4)
-    bijector = realnvp.RealNVP(config, params, dim=4)
+    bijector = Bijector(flow, params)
     assert isinstance(bijector, distrax.Bijector)
     z = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 

@@ -12,6 +12,7 @@ from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
 _HELPERS = (
+    "bijectors",
     "contexts",
     "copula",
     "coupling",
