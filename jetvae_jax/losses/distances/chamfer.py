@@ -23,7 +23,7 @@ from jetvae_jax.core.types import Array
 
 Reduction = Literal["sum", "mean"]
 # Candidates handled in one pass over the running minimum, which stays in registers.
-UNROLL = 15
+UNROLL = 30
 # Points are padded to a multiple of this: the last ones would be searched one by one.
 VECTOR = 8
 # Coordinate of masked points in the search: beyond any data, its square no overflow.
