@@ -375,7 +375,7 @@ def line(row: dict) -> str:
     ratios = ", ".join(f"{n} {ratio:.1f}x" for n, ratio in row["ratios"].items())
     share = f"{100 * row['share']:.0f} %" if row["share"] else ""
     time = row["seconds"]["ours"]
-    unit, scale = ("ms", 1e3) if time >= 1e-3 else ("us", 1e6)
+    unit, scale = next(u for u in UNITS if time * u[1] >= 1)
     return (
         f"| {row['work']} | {row['threads']} | {time * scale:.3g} {unit} "
         f"| {ratios} | {share} |"
@@ -387,6 +387,7 @@ Median times of one call, or of one step, in float32 with random weights; how ma
 as long others take for the same in the same run; the share of the peak, a product of
 matrices, that this package reaches. `make bench` makes this file; what is measured is
 in `benchmarks/compare.py`."""
+UNITS = (("s", 1.0), ("ms", 1e3), ("us", 1e6))
 HEAD = (
     "| work | threads | this package | times as long | share of the peak |\n"
     "|---|---|---|---|---|"
@@ -398,8 +399,12 @@ def keep(folder: pathlib.Path, row: dict) -> None:
     store = folder / "results.json"
     rows = json.loads(store.read_text()) if store.exists() else []
     which = (row["work"], row["threads"])
-    rows = [old for old in rows if (old["work"], old["threads"]) != which]
-    rows.append({**row, "machine": machine()})
+    names = [(old["work"], old["threads"]) for old in rows]
+    row = {**row, "machine": machine()}
+    if which in names:
+        rows[names.index(which)] = row
+    else:
+        rows.append(row)
     store.write_text(json.dumps(rows, indent=1) + "\n")
     text = ["# This package beside others\n", ABOUT]
     for used in dict.fromkeys(row["machine"] for row in rows):

@@ -376,7 +376,8 @@ def keep_compiled() -> None:
     with contextlib.suppress(OSError):
         folder = files.user_cache("compiled") / files.processor()
         folder.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        if os.access(folder, os.W_OK):
+            jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def run_study(

@@ -14,6 +14,7 @@ import platform
 import re
 import secrets
 import shutil
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -308,7 +309,10 @@ def expanded(path: str | os.PathLike) -> str:
 
 def user_cache(name: str) -> pathlib.Path:
     """A folder for what can be made again, in that of the user; it may not exist."""
-    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    home = os.path.expanduser("~")  # as it is for a user without one, in a container
+    root = os.environ.get("XDG_CACHE_HOME") or (
+        os.path.join(home, ".cache") if home != "~" else tempfile.gettempdir()
+    )
     return pathlib.Path(root) / "jetvae_jax" / name
 
 
