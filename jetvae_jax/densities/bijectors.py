@@ -1,7 +1,8 @@
 """Flows as distrax bijectors, for distributions and chains of distrax."""
 
+from typing import Any
+
 import distrax
-import jax
 
 from jetvae_jax.core.types import Array, Density, Params
 
@@ -30,10 +31,10 @@ class Bijector(distrax.Bijector):
         self.params, self.condition = params, condition
         self._forward, self._inverse = flow.forward, flow.inverse
 
-    def forward_and_log_det(self, x: Array) -> tuple[jax.Array, jax.Array]:
+    def forward_and_log_det(self, x: Array) -> tuple[Any, Any]:
         """``u [..., L] -> (z [..., L], log|det dz/du| [...])``."""
         return self._forward(self.params, x, self.condition)
 
-    def inverse_and_log_det(self, y: Array) -> tuple[jax.Array, jax.Array]:
+    def inverse_and_log_det(self, y: Array) -> tuple[Any, Any]:
         """``z [..., L] -> (u [..., L], log|det du/dz| [...])``."""
         return self._inverse(self.params, y, self.condition)
