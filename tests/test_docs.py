@@ -33,8 +33,9 @@ ELSEWHERE = {
 }
 
 SHIPPED = {"--flagfile": ("flagfiles", ".txt"), "--tune.space": ("spaces", ".toml")}
-# Flags of pytest, Slurm, the examples and the benchmarks.
+# Flags of pytest, Slurm, Podman, CMake, TensorBoard, the examples and the benchmarks.
 PROGRAMS = {
+    *("rm", "build", "logdir"),
     *("signal", "requeue", "array", "gres", "nodes", "time", "dist"),
     *("jetnet_python", "output", "full", "only", "cpu"),
     "xla_force_host_platform_device_count",
