@@ -20,7 +20,6 @@ import argparse
 import ctypes
 import json
 import math
-import os
 import pathlib
 import platform
 import re
@@ -503,7 +502,9 @@ def flags() -> argparse.Namespace:
 
 def in_this_process(given: argparse.Namespace) -> None:
     """Measures the case of the flags."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-given.threads :])
+    import timing  # beside this script
+
+    timing.pin(given.threads)
     case = CASES[given.case]
     sizes = [*case.sizes, *(case.more if given.full else ())]
     if given.sizes:

@@ -9,9 +9,9 @@ its own example. Steps alternate; each time is a median.
 
 import argparse
 import functools
-import os
-import statistics
 import time
+
+import timing
 
 DIM, HIDDEN = 30, (128, 128)
 
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each number")
     args = parser.parse_args()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-args.threads :])
+    timing.pin(args.threads)
 
     import jax
 
@@ -101,14 +101,9 @@ def main():
     for num_couplings in map(int, args.couplings.split(",")):
         flows = networks(num_couplings)
         made = {name: compiled(*flow, z) for name, flow in flows.items()}
-        times = {name: [] for name in made}
-        end = time.perf_counter() + args.seconds
-        while time.perf_counter() < end or len(times["chain"]) < 5:
-            for name, (_, run) in made.items():
-                start = time.perf_counter()
-                run()
-                times[name].append(time.perf_counter() - start)
-        step = {name: 1e3 * statistics.median(taken) for name, taken in times.items()}
+        runs = {name: run for name, (_, run) in made.items()}
+        times = timing.medians(runs, args.seconds)
+        step = {name: 1e3 * taken for name, taken in times.items()}
         print(
             f"K={num_couplings}, batch {args.batch}: compile "
             f"{made['scanned'][0]:.1f} s scanned, {made['chain'][0]:.1f} s chain "

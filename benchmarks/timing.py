@@ -1,4 +1,4 @@
-"""Times of functions that take turns, and the limits of the machine beside them.
+"""Times of functions that take turns, and the peak of the machine beside them.
 
 On a shared machine only ratios of medians of one run mean something: whatever else the
 machine does then hits all functions alike.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 # A thread pool keeps its cores busy for up to 0.2 s after its last work.
 PAUSE = 0.3
-SIDE, STREAM = 1024, 1 << 25
+SIDE = 1024
 
 
 def pin(threads: int) -> None:
@@ -71,16 +71,3 @@ def product() -> tuple[Callable[[], object], float]:
     matrix = jnp.ones((SIDE, SIDE), jnp.float32)
     multiply = jax.jit(lambda a: a @ a)
     return lambda: multiply(matrix).block_until_ready(), 2 * SIDE**3
-
-
-def triad() -> tuple[Callable[[], object], float]:
-    """``a + 2 b`` of arrays beyond all caches, and its bytes: the memory's speed."""
-    import numpy as np
-
-    a, b, out = (np.ones(STREAM, np.float32) for _ in range(3))
-
-    def run():
-        np.multiply(b, 2, out=out)
-        np.add(a, out, out=out)
-
-    return run, 5 * 4 * STREAM

@@ -161,9 +161,9 @@ for name in ("bytes_in_use", "peak_bytes_in_use", "bytes_limit"):
 # %% [markdown]
 # ## Precision
 #
-# Arrays are float32, but accelerators compute *products of matrices* with fewer
-# digits unless they are told otherwise: NVIDIA GPUs from Ampere on with 10 bits of
-# mantissa (TensorFloat-32), TPUs with 7 (bfloat16). Here is what that costs on this
+# Arrays are float32. By default, accelerators compute *matrix products* in lower
+# precision: NVIDIA GPUs since Ampere in TensorFloat-32, which has 10 bits of
+# mantissa, TPUs in bfloat16, which has 7. This cell measures the error on this
 # device:
 
 # %%

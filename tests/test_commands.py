@@ -132,7 +132,7 @@ def test_an_installation_names_its_commands(installed):
     assert say("--flagfile=experiments/flagfiles/smoke.txt \\") == "--flagfile=smoke \\"
     assert say("see experiments/spaces/zgamma_vae.toml") == "see zgamma_vae"
     assert str(InputError("run experiments/train.py")) == "run jetvae train"
-    # Files of the user, and what is no script or flagfile of this package.
+    # A user's own files keep their paths, and so do names that the package lacks.
     for own in (
         "/home/me/experiments/train.py",
         "../experiments/train.py",

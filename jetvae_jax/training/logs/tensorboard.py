@@ -1,8 +1,8 @@
 """Event files for TensorBoard, without TensorFlow: ``tensorboard --logdir WORKDIR``.
 
 Scalars have the names of the history, steps are epochs, settings are hyperparameters.
-The file of a training that continues is written anew from its history, which has all
-epochs, with the times at which they ended.
+When a training is resumed, the event file is rewritten from the history, which holds
+all epochs; each scalar keeps the time at which its epoch ended.
 """
 
 import contextlib
