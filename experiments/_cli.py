@@ -6,12 +6,14 @@ import io
 import logging as python_logging
 import os
 import pathlib
+import platform
 import re
 import shlex
 import shutil
 import signal
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -374,10 +376,19 @@ def keep_compiled() -> None:
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     with contextlib.suppress(OSError):
-        folder = files.user_cache("compiled") / files.processor()
+        folder = files.user_cache("compiled") / _processor()
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def _processor() -> str:
+    """Eight hexadecimal digits that differ for processors of other instructions."""
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    kept = {line for line in lines if re.match("model name|flags|Features", line)}
+    text = "\n".join([platform.machine(), platform.processor(), *sorted(kept)])
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def run_study(

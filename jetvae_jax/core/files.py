@@ -10,13 +10,11 @@ import contextlib
 import json
 import os
 import pathlib
-import platform
 import re
 import secrets
 import shutil
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -314,15 +312,6 @@ def user_cache(name: str) -> pathlib.Path:
         os.path.join(home, ".cache") if home != "~" else tempfile.gettempdir()
     )
     return pathlib.Path(root) / "jetvae_jax" / name
-
-
-def processor() -> str:
-    """Eight hexadecimal digits that differ for processors of other instructions."""
-    info = pathlib.Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    kept = {line for line in lines if re.match("model name|flags|Features", line)}
-    text = "\n".join([platform.machine(), platform.processor(), *sorted(kept)])
-    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def in_zoo(folder: str | os.PathLike) -> bool:

@@ -8,7 +8,6 @@ started again therefore ends with the same bits as one that was not. Data come f
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import time
@@ -17,7 +16,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from absl import logging
 from jax.sharding import Mesh
 
 from jetvae_jax.core import configs, devices
@@ -33,7 +31,7 @@ from jetvae_jax.training.compiled import (
     zero_sums,
 )
 from jetvae_jax.training.feed import Feed, feed
-from jetvae_jax.training.progress import Progress
+from jetvae_jax.training.progress import Progress, StartUp
 from jetvae_jax.training.step import Config, Step
 
 CHUNK_SECONDS = 1.0  # between checks for signals, the clock and NaN
@@ -144,19 +142,6 @@ def fit(
         return loop.run()
 
 
-def since_start(after: dict[str, float]) -> float | None:
-    """Seconds of this process before these parts of its work; None if unknown."""
-    try:
-        ticks = int(
-            pathlib.Path("/proc/self/stat").read_text().rsplit(")")[1].split()[19]
-        )
-        up = float(pathlib.Path("/proc/uptime").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    age = up - ticks / os.sysconf("SC_CLK_TCK")
-    return round(age - sum(after.values()), 2)
-
-
 @dataclasses.dataclass
 class _Loop:
     """The state of a training, and the methods that advance it; see :func:`fit`.
@@ -189,9 +174,7 @@ class _Loop:
             )
         self.interrupt = Interrupt()
         self.length = 1  # steps in the next compiled call
-        # Seconds until the first step has ended, and in which part of the work.
-        self.start_up: dict[str, float] | None = {}
-        self.last_part = time.monotonic()
+        self.start_up = StartUp(self.name)
 
     def start(self, key: Key) -> None:
         """Initialise the state, or read that of an interrupted run."""
@@ -209,7 +192,7 @@ class _Loop:
         batch = self.train.spec(config.batch_size)
         jaxpr, terms = traced(self.step, shapes, batch)
         memory.announce(self.name, self.unit, config.batch_size, shapes, jaxpr)
-        self.ended("trace")
+        self.start_up.ended("trace")
         self.state = devices.placed(mesh, init(init_key))
         self.zeros = zero_sums(terms)
         if self.monitor is None and config.monitor not in self.zeros[0]:
@@ -234,22 +217,7 @@ class _Loop:
             self.state, self.sums, best_params = devices.placed(mesh, restored)
         # The loop donates its state: the best parameters need their own buffers.
         self.best_params = jax.tree.map(np.array, best_params)
-        self.ended("initialise")
-
-    def ended(self, part: str) -> None:
-        """Note how long a part of the start took."""
-        if self.start_up is not None:
-            now = time.monotonic()
-            self.start_up[part] = round(now - self.last_part, 3)
-            self.last_part = now
-
-    def report_start(self) -> None:
-        """Log one JSON line of the times until the first step has ended."""
-        if self.start_up is not None:
-            self.ended("compile and first step")
-            seconds = {"before": since_start(self.start_up), **self.start_up}
-            logging.info("%s: start [s] %s", self.name, json.dumps(seconds))
-            self.start_up = None
+        self.start_up.ended("initialise")
 
     def run(self) -> FitResult:
         """Train epochs until the training has finished or a signal stops it."""
@@ -297,7 +265,7 @@ class _Loop:
                         self.state, self.sums, chunk, epoch_key, start, stop
                     )
                     self.check_finite(epoch)
-                    self.report_start()
+                    self.start_up.first_step()
                     done = stop - start
                     speed = CHUNK_SECONDS / max(time.monotonic() - began, 1e-9)
                     longest = min(2 * self.length, speed * done, self.num_steps)

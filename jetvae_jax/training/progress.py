@@ -1,5 +1,8 @@
 """Progress of long work: a bar on a terminal, plain lines in a log."""
 
+import json
+import os
+import pathlib
 import sys
 import time
 
@@ -82,3 +85,43 @@ class Progress:
             self._bar.console.print(text, highlight=False)
         else:
             logging.info("%s", text)
+
+
+class StartUp:
+    """Times of the parts of a start, one JSON line in the log after the first step.
+
+    Args:
+        name: of the training.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self._parts: dict[str, float] = {}
+        self._last = time.monotonic()
+        self._logged = False
+
+    def ended(self, part: str) -> None:
+        """A part of the start has ended."""
+        now = time.monotonic()
+        self._parts[part], self._last = round(now - self._last, 3), now
+
+    def first_step(self) -> None:
+        """A step has ended; if it is the first one, log the times in seconds."""
+        if self._logged:
+            return
+        self.ended("compile and first step")
+        age = process_age()
+        before = None if age is None else round(age - sum(self._parts.values()), 2)
+        seconds = {"before": before, **self._parts}
+        logging.info("%s: start [s] %s", self.name, json.dumps(seconds))
+        self._logged = True
+
+
+def process_age() -> float | None:
+    """Seconds since this process began; None where Linux does not say."""
+    try:
+        fields = pathlib.Path("/proc/self/stat").read_text().rsplit(")")[1].split()
+        up = float(pathlib.Path("/proc/uptime").read_text().split()[0])
+        return up - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
