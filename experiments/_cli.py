@@ -24,18 +24,15 @@ from absl import app, flags, logging
 from absl.testing import flagsaver
 
 from jetvae_jax import densities, discriminators, models, runs, training
-from jetvae_jax.core import commands, configs, devices, files, flagfiles
-from jetvae_jax.core.errors import InputError, did_you_mean
+from jetvae_jax.core import commands, configs, devices, files
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import LOCK, Workdir
 from jetvae_jax.core.interrupt import Interrupt
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
-from jetvae_jax.models import adversarial
-from jetvae_jax.models.vae import NONE
 from jetvae_jax.report import page
 from jetvae_jax.report.about import COMMAND, date
 from jetvae_jax.runs import domains, settings
-from jetvae_jax.runs.config import DERIVED
 from jetvae_jax.studies.trainings import Candidate
 from jetvae_jax.training import logs
 
@@ -44,67 +41,8 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """All flags, the same for every script: one flagfile describes a whole run."""
-    configs.define_path("workdir", None, "folder of all files of one run")
+    settings.define_flags(FLAGS)
     flags.mark_flag_as_required("workdir")
-    default = settings.DEFAULTS
-    flags.DEFINE_integer(
-        "seed", default["seed"], "seed of training and of the flow's fit",
-        lower_bound=0, upper_bound=configs.MAX_SEED,
-    )  # fmt: skip
-    flags.DEFINE_integer(
-        "devices", 0, "devices to use, such as GPUs; 0 for all of this computer",
-        lower_bound=0,
-    )  # fmt: skip
-    flags.DEFINE_string(
-        "hosts", "", "of train, fit_flow and generate, in each of several processes "
-        "that work together: auto (Slurm, Open MPI), or address:port,number,which",
-    )  # fmt: skip
-    flags.DEFINE_enum("domain", default["domain"], domains.names(), "kind of data")
-    for name in domains.names():
-        domain = domains.get(name)
-        for kind, config in domains.kinds(domain).items():
-            configs.define(domain.GROUPS[kind], config)
-    flags.DEFINE_enum("model", default["model"], models.names(), "model to train")
-    flags.DEFINE_enum(
-        "loss", default["loss"], distances.names(), "distance between sets of particles"
-    )
-    flags.DEFINE_enum(
-        "flow", default["flow"], densities.names(), "density to fit to the latents"
-    )
-    flags.DEFINE_enum(
-        "latents", default["latents"], ("samples", "means"),
-        "fit the flow to fresh samples of each posterior, or to the means",
-    )  # fmt: skip
-    flags.DEFINE_enum(
-        "latent", default["latent"], ("gaussian", "uniform", "cdf"),
-        "input of the decoder: latents, or their uniforms; cdf: uniforms, with the "
-        "CDFs of the features as encoder",
-    )  # fmt: skip
-    flags.DEFINE_float(
-        "uniform", default["uniform"], "weight of the marginals' distance from uniform"
-    )
-    flags.DEFINE_enum(
-        "prior", default["prior"], (NONE, *densities.names()),
-        "density of the latents, learned with the VAE",
-    )  # fmt: skip
-    flags.DEFINE_enum(
-        "discriminator", default["discriminator"], (NONE, *discriminators.names()),
-        "network against which the VAE is trained",
-    )  # fmt: skip
-    flags.DEFINE_list(
-        "log", [], f"logs beside the JSON lines: {', '.join(logs.names())}"
-    )
-    for name in logs.names():
-        configs.define(name, logs.get(name).Config)
-    for package in settings.PLUGINS:
-        for name in package.names():
-            configs.define(name, package.get(name).Config, skip=DERIVED)
-    configs.define("adversarial", adversarial.Config)
-    configs.define("copula", copula.Config)
-    configs.define("train", training.Config)
-    configs.define("fit", training.Config, defaults=settings.FLOW_TRAINING)
-    configs.define("generate", runs.GenerateConfig)
-    configs.define("evaluate", runs.EvaluateConfig)
 
 
 def model_run() -> runs.ModelRun:
@@ -152,7 +90,8 @@ def candidate(name: str, *flagfiles: str | os.PathLike, latents: str = "") -> Ca
         latents: of the samples; those of --generate.latents if empty.
     """
     with flagsaver.flagsaver():
-        parse([sys.argv[0], *(f"--flagfile={f}" for f in flagfiles), *sys.argv[1:]])
+        recipe = [f"--flagfile={f}" for f in flagfiles]
+        settings.parse([sys.argv[0], *recipe, *sys.argv[1:]], FLAGS)
         chosen = {"latents": latents} if latents else {}
         config = generate_config(**chosen)
         fits = {"flow": flow_run, "copula": copula_run}
@@ -362,7 +301,7 @@ def run(
 
     def parser(arguments):
         with one_line_errors():
-            return parse(arguments)
+            return settings.parse(arguments, FLAGS)
 
     app.run(guarded, flags_parser=parser)
 
@@ -426,39 +365,6 @@ def run_study(
         print(page)
 
     run(main, define, shown=shown)
-
-
-def parse(arguments: list[str]) -> list[str]:
-    """Parse a command line; flagfiles are read as ``core.flagfiles`` describes.
-
-    Args:
-        arguments: the name of the script, then flags.
-
-    Returns:
-        The arguments that are not flags.
-
-    Raises:
-        InputError: a flag that is unknown, wrong or missing.
-    """
-    given = [arguments[0], *flagfiles.inserted(arguments[1:])]
-    try:
-        return FLAGS(given)
-    except flags.UnrecognizedFlagError as error:
-        for name in (error.flagname, error.flagname.removeprefix("no")):
-            if new := configs.RENAMED_FLAGS.get(name):
-                raise InputError(f"--{name}: is --{new} now") from None
-        hint = did_you_mean(error.flagname, FLAGS)
-        raise InputError(
-            f"--{error.flagname}: unknown flag{hint}; see --help"
-        ) from None
-    except flags.Error as error:
-        text = " ".join(str(error).split())
-        if missing := re.fullmatch(r"flag (--[\w.]+)=None: .*", text):
-            text = f"{missing[1]}: is missing; see --help"
-        if wrong := re.fullmatch(r"flag (--[\w.]+)=(.*)", text):
-            name, rest = wrong.groups()
-            text = name + (rest if rest.startswith(":") else f"={rest}")
-        raise InputError(text) from None
 
 
 @contextlib.contextmanager

@@ -65,32 +65,21 @@ for name, letter in {"gluon": "g", "quark": "q", "top": "t"}.items():
 # are those of the quickstart.
 
 # %%
-run = jv.runs.model_run(
-    {
-        "data.path": "jets",
-        "data.jet_type": ["g", "q", "t"],
-        "scaling.conditions": ["type", "pt", "mass"],
-        "scaling.coordinates": "relative",
-        "scaling.method": "none",
-        "scaling.axis": "jet",
-        "model": "autoregressive_vae",
-        "autoregressive_vae.latent_dim": 0,
-        "autoregressive_vae.width": 8 if SMALL else 48,
-        "autoregressive_vae.num_layers": 1 if SMALL else 2,
-        "autoregressive_vae.angle_components": 12,
-        "autoregressive_vae.near": 2,
-        "objective.form": "classic",
-        "objective.beta": 1,
-        "train.num_epochs": 1 if SMALL else 14,
-        "train.batch_size": 200,
-        "train.learning_rate": 4e-3,
-        "train.schedule": "cosine",
-        "train.warmup_steps": 2 if SMALL else 200,
-        "train.clip_norm": 5,
-        "train.weight_decay": 1e-2,
-        "train.averaging": 0.9 if SMALL else 0.998,
+changes = {
+    "data.path": "jets",
+    "data.jet_type": ["g", "q", "t"],
+    "scaling.conditions": ["type", "pt", "mass"],
+    "train.num_epochs": 14,
+}
+if SMALL:
+    changes |= {
+        "autoregressive_vae.width": 8,
+        "autoregressive_vae.num_layers": 1,
+        "train.num_epochs": 1,
+        "train.warmup_steps": 2,
+        "train.averaging": 0.9,
     }
-)
+run = jv.runs.model_run(changes, flagfile="quickstart_autoregressive")
 _ = jv.runs.train("runs/types", run)
 trained = jv.runs.load_model("runs/types")
 
@@ -158,31 +147,16 @@ jv.report.figures.responses(compared, "type")
 # 2,000 handwritten digits of the package, with the digit as the condition.
 
 # %%
-digits = jv.runs.model_run(
-    {
-        "domain": "pixels",
-        "loss": "pixel_third_axis",
-        "pixel_third_axis.intensity_weight": 0.1,
-        "pixels.num_pixels": 100,
-        "pixels.order": "raster",
-        "pixels.augment": ["shift", "turn", "stretch"],
-        "pixel_scaling.method": "standard",
-        "pixel_scaling.condition_on_digit": True,
-        "pixel_objective.form": "classic",
-        "pixel_objective.beta": 0.05,
-        "model": "conv_vae",
-        "conv_vae.filters": [4, 8] if SMALL else [32, 64],
-        "conv_vae.kernel": 3,
-        "conv_vae.hidden": [32] if SMALL else [512],
-        "conv_vae.latent_dim": 16,
-        "conv_vae.output": "linear",
-        "train.batch_size": 50,
-        "train.learning_rate": 2e-3,
-        "train.schedule": "cosine",
-        "train.warmup_steps": 5 if SMALL else 50,
-        "train.num_epochs": 1 if SMALL else 60,
+recipe = "digits_conditional"
+changes = {"train.num_epochs": 60}
+if SMALL:
+    changes = {
+        "conv_vae.filters": [4, 8],
+        "conv_vae.hidden": [32],
+        "train.num_epochs": 1,
+        "train.warmup_steps": 5,
     }
-)
+digits = jv.runs.model_run(changes, flagfile=recipe)
 _ = jv.runs.train("runs/digits", digits)
 
 # %% [markdown]
@@ -191,16 +165,8 @@ _ = jv.runs.train("runs/digits", digits)
 # try `latents="prior"` below.
 
 # %%
-flow = jv.runs.flow_run(
-    {
-        "realnvp.num_couplings": 6,
-        "realnvp.hidden": [64],
-        "fit.batch_size": 100,
-        "fit.learning_rate": 2e-3,
-        "fit.num_epochs": 1 if SMALL else 60,
-        "fit.patience": 10,
-    }
-)
+changes = {"fit.num_epochs": 1} if SMALL else {}
+flow = jv.runs.flow_run(changes, flagfile=recipe)
 _ = jv.runs.fit_flow("runs/digits", flow)
 
 # %% [markdown]

@@ -28,29 +28,14 @@ logging.set_verbosity(logging.INFO)  # trainings say how far they are
 # gamma. An event is a row of 18 numbers: momenta, angles, invariant masses, numbers
 # of jets.
 #
-# A VAE learns the background; the signal has no part in it. The settings are those of
+# A VAE learns the background; the signal has no part in it. The recipe is
 # `experiments/flagfiles/zgamma_vae.txt`, with fewer epochs.
 
 # %%
-run = jv.runs.model_run(
-    {
-        "domain": "events",
-        "events.path": "embedded",
-        "events.fractions": [0.6, 0.1, 0.3],  # training, validation, test
-        "event_scaling.marginals": "normal",
-        "model": "mlp_vae",
-        "mlp_vae.latent_dim": 16,
-        "mlp_vae.num_layers": 3,
-        "mlp_vae.nodes": 16 if SMALL else 128,
-        "loss": "mse",
-        "event_objective.beta": 0.1,
-        "train.batch_size": 200,
-        "train.num_epochs": 2 if SMALL else 30,
-        "train.learning_rate": 3e-3,
-        "train.schedule": "cosine",
-        "train.averaging": 0.9 if SMALL else 0.999,
-    }
-)
+changes = {"train.num_epochs": 30}
+if SMALL:
+    changes = {"train.num_epochs": 2, "train.averaging": 0.9, "mlp_vae.nodes": 16}
+run = jv.runs.model_run(changes, flagfile="zgamma_vae")
 _ = jv.runs.train("runs/background", run)
 
 # %% [markdown]
@@ -110,32 +95,17 @@ print("open", page)
 # those of a trained model of the package, as if they came from a file of yours.
 
 # %%
-jets = jv.runs.model_run(
-    {
-        "data.path": "embedded",
-        "data.max_jets": 600 if SMALL else 0,
-        "model": "autoregressive_vae",
-        "autoregressive_vae.latent_dim": 0,
-        "autoregressive_vae.width": 8 if SMALL else 48,
-        "autoregressive_vae.num_layers": 1 if SMALL else 2,
-        "autoregressive_vae.angle_components": 12,
-        "autoregressive_vae.near": 2,
-        "scaling.coordinates": "relative",
-        "scaling.method": "none",
-        "scaling.axis": "jet",
-        "scaling.conditions": ["pt"],
-        "objective.form": "classic",
-        "objective.beta": 1,
-        "train.num_epochs": 1 if SMALL else 8,
-        "train.batch_size": 200,
-        "train.learning_rate": 4e-3,
-        "train.schedule": "cosine",
-        "train.warmup_steps": 2 if SMALL else 200,
-        "train.clip_norm": 5,
-        "train.weight_decay": 1e-2,
-        "train.averaging": 0.9 if SMALL else 0.998,
+changes = {"train.num_epochs": 8}
+if SMALL:
+    changes = {
+        "data.max_jets": 600,
+        "autoregressive_vae.width": 8,
+        "autoregressive_vae.num_layers": 1,
+        "train.num_epochs": 1,
+        "train.warmup_steps": 2,
+        "train.averaging": 0.9,
     }
-)
+jets = jv.runs.model_run(changes, flagfile="quickstart_autoregressive")
 _ = jv.runs.train("runs/gluons", jets)
 tops = jv.runs.GenerateConfig(
     latents="flow", num_jets=100 if SMALL else 3000, output="tops.hdf5"

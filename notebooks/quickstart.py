@@ -70,40 +70,25 @@ jv.report.figures.distributions({"input": first, "zoo": made}, shown)
 #
 # ## Train a model
 #
-# A run is described by settings with the names of the flags of `experiments/train.py`
-# (`python experiments/train.py --help` lists them; what is not given has its
-# default). This is the recipe of
-# `experiments/flagfiles/quickstart_autoregressive.txt`, with a third of its epochs: a
+# A run is described by a recipe, a file of flags that comes with the package, and by
+# settings that change it. They have the names of the flags of `experiments/train.py`
+# (`python experiments/train.py --help` lists them). This is the recipe
+# `experiments/flagfiles/quickstart_autoregressive.txt` with a third of its epochs: a
 # decoder that is a density of jets, drawn particle by particle, given the pT of the
 # jet.
 
 # %%
-run = jv.runs.model_run(
-    {
-        "data.path": "embedded",
-        "data.max_jets": 600 if SMALL else 0,  # 0: all
-        "model": "autoregressive_vae",
-        "autoregressive_vae.latent_dim": 0,
-        "autoregressive_vae.width": 8 if SMALL else 48,
-        "autoregressive_vae.num_layers": 1 if SMALL else 2,
-        "autoregressive_vae.angle_components": 12,
-        "autoregressive_vae.near": 2,
-        "scaling.coordinates": "relative",
-        "scaling.method": "none",
-        "scaling.axis": "jet",
-        "scaling.conditions": ["pt"],
-        "objective.form": "classic",
-        "objective.beta": 1,
-        "train.num_epochs": 2 if SMALL else 14,
-        "train.batch_size": 200,
-        "train.learning_rate": 4e-3,
-        "train.schedule": "cosine",
-        "train.warmup_steps": 2 if SMALL else 200,
-        "train.clip_norm": 5,
-        "train.weight_decay": 1e-2,
-        "train.averaging": 0.9 if SMALL else 0.998,
+changes = {"train.num_epochs": 14}
+if SMALL:
+    changes = {
+        "data.max_jets": 600,
+        "autoregressive_vae.width": 8,
+        "autoregressive_vae.num_layers": 1,
+        "train.num_epochs": 2,
+        "train.warmup_steps": 2,
+        "train.averaging": 0.9,
     }
-)
+run = jv.runs.model_run(changes, flagfile="quickstart_autoregressive")
 result = jv.runs.train("runs/quickstart", run)
 
 # %% [markdown]

@@ -70,9 +70,8 @@ data = "embedded"
 # %% [markdown]
 # ## The recipe
 #
-# These are the settings of `experiments/flagfiles/autoregressive_gluon30.txt`: a VAE
-# whose decoder is a density of jets, one particle after the other. What matters for
-# an accelerator:
+# It is that of `experiments/flagfiles/autoregressive_gluon30.txt`: a VAE whose decoder
+# is a density of jets, one particle after the other. What matters for an accelerator:
 #
 # - All jets are kept on the device, and an epoch is one compiled loop: nothing is
 #   done on the host between two steps.
@@ -83,34 +82,20 @@ data = "embedded"
 #   what a crash can cost.
 
 # %%
-run = jv.runs.model_run(
-    {
-        "data.path": data,
-        "data.num_particles": 30,
-        "data.max_jets": 1000 if SMALL else 0,  # 0: all
-        "model": "autoregressive_vae",
-        "autoregressive_vae.latent_dim": 8,
-        "autoregressive_vae.free_nats": 4,
-        "autoregressive_vae.width": 16 if SMALL else 88,
-        "autoregressive_vae.num_layers": 1 if SMALL else 3,
-        "autoregressive_vae.encoder_width": 16 if SMALL else 64,
-        "autoregressive_vae.encoder_layers": 1 if SMALL else 2,
-        "scaling.coordinates": "relative",
-        "scaling.method": "none",
-        "scaling.axis": "jet",
-        "scaling.conditions": ["pt"],
-        "objective.form": "classic",
-        "objective.beta": 1,
-        "train.num_epochs": 4 if SMALL else 85,
-        "train.batch_size": 100 if SMALL else 512,
-        "train.learning_rate": 2e-3,
-        "train.schedule": "cosine",
-        "train.warmup_steps": 5 if SMALL else 500,
-        "train.clip_norm": 5,
-        "train.weight_decay": 1e-2,
-        "train.averaging": 0.9 if SMALL else 0.999,
+changes = {"data.path": data}
+if SMALL:
+    changes |= {
+        "data.max_jets": 1000,
+        "autoregressive_vae.width": 16,
+        "autoregressive_vae.num_layers": 1,
+        "autoregressive_vae.encoder_width": 16,
+        "autoregressive_vae.encoder_layers": 1,
+        "train.num_epochs": 4,
+        "train.batch_size": 100,
+        "train.warmup_steps": 5,
+        "train.averaging": 0.9,
     }
-)
+run = jv.runs.model_run(changes, flagfile="autoregressive_gluon30")
 
 # %% [markdown]
 # ## Train, stop, resume
@@ -199,20 +184,16 @@ print(f"largest difference by precision: {np.abs(default - highest).max():.1e} n
 # generates better jets. It is resumed in the same way.
 
 # %%
-flow = jv.runs.flow_run(
-    {
-        "flow": "spline",
-        "spline.num_couplings": 2 if SMALL else 8,
-        "spline.num_bins": 16,
-        "spline.hidden": [16] if SMALL else [128, 128],
-        "fit.learning_rate": 1e-3,
-        "fit.schedule": "cosine",
-        "fit.batch_size": 100 if SMALL else 500,
-        "fit.num_epochs": 1 if SMALL else 12,
-        "fit.averaging": 0.9 if SMALL else 0.999,
-        "fit.clip_norm": 5,
+changes = {}
+if SMALL:
+    changes = {
+        "spline.num_couplings": 2,
+        "spline.hidden": [16],
+        "fit.batch_size": 100,
+        "fit.num_epochs": 1,
+        "fit.averaging": 0.9,
     }
-)
+flow = jv.runs.flow_run(changes, flagfile="autoregressive_gluon30")
 _ = jv.runs.fit_flow(workdir, flow)
 
 # %% [markdown]

@@ -19,7 +19,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.images import domain as images
 from jetvae_jax.jets import scaling
 from jetvae_jax.losses import distances, objective
-from jetvae_jax.runs import domains
+from jetvae_jax.runs import domains, settings
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = {
@@ -210,7 +210,7 @@ def test_every_flagfile_describes_a_run(path, monkeypatch, tmp_path):
         # Showers are none in the package; a later value replaces an earlier one.
         made = showers.write(tmp_path / "made.hdf5", showers.blobs(4))
         given = [f"--flagfile={path}", "--workdir=x", f"--showers.path={made}"]
-        _cli.parse(["pipeline.py", *given])
+        settings.parse(["pipeline.py", *given], _cli.FLAGS)
         (
             _cli.model_run(),
             _cli.flow_run(),

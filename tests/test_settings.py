@@ -1,12 +1,13 @@
 """Runs from settings by the names of the flags, as in notebooks."""
 
-import json
+import dataclasses
 import pathlib
 
 import pytest
 from absl.testing import flagsaver
 
 import jetvae_jax as jv
+from jetvae_jax.runs import settings
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -39,7 +40,7 @@ def test_settings_are_those_of_the_flags():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("given", "message"),
     [
         ({"train.num_epoch": 3}, "train.num_epoch: is not a setting of this run "
          r"\(did you mean 'train.num_epochs'"),
@@ -48,26 +49,19 @@ def test_settings_are_those_of_the_flags():
         ({"model": "conv_va"}, "did you mean 'conv_vae'"),
         ({"domain": "jet"}, "did you mean 'jets'"),
         ({"train.batch_size": 0}, "train.batch_size: must be positive, got 0"),
-        ({"seed": -1}, "seed: must be between"),
+        ({"seed": -1}, "--seed=-1: "),
     ],
 )  # fmt: skip
-def test_wrong_settings_are_one_line(settings, message):
+def test_wrong_settings_are_one_line(given, message):
     with pytest.raises(jv.InputError, match=message) as caught:
-        jv.runs.model_run(settings)
+        jv.runs.model_run(given)
     assert "\n" not in str(caught.value)
-
-
-def typed(value):
-    """Flags of several numbers have their texts."""
-    if not isinstance(value, list):
-        return value
-    return [json.loads(v) if v[0].isdigit() else v for v in value]
 
 
 @pytest.mark.parametrize(
     "name", ["quickstart", "digits_conditional", "zgamma_vae_nf_d"]
 )
-def test_a_flagfile_and_its_settings_are_the_same_run(name, monkeypatch):
+def test_a_flagfile_is_the_run_of_the_scripts(name, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "experiments")
     monkeypatch.chdir(ROOT)
     import _cli
@@ -75,13 +69,25 @@ def test_a_flagfile_and_its_settings_are_the_same_run(name, monkeypatch):
     with flagsaver.flagsaver():
         _cli.define_flags()
         path = f"experiments/flagfiles/{name}.txt"
-        _cli.parse(["train.py", f"--flagfile={path}", "--workdir=x", "--seed=3"])
+        flags = [f"--flagfile={path}", "--workdir=x", "--seed=3", "--fit.num_epochs=4"]
+        settings.parse(["train.py", *flags], _cli.FLAGS)
         run, flow = _cli.model_run(), _cli.flow_run()
-        given = {f.name: typed(f.value) for f in _cli.own_flags() if f.present}
-    of_flow = ("fit.", "realnvp.", "seed")
-    fit = {n: value for n, value in given.items() if n.startswith(of_flow)}
-    other = (*of_flow[:2], "generate.", "workdir", "pixel_matched.")
-    given = {n: value for n, value in given.items() if not n.startswith(other)}
-    assert run.seed == flow.seed == 3 and len(given) > 10
-    assert jv.runs.model_run(given) == run
-    assert jv.runs.flow_run(fit) == flow
+    assert jv.runs.model_run({"seed": 3}, flagfile=name) == run
+    changes = {"seed": 3, "fit.num_epochs": 4}
+    assert jv.runs.flow_run(changes, flagfile=path) == flow
+
+
+def test_settings_replace_those_of_a_flagfile():
+    recipe = jv.runs.model_run(flagfile="quickstart")
+    run = jv.runs.model_run({"train.num_epochs": 3, "seed": 7}, flagfile="quickstart")
+    training = dataclasses.replace(recipe.training, num_epochs=3)
+    assert run == dataclasses.replace(recipe, training=training, seed=7)
+
+
+def test_a_wrong_flagfile_is_one_line(tmp_path):
+    with pytest.raises(jv.InputError, match=r"quickstar: no such file.*'quickstart'"):
+        jv.runs.model_run(flagfile="quickstar")
+    path = tmp_path / "recipe.txt"
+    path.write_text("--train.num_epoch=3")
+    with pytest.raises(jv.InputError, match=r"--train\.num_epoch: unknown flag"):
+        jv.runs.model_run(flagfile=str(path))

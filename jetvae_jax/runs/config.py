@@ -33,6 +33,8 @@ class ModelRun:
         seed: of initialisation, shuffles and noise.
         domain: 'jets', 'pixels', 'events' or 'showers'.
         components: latent space, prior and discriminator of a VAE.
+        pretrained: workdir, or ``zoo:NAME``, of a trained model of the same settings
+            whose parameters the training starts from; empty for random ones.
     """
 
     data: Any
@@ -46,6 +48,7 @@ class ModelRun:
     seed: Seed = 0
     domain: str = "jets"
     components: Components = dataclasses.field(default_factory=Components)
+    pretrained: str = ""  # not a Path: zoo:NAME is to remain a name
 
     def __post_init__(self):
         data, scaling = self.pipeline.resolved(self.data, self.scaling)
@@ -107,6 +110,8 @@ class ModelRun:
             "seed": self.seed,
             "parts": dataclasses.asdict(self.components),
         }
+        if self.pretrained:
+            values["pretrained"] = self.pretrained
         return configs.plain(values)
 
     @classmethod
@@ -130,6 +135,7 @@ class ModelRun:
             Components.from_json(values["parts"])
             if "parts" in values
             else Components(),
+            values.get("pretrained", ""),
         )
 
 

@@ -1,65 +1,182 @@
-"""Runs from settings that are named as the flags of the scripts."""
+"""The settings of a run: the flags that all scripts share, and runs from them.
+
+One flagfile describes a whole run, and each script reads its flags from it. In a
+notebook :func:`model_run` and :func:`flow_run` take a flagfile and settings by the
+same names.
+"""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from absl import flags
+
 from jetvae_jax import densities, discriminators, models, training
+from jetvae_jax.core import configs, flagfiles
 from jetvae_jax.core.errors import InputError, did_you_mean
+from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
+from jetvae_jax.metrics.inputs import EvaluateConfig
 from jetvae_jax.models import adversarial
 from jetvae_jax.models.vae import NONE, Components
 from jetvae_jax.runs import domains
-from jetvae_jax.runs.config import DERIVED, FlowRun, ModelRun
+from jetvae_jax.runs.config import DERIVED, FlowRun, GenerateConfig, ModelRun
+from jetvae_jax.training import logs
 
-DEFAULTS = {
-    "seed": 0,
-    "domain": "jets",
-    "model": "conv_vae",
-    "loss": "chamfer",
-    "flow": "realnvp",
-    "latents": "samples",
-    "latent": "gaussian",
-    "uniform": 0.0,
-    "prior": NONE,
-    "discriminator": NONE,
-}
-"""Flags that belong to no Config."""
 PLUGINS = (models, distances, densities, discriminators)
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
 """Defaults of --fit, where they are not those of a training."""
 
 Value = Callable[[str], Any]
-"""``(name) -> value`` of a flag in :data:`DEFAULTS`."""
+"""``(name) -> value`` of a flag that belongs to no Config."""
 Read = Callable[[str, Any], Any]
 """``(prefix, Config class) -> its instance``."""
 
 
-def model_run(settings: Mapping[str, Any] | None = None) -> ModelRun:
+def define_flags(values: flags.FlagValues) -> None:
+    """Define the flags of a run.
+
+    Args:
+        values: where to define them.
+    """
+    here: dict[str, Any] = {"flag_values": values}
+    configs.define_path("workdir", None, "folder of all files of one run", **here)
+    flags.DEFINE_integer(
+        "seed", 0, "seed of training and of the flow's fit",
+        lower_bound=0, upper_bound=configs.MAX_SEED, **here,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "devices", 0, "devices to use, such as GPUs; 0 for all of this computer",
+        lower_bound=0, **here,
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "hosts", "", "of train, fit_flow and generate, in each of several processes "
+        "that work together: auto (Slurm, Open MPI), or address:port,number,which",
+        **here,
+    )  # fmt: skip
+    flags.DEFINE_enum("domain", "jets", domains.names(), "kind of data", **here)
+    for name in domains.names():
+        domain = domains.get(name)
+        for kind, config in domains.kinds(domain).items():
+            configs.define(domain.GROUPS[kind], config, **here)
+    flags.DEFINE_enum("model", "conv_vae", models.names(), "model to train", **here)
+    flags.DEFINE_enum(
+        "loss", "chamfer", distances.names(), "distance between sets of particles",
+        **here,
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "flow", "realnvp", densities.names(), "density to fit to the latents", **here
+    )
+    flags.DEFINE_enum(
+        "latents", "samples", ("samples", "means"),
+        "fit the flow to fresh samples of each posterior, or to the means", **here,
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "latent", "gaussian", ("gaussian", "uniform", "cdf"),
+        "input of the decoder: latents, or their uniforms; cdf: uniforms, with the "
+        "CDFs of the features as encoder", **here,
+    )  # fmt: skip
+    flags.DEFINE_float(
+        "uniform", 0.0, "weight of the marginals' distance from uniform", **here
+    )
+    flags.DEFINE_enum(
+        "prior", NONE, (NONE, *densities.names()),
+        "density of the latents, learned with the VAE", **here,
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "discriminator", NONE, (NONE, *discriminators.names()),
+        "network against which the VAE is trained", **here,
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "pretrained", "", "model to start from: a workdir or zoo:NAME", **here
+    )  # fmt: skip
+    flags.DEFINE_list(
+        "log", [], f"logs beside the JSON lines: {', '.join(logs.names())}", **here
+    )
+    for name in logs.names():
+        configs.define(name, logs.get(name).Config, **here)
+    for package in PLUGINS:
+        for name in package.names():
+            configs.define(name, package.get(name).Config, skip=DERIVED, **here)
+    configs.define("adversarial", adversarial.Config, **here)
+    configs.define("copula", copula.Config, **here)
+    configs.define("train", training.Config, **here)
+    configs.define("fit", training.Config, defaults=FLOW_TRAINING, **here)
+    configs.define("generate", GenerateConfig, **here)
+    configs.define("evaluate", EvaluateConfig, **here)
+
+
+def parse(arguments: Sequence[str], values: flags.FlagValues) -> list[str]:
+    """Parse a command line; flagfiles are read as ``core.flagfiles`` describes.
+
+    Args:
+        arguments: the name of the script, then flags.
+        values: defined, to be set.
+
+    Returns:
+        The arguments that are not flags.
+
+    Raises:
+        InputError: a flag that is unknown, wrong or missing.
+    """
+    given = [arguments[0], *flagfiles.inserted(arguments[1:])]
+    try:
+        return values(given)
+    except flags.UnrecognizedFlagError as error:
+        for name in (error.flagname, error.flagname.removeprefix("no")):
+            if new := configs.RENAMED_FLAGS.get(name):
+                raise InputError(f"--{name}: is --{new} now") from None
+        hint = did_you_mean(error.flagname, values)
+        raise InputError(
+            f"--{error.flagname}: unknown flag{hint}; see --help"
+        ) from None
+    except flags.Error as error:
+        text = " ".join(str(error).split())
+        if missing := re.fullmatch(r"flag (--[\w.]+)=None: .*", text):
+            text = f"{missing[1]}: is missing; see --help"
+        if wrong := re.fullmatch(r"flag (--[\w.]+)=(.*)", text):
+            name, rest = wrong.groups()
+            text = name + (rest if rest.startswith(":") else f"={rest}")
+        if of := re.fullmatch(r"(--[\w.]+)=(.*): value should be one of <(.*)>", text):
+            names = of[3].split("|")
+            hint = did_you_mean(of[2], names)
+            text = f"{of[1]}={of[2]}: must be one of {', '.join(names)}{hint}"
+        raise InputError(text) from None
+
+
+def model_run(
+    settings: Mapping[str, Any] | None = None, *, flagfile: str = ""
+) -> ModelRun:
     """The training that settings describe, for :func:`jetvae_jax.runs.train`.
 
     Args:
         settings: flag of ``experiments/train.py`` to its value, such as
-            ``{"model": "deepsets_vae", "train.num_epochs": 10}``; what is left out has
-            the default of the flag.
+            ``{"model": "deepsets_vae", "train.num_epochs": 10}``.
+        flagfile: path, or name of one of this package such as ``quickstart``, of the
+            recipe that ``settings`` change; what neither says has the default of the
+            flag. Flags of other steps are ignored.
 
     Raises:
-        InputError: a name that this run does not have, or a wrong value.
+        InputError: a name that this run does not have, a wrong value, or no such file.
     """
-    return _from(settings, model_run_of)
+    return _from(settings, flagfile, model_run_of)
 
 
-def flow_run(settings: Mapping[str, Any] | None = None) -> FlowRun:
+def flow_run(
+    settings: Mapping[str, Any] | None = None, *, flagfile: str = ""
+) -> FlowRun:
     """The fit of a flow that settings describe, for :func:`jetvae_jax.runs.fit_flow`.
 
     Args:
         settings: flag of ``experiments/fit_flow.py`` to its value, such as
             ``{"flow": "spline", "fit.num_epochs": 10}``.
+        flagfile: as for :func:`model_run`.
 
     Raises:
-        InputError: a name that this fit does not have, or a wrong value.
+        InputError: a name that this fit does not have, a wrong value, or no such file.
     """
-    return _from(settings, flow_run_of)
+    return _from(settings, flagfile, flow_run_of)
 
 
 def model_run_of(value: Value, read: Read) -> ModelRun:
@@ -90,6 +207,7 @@ def model_run_of(value: Value, read: Read) -> ModelRun:
             discriminator_config=named(discriminators, value("discriminator")),
             adversarial=read("adversarial", adversarial.Config),
         ),
+        pretrained=value("pretrained"),
     )
 
 
@@ -104,32 +222,44 @@ def flow_run_of(value: Value, read: Read) -> FlowRun:
     )
 
 
-def _from(settings: Mapping[str, Any] | None, build: Callable[[Value, Read], Any]):
-    given = dict(settings or {})
-    known: set[str] = set()
+def _from(
+    settings: Mapping[str, Any] | None,
+    flagfile: str,
+    build: Callable[[Value, Read], Any],
+) -> Any:
+    values = flags.FlagValues()
+    define_flags(values)
+    given = settings or {}
+    _check_known(given, set(values))
+    arguments = [f"--flagfile={flagfile}"] if flagfile else []
+    arguments += [_flag(name, value) for name, value in given.items()]
+    parse(["", *arguments], values)
+    used: set[str] = set()
 
     def value(name: str) -> Any:
-        known.add(name)
-        return given.get(name, DEFAULTS[name])
+        used.add(name)
+        return values[name].value
 
     def read(prefix: str, config: Any) -> Any:
-        derived = getattr(config, "DERIVED", ())
-        if any(prefix in package.names() for package in PLUGINS):
-            derived = (*derived, *DERIVED)
-        names = {field.name for field in dataclasses.fields(config)}.difference(derived)
-        known.update(f"{prefix}.{name}" for name in names)
-        values = FLOW_TRAINING if prefix == "fit" else {}
-        found = {n: given[f"{prefix}.{n}"] for n in names if f"{prefix}.{n}" in given}
-        tuples = {n: tuple(v) for n, v in found.items() if isinstance(v, list)}
-        try:
-            return config(**{**values, **found, **tuples})
-        except InputError as error:
-            raise InputError(f"{prefix}.{error}") from error
+        used.update(f"{prefix}.{field.name}" for field in dataclasses.fields(config))
+        return configs.read(prefix, config, values)
 
     run = build(value, read)
+    _check_known(given, used)
+    return run
+
+
+def _check_known(given: Mapping[str, Any], known: set[str]) -> None:
     for name in given:
         if name not in known:
             raise InputError(
                 f"{name}: is not a setting of this run{did_you_mean(name, known)}"
             )
-    return run
+
+
+def _flag(name: str, value: Any) -> str:
+    """A setting as an argument of a command line."""
+    if isinstance(value, bool):
+        return f"--{name}={str(value).lower()}"
+    items = value if isinstance(value, list | tuple) else [value]
+    return f"--{name}={','.join(map(str, items))}"

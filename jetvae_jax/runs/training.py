@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from absl import logging
 
 from jetvae_jax.core import seeds
 from jetvae_jax.core.configs import versions
@@ -20,6 +21,7 @@ from jetvae_jax.runs.config import ModelRun
 from jetvae_jax.runs.trained import (
     CHECKPOINT,
     build_model,
+    load_model,
     task_of,
     unbounded,
 )
@@ -181,7 +183,7 @@ def prepare(run: ModelRun) -> Prepared:
         objective=pipeline.objective(run, scaler, parts.train),
         sample=lambda count: jax.jit(scale)(head(parts.train, count)),
     )  # fmt: skip
-    model = build_model(run, task)
+    model = pretrained(run, build_model(run, task))
     step = model_step(model, run.training, num_jets=count(parts.train))
     if symmetries := pipeline.augment(run):
         train = parts.train  # augmented, then scaled, at every step
@@ -191,6 +193,49 @@ def prepare(run: ModelRun) -> Prepared:
     _check_monitor(run, step, train)
     valid = dataset.mapped(scale, parts.valid)
     return Prepared(parts, scaler, model, step, train, valid)
+
+
+def pretrained(run: ModelRun, model: Model) -> Model:
+    """A model whose ``init`` takes the parameters of the trained one that a run names.
+
+    Constants, which a model measures on its training sample, remain those of this
+    run; so do components that the trained model does not have, such as a
+    discriminator.
+
+    Raises:
+        InputError: there is no such model, or its parameters are of other shapes.
+    """
+    if not run.pretrained:
+        return model
+    flag = f"--pretrained={run.pretrained}"
+    try:
+        source = load_model(run.pretrained)
+    except InputError as error:
+        raise InputError(f"{flag}: {error}") from error
+    if (source.run.domain, source.run.model) != (run.domain, run.model):
+        raise InputError(
+            f"{flag}: is a model of --domain={source.run.domain} "
+            f"--model={source.run.model}, this run is one of --domain={run.domain} "
+            f"--model={run.model}"
+        )
+    wanted = jax.eval_shape(model.init, jax.random.key(0))
+    taken = {
+        name: params
+        for name, params in source.params.items()
+        if name in wanted and name not in model.constants
+    }
+    if not taken:
+        raise InputError(f"{flag}: --model={run.model} has no parameters to train")
+    differences = checkpoint.differences(
+        checkpoint.flatten(taken), {name: wanted[name] for name in taken}
+    )
+    if differences:
+        raise InputError(
+            f"{flag}: does not fit this run: {'; '.join(differences[:3])}: give the "
+            f"settings of its config.json"
+        )
+    logging.info("train: starts from %s: %s", run.pretrained, ", ".join(sorted(taken)))
+    return model._replace(init=lambda key: {**model.init(key), **taken})
 
 
 def _check_monitor(run: ModelRun, step: Step, train: Any) -> None:

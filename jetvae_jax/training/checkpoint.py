@@ -28,14 +28,13 @@ def _is_key(leaf: Any) -> bool:
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _flatten(tree: Any) -> dict[str, np.ndarray]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    flat = {}
-    for path, leaf in leaves:
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        # npz cannot store typed PRNG keys; their data are plain integers.
-        flat[name] = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-    return flat
+def flatten(tree: Any) -> dict[str, np.ndarray]:
+    """The arrays of a tree by their paths, as they are stored."""
+    # npz cannot store typed PRNG keys; their data are plain integers.
+    return {
+        name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        for name, leaf in _by_path(tree).items()
+    }
 
 
 def save(
@@ -59,7 +58,7 @@ def save(
         InputError: an array has NaN or infinite numbers, or the disk does not allow it.
     """
     text = json.dumps(meta or {}, sort_keys=True)
-    arrays = {META: np.frombuffer(text.encode(), np.uint8)} | _flatten(tree)
+    arrays = {META: np.frombuffer(text.encode(), np.uint8)} | flatten(tree)
     _check_finite(
         f"{os.fspath(path)}: not written",
         arrays,
@@ -166,6 +165,38 @@ def is_of(path: str | os.PathLike, epoch: int) -> bool:
     return os.path.exists(path) and read_meta(path).get("best_epoch") == epoch
 
 
+def _by_path(tree: Any) -> dict[str, Any]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in leaves
+    }
+
+
+def differences(stored: dict[str, np.ndarray], like: Any) -> list[str]:
+    """How stored arrays differ from a tree in their paths, shapes and dtypes.
+
+    Args:
+        stored: arrays by path, as of :func:`flatten`.
+        like: as for :func:`restore`.
+    """
+    wanted = _by_path(like)
+    problems = [f"missing {name}" for name in wanted.keys() - stored.keys()]
+    problems += [f"superfluous {name}" for name in stored.keys() - wanted.keys()]
+    for name in wanted.keys() & stored.keys():
+        leaf = wanted[name]
+        if _is_key(leaf):
+            # eval_shape also accepts templates without data.
+            leaf = jax.eval_shape(jax.random.key_data, leaf)
+        expected = (tuple(np.shape(leaf)), np.dtype(getattr(leaf, "dtype", type(leaf))))
+        found = (stored[name].shape, stored[name].dtype)
+        if expected[0][:1] == (0,):
+            expected = ((*found[0][:1], *expected[0][1:]), expected[1])
+        if expected != found:
+            problems.append(f"{name}: expected {expected}, found {found}")
+    return sorted(problems)
+
+
 def restore(
     path: str | os.PathLike, like: Any, *, unbounded: Collection[str] = ()
 ) -> Any:
@@ -187,27 +218,9 @@ def restore(
     path = pathlib.Path(path)
     stored = _load(path)
     stored.pop(META, None)
-    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
-    wanted = {
-        jax.tree_util.keystr(p, simple=True, separator="/"): leaf for p, leaf in leaves
-    }
-    problems = [f"missing {name}" for name in wanted.keys() - stored.keys()]
-    problems += [f"superfluous {name}" for name in stored.keys() - wanted.keys()]
-    for name in wanted.keys() & stored.keys():
-        leaf = wanted[name]
-        if _is_key(leaf):
-            # eval_shape also accepts templates without data.
-            leaf = jax.eval_shape(jax.random.key_data, leaf)
-        expected = (tuple(np.shape(leaf)), np.dtype(getattr(leaf, "dtype", type(leaf))))
-        found = (stored[name].shape, stored[name].dtype)
-        if expected[0][:1] == (0,):
-            expected = ((*found[0][:1], *expected[0][1:]), expected[1])
-        if expected != found:
-            problems.append(f"{name}: expected {expected}, found {found}")
-    if problems:
-        raise InputError(
-            f"{path}: does not fit this model: " + "; ".join(sorted(problems)[:5])
-        )
+    wanted = _by_path(like)
+    if problems := differences(stored, like):
+        raise InputError(f"{path}: does not fit this model: {'; '.join(problems[:5])}")
     remedy = "train again, or restore the file from a copy"
     _check_finite(str(path), stored, remedy, unbounded)
     values = []
@@ -216,4 +229,4 @@ def restore(
         values.append(
             jax.random.wrap_key_data(jnp.asarray(value)) if _is_key(leaf) else value
         )
-    return jax.tree_util.tree_unflatten(structure, values)
+    return jax.tree_util.tree_unflatten(jax.tree.structure(like), values)
