@@ -373,6 +373,9 @@ def keep_compiled() -> None:
     The user may name another folder by JAX_COMPILATION_CACHE_DIR, or none: empty.
     Processors of different kinds may share the user's home, but no programs.
     """
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        # JAX keeps what took a second; the small programs of a start take two together.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     with contextlib.suppress(OSError):
