@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import io
 import logging as python_logging
 import os
@@ -275,6 +276,9 @@ def run(
             print_help(topic, shown)
         sys.exit(0)
     keep_compiled()
+    # Tracing makes many objects, few in cycles: to look for these takes a fifth of it.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     logging.set_verbosity(logging.INFO)
     # At this level jax logs which accelerators it did not find.
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)
@@ -312,6 +316,9 @@ def keep_compiled() -> None:
     The user may name another folder by JAX_COMPILATION_CACHE_DIR, or none: empty.
     Processors of different kinds may share the user's home, but no programs.
     """
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        # JAX keeps what took a second; the small programs of a start take two together.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     with contextlib.suppress(OSError):

@@ -48,6 +48,13 @@ def test_the_script_of_slurm_is_one():
     subprocess.run(["bash", "-n", BATCH / "generate.sbatch"], check=True)
 
 
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_the_script_of_the_page_is_one():
+    page = (ROOT / "docs" / "practice" / "batch.md").read_text()
+    (script,) = re.findall(r"```bash\n(#!/bin/bash\n.*?)```", page, re.DOTALL)
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
 @pytest.mark.slow
 def test_workers_start_and_end(tmp_path):
     pytest.importorskip("dask_jobqueue")

@@ -6,6 +6,7 @@ import pathlib
 import typing
 from typing import Annotated, Literal
 
+import jax
 import numpy as np
 import pytest
 import showers
@@ -262,3 +263,22 @@ def test_a_renamed_flag_is_answered_by_its_new_name(run_script, tmp_path, flag, 
     done = run_script("train", f"--workdir={tmp_path}", flag)
     assert done.returncode == 2
     assert done.stderr.strip().endswith(f"is {new} now")
+
+
+def test_small_programs_are_kept_for_the_next_start(monkeypatch):
+    """A start has many that take less than the second from which JAX keeps them."""
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import _cli
+
+    option = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, option)
+    for variable, seconds in ((None, 0), ("3", 1)):
+        monkeypatch.delenv(option.upper(), raising=False)
+        if variable is not None:  # the user's own choice, which JAX has read
+            monkeypatch.setenv(option.upper(), variable)
+        jax.config.update(option, 1)
+        try:
+            _cli.keep_compiled()
+            assert getattr(jax.config, option) == seconds
+        finally:
+            jax.config.update(option, before)

@@ -31,6 +31,7 @@ def compile_steps(step: Step, batch_size: int, mesh: Mesh | None = None) -> Call
         numbers of steps are dynamic, so there is one compilation. ``sums`` holds each
         term's total and the first step at which it was not finite.
     """
+    update = _update(step)
 
     def run(state, sums, chunk, key, start, stop):
         first, data, order = chunk
@@ -40,7 +41,7 @@ def compile_steps(step: Step, batch_size: int, mesh: Mesh | None = None) -> Call
             place = (i - first) * batch_size
             rows = jax.lax.dynamic_slice_in_dim(order, place, batch_size)
             batch = devices.divided(mesh, jax.tree.map(lambda a: a[rows], data))
-            state, terms = step.update(state, jax.random.fold_in(key, i), batch)
+            state, terms = update(state, jax.random.fold_in(key, i), batch)
             here = {n: jnp.where(jnp.isfinite(v), NEVER, i) for n, v in terms.items()}
             totals = jax.tree.map(jnp.add, totals, terms)
             return state, (totals, jax.tree.map(jnp.minimum, bad, here))
@@ -98,9 +99,14 @@ def traced(step: Step, state: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
         state: its state, or shapes and dtypes of it.
         batch: shapes and dtypes of a batch.
     """
-    make = jax.make_jaxpr(step.update, return_shape=True)
+    make = jax.make_jaxpr(_update(step), return_shape=True)
     jaxpr, (_, terms) = make(state, jax.random.key(0), batch)
     return jaxpr, terms
+
+
+def _update(step: Step) -> Callable:
+    """``step.update``, traced once for all that ask for it, and part of their jaxpr."""
+    return jax.jit(step.update, inline=True)
 
 
 def zero_sums(terms: dict[str, Any]) -> tuple:

@@ -1,5 +1,6 @@
 """Sources of batches: arrays on the device, or an object that yields chunks."""
 
+import functools
 from collections.abc import Generator
 from typing import Any, Protocol, runtime_checkable
 
@@ -69,8 +70,12 @@ class Resident:
     ) -> Generator[tuple[int, Any, Array], None, None]:
         """See :class:`Feed`."""
         del batch_size, start
-        key = jax.random.fold_in(key, epoch)
-        yield 0, self.data, jax.random.permutation(key, len(self))
+        yield 0, self.data, _permutation(key, epoch, len(self))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _permutation(key: Key, epoch: int, count: int) -> Array:
+    return jax.random.permutation(jax.random.fold_in(key, epoch), count)
 
 
 def feed(data: Any, mesh: Mesh | None = None) -> Feed:

@@ -142,6 +142,11 @@ def fit(
         return loop.run()
 
 
+@jax.jit  # in one piece: each operation by itself is compiled, or read, by itself
+def _four_keys(key: Key) -> tuple[Key, ...]:
+    return tuple(jax.random.split(key, 4))
+
+
 @dataclasses.dataclass
 class _Loop:
     """The state of a training, and the methods that advance it; see :func:`fit`.
@@ -179,9 +184,7 @@ class _Loop:
     def start(self, key: Key) -> None:
         """Initialise the state, or read that of an interrupted run."""
         config = self.config
-        init_key, self.order_key, self.noise_key, self.valid_key = jax.random.split(
-            key, 4
-        )
+        init_key, self.order_key, self.noise_key, self.valid_key = _four_keys(key)
         mesh = self.mesh
         self.run_steps = compile_steps(self.step, config.batch_size, mesh)
         self.run_evaluation = compile_evaluation(
@@ -248,7 +251,7 @@ class _Loop:
         """Train the remaining steps of an epoch, or those until a signal."""
         config, meta = self.config, self.meta
         epoch = meta["epoch"]
-        epoch_key = jax.random.fold_in(self.noise_key, epoch)
+        epoch_key = jax.jit(jax.random.fold_in)(self.noise_key, epoch)
         shuffled = self.train.shuffled(
             self.order_key, epoch, batch_size=config.batch_size, start=meta["step"]
         )
