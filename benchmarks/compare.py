@@ -383,10 +383,11 @@ def line(row: dict) -> str:
 
 
 ABOUT = """\
-Median times of one call, or of one step, in float32 with random weights; how many times
-as long others take for the same in the same run; the share of the peak, a product of
-matrices, that this package reaches. `make bench` makes this file; what is measured is
-in `benchmarks/compare.py`."""
+Median times of one call, or of one training step, in float32 with random weights;
+"100 x 30" are 100 jets of 30 particles. "Times as long" is how much longer others take
+for the same in the same run (below 1: they are faster). The share of the peak compares
+this package's operations per second with those of a product of large matrices.
+`make bench` makes this file; what is measured is in `benchmarks/compare.py`."""
 UNITS = (("s", 1.0), ("ms", 1e3), ("us", 1e6))
 HEAD = (
     "| work | threads | this package | times as long | share of the peak |\n"

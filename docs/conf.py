@@ -141,6 +141,15 @@ def raised(match, scopes):
     return f":raises ~{own}:" if own else match[0]
 
 
+def unbroken(app, docname, source):
+    """A value stays beside its error, and a shape in one piece, in narrow columns."""
+
+    def joined(match):
+        return match[0].replace(" ", "\N{NO-BREAK SPACE}")
+
+    source[0] = re.sub(r" ± |`\[[\w., ]+\]`", joined, source[0])
+
+
 def formula(match):
     """An indented block after a paragraph, as a literal block."""
     before, block = match.groups()
@@ -179,6 +188,7 @@ def skipped(app, what, name, obj, skip, options):
 
 def setup(app):
     """Connects the functions of this file."""
+    app.connect("source-read", unbroken)
     app.connect("autodoc-process-docstring", linked)
     app.connect("autodoc-process-signature", plain)
     app.connect("autodoc-skip-member", skipped)

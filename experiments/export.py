@@ -21,13 +21,13 @@ def define() -> None:
     """The flags of this script alone."""
     configs.define_path("workdir", None, "folder of a trained model, or zoo:NAME")
     flags.mark_flag_as_required("workdir")
-    configs.define("export", export.Config)
+    configs.define("export", export.ExportConfig)
 
 
 def main() -> None:
     """Write the function and its description."""
     workdir = _cli.FLAGS.workdir
-    path = export.export(workdir, configs.read("export", export.Config))
+    path = export.export(workdir, configs.read("export", export.ExportConfig))
     print(f"exported      {path}: {path.stat().st_size:,} bytes")
     print(f"described in  {path.with_suffix('.json')}")
 

@@ -27,8 +27,8 @@ def inputs_of(found, num):
 @pytest.mark.parametrize(
     "name",
     [
-        "convae_gluon30",
-        pytest.param("autoregressive_gluon30", marks=pytest.mark.slow),
+        pytest.param(name, marks=[] if name == "convae_gluon30" else pytest.mark.slow)
+        for name in zoo.names()
     ],
 )
 def test_a_written_function_gives_the_jets_of_the_model(name, tmp_path, run_script):
@@ -61,7 +61,7 @@ def test_a_written_function_gives_the_jets_of_the_model(name, tmp_path, run_scri
         axis = jnp.concatenate([axis, angle], axis=-1)
     z, _ = flow.density.forward(flow.params, given["normal"][:, :latents], condition)
     numbers = ()
-    if name == "autoregressive_gluon30":
+    if name.startswith("autoregressive"):
         numbers = trained.model.noise(jax.random.key(0), 5)
         uniform = given["uniform"].reshape(5, 3, 30)
         pt, angles = jnp.split(given["normal"][:, latents:], [30], axis=1)

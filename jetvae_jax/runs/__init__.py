@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "TrainedModel": "trained",
         "TuneConfig": "search",
         "evaluate": "evaluation",
-        "ExportConfig": "export:Config",
+        "ExportConfig": "export",
         "export": "",
         "exported": "export",
         "fit_copula": "latent_density:fit_density",

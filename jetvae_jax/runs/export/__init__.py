@@ -28,7 +28,7 @@ from jetvae_jax.core import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
-        "Config": "writing",
+        "ExportConfig": "writing",
         "Exported": "generator",
         "export": "writing",
         "exported": "generator",

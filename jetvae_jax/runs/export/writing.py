@@ -17,7 +17,7 @@ Platform = Annotated[str, configs.one_of(("cpu", "cuda", "rocm", "tpu"))]
 
 
 @configs.config
-class Config:
+class ExportConfig:
     """What to export.
 
     Attributes:
@@ -32,7 +32,7 @@ class Config:
     platforms: tuple[Platform, ...] = ("cpu", "cuda", "tpu")
 
 
-def export(workdir: str | os.PathLike, config: Config) -> pathlib.Path:
+def export(workdir: str | os.PathLike, config: ExportConfig) -> pathlib.Path:
     """Write the generator of a run as one function, for any number of jets.
 
     Args:
