@@ -305,6 +305,19 @@ def expanded(path: str | os.PathLike) -> str:
     return found
 
 
+def absent(path: str | os.PathLike) -> str:
+    """Why there is no file or folder of that name to read, in words."""
+    given = os.fspath(path)
+    if re.match(r"\w+://", given):
+        return "is an address, and files are read from disks only: download it first"
+    given = os.path.expanduser(given)
+    if os.path.islink(given) and not os.path.exists(given):
+        return f"is a link to {os.readlink(given)}, where there is no file or folder"
+    if os.path.exists(given) and not (os.path.isfile(given) or os.path.isdir(given)):
+        return "is a pipe or a device, and files are read more than once: make a file"
+    return "is a folder" if os.path.isdir(given) else "no such file or folder"
+
+
 def user_cache(name: str) -> pathlib.Path:
     """A folder for what can be made again, in that of the user; it may not exist."""
     home = os.path.expanduser("~")  # as it is for a user without one, in a container
