@@ -46,7 +46,8 @@ def fake_training(monkeypatch):
     """No training: the calls are listed, and the workdir is made."""
     calls = []
 
-    def train(path, vae):
+    def train(path, vae, log):
+        assert not log
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
         calls.append((path.name, vae.seed))
         return Ended
