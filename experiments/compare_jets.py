@@ -27,6 +27,7 @@ from jetvae_jax.core import commands, configs
 from jetvae_jax.core.configs import PositiveInt
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import expanded
+from jetvae_jax.core.words import counted
 from jetvae_jax.studies.jet_models.comparison import compare
 
 MODELS = (
@@ -108,7 +109,8 @@ def main() -> None:
     _cli.stop_if_interrupted(stopped)
     folder = pathlib.Path(_cli.FLAGS.workdir)
     print("\n".join([
-        f"{', '.join(one.name for one in candidates)}: {len(seeds)} trainings of each",
+        f"{', '.join(one.name for one in candidates)}: "
+        f"{counted(len(seeds), 'training')} of each",
         str(folder / "comparison.txt"),
         str(folder / "comparison.html"),
     ]))  # fmt: skip

@@ -22,11 +22,12 @@ import json
 import pathlib
 
 import _cli
+from absl import logging
 
 from jetvae_jax.core import commands
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.runs import ModelRun, TuneConfig, read_space, tune
+from jetvae_jax.runs import ModelRun, TuneConfig, domains, read_space, tune
 from jetvae_jax.runs.search import check
 
 SHOWN = (
@@ -65,9 +66,20 @@ def main() -> None:
         )
     space = read_space(config.space, lambda name: name in _cli.FLAGS)
     log = _cli.log_targets()
-    check(_cli.model_run())  # settings that no trial could train fail at once
+    run = _cli.model_run()
+    check(run)  # settings that no trial could train fail at once
+    monitor, terms = run.training.monitor, domains.get(run.domain).GROUPS["objective"]
+    weights = [name for name in space if name.startswith(f"{terms}.")]
+    if monitor == "loss" and weights:
+        logging.warning(
+            "searched for among others: %s, of the loss that is minimised: the values "
+            "that make it small need not make good samples; --train.monitor names "
+            "another term", ", ".join(weights),
+        )  # fmt: skip
     with _cli.saved_flags(alone=False):  # many processes may share a search
-        report = tune(_cli.FLAGS.workdir, config, space, build_run, log=log)
+        report = tune(
+            _cli.FLAGS.workdir, config, space, build_run, monitor=monitor, log=log
+        )
     print("\n".join([*best(report.parent), str(report)]))
 
 
@@ -79,7 +91,7 @@ def best(folder: pathlib.Path) -> list[str]:
     flagfile = folder / "best.flags.txt"
     return [
         f"best trial   {found['trial'] + 1}",
-        f"value        {found['value']:.6g}",
+        f"{found['minimised']:<12} {found['value']:.6g}",
         f"flagfile     {flagfile}",
     ]
 

@@ -21,6 +21,9 @@ from jetvae_jax.core.types import Jets
 from jetvae_jax.data import containers, load
 from jetvae_jax.data.inspection import look
 from jetvae_jax.data.loading import load_judged
+from jetvae_jax.events import loading
+from jetvae_jax.images import mnist
+from jetvae_jax.showers import files as showers
 
 XYZ = ("px=px", "py=py", "pz=pz")
 
@@ -135,6 +138,25 @@ def test_energies_show_a_wrong_order_of_the_columns(jets, tmp_path):
             load(path, num_particles=5, columns=wrong.split(","))
 
 
+def test_angles_in_degrees_are_refused(jets, tmp_path):
+    pt, eta, phi = np.moveaxis(np.array(to_pt_eta_phi(jets.particles)), -1, 0)
+    path, order = tmp_path / "a.npy", ("pt", "eta", "phi")
+
+    def written(angles):
+        np.save(path, np.stack([pt, eta, angles], -1) * jets.mask[..., None])
+        return str(path)
+
+    loaded = load(written(phi % (2 * np.pi)), num_particles=5, columns=order)
+    np.testing.assert_allclose(loaded.jets.particles, jets.particles, atol=2e-3)
+    with pytest.raises(InputError, match="is it in degrees"):
+        load(written(np.degrees(phi) + 40), num_particles=5, columns=order)
+    phi[3, 0] = 1e4  # of one jet, as bad networks write
+    with pytest.raises(InputError, match=r"phi beyond 3 pi: no angle.*1 row"):
+        load(written(phi), num_particles=5, columns=order)
+    loaded = load(written(phi), num_particles=5, columns=order, repair=True)
+    assert len(loaded.jets.mask) == 11
+
+
 @pytest.mark.parametrize("shape", [(0, 5, 3), (12, 0, 3), (0, 0, 3)])
 def test_an_array_without_jets_or_particles(shape, tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(shape))
@@ -163,12 +185,57 @@ def test_npy_that_cannot_be_read(jets, tmp_path):
     for name, words in (
         ("cut", "does not hold"),
         ("text", "not an npy file"),
-        ("empty", "not an npy file"),
+        ("empty", "the file is empty"),
         ("pickled", "pickled objects"),
     ):
         with pytest.raises(InputError, match=words) as error:
             load(str(tmp_path / f"{name}.npy"), columns=("px", "py", "pz"))
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "parquet", "root", "h5"])
+def test_an_empty_file(suffix, tmp_path):
+    path = tmp_path / f"a.{suffix}"
+    path.touch()
+    with pytest.raises(InputError, match=rf"a\.{suffix}: the file is empty"):
+        load(str(path))
+
+
+def test_what_is_no_array_of_numbers(jets, tmp_path):
+    for values in (jets.particles.astype(complex), np.array(["a", "b"])):
+        np.save(tmp_path / "a.npy", values)
+        with pytest.raises(InputError, match=r"no array .* of real numbers is in it"):
+            load(str(tmp_path / "a.npy"), columns=("px", "py", "pz"))
+
+
+def test_paths_that_are_no_files(tmp_path, jets):
+    (tmp_path / "link.h5").symlink_to("nowhere.h5")
+    os.mkfifo(tmp_path / "pipe.h5")
+    (tmp_path / "folder.h5").mkdir()
+    for load_one in (load, look, loading.load, mnist.load, showers.read):
+        for name, words in (
+            ("link.h5", "is a link to nowhere.h5, where there is no file"),
+            ("pipe.h5", "is a pipe or a device"),
+            ("none.h5", "no such file or folder"),
+        ):
+            with pytest.raises(InputError, match=rf"{name}: {words}"):
+                load_one(str(tmp_path / name))
+    with pytest.raises(InputError, match=r"x\.h5: is an address"):
+        load("https://zenodo.org/x.h5")
+    with pytest.raises(InputError, match=r"folder\.h5: is a folder"):
+        loading.load(str(tmp_path / "folder.h5"))
+
+
+def test_a_look_at_momenta_does_not_call_them_relative(jets, tmp_path):
+    np.save(tmp_path / "a.npy", jets.particles)
+    (reason, *_) = look(tmp_path / "a.npy").reasons
+    assert "do not look like etarel" in reason and "px,py,pz for momenta" in reason
+
+
+def test_jets_of_padding_alone(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((20, 5, 3)))
+    with pytest.raises(InputError, match="first 20 jets are padding"):
+        load_judged(str(tmp_path / "a.npy"))
 
 
 def test_an_npy_beside_other_files_is_not_their_data(make_jetnet, tmp_path):

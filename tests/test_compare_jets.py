@@ -46,7 +46,8 @@ def fake_training(monkeypatch):
     """No training: the calls are listed, and the workdir is made."""
     calls = []
 
-    def train(path, vae):
+    def train(path, vae, log):
+        assert not log
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
         calls.append((path.name, vae.seed))
         return Ended
@@ -90,6 +91,12 @@ def test_what_is_done_is_not_done_again_and_other_settings_are_refused(
     path.write_text(json.dumps({"value": 1}))
     assert loop(one, complete=lambda r: r["value"] > 2).results["a"][0]["value"] == 3
     assert fake_training[6:] == [("a3", 3)]
+    # Results that something else has spoilt are neither trained again nor a traceback.
+    for text in ("", "{", "[1]", '{"settings": 1}', '{"settings": {"vae": "x"}}'):
+        path.write_text(text)
+        with pytest.raises(InputError, match=rf"a3/{trainings.RESULTS}: is damaged"):
+            loop(one)
+    assert len(fake_training) == 7
 
 
 def test_all_settings_are_checked_before_the_first_training(tmp_path, fake_training):
@@ -258,6 +265,8 @@ def test_compare_end_to_end(tmp_path, run_script):
             assert set(one) == {*results.GENERATED, "paired"}
             assert all(np.isfinite(list(part.values())).all() for part in one.values())
     page = (tmp_path / "comparison.html").read_text()
+    columns = "".join(f'<th scope="col">{name}</th>' for name in ("floor", *names))
+    assert page.count(f'<th scope="col">metric</th>{columns}') == 3
     assert "What efp3 in the loss changes" in page and page.count("<img") >= 6
     again = run_script(*command, models)
     assert again.returncode == 0 and "8 trainings, 0 to do" in again.stderr

@@ -69,6 +69,12 @@ def test_changes_are_of_the_same_seed():
     assert study.change(found, "mass", "d2", "w1").difference > 0
     same = study.change(found, "mass", "ptd", "w1")
     assert same.difference == 0 and not same.sure
+    # Of equal differences rounding leaves 1e-17: no error, by which nothing is sure.
+    ks = {NONE: (0.3, 0.7), "mass": (0.3 + 0.1, 0.7 + 0.1), "d2": (0.1 * 3, 0.7)}
+    found = {n: [{"ks": {"mass": v}} for v in values] for n, values in ks.items()}
+    for name, size in (("mass", 0.1), ("d2", 0)):
+        one = study.change(found, name, "mass", "ks")
+        assert one.difference == pytest.approx(size) and one.error == 0 and not one.sure
     alone = results({NONE: {}, "mass": {"mass": 0.5}}, seeds=1)
     assert not study.change(alone, "mass", "mass", "w1").sure
 

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -29,6 +30,19 @@ def test_known_values():
     assert kolmogorov_smirnov(X, X + 100) == 1
     # F_x steps to 1/2 and 1 at 0 and 1; F_y to 1 at 0.
     assert kolmogorov_smirnov(np.array([0.0, 1.0]), np.zeros(3)) == 0.5
+
+
+@pytest.mark.parametrize("weights", [None, np.ones(400)])
+def test_a_nan_is_no_large_value(weights):
+    spoilt = X.copy()
+    spoilt[7] = np.nan
+    for xp in (np, jnp):
+        x, y = xp.asarray(spoilt), xp.asarray(Y)
+        assert np.isnan(kolmogorov_smirnov(x, y, x_weights=weights))
+        assert np.isnan(kolmogorov_smirnov(y, x, y_weights=weights))
+    spoilt[7] = np.inf  # is one
+    got = kolmogorov_smirnov(spoilt, Y)
+    assert got == pytest.approx(ks_2samp(spoilt, Y).statistic, abs=1e-12)
 
 
 def test_integer_weights_are_repetitions():

@@ -95,6 +95,41 @@ def test_an_order_that_is_stated(features, tmp_path):
     np.testing.assert_array_equal(found.jets.particles, odd[..., [1, 2, 0]])
 
 
+STATED = ("etarel", "phirel", "ptrel")
+
+
+def test_phirel_of_a_whole_turn_is_within_pi(features, tmp_path):
+    """0 to 2 pi, and -3 pi: the same angles, whose differences make the mass."""
+    _, x = features
+    x = x[..., :3].astype(np.float64)
+    turned = x.copy()
+    turned[::2, :, 1] %= 2 * np.pi
+    turned[1::2, :, 1] -= np.where(x[1::2, :, 2] > 0, 2 * np.pi, 0)
+    found = load_judged(write(tmp_path / "a.npy", turned), columns=STATED)
+    wanted = load_judged(write(tmp_path / "b.npy", x), columns=STATED)
+    np.testing.assert_allclose(
+        found.jets.particles, wanted.jets.particles, rtol=0, atol=1e-6
+    )
+    assert any("phirel beyond pi" in note for note in found.notes)
+    assert not any("phirel beyond pi" in note for note in wanted.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x * np.float32([1, 1, 900]), "400 jets whose ptrel do not sum to"),
+        (lambda x: x + (x[..., 2:] > 0) * np.float32([1, 0, 0]), "400 jets that are"),
+    ],
+)
+def test_stated_features_that_are_not_relative_are_doubted_aloud(
+    features, tmp_path, change, words
+):
+    path = write(tmp_path / "a.npy", change(features[1][..., :3]))
+    assert any(words in note for note in load_judged(path, columns=STATED).notes)
+    path = write(tmp_path / "b.npy", features[1][..., :3])
+    assert not any("jets " in note for note in load_judged(path, columns=STATED).notes)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -349,7 +349,9 @@ def test_cache_is_used_again(parts, tmp_path, monkeypatch):
         streams(str(tmp_path), tmp_path / "cache", num_particles=5)
 
 
-@pytest.mark.parametrize("change", ["content", "file", "cut", "manifest", "lost"])
+@pytest.mark.parametrize(
+    "change", ["content", "file", "cut", "manifest", "keys", "lost"]
+)
 def test_cache_is_made_again(parts, make_jetnet, tmp_path, change):
     path = parts.train.path
     if change == "content":
@@ -361,6 +363,8 @@ def test_cache_is_made_again(parts, make_jetnet, tmp_path, change):
         os.truncate(path, path.stat().st_size - 1)
     elif change == "manifest":
         (path.parent / MANIFEST).write_text("{")
+    elif change == "keys":
+        (path.parent / MANIFEST).write_text("{}")
     else:
         path.unlink()
     again = streams(str(tmp_path), tmp_path / "cache", num_particles=6)

@@ -358,6 +358,7 @@ def test_an_unknown_monitor_is_said_before_the_search(tmp_path, run_script):
 
 def test_the_page_counts_trials_from_one_and_takes_the_width_of_the_screen():
     study = optuna.create_study()
+    study.set_user_attr("monitor", "emd")
     axes = {"a.x": optuna.distributions.FloatDistribution(0, 1)} | {
         f"a.y{i}": optuna.distributions.IntDistribution(1, 9) for i in range(4)
     }
@@ -371,7 +372,7 @@ def test_the_page_counts_trials_from_one_and_takes_the_width_of_the_screen():
             user_attrs={"reason": "loss became NaN"},
         )  # fmt: skip
         study.add_trial(trial)
-    figures = dict(search_report._figures(search_report._from_one(study)))
+    figures = dict(search_report._figures(search_report._from_one(study), "valid/emd"))
     history = figures["History"]
     assert list(history.data[0].x) == [1, 2]
     axis = history.layout.xaxis
@@ -381,11 +382,32 @@ def test_the_page_counts_trials_from_one_and_takes_the_width_of_the_screen():
     # Four fields in a row at most, whatever the search holds.
     rows = [name for name in figures if name.startswith("Values of")]
     assert [name.count(",") for name in rows] == [3, 0]
+    for name in ("History", "Values by epoch"):
+        assert figures[name].layout.yaxis.title.text == "valid/emd"
+    assert search_report._scale([-1.0, 1e6]) == search_report._scale([1.0, 2.0]) == {}
+    assert search_report._scale([1.0, 2.0, 1e6])["type"] == "log"
     text = search_report.page(study)
+    assert "Objective Value" not in text[text.rindex("</script>") - 5000 :]
+    assert '<th scope="row">valid/emd</th><td>1.5</td>' in text
     assert not re.search(r'"width":\s*\d{3,}', text[text.rindex('"layout"') :])
     assert "<li>3: loss became NaN</li>" in text
     assert '<th scope="row">trial</th><td>2</td>' in text
     assert "<td>0.1235</td>" in text and text.index(">date<") < text.index("trial</th>")
+
+
+def test_a_study_of_one_term_takes_no_values_of_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "run_trial", fake({}))
+    config = runs.TuneConfig(trials=1)
+    runs.tune(tmp_path, config, ANY, dict, monitor="emd")
+    best = (tmp_path / "best.json").read_bytes()
+    assert json.loads(best)["minimised"] == "valid/emd"
+    with pytest.raises(InputError, match=r"train\.monitor=kl.* minimises emd"):
+        runs.tune(tmp_path, dataclasses.replace(config, trials=2), ANY, dict,
+                  monitor="kl")  # fmt: skip
+    assert (tmp_path / "best.json").read_bytes() == best
+    space = write(tmp_path, "['train.monitor']\nchoices = ['emd', 'kl']")
+    with pytest.raises(InputError, match=r"train\.monitor says what is minimised"):
+        runs.read_space(space, lambda name: True)
 
 
 @pytest.mark.slow

@@ -275,16 +275,44 @@ def read_lines(path: str | os.PathLike) -> list[dict]:
     path = pathlib.Path(path)
     if not path.exists():
         return []
+    with intact(path):
+        return [_record(line) for line in path.read_text().splitlines()]
+
+
+def read_json(path: str | os.PathLike) -> dict:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: the file is damaged, or there is none.
+    """
+    with intact(path):
+        return _record(pathlib.Path(path).read_text())
+
+
+def _record(text: str) -> dict:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("not an object in JSON")
+    return found
+
+
+@contextlib.contextmanager
+def intact(path: str | os.PathLike) -> Iterator[None]:
+    """What a JSON file holds is as it was written, or it is named.
+
+    Raises:
+        InputError: reading it, or what the block does with its content, failed.
+    """
     try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        if not all(isinstance(row, dict) for row in rows):
-            raise ValueError("not one object a line")
-    except (OSError, ValueError) as error:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else error
         raise InputError(
-            f"{path}: is damaged ({error}): delete it, or repeat the command that "
+            f"{path}: is damaged ({what}): delete it, or repeat the command that "
             "wrote it"
         ) from error
-    return rows
 
 
 def expanded(path: str | os.PathLike) -> str:
@@ -303,6 +331,19 @@ def expanded(path: str | os.PathLike) -> str:
     if found.startswith("~") and not os.path.exists(found):
         raise ValueError(f"{found.split(os.sep)[0]}: no such home; ./~ means the name")
     return found
+
+
+def absent(path: str | os.PathLike) -> str:
+    """Why there is no file or folder of that name to read, in words."""
+    given = os.fspath(path)
+    if re.match(r"\w+://", given):
+        return "is an address, and files are read from disks only: download it first"
+    given = os.path.expanduser(given)
+    if os.path.islink(given) and not os.path.exists(given):
+        return f"is a link to {os.readlink(given)}, where there is no file or folder"
+    if os.path.exists(given) and not (os.path.isfile(given) or os.path.isdir(given)):
+        return "is a pipe or a device, and files are read more than once: make a file"
+    return "is a folder" if os.path.isdir(given) else "no such file or folder"
 
 
 def user_cache(name: str) -> pathlib.Path:

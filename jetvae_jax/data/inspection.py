@@ -14,6 +14,7 @@ import numpy as np
 
 from jetvae_jax.core import momenta
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import absent
 from jetvae_jax.core.words import counted, number
 from jetvae_jax.data import validation
 from jetvae_jax.data.formats import Reader, Wanted
@@ -110,7 +111,7 @@ def look(
     mapping = column_mapping.parse(columns) if columns else None
     path = pathlib.Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: {absent(path)}")
     _check_type(path, jet_type, mapping)
     summary: dict[str, Any] = {"file": str(path), "size": f"{path.stat().st_size:,} B"}
     audit, tally, reasons = Audit(str(path), True), _Tally(), []
@@ -120,6 +121,9 @@ def look(
             summary["layout"] = file.layout
             generated = file.generated
             if file.relative:
+                few = Wanted(1, MIN_JETS, jet_type, seed)
+                for _ in file.read(few, Audit(str(path), True)):
+                    pass  # says what is wrong, if they are none
                 raise InputError(
                     f"{file.key}: relative features, and no pt of the jets: can be "
                     "evaluated, not trained on"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import absent
 from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.data import containers, embedded, formats, validation
 from jetvae_jax.data.formats import Wanted
@@ -234,8 +235,8 @@ def find(spec: str) -> list[pathlib.Path]:
         return [file for part in spec.split(",") for file in find(part.strip())]
     if not spec or not path.is_dir():
         raise InputError(
-            f"{spec}: no such file or folder; give a data file, a folder of them, or "
-            f"{EMBEDDED!r} for the sample in the package"
+            f"{spec}: {absent(spec)}; give a data file, a folder of them, "
+            f"or {EMBEDDED!r} for the sample in the package"
         )
     known = containers.suffixes(jets=True)
     try:

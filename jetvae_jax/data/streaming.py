@@ -383,11 +383,11 @@ def _kept(target: pathlib.Path, what: dict, request: Request) -> dict | None:
     """The manifest of a cache that is complete and up to date, else None."""
     try:
         manifest = json.loads((target / MANIFEST).read_text())
-        size = (target / JETS).stat().st_size
-    except (OSError, ValueError):
+        same = manifest["what"] == what and manifest["files"] == _files(request)
+        same &= manifest["bytes"] == (target / JETS).stat().st_size
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    same = manifest["what"] == what and manifest["files"] == _files(request)
-    return manifest if same and size == manifest["bytes"] else None
+    return manifest if same else None
 
 
 def _make(

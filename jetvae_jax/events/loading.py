@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jetvae_jax.core.errors import InputError, did_you_mean
+from jetvae_jax.core.files import absent
 from jetvae_jax.data import containers
 from jetvae_jax.data.validation import Audit
 from jetvae_jax.events import tables
@@ -108,10 +109,10 @@ def find(spec: str) -> pathlib.Path:
     if spec in EMBEDDED:
         folder = importlib.resources.files("jetvae_jax.events") / "sample"
         return pathlib.Path(str(folder / EMBEDDED[spec]))
-    path = pathlib.Path(spec)
+    path = pathlib.Path(spec).expanduser()
     if not spec or not path.is_file():
         raise InputError(
-            f"{spec or 'data'}: no such file; give a table of events "
+            f"{spec or 'data'}: {absent(spec)}; give a table of events "
             f"({', '.join(containers.suffixes())}) or one of {', '.join(EMBEDDED)}"
         )
     return path

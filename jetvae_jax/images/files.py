@@ -25,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import write_atomically
+from jetvae_jax.core.files import absent, write_atomically
 from jetvae_jax.core.types import PixelSets
 from jetvae_jax.data.containers import npz
 from jetvae_jax.data.containers.tables import listing
@@ -136,7 +136,7 @@ def read(
         raise InputError(f"columns: {columns!r} is not xy or yx")
     path = os.fspath(path)
     if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: {absent(path)}")
     with npz.opened(path) as archive:
         points, mask, labels = _arrays(archive, array)
         if not array and "points" in archive.names:

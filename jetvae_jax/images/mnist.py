@@ -21,6 +21,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import absent
 from jetvae_jax.data.containers import npz, tables
 
 SIZE = 28
@@ -74,7 +75,7 @@ def load(spec: str | os.PathLike, part: Part = "train") -> Images:
     if path.is_dir():
         return _of_idx(_in_folder(path, part))
     if not path.is_file():
-        raise InputError(f"{spec}: no such file or folder; {_ADVICE}")
+        raise InputError(f"{spec}: {absent(spec)}; {_ADVICE}")
     if path.suffix.lower() in npz.SUFFIXES:
         return _of_npz(path, part)
     return _of_idx(path)

@@ -116,6 +116,10 @@ def read_space(path: str | os.PathLike, known: Callable[[str], bool]) -> dict:
         raise InputError(f"{path}: is not TOML: {error}") from error
     space = {}
     for name, table in tables.items():
+        if name == "train.monitor":
+            raise InputError(
+                f"{path}: {name} says what is minimised and cannot be searched for"
+            )
         if not known(name):
             raise InputError(
                 f"{path}: {name!r} is not a flag: write it as --help does, in quotes, "
@@ -157,6 +161,7 @@ def tune(
     space: dict,
     build_run: Callable[[dict], ModelRun],
     *,
+    monitor: str = "loss",
     log: Logs = NO_LOGS,
 ) -> pathlib.Path:
     """Search until the study has its trials; the same call continues after any stop.
@@ -170,17 +175,19 @@ def tune(
         space: from :func:`read_space`.
         build_run: the training that values of the space describe; raises InputError
             for invalid values.
+        monitor: the validation term that these trainings monitor.
         log: of each trial; see :mod:`jetvae_jax.training.logs`.
 
     Returns:
         The path of the HTML page of Optuna's plots.
 
     Raises:
-        InputError: Optuna is not installed, the storage cannot be opened, or 10 trials
-            fail one after the other.
+        InputError: Optuna is not installed, the storage cannot be opened, its study
+            minimises something else, or 10 trials fail one after the other.
     """
     folder = Workdir(workdir)
     study, sampler, next_number = _study(folder, config)
+    _minimise(study, monitor)
     _mark_failed(study)
     logging.info(
         "study %s: %d trials there, %d wanted", config.study, _ended(study),
@@ -321,6 +328,22 @@ def _persistent(create: Callable[[], Any]) -> Any:
             time.sleep(random.uniform(0.1, 0.5))
 
 
+def _minimise(study: Any, monitor: str) -> None:
+    """Notes what a study minimises: values of different terms are not compared.
+
+    Raises:
+        InputError: it minimises another term.
+    """
+    known = study.user_attrs.get(page.MONITOR)
+    if known is None:  # a new one, or one of an earlier version
+        _persistent(lambda: study.set_user_attr(page.MONITOR, monitor))
+    elif known != monitor:
+        raise InputError(
+            f"--train.monitor={monitor}: the study {study.study_name} minimises "
+            f"{known}: give another --tune.study or --workdir"
+        )
+
+
 def _ended(study: Any) -> int:
     states = _optuna().trial.TrialState
     return len(study.get_trials(False, states=(states.COMPLETE, states.PRUNED)))
@@ -370,7 +393,10 @@ def _write_best_alone(folder: Workdir, study: Any, *, keep: bool) -> None:
     if not done:
         return
     best = min(done, key=lambda trial: trial.value)
-    values = {"trial": best.number, "value": best.value, "params": best.params}
+    values = {
+        "trial": best.number, "value": best.value, "minimised": page.minimised(study),
+        "params": best.params,
+    }  # fmt: skip
     folder.write_json("best.json", values)
     lines = [f"--{name}={value}\n" for name, value in best.params.items()]
     folder.write_text("best.flags.txt", "".join(lines))

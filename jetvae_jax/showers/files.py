@@ -23,6 +23,7 @@ import h5py
 import numpy as np
 
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.files import absent
 from jetvae_jax.core.types import Showers
 from jetvae_jax.data.containers import hdf5, npz
 from jetvae_jax.data.containers.tables import BLOCK_BYTES, guarded, listing
@@ -103,7 +104,7 @@ def opened(
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: {absent(path)}")
     if pathlib.Path(path).suffix.lower() in npz.SUFFIXES:
         with npz.opened(path) as archive:
             yield _Archive(archive, geometry, units or Units())

@@ -7,6 +7,8 @@ import numpy as np
 
 Results = Mapping[str, Mapping[str, float]]
 """Of one training: sample to metric to value."""
+ROUNDING = 1e-12
+"""Of a value: what is less is no difference from it."""
 SURE = 2
 """Standard deviations of a difference over the seeds that decide."""
 
@@ -38,8 +40,15 @@ def values(results: Sequence[Results], column: Column) -> list[float]:
 
 
 def spread(numbers: Sequence[float]) -> float:
-    """Standard deviation over the seeds; 0 for one."""
-    return float(np.std(numbers, ddof=1)) if len(numbers) > 1 else 0.0
+    """Standard deviation over the seeds; 0 for one, and for equal ones.
+
+    What rounding leaves of equal numbers is no deviation: a difference of any size
+    would be many of it.
+    """
+    if len(numbers) < 2:
+        return 0.0
+    found = float(np.std(numbers, ddof=1))
+    return found if found > ROUNDING * float(np.max(np.abs(numbers))) else 0.0
 
 
 def cell(results: Sequence[Results], column: Column) -> str:

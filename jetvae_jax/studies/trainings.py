@@ -5,7 +5,6 @@ same call continues and skips what is done.
 """
 
 import dataclasses
-import json
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Literal, NamedTuple
 from absl import logging
 
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import Workdir, intact, read_json
 from jetvae_jax.core.words import counted
 from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
 from jetvae_jax.runs.latent_density import fit_density
@@ -134,16 +133,17 @@ def _stored(candidate: Candidate, path: pathlib.Path) -> dict | None:
     """The results in a workdir; None without, or if an earlier version wrote them.
 
     Raises:
-        InputError: they are of other settings.
+        InputError: they are of other settings, or the file is damaged.
     """
     if not (path / RESULTS).exists():
         return None
-    found = json.loads((path / RESULTS).read_text())
+    found = read_json(path / RESULTS)
     if "settings" not in found:
         return None
-    settings = found["settings"]
-    # Fields that were added since have their defaults.
-    settings = settings | {"vae": ModelRun.from_json(settings["vae"]).to_json()}
+    with intact(path / RESULTS):
+        settings = found["settings"]
+        # Fields that were added since have their defaults.
+        settings = settings | {"vae": ModelRun.from_json(settings["vae"]).to_json()}
     if settings != candidate.to_json():
         raise InputError(
             f"{path}: holds a run with other settings: give another --workdir, or "

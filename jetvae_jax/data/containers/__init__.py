@@ -133,7 +133,13 @@ def _found(path: str | os.PathLike) -> ModuleType:
     if not module.__name__.startswith(f"{__name__}."):
         return module
     name = content.container(path)
-    return get(name) if name else module
+    found = get(name) if name else module
+    # HDF5 says so itself: a file that is being written may be empty.
+    if found is not get("hdf5") and os.path.isfile(path) and not os.path.getsize(path):
+        raise InputError(
+            f"{os.fspath(path)}: the file is empty; fetch or make it again"
+        )
+    return found
 
 
 def _create(module: ModuleType):

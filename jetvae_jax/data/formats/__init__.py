@@ -183,6 +183,11 @@ def _scaled(block: Block, scale: float) -> Block:
     return block._replace(particles=particles, axis=axis, stated=stated)
 
 
+# Of the sum of ptrel, median over jets; bad generators may be beyond, but not so far.
+LEAST_PTREL, MOST_PTREL = 0.5, 1.5
+_MAX_AXIS = 0.5  # distance of the particles' mean from the axis of the jet
+
+
 def only_array(table: Table) -> tuple[str, tuple[int, ...]]:
     """Name and shape of the only array of features of particles in a file.
 
@@ -192,11 +197,15 @@ def only_array(table: Table) -> tuple[str, tuple[int, ...]]:
     names = (*table.names, *nested(table))
     shapes = {name: shape(table, name) or () for name in names}
     found = [name for name, dims in shapes.items() if len(dims) > 2]
-    if len(found) != 1:
-        what = listing(found) if found else f"none, but {listing(names)}"
+    if not found:
         raise InputError(
-            f"{table.path}: arrays [jets, particles, features] are {what}: name "
-            "columns one by one, such as px=x[0],py=x[1],pz=x[2]"
+            f"{table.path}: no array [jets, particles, features] of real numbers is in "
+            f"it, but {listing(names)}: save one"
+        )
+    if len(found) > 1:
+        raise InputError(
+            f"{table.path}: arrays [jets, particles, features] are {listing(found)}: "
+            "name columns one by one, such as px=x[0],py=x[1],pz=x[2]"
         )
     return found[0], shapes[found[0]]
 
@@ -227,11 +236,12 @@ def relative_block(
 ) -> Block:
     """A block of relative features of jets whose pt is not known.
 
-    Particles of negative ptrel, as networks make them, do not exist; a note counts the
-    jets that have one.
+    Particles of negative ptrel, as networks make them, do not exist; phirel is brought
+    within pi. Notes count the jets, and say if most do not look like what they are
+    called.
 
     Args:
-        audit: for the note.
+        audit: for the notes.
         key: name of the features in the file.
         rows: ``[n]`` row numbers.
         values: ptrel, etarel, phirel, each ``[n, M]``.
@@ -245,8 +255,40 @@ def relative_block(
         )
     mask = mask & ~(ptrel <= 0)
     with np.errstate(over="ignore", invalid="ignore"):
+        far = mask & (np.abs(values[2]) > np.pi)
+        if number := int(far.any(1).sum()):
+            audit.notes.append(
+                f"{audit.path}: {number} jets with phirel beyond pi, brought within it"
+            )
+            turned = np.remainder(values[2] + np.pi, 2 * np.pi) - np.pi
+            values = (*values[:2], np.where(far, turned, values[2]))
         particles = np.stack(values, axis=-1).astype(np.float32)
+        _doubt(audit, np.where(mask[..., None], particles, 0))
     return Block(rows, particles, mask, ptrel, np.ones(len(rows), bool))
+
+
+def _doubt(audit: Audit, particles: np.ndarray) -> None:
+    """Notes that most jets have other sums of ptrel, or other axes, than they should.
+
+    Args:
+        audit: for the notes.
+        particles: ``[n, M, 3]``, ptrel, etarel and phirel.
+    """
+    pt = particles[..., 0]
+    total = pt.sum(1)
+    axis = np.sum(pt[..., None] * particles[..., 1:], axis=1) / total[:, None]
+    wrong_sum = (total < LEAST_PTREL) | (total > MOST_PTREL)
+    if (number := int(wrong_sum.sum())) > len(pt) / 2:
+        audit.notes.append(
+            f"{audit.path}: {number} jets whose ptrel do not sum to about 1: are they "
+            "fractions of the pt of the jet?"
+        )
+    far = np.linalg.norm(axis, axis=-1) > _MAX_AXIS
+    if (number := int(far.sum())) > len(pt) / 2:
+        audit.notes.append(
+            f"{audit.path}: {number} jets that are far from their own axis: are etarel "
+            "and phirel differences from it?"
+        )
 
 
 def reader(table: Table) -> Reader:

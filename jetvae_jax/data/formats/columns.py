@@ -44,6 +44,7 @@ FIELDS = (*CARTESIAN, *CYLINDRICAL, *RELATIVE, *OPTIONS)
 JETS = ("each", "first")
 EXAMPLE = "px=part_px,py=part_py,pz=part_pz"
 EXPECTS = "part_px, part_py and part_pz (JetClass)"
+_MAX_PHI = 3 * np.pi  # 2 pi, and half a turn for networks that add to it
 _INDEXED = re.compile(r"(.+)\[(:,)?(\d{1,4})(,:)?\]")
 _ORDER = re.compile(r"\w+")
 
@@ -537,10 +538,13 @@ def block_of(
 
     Args:
         columns: of which the names, the system and the unit are read.
-        audit: collects rows of negative pt.
+        audit: collects rows of negative pt or of angles that are none.
         rows: ``[n]`` row numbers.
         values: the three coordinates, each ``[n, M]`` float64.
         mask: ``[n, M]`` bool.
+
+    Raises:
+        InputError: phi is in degrees.
     """
     a, b, c = values
     keep = np.ones(len(rows), bool)
@@ -552,6 +556,19 @@ def block_of(
         else:
             bad = np.any(mask & (a < 0), axis=1)
             keep = audit.flag(columns.names[0], "negative pt", bad, rows, keep)
+            far = np.any(mask & (np.abs(c) > _MAX_PHI), axis=1)
+            if far.sum() > len(rows) / 2:
+                raise InputError(
+                    f"{audit.path}: {columns.names[2]}: phi of most jets is beyond "
+                    f"{_MAX_PHI:.3g}: is it in degrees? write it in radians"
+                )
+            keep = audit.flag(
+                columns.names[2],
+                "phi beyond 3 pi: no angle in radians",
+                far,
+                rows,
+                keep,
+            )
             pt = a
             a, b, c = pt * np.cos(c), pt * np.sin(c), pt * np.sinh(b)
         p = np.stack([a, b, c], axis=-1) * columns.scale

@@ -23,8 +23,6 @@ EXPECTS = "one array [J, N, 3] (relative)"
 MASK = "mask"
 ORDERS = {2: ("etarel", "phirel", "ptrel"), 0: ("ptrel", "etarel", "phirel")}
 """Place of ptrel to the names of the columns."""
-# Of the sum of ptrel, median over jets; bad generators may be beyond, but not so far.
-_LEAST, _MOST = 0.5, 1.5
 
 
 def matches(table: Table) -> bool:
@@ -127,6 +125,11 @@ class Reader(formats.Reader):
         remedy = (
             "name the columns in their order, as --evaluate.columns=etarel,phirel,ptrel"
         )
+        if not mask.any():
+            raise InputError(
+                f"{audit.path}: {self.key}: all particles of the first {len(x):,} jets "
+                "are padding: there is nothing to compare"
+            )
         last = x[..., 3:]
         if not np.isin(last, (0, 1)).all():
             raise InputError(
@@ -140,7 +143,8 @@ class Reader(formats.Reader):
         fits = [
             c
             for c in range(3)
-            if negative[c] < 0.1 and _LEAST <= sums[c] <= _MOST
+            if negative[c] < 0.1
+            and formats.LEAST_PTREL <= sums[c] <= formats.MOST_PTREL
             and all(negative[other] > 0.2 for other in {0, 1, 2} - {c})
         ]  # fmt: skip
         near = np.quantile(np.abs(values), 0.99) < np.pi

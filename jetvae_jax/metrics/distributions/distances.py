@@ -282,7 +282,7 @@ def kolmogorov_smirnov(
         y_weights: ``[M]``, the same.
 
     Returns:
-        A scalar in [0, 1], without unit.
+        A scalar in [0, 1], without unit; NaN if a value is NaN.
 
     Raises:
         ValueError: an empty sample or shapes that do not match.
@@ -307,7 +307,9 @@ def kolmogorov_smirnov(
         for values, _ in (first, second)
         for at in _blocks(values)
     ]
-    return xp.max(xp.stack(gaps))
+    # A NaN is sorted last, and has no place among the values.
+    unknown = xp.isnan(first[0][-1]) | xp.isnan(second[0][-1])
+    return xp.where(unknown, xp.nan, xp.max(xp.stack(gaps)))[()]
 
 
 def _blocks(values):

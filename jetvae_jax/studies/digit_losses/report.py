@@ -11,10 +11,11 @@ from jetvae_jax.report.page import Block, Heading, Items, Paragraph, Plot
 
 COLUMNS = 16
 NOTE = (
-    "Mean and standard deviation over the seeds. The floor compares real images with "
-    "other real ones; a good reconstruction is far closer to its image than another "
-    "image of the digit is. Fréchet distance and recognition are by a small PointNet "
-    "trained on real images of the training part. All images are of the first seed."
+    "Mean and standard deviation over the seeds; lower is better, but of what is "
+    "recognised higher. The floor compares real images with other real ones; a good "
+    "reconstruction is far closer to its image than another image of the digit is. "
+    "Fréchet distance and recognition are by a small PointNet trained on real images "
+    "of the training part. All images are of the first seed."
 )
 Tables = Mapping[str, tuple[Sequence[str], Sequence[tuple[str, Sequence[str]]]]]
 

@@ -92,7 +92,7 @@ def table(result: Mapping[str, Any], kind: str) -> page.Table:
 
 def _cell(one: Mapping[str, Any], held: bool) -> Cell:
     gap, error = one["difference"], one["error"]
-    text = f"{one['after']:.4f} ({gap:+.4f}"
+    text = f"{one['after']:.4f} ({round(gap, 4) + 0.0:+.4f}"  # no minus zero
     text += f" ± {error:.4f})" if np.isfinite(error) else ")"
     if one["sure"]:
         text += " better" if gap < 0 else " worse"

@@ -32,7 +32,7 @@ from jetvae_jax.runs.generation import generated_samples
 from jetvae_jax.runs.trained import load_model
 from jetvae_jax.studies import trainings
 from jetvae_jax.studies.enforce import report
-from jetvae_jax.studies.seeds import SURE
+from jetvae_jax.studies.seeds import ROUNDING, SURE, spread
 from jetvae_jax.studies.trainings import Candidate
 
 NONE = "none"
@@ -200,9 +200,9 @@ def distances_of(made: Sample, real: Sample) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {name: {} for name in DISTANCES}
     for name in SHOWN:
         x, y = (np.asarray(one.jet[name], np.float64) for one in (made, real))
-        spread = float(np.std(y)) or 1.0
+        deviation = float(np.std(y)) or 1.0
         for kind, distance in DISTANCES.items():
-            scale = spread if kind == "w1" else 1.0
+            scale = deviation if kind == "w1" else 1.0
             found[kind][name] = float(distance(x, y)) / scale
     return found
 
@@ -247,9 +247,10 @@ def change(
         for model in (NONE, name)
     )
     gaps = after - before
+    gaps[np.abs(gaps) < ROUNDING * np.abs(before)] = 0
     error = float("nan")
     if len(gaps) > 1:
-        error = float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5
+        error = spread(gaps.tolist()) / len(gaps) ** 0.5
     low, high, gap = (float(np.mean(v)) for v in (before, after, gaps))
     return Change(low, high, gap, error)
 

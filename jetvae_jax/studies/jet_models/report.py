@@ -101,9 +101,13 @@ def _tables(
         if columns[0].sample == "paired":
             yield Paragraph(PAIRED, "note")
         head, rows = results.table(found, runs, columns, floor)
-        cells = ([name, *row] for name, row in rows)
-        head = ["model", *map(in_powers, head)]
-        yield page.table(head, cells, style="compact")
+        # A row for each metric: models are few, and all fit on the screen.
+        cells = (
+            [in_powers(metric), *(row[i] for _, row in rows)]
+            for i, metric in enumerate(head)
+        )
+        names = (name for name, _ in rows)
+        yield page.table(["metric", *names], cells, style="compact")
         if said := over_seeds.best(found, columns):
             yield Items([in_powers(line) for line in said])
 
