@@ -1,4 +1,4 @@
-r"""Make electromagnetic showers in a calorimeter, by a parametrisation.
+r"""Make showers in a calorimeter, by a parametrisation.
 
     python experiments/make_showers.py --workdir=data/showers --make.num_showers=100000
 
@@ -7,11 +7,13 @@ and direction of the incident particles beside it, and the shards from which it 
 joined. After an interruption the same command continues; with a larger number of
 showers it adds to the existing ones. Each shower follows Grindhammer and Peters
 (hep-ex/0001020): its profile varies along its axis, spots of energy lie around it, and
-the calorimeter sees them with its own fluctuations. One core makes about 1,000 showers
-per second.
+the calorimeter sees them with its own fluctuations. Charged pions make a cascade of
+hadrons, whose neutral pions are such showers. One core makes about 1,000 showers per
+second.
 
 The default is the calorimeter of LHCb in 30 x 30 cells, and photons of 1 to 100 GeV
-whose slopes vary by 0.175. Any other grid, of plates or of one material, and the
+whose slopes vary by 0.175; --make.kinds=photon,electron,pion takes as many of each. Any
+other grid, of plates or of one material, and the
 calorimeter of the CaloChallenge's data set 2:
 
     python experiments/make_showers.py --workdir=data/crystals --make.passive=none \

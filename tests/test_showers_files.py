@@ -8,7 +8,7 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Showers
-from jetvae_jax.showers import files, geometry
+from jetvae_jax.showers import files, geometry, load
 from jetvae_jax.showers.writer import Writer
 
 GRID = geometry.grid(2, 3, 4, 4.5)
@@ -189,6 +189,8 @@ def test_archives_of_the_lhcb_calorimeter(tmp_path):
     lhcb(path, ParticlePDG=None, ParticlePoint=None)
     least = files.read(path).showers
     assert least.kind is None and least.point is None
+    note = load.load(load.Data(path=str(path), deposit_unit=2.0)).notes[0]
+    assert "cells are taken as 2 GeV, momenta as 1 GeV, lengths as 10 mm" in note
 
 
 SPOILED = {

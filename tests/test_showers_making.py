@@ -239,7 +239,7 @@ def test_constant_term_and_sampling_add_up(tmp_path):
     [
         ({"energy_max": 1.0}, "energy_max: must be above energy_min = 1"),
         ({"kinds": ("photon", "photon")}, "kinds: give different ones"),
-        ({"kinds": ("pion",)}, "must be one of photon, electron, positron"),
+        ({"kinds": ("muon",)}, "must be one of photon, electron, positron, pion"),
         ({"geometry": "calochallenge_1_pions"}, "made in equal layers"),
         ({"geometry": "30x30"}, "layers, rows, columns and the side"),
         ({"active": "butter"}, "must be one of lead"),
@@ -259,8 +259,8 @@ def test_settings_that_cannot_be(change, words):
     ("flag", "line"),
     [
         (
-            "--make.kinds=pion",
-            "--make.kinds: must be one of photon, electron, positron",
+            "--make.kinds=muon",
+            "--make.kinds: must be one of photon, electron, positron, pion",
         ),
         ("--make.energy_max=0.5", "--make.energy_max: must be above energy_min = 1"),
         (

@@ -1,6 +1,7 @@
 """Showers of a file, with what a run needs to know of it."""
 
 import hashlib
+import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.configs import LargeSeed, NonNegativeInt, PositiveFloat
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Showers
+from jetvae_jax.data.containers import npz
 from jetvae_jax.data.splits import Fractions
 from jetvae_jax.showers import files
 from jetvae_jax.showers.files import Units
@@ -88,6 +90,13 @@ def load(config: Data, path: str = "", geometry: str = "") -> Loaded:
         raise InputError(f"{path}: {number} showers: there must be at least 2")
     _, soft = above_threshold(found.geometry, found.showers)
     notes = []
+    if pathlib.Path(path).suffix.lower() in npz.SUFFIXES:
+        notes.append(
+            f"{path}: does not say its units: energies of cells are taken as "
+            f"{config.deposit_unit:g} GeV, momenta as {config.momentum_unit:g} GeV, "
+            f"lengths as {config.length_unit:g} mm (--showers.deposit_unit, "
+            ".momentum_unit, .length_unit)"
+        )
     if soft:
         notes.append(
             f"{path}: {soft:,} cells at or below the threshold of "

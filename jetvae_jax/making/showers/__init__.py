@@ -1,4 +1,4 @@
-"""Electromagnetic showers by the parametrisation of Grindhammer and Peters.
+"""Showers by the parametrisation of Grindhammer and Peters, and a hadronic cascade.
 
 No large package is imported here, because every worker imports this one.
 """

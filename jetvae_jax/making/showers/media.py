@@ -27,12 +27,16 @@ class Material(NamedTuple):
         mass: A in g/mol.
         radiation_length: X0 in g/cm^2.
         density: in g/cm^3.
+        interaction_length: nuclear, in g/cm^2.
+        loss: dE/dx of a minimum ionising particle in MeV cm^2/g.
     """
 
     number: float
     mass: float
     radiation_length: float
     density: float
+    interaction_length: float
+    loss: float
 
     @property
     def critical_energy(self) -> float:
@@ -41,15 +45,15 @@ class Material(NamedTuple):
 
 
 MATERIALS = {  # PDG, Atomic and nuclear properties of materials, 2024
-    "lead": Material(82, 207.2, 6.37, 11.35),
-    "tungsten": Material(74, 183.84, 6.76, 19.3),
-    "copper": Material(29, 63.546, 12.86, 8.96),
-    "iron": Material(26, 55.845, 13.84, 7.874),
-    "silicon": Material(14, 28.086, 21.82, 2.329),
-    "argon": Material(18, 39.948, 19.55, 1.396),
-    "polystyrene": Material(5.61, 11.16, 43.79, 1.06),
-    "lead_tungstate": Material(68.36, 170.9, 7.39, 8.3),
-    "sodium_iodide": Material(46.56, 110.96, 9.49, 3.667),
+    "lead": Material(82, 207.2, 6.37, 11.35, 199.6, 1.122),
+    "tungsten": Material(74, 183.84, 6.76, 19.3, 191.9, 1.145),
+    "copper": Material(29, 63.546, 12.86, 8.96, 137.3, 1.403),
+    "iron": Material(26, 55.845, 13.84, 7.874, 132.1, 1.451),
+    "silicon": Material(14, 28.086, 21.82, 2.329, 108.4, 1.664),
+    "argon": Material(18, 39.948, 19.55, 1.396, 119.7, 1.519),
+    "polystyrene": Material(5.61, 11.16, 43.79, 1.06, 77.1, 1.936),
+    "lead_tungstate": Material(68.36, 170.9, 7.39, 8.3, 168.3, 1.229),
+    "sodium_iodide": Material(46.56, 110.96, 9.49, 3.667, 154.6, 1.305),
 }
 
 
@@ -71,6 +75,27 @@ class Medium(NamedTuple):
     critical_energy: float
     frequency: float | None = None
     ratio: float = 1.0
+
+
+class Nuclear(NamedTuple):
+    """What hadrons meet in a medium.
+
+    Attributes:
+        interaction_length: nuclear, in mm.
+        loss: of a minimum ionising particle, in GeV per mm.
+    """
+
+    interaction_length: float
+    loss: float
+
+
+def nuclear(plates: list[tuple[Material, float]]) -> Nuclear:
+    """Of alternating plates of materials and thicknesses in mm, or of one."""
+    thickness = sum(depth for _, depth in plates)
+    weights = [(material, 0.1 * material.density * depth) for material, depth in plates]
+    inverse = sum(weight / m.interaction_length for m, weight in weights)
+    loss = 1e-3 * sum(weight * m.loss for m, weight in weights)
+    return Nuclear(thickness / inverse, loss / thickness)
 
 
 def homogeneous(material: Material) -> Medium:

@@ -93,7 +93,9 @@ def batch(shard: Shard, number: int) -> dict[str, np.ndarray]:
     config = shard.config
     rng = np.random.default_rng([config.seed, shard.index, number])
     given = particles(rng, config, BATCH)
-    seen = spots.seen(rng, config.medium, config.grid, given, config.stochastic)
+    seen = spots.seen(
+        rng, config.medium, config.grid, given, config.stochastic, config.matter
+    )
     cells = measured(rng, config, seen.cells)
     return {
         "energies": cells,

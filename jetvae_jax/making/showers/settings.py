@@ -1,4 +1,4 @@
-"""Settings of a production of electromagnetic showers, and its shards.
+"""Settings of a production of showers, and its shards.
 
 The defaults are the calorimeter and the particles of F. Ratnikov's talk (IML workshop,
 CERN 2019), after the program that simulates its data with Geant4: modules of LHCb's
@@ -6,9 +6,6 @@ calorimeter, 66 pairs of plates of 2 mm lead and 4 mm scintillator, read out as 
 layer of 30 x 30 cells; photons of 1 to 100 GeV, as many in each interval of ln E;
 slopes dx/dz and dy/dz normal with sigma 0.175; points uniform over a cell, 15 cm behind
 the face.
-
-Hadrons are left out: of their showers averages are parametrised (R. K. Bock et al., NIM
-186 (1981) 533), while the fluctuations, which are what matters, are not.
 """
 
 import json
@@ -21,10 +18,10 @@ from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, PositiveIn
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.making.showers import media
 from jetvae_jax.making.showers.media import MATERIALS, Medium
-from jetvae_jax.making.showers.spots import PHOTON, Grid, Particles, Rings
+from jetvae_jax.making.showers.spots import PHOTON, PION, Grid, Particles, Rings
 from jetvae_jax.showers import geometry
 
-KINDS = {"photon": PHOTON, "electron": 11, "positron": -11}
+KINDS = {"photon": PHOTON, "electron": 11, "positron": -11, "pion": PION}
 NONE = "none"
 RECIPE = 1
 """To be raised when the same settings give other showers."""
@@ -41,7 +38,8 @@ class Config:
         num_showers: in the file.
         geometry: a calorimeter of equal layers: lhcb_ecal, calochallenge_2 or 3, or
             layers, rows, columns and the side of a cell in mm, such as 12x12x12x20.
-        kinds: incident particles, as many of each: photon, electron, positron.
+        kinds: incident particles, as many of each: photon, electron, positron, pion
+            (charged).
         energy_min: lowest energy in GeV.
         energy_max: highest energy in GeV.
         energy_power: n, where the density of energies is E^n; -1 is uniform in ln E.
@@ -116,6 +114,14 @@ class Config:
         if found.form == "rings":
             return Rings(found.shape, 2 * float(found.radius.min()), self.depth)
         return Grid(found.shape, found.side, self.depth)
+
+    @property
+    def matter(self) -> media.Nuclear:
+        """What hadrons meet."""
+        plates = [(MATERIALS[self.active], self.active_depth)]
+        if self.passive != NONE:
+            plates.append((MATERIALS[self.passive], self.passive_depth))
+        return media.nuclear(plates)
 
     @property
     def medium(self) -> Medium:

@@ -13,21 +13,27 @@ distribution, so that a shower fluctuates by ``c / sqrt(E)`` whatever its spots 
 
 Electrons and positrons shower from the face of the calorimeter, photons from where they
 convert, at depths of an exponential distribution with mean 9/7 X0. The axis is the
-particle's own direction; radii are across it.
+particle's own direction; radii are across it. Charged pions start a cascade of hadrons
+(:mod:`~jetvae_jax.making.showers.cascade`): each of its neutral pions is a shower like
+that of a photon, from where it is made; ionisation counts as a minimum ionising
+particle's, 1/e of that of electrons.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from jetvae_jax.making.showers import parametrisation
-from jetvae_jax.making.showers.media import Medium
+from jetvae_jax.making.showers import cascade, parametrisation
+from jetvae_jax.making.showers.cascade import Deposits
+from jetvae_jax.making.showers.media import Medium, Nuclear
 
-PHOTON = 22
+PHOTON, PION = 22, 211
 CONVERSION = 9 / 7  # X0, mean depth of the conversion of a photon
 STEP = 0.5  # X0
 _LEAST_STOCHASTIC = 0.03  # for the number of spots, were there no fluctuation
 _SPOTS = 1_000_000  # at once, which take 100 MB
+_LONGEST = 40.0  # X0, of electromagnetic showers in hadronic ones
+_ALONG = 8  # spots of ionisation along the path of a hadron
 
 
 class Particles(NamedTuple):
@@ -131,6 +137,7 @@ def seen(
     grid: Grid | Rings,
     particles: Particles,
     stochastic: float,
+    matter: Nuclear | None = None,
 ) -> Seen:
     """Energies in the cells, with the sampling fluctuation.
 
@@ -140,23 +147,120 @@ def seen(
         grid: its cells.
         particles: ``[J]``.
         stochastic: c; 0 for a calorimeter that sees all energy.
+        matter: what pions meet; needed where there are any.
     """
     if isinstance(grid, Rings):
         nothing = np.zeros_like(particles.point)
         particles = particles._replace(point=nothing, slope=nothing)
+    number = len(particles.energy)
+    found = np.zeros((number, grid.num_cells + 1))
+    hadron = particles.kind == PION
+    if not hadron.any():
+        sources = _Sources(particles, np.arange(number), np.zeros(number))
+        _electromagnetic(rng, medium, grid, sources, stochastic, found)
+        return Seen(found[:, :-1], found[:, -1])
+    assert matter is not None
+    incident = Deposits(
+        np.flatnonzero(hadron),
+        particles.energy[hadron],
+        np.pad(particles.point[hadron], ((0, 0), (0, 1))),
+        particles.direction[hadron],
+        np.zeros(hadron.sum()),
+    )
+    made = cascade.cascade(rng, matter, incident, grid.depth)
+    share = rng.beta(*cascade.SEEN, len(made.stopped.energy))
+    stopped = made.stopped._replace(energy=share * made.stopped.energy)
+    ionisation = made.ionisation
+    ionisation = ionisation._replace(energy=ionisation.energy / medium.ratio)
+    for deposits, count in ((stopped, 1), (ionisation, _ALONG)):
+        _deposit(rng, grid, deposits, count, stochastic, found)
+    others = _Sources(
+        Particles(*(field[~hadron] for field in particles)),
+        np.flatnonzero(~hadron),
+        np.zeros(number - len(incident.energy)),
+    )
+    sources = _joined(others, _photons(made.neutral))
+    _electromagnetic(rng, medium, grid, sources, stochastic, found, _LONGEST)
+    return Seen(found[:, :-1], found[:, -1])
+
+
+class _Sources(NamedTuple):
+    """What starts electromagnetic showers, ``[P]``, in the order of their owners."""
+
+    particles: Particles
+    owner: np.ndarray  # number of the shower
+    start: np.ndarray  # mm along the axis from the face
+
+
+def _photons(pions: Deposits) -> _Sources:
+    """Neutral pions as photons of their energy from where they are."""
+    slope = pions.direction[:, :2] / pions.direction[:, 2:]
+    depth = pions.place[:, 2:]
+    kind = np.full(len(pions.energy), PHOTON)
+    point = pions.place[:, :2] - slope * depth
+    start = depth[:, 0] / pions.direction[:, 2]
+    return _Sources(Particles(pions.energy, kind, point, slope), pions.owner, start)
+
+
+def _joined(one: _Sources, other: _Sources) -> _Sources:
+    """Both, in the order of their owners."""
+    owner = np.concatenate([one.owner, other.owner])
+    order = np.argsort(owner, kind="stable")
+    pairs = zip(one.particles, other.particles, strict=True)
+    fields = (np.concatenate(pair)[order] for pair in pairs)
+    start = np.concatenate([one.start, other.start])
+    return _Sources(Particles(*fields), owner[order], start[order])
+
+
+def _deposit(
+    rng: np.random.Generator,
+    grid: Grid | Rings,
+    deposits: Deposits,
+    count: int,
+    stochastic: float,
+    found: np.ndarray,
+) -> None:
+    """Adds energies, in ``count`` spots each, to the cells of their showers."""
+    energy = np.repeat(deposits.energy / count, count)
+    way = rng.random(len(energy)) * np.repeat(deposits.length, count)
+    place = np.repeat(deposits.place, count, axis=0)
+    place += way[:, None] * np.repeat(deposits.direction, count, axis=0)
+    number = np.repeat(deposits.owner, count) * found.shape[1] + grid.cells(place.T)
+    energy = _fluctuating(rng, energy, stochastic)
+    found += np.bincount(number, energy, found.size).reshape(found.shape)
+
+
+def _electromagnetic(
+    rng: np.random.Generator,
+    medium: Medium,
+    grid: Grid | Rings,
+    sources: _Sources,
+    stochastic: float,
+    found: np.ndarray,
+    longest: float = np.inf,
+) -> None:
+    """Adds electromagnetic showers to the cells ``[J, C + 1]``, the last for outside.
+
+    They are followed for up to ``longest`` X0.
+    """
+    particles, owner, _ = sources
+    if not len(owner):
+        return
     spread = max(stochastic, _LEAST_STOCHASTIC)
-    steps = _steps(rng, medium, grid, particles, spread)
-    found = np.zeros((len(particles.energy), grid.num_cells + 1))
+    steps = _steps(rng, medium, grid, sources, spread, longest)
     ends = np.cumsum(np.sum(steps.count, axis=1))
     parts = np.searchsorted(ends, np.arange(_SPOTS, ends[-1], _SPOTS))
+    size = found.shape[1]
     for some in np.split(np.arange(len(ends)), np.unique(parts)):
+        if not len(some):  # the first shower alone has as many
+            continue
         spots = _spots(rng, medium, grid, particles, steps, some)
         energy = _fluctuating(rng, spots.energy, stochastic)
-        size = grid.num_cells + 1
-        cells = np.bincount(spots.shower * size + spots.cell, energy, len(some) * size)
-        found[some] = cells.reshape(len(some), size)
-    behind = _fluctuating(rng, steps.behind, stochastic)
-    return Seen(found[:, :-1], found[:, -1] + behind)
+        first, last = owner[some[0]], owner[some[-1]] + 1
+        number = (owner[some][spots.shower] - first) * size + spots.cell
+        cells = np.bincount(number, energy, (last - first) * size)
+        found[first:last] += cells.reshape(-1, size)
+    np.add.at(found[:, -1], owner, _fluctuating(rng, steps.behind, stochastic))
 
 
 class _Steps(NamedTuple):
@@ -179,7 +283,8 @@ class _Spots(NamedTuple):
     cell: np.ndarray
 
 
-def _steps(rng, medium, grid, particles, spread) -> _Steps:
+def _steps(rng, medium, grid, sources, spread, most) -> _Steps:
+    particles = sources.particles
     energy = particles.energy[:, None]
     given = parametrisation.fluctuation(medium, particles.energy)
     profile = parametrisation.draw(rng, given)
@@ -187,7 +292,7 @@ def _steps(rng, medium, grid, particles, spread) -> _Steps:
     converted = rng.exponential(CONVERSION, len(energy))
     first = np.where(particles.kind == PHOTON, converted, 0.0)[:, None]
     longest = grid.depth / particles.direction[:, 2].min()
-    number = int(np.ceil(longest / medium.radiation_length / STEP))
+    number = int(np.ceil(min(longest / medium.radiation_length, most) / STEP))
     edges = STEP * np.arange(number + 1)
     share = profile.within(edges)
     count, along = parametrisation.spots(medium, energy, profile, spread)
@@ -198,7 +303,7 @@ def _steps(rng, medium, grid, particles, spread) -> _Steps:
     tau = parametrisation.relative_depth(profile, mean_alpha, middle)
     across = parametrisation.radial(medium, energy, tau)
     return _Steps(
-        (first + edges[:-1]) * medium.radiation_length,
+        (first + edges[:-1]) * medium.radiation_length + sources.start[:, None],
         energy * np.diff(share) / count,
         count,
         across.core * medium.moliere_radius,
@@ -231,13 +336,9 @@ def _spots(rng, medium, grid, particles, steps: _Steps, some: np.ndarray) -> _Sp
     azimuth = 2 * np.pi * rng.random(len(step))
     depth = of_step(steps.start)
     depth += STEP * medium.radiation_length * rng.random(len(step))
-    x, y, z = particles.direction[some].T
-    # Two unit vectors across the direction: in the plane of x and z, and the third.
-    flat = np.hypot(x, z)
-    first = np.stack([z / flat, np.zeros_like(x), -x / flat])
-    second = np.stack([-x * y / flat, flat, -y * z / flat])
-    axis = np.stack([x, y, z])
-    place = axis[:, shower] * depth
+    axis = particles.direction[some]
+    first, second = (unit.T for unit in cascade.across(axis))
+    place = axis.T[:, shower] * depth
     place += first[:, shower] * (radius * np.cos(azimuth))
     place += second[:, shower] * (radius * np.sin(azimuth))
     place[:2] += particles.point[some].T[:, shower]
