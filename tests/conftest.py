@@ -79,21 +79,20 @@ def quick_options():
 def quick_figures(request, monkeypatch_module):
     """Figures are drawn without their layout, a third of the time of a report.
 
-    A file with ``FIGURES = "whole"`` and the scripts that tests start have it. A file
-    with ``FIGURES = "made"`` makes the figures and does not draw them, one with
-    ``"none"`` has pages without them, as without matplotlib.
+    The scripts that tests start have it. A file with ``FIGURES = "made"`` makes the
+    figures and does not draw them, one with ``"none"`` has pages without them, as
+    without matplotlib.
     """
     wanted = getattr(request.module, "FIGURES", "drawn")
     if wanted == "none":
         from jetvae_jax.report import page
 
         monkeypatch_module.setattr(page, "missing", lambda: ["matplotlib"])
-    if wanted != "whole":
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-        monkeypatch_module.setattr(
-            ConstrainedLayoutEngine, "execute", lambda self, figure: {}
-        )
+    monkeypatch_module.setattr(
+        ConstrainedLayoutEngine, "execute", lambda self, figure: {}
+    )
     if wanted == "made":
         from matplotlib.artist import Artist
         from matplotlib.figure import Figure

@@ -189,6 +189,7 @@ def test_gradients_are_finite_and_reach_every_parameter():
 @pytest.mark.parametrize(
     "objective", ["cramer", pytest.param("wgan_gp", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_a_gan_of_cells(objective):
     config = cell_gan.Config(**SIZES, objective=objective, noise=3)
     model = cell_gan.model(config, Task(C, 1, 1, G, grid=GRID))

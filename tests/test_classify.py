@@ -204,6 +204,7 @@ def done(workdir, quick, tmp_path_factory):
     return page, line, json.loads((output / "classification.json").read_text())
 
 
+@pytest.mark.slow
 def test_report(done):
     page, line, result = done
     assert "\n" not in line and result["verdict"] == line
@@ -237,6 +238,7 @@ def test_report(done):
     assert {row["score"] for row in aucs} == names | {"mass alone"}
 
 
+@pytest.mark.slow
 def test_results_are_those_of_the_scores(workdir, quick, done):
     scored = score_run(workdir, ClassifyConfig(**quick))
     low, high = scored.background["latent"], scored.signal["heavy"]["latent"]

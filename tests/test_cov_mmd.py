@@ -43,7 +43,10 @@ def brute_force(real, generated, i, j):
     return cov, np.mean(np.min(dists, axis=0))
 
 
-@pytest.mark.parametrize("spread", [0.02, 0.08, 0.8])
+@pytest.mark.parametrize(
+    "spread",
+    [0.08, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.02, 0.8))],
+)
 def test_as_all_pairs_solved(spread):
     real, generated = make(60, 6, 0, spread), make(50, 5, 1, spread)
     rng = np.random.default_rng(2)

@@ -15,6 +15,7 @@ from jetvae_jax.losses import distances
 from jetvae_jax.runs import dataset
 from jetvae_jax.training import checkpoint
 
+FIGURES = "made"
 NAMES = ("mass", "phi", "Nj", "score")
 QUICK = training.Config(num_epochs=1, batch_size=20)
 

@@ -23,7 +23,7 @@ def table(num=4000, seed=0):
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-@pytest.fixture(params=["standard", "normal"])
+@pytest.fixture(params=[pytest.param("standard", marks=pytest.mark.slow), "normal"])
 def fitted(request):
     columns = kinds.find(NAMES, table())
     config = transform.Config(marginals=request.param)

@@ -234,6 +234,7 @@ def find(folder, run_script):
     return run
 
 
+@pytest.mark.slow
 def test_study(find, folder):
     done = find("--output=out", signals=("wide.hdf5", "same.hdf5"))
     assert done.returncode == 0, done.stderr

@@ -106,7 +106,7 @@ def test_bytes(reader, folder, layout):
 @pytest.mark.parametrize("suffix", ["npz", "parquet", "root"])
 def test_bytes_of_other_formats(reader, folder, make_jets, suffix):
     pytest.importorskip({"parquet": "pyarrow", "root": "uproot"}.get(suffix, "numpy"))
-    outcomes = other_bytes(reader, folder, suffix, make_jets(50, 6), 40)
+    outcomes = other_bytes(reader, folder, suffix, make_jets(50, 6), 20)
     assert "refused" in outcomes
 
 

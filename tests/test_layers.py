@@ -6,6 +6,7 @@ of the domains), public names that are attached lazily, and plug-ins.
 """
 
 import ast
+import functools
 import graphlib
 import pathlib
 import re
@@ -45,7 +46,7 @@ CIRCULAR: set[tuple[str, str]] = set()
 # Where a library may be imported: folders or files of the package.
 ANYWHERE = ("jax", "numpy", "scipy", "optax", "absl.logging")
 FENCES = {
-    "absl.flags": ("core/configs.py",),
+    "absl.flags": ("core/configs.py", "runs/settings.py"),
     "awkward": ("data/", "events/", "interplay/", "making/"),
     "coffea": ("interplay/",),
     "dask": ("core/workers.py",),
@@ -126,13 +127,16 @@ def names_in(node, module):
     return []
 
 
+@functools.cache
 def imports(module):
     """Imported names of a module, with whether they are at the top of the file."""
     tree = ast.parse(MODULES[module].read_text())
     top = {id(node) for node in tree.body}
-    for node in ast.walk(tree):
-        for name in names_in(node, module):
-            yield name, id(node) in top
+    return [
+        (name, id(node) in top)
+        for node in ast.walk(tree)
+        for name in names_in(node, module)
+    ]
 
 
 def place(name):

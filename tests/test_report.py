@@ -28,7 +28,6 @@ from jetvae_jax.report import (
 )
 from jetvae_jax.report import leaderboard as board
 
-FIGURES = "whole"  # as users see them
 PNG = b"\x89PNG\r\n\x1a\n"
 SMALL = Protocol("small", w1=Draws(50, 2, replace=False))
 HISTORY = [

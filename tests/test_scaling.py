@@ -54,7 +54,7 @@ def often(config):
     if config.coordinates == "relative":
         return config.padding == "zero" or config.method == "minmax"
     some = {"cartesian": "minmax none", "cylindrical": "minmax log"}
-    some["frame"] = "standard slots quantile"
+    some["frame"] = "slots quantile"
     return config.padding == "zero" and config.method in some[config.coordinates]
 
 

@@ -112,6 +112,7 @@ QUICK = {"num_events": 100.0, "num_toys": 200, "num_generated": 4000, "low": 90.
          "high": 250.0, "sideband": 0.0}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_report(workdir, tmp_path):
     page, line = toys(workdir, ToysConfig(**QUICK), output=tmp_path)
     result = json.loads((tmp_path / "toys.json").read_text())

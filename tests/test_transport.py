@@ -40,7 +40,9 @@ def bounds(x, y, **settings):
     return np.asarray(found.lower), np.asarray(found.upper)
 
 
-@pytest.mark.parametrize("spread", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize(
+    "spread", [pytest.param(0.01, marks=pytest.mark.slow), 0.1, 1.0]
+)
 @pytest.mark.parametrize("iterations", [0, pytest.param(1, marks=pytest.mark.slow), 10])
 def test_bounds_hold_the_exact_distance(spread, iterations):
     x, y = jets(200, 12, 11, spread), jets(200, 10, 12, spread)

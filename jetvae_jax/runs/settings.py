@@ -8,9 +8,7 @@ same names.
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-from absl import flags
+from typing import TYPE_CHECKING, Any
 
 from jetvae_jax import densities, discriminators, models, training
 from jetvae_jax.core import configs, flagfiles
@@ -24,6 +22,9 @@ from jetvae_jax.runs import domains
 from jetvae_jax.runs.config import DERIVED, FlowRun, GenerateConfig, ModelRun
 from jetvae_jax.training import logs
 
+if TYPE_CHECKING:
+    from absl import flags
+
 PLUGINS = (models, distances, densities, discriminators)
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
 """Defaults of --fit, where they are not those of a training."""
@@ -34,12 +35,14 @@ Read = Callable[[str, Any], Any]
 """``(prefix, Config class) -> its instance``."""
 
 
-def define_flags(values: flags.FlagValues) -> None:
+def define_flags(values: "flags.FlagValues") -> None:
     """Define the flags of a run.
 
     Args:
         values: where to define them.
     """
+    from absl import flags
+
     here: dict[str, Any] = {"flag_values": values}
     configs.define_path("workdir", None, "folder of all files of one run", **here)
     flags.DEFINE_integer(
@@ -107,7 +110,7 @@ def define_flags(values: flags.FlagValues) -> None:
     configs.define("evaluate", EvaluateConfig, **here)
 
 
-def parse(arguments: Sequence[str], values: flags.FlagValues) -> list[str]:
+def parse(arguments: Sequence[str], values: "flags.FlagValues") -> list[str]:
     """Parse a command line; flagfiles are read as ``core.flagfiles`` describes.
 
     Args:
@@ -120,6 +123,8 @@ def parse(arguments: Sequence[str], values: flags.FlagValues) -> list[str]:
     Raises:
         InputError: a flag that is unknown, wrong or missing.
     """
+    from absl import flags
+
     given = [arguments[0], *flagfiles.inserted(arguments[1:])]
     try:
         return values(given)
@@ -227,6 +232,8 @@ def _from(
     flagfile: str,
     build: Callable[[Value, Read], Any],
 ) -> Any:
+    from absl import flags
+
     values = flags.FlagValues()
     define_flags(values)
     given = settings or {}
