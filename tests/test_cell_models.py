@@ -174,6 +174,7 @@ def test_samples_follow_the_density():
     assert stats.kstest(x[:, 0], whole).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_and_reach_every_parameter():
     _, model, params = built()
     batch = showers()

@@ -175,6 +175,7 @@ def test_where_a_model_is_asked_beyond(reach, limits, expected):
     np.testing.assert_allclose(found, expected or np.zeros((0,)))
 
 
+@pytest.mark.slow
 def test_the_range_of_all_training_jets_is_in_the_checkpoint(monkeypatch, make_jets):
     monkeypatch.setattr(scaling, "MAX_AXES", 50)  # of jets that are kept
     jets = make_jets(num_jets=300, num_particles=6)

@@ -146,7 +146,9 @@ def test_the_gaussian_copula_against_scipy_and_its_samples_are_uniform():
         assert ks(copulas.uniforms(y[:, column])) < 0.012
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "flow"])
+@pytest.mark.parametrize(
+    "kind", ["gaussian", pytest.param("flow", marks=pytest.mark.slow)]
+)
 def test_a_copula_density_integrates_to_one_and_so_do_its_marginals(kind):
     if kind == "gaussian":
         copula, params = (
@@ -314,6 +316,7 @@ def test_cramer_distance_against_the_integral():
     assert np.mean(got) == pytest.approx(energy / 2, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_penalty_makes_marginals_normal():
     start = np.random.default_rng(0).uniform(-0.5, 1.5, (500, 2)).astype(np.float32)
 

@@ -151,6 +151,7 @@ def test_bins_of_whole_numbers_may_have_infinite_ends(tmp_path):
         save(path, tree)
 
 
+@pytest.mark.slow
 def test_events_of_different_counts_are_trained_on_and_loaded(tmp_path):
     """Their whole numbers have bins with infinite ends."""
     run = runs.ModelRun(

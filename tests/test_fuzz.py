@@ -94,7 +94,7 @@ def other_bytes(reader, folder, suffix, jets, number):
 
 
 def test_structures(reader, folder):
-    outcomes = structures(reader, folder, 120)
+    outcomes = structures(reader, folder, 60)
     assert {"refused", "looked", "loaded"} == set(outcomes)
 
 

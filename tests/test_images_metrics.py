@@ -119,6 +119,7 @@ def test_frechet_by_hand(trained, fresh, monkeypatch):
     assert found["floor"] < 0.01
 
 
+@pytest.mark.slow
 def test_metrics_beside_their_floor(trained, fresh):
     asked = rows(fresh, slice(0, 200))
     samples = {

@@ -255,7 +255,9 @@ def test_objective_by_hand(form, mask_padding):
     )
 
 
-@pytest.mark.parametrize("model", ["conv_vae", "deepsets_vae"])
+@pytest.mark.parametrize(
+    "model", ["conv_vae", pytest.param("deepsets_vae", marks=pytest.mark.slow)]
+)
 def test_models_depend_on_the_digit(model):
     scaling = domain.Scaling("standard", condition_on_digit=True)
     run = vae_run(model=model, scaling=scaling)

@@ -60,6 +60,7 @@ def test_rejection_by_hand():
     assert (found.best.signal, found.best.background) == (0.5, pytest.approx(0.1))
 
 
+@pytest.mark.slow
 def test_bootstrap_errors_are_the_spread_of_samples():
     truth = 1 / stats.norm.sf(stats.norm.isf(0.5) + 1.5)
     runs = [
@@ -213,6 +214,7 @@ def test_signal_kept_at_a_background_efficiency():
     assert kept[0.3].value == pytest.approx(0.4)
 
 
+@pytest.mark.slow
 def test_errors_of_the_signal_kept_are_the_spread_of_samples():
     truth = stats.norm.sf(stats.norm.isf(0.1) - 1.5)
     found = [

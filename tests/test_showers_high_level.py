@@ -111,6 +111,7 @@ RINGS = geometry.rings("rings", [(0, 1, 4), (0, 2, 7)], [1, 6], threshold=0.0)
     "calorimeter",
     [pytest.param(RINGS, marks=pytest.mark.slow), geometry.get("2x3x4x5")],
 )
+@pytest.mark.slow
 def test_all_forms_agree_and_gradients_are_finite(calorimeter):
     showers = Showers(
         *(a if a is None else a.astype("f4") for a in sample(calorimeter))

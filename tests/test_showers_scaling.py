@@ -85,6 +85,7 @@ def test_whatever_is_generated_is_a_shower():
     assert values["empty"] == pytest.approx(100 * np.mean(energies.sum(1) == 0))
 
 
+@pytest.mark.slow
 def test_contexts_are_of_training_showers_or_what_is_asked_for():
     showers, scaler = fitted()
     known = {tuple(np.round(row, 3)) for row in showers.point}

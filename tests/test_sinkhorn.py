@@ -80,6 +80,7 @@ def test_small_blur_tends_to_optimal_assignment():
     np.testing.assert_allclose(value, exact, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_counts_points_where_nearest_neighbours_cannot():
     # Two clumps of 1 + 3 points against 3 + 1: half of the mass has to move.
     a, b = np.zeros(2), np.array([10.0, 0.0])

@@ -195,7 +195,6 @@ def test_jit_vmap_and_leading_axes():
             np.testing.assert_allclose(found[name].reshape(24), values, rtol=1e-4)
 
 
-@pytest.mark.optimised
 def test_gradients_are_finite_and_right():
     names = ["tau1", "tau2", "tau3", "e2", "e3", "c2", "d2", "width", "ptd"]
 

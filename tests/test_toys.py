@@ -19,6 +19,7 @@ from jetvae_jax.studies.toys.study import ToysConfig, at, toys
 KEY = jax.random.key(0)
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_where_the_answer_is_known():
     # Twelve windows that do not overlap, background known: the largest excess has the
     # distribution of the largest of twelve independent Poisson counts.

@@ -199,7 +199,9 @@ def test_a_given_pt_is_of_the_class_that_is_asked_for(folder):
     assert np.all(scaling.class_of(config, context.condition) == 2)
 
 
-@pytest.mark.parametrize("asked", [{}, {"type": 0.0}])
+@pytest.mark.parametrize(
+    "asked", [pytest.param({}, marks=pytest.mark.slow), {"type": 0.0}]
+)
 def test_each_class_has_a_density_of_its_own(folder, asked):
     train, config, context = drawn(folder, 2000, "density", **asked)
     labels = np.asarray(scaling.class_of(config, context.condition))
