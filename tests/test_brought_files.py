@@ -18,7 +18,7 @@ from jetvae_jax import data
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.kinematics import to_pt_eta_phi
 from jetvae_jax.core.types import Jets
-from jetvae_jax.data import containers, load
+from jetvae_jax.data import containers, formats, load, validation
 from jetvae_jax.data.inspection import look
 from jetvae_jax.data.loading import load_judged
 from jetvae_jax.events import loading
@@ -659,3 +659,27 @@ def test_damaged_lists_of_hdf5_end(jets, tmp_path):
         path.write_bytes(whole[:at] + content + whole[at + len(content) :])
         with pytest.raises(InputError, match="truncated or damaged"):
             load(str(path), columns=XYZ)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_codes_of_padding_become_zeros(masked):
+    """The particles stay, as does what is no code; the note counts the jets."""
+    rng = np.random.default_rng(4)
+    codes = [[np.nan] * 3, [-999] * 3, [-1] * 3] + masked * [[-99, -150, -999]]
+    x = rng.uniform(0.1, 1, (40, 6, 3 + masked)).astype(np.float32)
+    numbers = rng.integers(1, 6, 40)
+    expected = x.copy()
+    for jet, number in enumerate(numbers):
+        x[jet, number:, :3] = codes[jet % len(codes)]
+        expected[jet, number:, :3] = 0
+        if masked:
+            x[jet, :, 3] = expected[jet, :, 3] = np.arange(6) < number
+    if masked:
+        numbers[0] = 3
+        x[0] = expected[0] = rng.uniform(-0.5, 1, (6, 4))
+        x[0, 3:, 3] = expected[0, 3:, 3] = 0  # numbers beside the mask, but no code
+    audit = validation.Audit("jets.hdf5", repair=False)
+    formats.clear_padding(audit, x)
+    np.testing.assert_array_equal(x, expected)
+    counts = [int(note.split(": ")[1].split()[0]) for note in audit.notes]
+    assert sum(counts) == 40 - masked and all("padded by" in n for n in audit.notes)

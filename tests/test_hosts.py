@@ -115,3 +115,25 @@ def test_two_processes_train_and_generate(run_script, tmp_path):
     refused = together("generate", *given[:2], given[3])
     assert [code for code, *_ in refused] == [2, 2]
     assert "--hosts: several processes make shards" in refused[0][2]
+
+
+@pytest.mark.slow
+def test_two_processes_stream_from_one_cache(run_script, tmp_path):
+    """It is made once, by whichever is first; the training is that of one process."""
+    histories, made = [], []
+    for number, folder in ((1, "one"), (2, "two")):
+        given = (*SMOKE, "--data.stream", f"--data.cache={tmp_path / folder / 'cache'}",
+                 f"--workdir={tmp_path / folder}")  # fmt: skip
+        if number == 1:
+            done = run_script("train", *given)
+            assert done.returncode == 0, done.stderr
+        else:
+            ended = together("train", *given)
+            assert [code for code, *_ in ended] == [0, 0], ended
+        histories.append(read_lines(tmp_path / folder / "vae.metrics.jsonl"))
+        cache = tmp_path / folder / "cache"
+        made.append(sorted(p.name for p in cache.iterdir()))
+    assert made[0] == made[1] and len(made[0]) == 1
+    for a, b in zip(*histories, strict=True):
+        for term in a.keys() - {"seconds"}:
+            np.testing.assert_allclose(b[term], a[term], rtol=2e-3, atol=1e-4)

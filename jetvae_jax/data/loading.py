@@ -146,8 +146,9 @@ class Request:
                     widths[file.width] = path
                 for rows in self._good(file, audit, left):
                     count += len(rows.mask)
-                    total = rows.particles[..., :2].sum(1, dtype=np.float64)
-                    totals.append(total.astype(np.float32))
+                    px, py, _ = np.moveaxis(rows.particles, -1, 0)
+                    total = [p.sum(1, dtype=np.float64) for p in (px, py)]
+                    totals.append(np.stack(total, axis=-1).astype(np.float32))
                     yield rows
             self.notes += audit.finish()
             self.faults += audit.faults

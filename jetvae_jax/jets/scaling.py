@@ -459,13 +459,15 @@ class Moments:
 
     def add(self, values: np.ndarray, mask: np.ndarray) -> None:
         """Adds the values ``[J, N, F]`` where ``mask [J, N]`` is True."""
-        values, mask = values.astype(np.float64), mask[..., None]
+        mask = mask[..., None]
         axes = (0,) if self.low.shape[0] == values.shape[1] else (0, 1)
-        low = np.min(np.where(mask, values, np.inf), axis=axes)
-        self.low = np.minimum(self.low, low.reshape(self.low.shape))
-        high = np.max(np.where(mask, values, -np.inf), axis=axes)
-        self.high = np.maximum(self.high, high.reshape(self.low.shape))
-        values = np.where(mask, values, 0.0)
+        # Along one axis after the other: both at once take NumPy ten times as long.
+        low = np.where(mask, values, np.inf).min(axis=0)
+        high = np.where(mask, values, -np.inf).max(axis=0)
+        if len(axes) > 1:
+            low, high = low.min(axis=0, keepdims=True), high.max(axis=0, keepdims=True)
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+        values = np.where(mask, values.astype(np.float64), 0.0)
         self.count += np.sum(mask, axis=axes).reshape(-1, 1)
         self.total += np.sum(values, axis=axes).reshape(self.low.shape)
         self.squares += np.sum(np.square(values), axis=axes).reshape(self.low.shape)
@@ -517,7 +519,8 @@ class Measured(NamedTuple):
     Attributes:
         particles: low, high, mean and deviation, each ``[R, 3]``: R is N for the
             method slots, else 1.
-        jet_rows: the same of the rows that describe the jet, each ``[2, 3]``.
+        jet_rows: the same of the rows that describe the jet, each ``[2, 3]``; zeros
+            where it has none.
         sample: ``[S, 3]`` evenly from all particles, for quantiles; else empty.
         axes: ``[A, 3]`` of the first jets for relative coordinates or conditions;
             else empty.
@@ -557,9 +560,11 @@ def measure(config: Config, jets: Jets | Source) -> Measured:
     ends = []
     for chunk in itertools.chain([first_chunk], chunks):
         mask = np.asarray(chunk.mask)
-        values, jet_rows = map(np.asarray, _features(config, chunk))
+        values, jet_rows = jax.device_get(_features(config, chunk))
         particles.add(values, mask)
-        jet.add(jet_rows, np.repeat(mask.any(-1, keepdims=True), features.JET_ROWS, -1))
+        if jet_rows is not None:
+            exists = mask.any(-1, keepdims=True)
+            jet.add(jet_rows, np.repeat(exists, features.JET_ROWS, -1))
         if config.method == "quantile":
             sample.add(np.where(mask[..., None], values, np.nan))
         if config.conditions:
@@ -589,9 +594,10 @@ def measure(config: Config, jets: Jets | Source) -> Measured:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _features(config: Config, jets: Jets) -> tuple[Array, Array]:
+def _features(config: Config, jets: Jets) -> tuple[Array, Array | None]:
+    """Features of the particles, and of the jet where it has rows."""
     v, axis = _from_jets(config, jets)
-    return v, features.jet_rows(axis)
+    return v, features.jet_rows(axis) if config.jet_rows else None
 
 
 def _chunks(jets: Jets | Source) -> Iterator[Jets]:

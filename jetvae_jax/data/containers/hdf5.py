@@ -568,7 +568,7 @@ def read(data: h5py.Dataset, start: int, stop: int, columns: slice) -> np.ndarra
     with guarded(data.file.filename, f"{key}, rows {start} to {stop - 1}"):
         rows = data[(slice(start, stop), ..., columns)]
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(rows).astype(np.float32)
+        return np.asarray(rows).astype(np.float32, copy=False)
 
 
 def _check_size(name: str, data: h5py.Dataset) -> None:

@@ -217,17 +217,21 @@ def clear_padding(audit: Audit, x: np.ndarray) -> None:
         audit: for the notes.
         x: ``[n, M, C]``, three features of particles and perhaps a mask.
     """
+    exists = validation.any_of(x[..., :3])
     if x.shape[-1] > 3:  # features where the mask is 0 are none
-        few = x[..., :3]
-        same = (few == few[..., :1]).all(-1) & (few[..., 0] < 0)
-        hidden = np.isnan(few).all(-1) | (few <= -99).all(-1) | same
-        hidden &= x[..., 3] == 0
-        if number := int(hidden.any(1).sum()):
-            audit.notes.append(
-                f"{audit.path}: {number} jets padded by NaN or -999 where the mask is 0"
-            )
-        x[hidden] = 0
-    exists = (x != 0).any(-1)
+        beside = exists & (x[..., 3] == 0)
+        if beside.any():
+            few = x[..., :3]
+            same = (few == few[..., :1]).all(-1) & (few[..., 0] < 0)
+            hidden = np.isnan(few).all(-1) | (few <= -99).all(-1) | same
+            hidden &= beside
+            if number := int(hidden.any(1).sum()):
+                audit.notes.append(
+                    f"{audit.path}: {number} jets padded by NaN or -999 where the mask "
+                    "is 0"
+                )
+            x[hidden] = 0
+        exists = validation.any_of(x)
     x[validation.padding(audit, list(np.moveaxis(x, -1, 0)), exists)] = 0
 
 

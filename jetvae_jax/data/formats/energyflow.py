@@ -100,7 +100,7 @@ def momenta(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     x = np.asarray(x, np.float64)
     pt, y, phi = np.moveaxis(x[..., :3], -1, 0)
-    mask = (x[..., :3] != 0).any(-1)
+    mask = validation.any_of(x[..., :3])
     mass = np.zeros_like(pt)
     if x.shape[-1] > 3:
         for pid, value in MASSES.items():

@@ -75,7 +75,8 @@ class Reader(formats.Reader):
             p = p[..., np.subtract(xyz, near.start)]
             formats.clear_padding(audit, p)
             pt = np.hypot(p[..., 0], p[..., 1])
-            yield Block(rows[chosen], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
+            exists = validation.any_of(p)
+            yield Block(rows[chosen], p, exists, pt, np.ones(len(p), bool))
             if read == wanted.max_jets:
                 return
 

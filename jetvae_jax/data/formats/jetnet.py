@@ -179,7 +179,7 @@ def block_of(
         mask = p[..., MASK] != 0
         bad = (mask & (p[..., MASK] != 1)).any(1)
         keep = flag(KEY, "mask is neither 0 nor 1", bad)
-        beside = ~mask & (p[..., :MASK] != 0).any(-1)
+        beside = ~mask & validation.any_of(p[..., :MASK])
         audit.faults["padding"] += int(beside.any(1).sum())
     else:
         mask = ptrel > 0
@@ -197,7 +197,8 @@ def block_of(
         pt = ptrel * pt
         eta = p[..., ETAREL] + eta
         angle = p[..., PHIREL] + np.asarray(phi, np.float64)[:, None]
-        momenta = [pt * np.cos(angle), pt * np.sin(angle), pt * np.sinh(eta)]
-        particles = np.stack(momenta, axis=-1).astype(np.float32)
+        particles = np.empty((*pt.shape, 3), np.float32)
+        for i, direction in enumerate((np.cos(angle), np.sin(angle), np.sinh(eta))):
+            particles[..., i] = pt * direction
     axis = np.column_stack([jet[:, :2], phi])
     return Block(rows, particles, mask, ptrel, keep, axis)

@@ -109,7 +109,7 @@ class Reader(formats.Reader):
             formats.clear_padding(audit, x)
             rows = np.arange(start, start + len(x))
             start += len(x)
-            mask = (x[..., :3] != 0).any(-1)
+            mask = validation.any_of(x[..., :3])
             if MASK in block:
                 mask = np.asarray(block[MASK]) != 0
             elif x.shape[-1] == 4:

@@ -65,7 +65,8 @@ class Reader(formats.Reader):
             p = values[chosen, : 4 * PARTICLES].astype(np.float32)
             p = p.reshape(-1, PARTICLES, 4)[..., 1:]
             pt = np.hypot(p[..., 0], p[..., 1])
-            yield Block(rows[chosen], p, (p != 0).any(-1), pt, np.ones(len(p), bool))
+            exists = validation.any_of(p)
+            yield Block(rows[chosen], p, exists, pt, np.ones(len(p), bool))
             if read == wanted.max_jets:
                 return
 
