@@ -267,6 +267,10 @@ def test_compare_end_to_end(tmp_path, run_script):
     page = (tmp_path / "comparison.html").read_text()
     columns = "".join(f'<th scope="col">{name}</th>' for name in ("floor", *names))
     assert page.count(f'<th scope="col">metric</th>{columns}') == 3
+    # A protocol of 50,000 jets on 30: said wherever its values are.
+    few = "of 50,000 jets asked for there are 30"
+    assert any(few in note for note in found["notes"])
+    assert few in page and few in (tmp_path / "comparison.txt").read_text()
     assert "What efp3 in the loss changes" in page and page.count("<img") >= 6
     again = run_script(*command, models)
     assert again.returncode == 0 and "8 trainings, 0 to do" in again.stderr

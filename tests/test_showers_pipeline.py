@@ -75,6 +75,9 @@ def test_the_whole_pipeline_of_a_vae(path, tmp_path):
     bounds = result["conditions"]
     assert set(bounds["negative"]["values"].values()) == {0}
     assert set(bounds["soft"]["values"].values()) == {0}
+    (few,) = [note for note in result["notes"] if note.startswith("FPD")]
+    assert few.startswith("FPD: of 50,000 showers asked for there are 18: too large")
+    assert few in report.read_text()
     names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert names == {
         "observables", "cell_energies", "sparsity", "response", "mean_showers",

@@ -14,6 +14,7 @@ from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Showers
 from jetvae_jax.metrics import binned, inputs
 from jetvae_jax.metrics.conditions import gathered, text
+from jetvae_jax.metrics.frechet.physics import MAX_SAMPLES
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.report import about, tables
 from jetvae_jax.showers import conditions, metrics, report
@@ -144,6 +145,12 @@ def evaluate(
             row |= metrics.classified(key, geometry, given.real, showers)
         row["showers"] = len(showers.energy)
     responses = _responses(samples, values, given.reach)
+    few = min(len(showers.energy) for showers in samples.values())
+    if few < MAX_SAMPLES:
+        given.notes.append(
+            f"FPD: of {MAX_SAMPLES:,} showers asked for there are {few:,}: too large "
+            "by the bias of so few, which the errors contain"
+        )
     result = {
         "geometry": geometry.name,
         "showers": len(given.real.energy),

@@ -28,6 +28,9 @@ from jetvae_jax.metrics.host import over_cores
 Draws = list[np.ndarray]
 """For each sample size n, indices ``[batches, n]``."""
 
+MAX_SAMPLES = 50_000
+"""Jets of the largest draw of an FPD; of fewer, the fit sees these alone."""
+
 
 class Line(NamedTuple):
     """A straight line through points.
@@ -49,7 +52,7 @@ def fpd(
     generated_features: Array,
     *,
     min_samples: int = 20_000,
-    max_samples: int = 50_000,
+    max_samples: int = MAX_SAMPLES,
     num_batches: int = 20,
     num_points: int = 10,
     normalise: bool = True,

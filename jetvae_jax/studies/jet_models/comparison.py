@@ -69,7 +69,8 @@ def compare(
     found = {
         name: [one["metrics"] for one in own] for name, own in done.results.items()
     }
-    floor = _floor(parts)
+    floor, shortages = _floor(parts)
+    notes = [*parts.notes, *shortages]
     folder.write_json(
         "comparison.json",
         {
@@ -85,12 +86,14 @@ def compare(
             "settings": {c.name: c.to_json() for c in candidates},
             "versions": versions(),
             "source": parts.source,
-            "notes": list(parts.notes),
+            "notes": notes,
         },
     )
-    tables = folder.write_text("comparison.txt", results.text(found, runs, floor))
+    text = results.text(found, runs, floor)
+    text += "".join(f"note: {line}\n" for line in notes)
+    tables = folder.write_text("comparison.txt", text)
     logging.info("tables: %s", tables)
-    _report(folder, parts, done.results, runs, floor, seeds)
+    _report(folder, parts, done.results, runs, floor, seeds, notes)
     return 0
 
 
@@ -102,7 +105,7 @@ def _evaluate(parts: Dataset, path: pathlib.Path, candidate: Candidate) -> dict:
     del candidate
     trained = load_model(path)
     samples = {kind: _sample(trained, kind) for kind in results.GENERATED}
-    found = _measured(head(parts.test, MAX_TEST), samples)
+    found, _ = _measured(head(parts.test, MAX_TEST), samples)
     found["paired"] = _paired(head(parts.test, MAX_TEST), samples["reconstruction"])
     history = trained.history()
     seconds = sum(row["seconds"] for rows in history.values() for row in rows)
@@ -121,15 +124,21 @@ def _sample(trained: TrainedModel, kind) -> Jets:
     return generated_samples(trained, config)
 
 
-def _measured(real: Jets, samples: Mapping[str, Jets]) -> dict[str, dict[str, float]]:
-    """Metrics of each sample, by the protocol jetnet_50k, in one flat dict."""
-    found = metrics.evaluate(jax.random.key(SEED), real, samples, protocol=PROTOCOL)
-    found, protocol = found["candidates"], PROTOCOL.name
-    return {
+def _measured(
+    real: Jets, samples: Mapping[str, Jets]
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """Metrics of each sample, by the protocol jetnet_50k, in one flat dict.
+
+    And what to know of them: where the protocol asks for more jets than there are.
+    """
+    result = metrics.evaluate(jax.random.key(SEED), real, samples, protocol=PROTOCOL)
+    found, protocol = result["candidates"], PROTOCOL.name
+    values = {
         name: {m: one["protocols"][protocol][m]["value"] for m in results.METRICS}
         | {f"ks_{name}": one["jet"][name]["ks"] for name in results.DISTRIBUTIONS}
         for name, one in found.items()
     }
+    return values, result["notes"]
 
 
 def _paired(real: Jets, reconstructed: Jets) -> dict[str, float]:
@@ -162,12 +171,12 @@ def _observed(jets: Jets) -> dict[str, Array]:
     }
 
 
-def _floor(parts: Dataset) -> dict[str, dict[str, float]]:
-    """The metrics of other real jets, the same for every sample."""
+def _floor(parts: Dataset) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """The metrics of other real jets, the same for every sample; notes on them."""
     real = head(parts.test, MAX_TEST)
     other = head(parts.train, count(real))
-    found = _measured(real, {"floor": other})["floor"]
-    return dict.fromkeys(results.GENERATED, found)
+    found, notes = _measured(real, {"floor": other})
+    return dict.fromkeys(results.GENERATED, found["floor"]), notes
 
 
 def _report(
@@ -177,6 +186,7 @@ def _report(
     runs: Mapping[str, ModelRun],
     floor: results.Results,
     seeds: Sequence[int],
+    notes: Sequence[str],
 ) -> None:
     logging.info("drawing the report")
     first = {name: _where(folder, name, seeds[0]) for name in runs}
@@ -192,7 +202,7 @@ def _report(
         },
         seeds=seeds,
         jets=(count(parts.train), count(real)),
-        notes=list(parts.notes),
+        notes=notes,
         samples={"input": real}
         | {name: _sample(load_model(path), "flow") for name, path in first.items()},
         history={name: read_lines(path / METRICS) for name, path in first.items()},
