@@ -62,9 +62,8 @@ class Config(_cells.Config):
         latent_dim: dimensions of the latent space.
         components: Gaussians of the density of the response.
         cell_components: those of the density of a cell's energy.
-        means: a network gives the mean of a cell's energy before the cut at zero; else,
-            as in earlier versions, the mean over the deviation, which keeps cells from
-            being precise.
+        means: the network gives the mean of a cell's energy before the cut at zero;
+            else, as in earlier versions, its ratio to the deviation, at most 30.
         free_nats: nats of the KL divergence, averaged over a batch, that cost nothing.
     """
 
