@@ -52,7 +52,7 @@ class EnforceConfig:
 
     observables: Annotated[
         tuple[Annotated[str, named.complaint], ...], configs.not_empty
-    ] = ("pt", "mass", "width", "ptd", "c2")
+    ] = ("mass", "width", "ptd")
     weight: PositiveFloat = 10.0
     seeds: PositiveInt = 3
     size: Literal["small", "full"] = "small"

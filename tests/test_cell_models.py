@@ -18,6 +18,7 @@ GRID, C, G, L = (2, 5, 6), 60, 2, 3
 SIZES = {"num_particles": C, "jet_rows": 1, "num_conditions": G, "grid": GRID,
          "filters": (3, 4), "hidden": (8,)}  # fmt: skip
 DENSE = SIZES | {"grid": (), "filters": ()}
+PROFILE = SIZES | {"filters": (), "profile": 4, "means": True}
 
 
 def showers(rows=6, seed=0):
@@ -32,8 +33,9 @@ def showers(rows=6, seed=0):
 
 
 @functools.cache
-def built(dense=False):
-    config = cell_vae.Config(**(DENSE if dense else SIZES), latent_dim=L)
+def built(name="convolved"):
+    sizes = {"convolved": SIZES, "dense": DENSE, "profile": PROFILE}[name]
+    config = cell_vae.Config(**sizes, latent_dim=L)
     objective = Objective(lambda batch, x: (x, {}), 1.0)
     task = Task(C, 1, 1, G, objective=objective, grid=config.grid)
     model = cell_vae.model(config, task)
@@ -134,9 +136,11 @@ def loops(config, params, z, batch):
     return np.array(total)
 
 
-@pytest.mark.parametrize("dense", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_the_density_is_that_of_its_parts(dense):
-    config, _, params = built(dense)
+@pytest.mark.parametrize(
+    "name", ["convolved", "profile", pytest.param("dense", marks=pytest.mark.slow)]
+)
+def test_the_density_is_that_of_its_parts(name):
+    config, _, params = built(name)
     batch = showers()
     z = np.random.default_rng(3).normal(size=(6, L)).astype(np.float32)
     found, terms = jax.jit(cell_vae.decoder(config).log_prob)(params, z, batch)
@@ -175,8 +179,9 @@ def test_samples_follow_the_density():
 
 
 @pytest.mark.slow
-def test_gradients_are_finite_and_reach_every_parameter():
-    _, model, params = built()
+@pytest.mark.parametrize("name", ["convolved", "profile"])
+def test_gradients_are_finite_and_reach_every_parameter(name):
+    _, model, params = built(name)
     batch = showers()
 
     def mean(params):
@@ -210,6 +215,43 @@ def test_a_gan_of_cells(objective):
             assert np.all(np.isfinite(leaf)), path
         total = sum(float(np.abs(leaf).sum()) for leaf in jax.tree.leaves(of[name]))
         assert total > 0
+
+
+def test_a_profile_moves_with_the_middle_of_the_shower():
+    """By two rows and a column, for all cells that are still there."""
+    config = _cells.Config(num_particles=C, grid=GRID, profile=4)
+    module = _cells.Profile(config, 3)
+    x = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+    params = layers.init(module, jax.random.key(0), x)
+    images = []
+    for move in (0.0, 1.0):
+        # Of each layer rows, then columns.
+        bias = jnp.tile(move * jnp.array([2.0, 1.0]), GRID[0])
+        moved = params | {"middle": params["middle"] | {"bias": bias}}
+        images.append(np.asarray(module.apply({"params": moved}, x)))
+    before, after = (image.reshape(4, *GRID, 3) for image in images)
+    assert np.abs(after - before).max() > 0.05
+    np.testing.assert_allclose(
+        after[:, :, 2:, 1:], before[:, :, :-2, :-1], rtol=2e-4, atol=2e-5
+    )
+
+
+def test_means_of_cells_do_not_depend_on_their_deviations():
+    """The mean over the deviation, times the deviation, is what the network gives."""
+    found = []
+    for width in (-1.0, -3.0):
+        config = cell_vae.Config(**DENSE, latent_dim=L, means=True, cell_components=1)
+        network = cell_vae.Network(config)
+        given, whole = jnp.ones(L + G), jnp.ones(1)
+        params = layers.init(network, jax.random.key(0), given, whole)
+        bias = params["cells"]["bias"].at[:, 2].set(10.0 / _cells.FASTER)
+        bias = bias.at[:, 3].set(width / _cells.FASTER)
+        params = params | {"cells": params["cells"] | {"bias": bias}}
+        _, (_, _, ratio, log_std) = network.apply({"params": params}, given, whole)
+        found.append((ratio * jnp.exp(log_std), log_std))
+    (mean, wide), (same, narrow) = found
+    assert (wide - narrow > 1).all()
+    np.testing.assert_allclose(mean, same, rtol=0.01)
 
 
 def test_wrong_settings_give_one_line():

@@ -28,6 +28,9 @@ class Config:
             the first; before each of them rows and columns are halved. Empty for dense
             layers alone, as where there is no grid.
         hidden: sizes of the dense layers beside them.
+        profile: functions of the distance from the middle of the shower of which
+            outputs of cells are made, instead of by dense layers or convolutions; 0
+            for none, as where there is no grid.
         activation: function between the layers.
         num_conditions: numbers given to the networks beside the cells.
     """
@@ -38,6 +41,7 @@ class Config:
     grid: tuple[int, ...] = ()
     filters: tuple[PositiveInt, ...] = (16, 32)
     hidden: Annotated[tuple[PositiveInt, ...], configs.not_empty] = (128,)
+    profile: NonNegativeInt = 0
     activation: layers.Activation = "gelu"
     num_conditions: NonNegativeInt = 0
 
@@ -108,6 +112,8 @@ class Cells(nn.Module):
             x = act(layers.Dense(size, name=f"dense_{i}")(x))
         shape = (config.num_particles, self.outputs)
         own = FASTER * self.param("bias", layers.within(0.0), shape)
+        if config.grid and config.profile:
+            return Profile(config, self.outputs, name="profile")(x) + own
         if not config.convolved:
             last = layers.Dense(math.prod(shape), scale=layers.QUIET, name="last")
             return last(x).reshape(*x.shape[:-1], *shape) + own
@@ -123,6 +129,48 @@ class Cells(nn.Module):
         x = layers.depth_to_space(x)[..., :rows, :columns, :]
         x = x.reshape(*x.shape[:-1], depth, self.outputs)
         return jnp.moveaxis(x, -2, -4).reshape(*x.shape[:-4], *shape) + own
+
+
+class Profile(nn.Module):
+    """Smooth functions of the place of a cell relative to the middle of the shower.
+
+    A shower whose particle enters half a cell further on is the same function of the
+    places of cells, while all cells of it differ. The functions are Gaussians of the
+    logarithm of the distance, times 1, x, y, x^2 - y^2 and 2 x y of the direction.
+
+    Attributes:
+        config: the sizes.
+        outputs: numbers of a cell.
+    """
+
+    config: Config
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Hidden numbers ``[..., H]`` to ``[..., C, outputs]``."""
+        config, lead = self.config, x.shape[:-1]
+        depth, rows, columns = config.grid
+        middle = layers.Dense(2 * depth, scale=layers.QUIET, name="middle")(x)
+        middle = middle.reshape(*lead, depth, 2, 1, 1)
+        away_y = jnp.arange(rows)[:, None] - (rows - 1) / 2 - middle[..., 0, :, :]
+        away_x = jnp.arange(columns) - (columns - 1) / 2 - middle[..., 1, :, :]
+        away_y, away_x = jnp.broadcast_arrays(away_y, away_x)
+        square = jnp.square(away_y) + jnp.square(away_x) + 0.25
+        log, radius = 0.5 * jnp.log(square), jnp.sqrt(square)
+        places = jnp.linspace(jnp.log(0.5), jnp.log(max(rows, columns)), config.profile)
+        step = places[1] - places[0]
+        radial = jnp.exp(-0.5 * jnp.square((log[..., None] - places) / step))
+        u, v = away_x / radius, away_y / radius
+        turned = jnp.stack([jnp.ones_like(u), u, v, u * u - v * v, 2 * u * v], axis=-1)
+        size = turned.shape[-1] * config.profile
+        found = (turned[..., None] * radial[..., None, :]).reshape(
+            *lead, depth, rows * columns, size
+        )
+        shape = (depth, size, self.outputs)
+        weights = layers.Dense(math.prod(shape), scale=layers.QUIET, name="weights")(x)
+        cells = jnp.matmul(found, weights.reshape(*lead, *shape))
+        return cells.reshape(*lead, -1, self.outputs)
 
 
 def _image(config: Config, cells: Array) -> Array:

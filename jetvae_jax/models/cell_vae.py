@@ -46,6 +46,8 @@ from jetvae_jax.models import _cells, vae
 
 USES_MASK = False
 RATIO = (-4.0, 30.0)
+FINE = (-4.0, 1000.0)
+"""Limits of the ratio of mean and deviation; the second of networks that give means."""
 LOG_STD = (-5.0, 3.0)
 SOFT = (-1.5, 2.0, -1.0)
 """At the start ratios from the first to the second number, the logarithm of deviations
@@ -60,12 +62,15 @@ class Config(_cells.Config):
         latent_dim: dimensions of the latent space.
         components: Gaussians of the density of the response.
         cell_components: those of the density of a cell's energy.
+        means: the network gives the mean of a cell's energy before the cut at zero;
+            else, as in earlier versions, its ratio to the deviation, at most 30.
         free_nats: nats of the KL divergence, averaged over a batch, that cost nothing.
     """
 
     latent_dim: PositiveInt = 10
     components: PositiveInt = 4
     cell_components: PositiveInt = 2
+    means: bool = False
     free_nats: NonNegativeFloat = 0.0
 
 
@@ -123,8 +128,12 @@ class Network(nn.Module):
         features, count = self.config.num_features, self.config.cell_components
         each = outputs[..., 1:].reshape(*outputs.shape[:-1], features, 3, count)
         logits, ratio, log_std = jnp.moveaxis(each, -2, 0)
-        ratio = vae.smooth_clip(ratio + jnp.linspace(*SOFT[:2], count), *RATIO)
+        ratio = ratio + jnp.linspace(*SOFT[:2], count)
         log_std = vae.smooth_clip(log_std + SOFT[2], *LOG_STD)
+        limits = RATIO
+        if self.config.means:
+            ratio, limits = ratio * jnp.exp(SOFT[2] - log_std), FINE
+        ratio = vae.smooth_clip(ratio, *limits)
         return outputs[..., 0], logits, ratio, log_std
 
 
