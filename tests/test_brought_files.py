@@ -208,6 +208,19 @@ def test_what_is_no_array_of_numbers(jets, tmp_path):
             load(str(tmp_path / "a.npy"), columns=("px", "py", "pz"))
 
 
+def test_arrays_of_jetnet_in_a_group_and_arrays_that_are_null(make_jetnet, tmp_path):
+    with h5py.File(make_jetnet()) as file, h5py.File(tmp_path / "a.h5", "w") as other:
+        for name in file:
+            file.copy(name, other.require_group("train/jets"))
+    with pytest.raises(InputError, match="these are in the group train/jets: copy"):
+        load(str(tmp_path / "a.h5"))
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        for name in ("particle_features", "jet_features"):
+            file[name] = h5py.Empty("f4")
+    with pytest.raises(InputError, match="particle_features: holds nothing"):
+        load(str(tmp_path / "b.h5"))
+
+
 def test_paths_that_are_no_files(tmp_path, jets):
     (tmp_path / "link.h5").symlink_to("nowhere.h5")
     os.mkfifo(tmp_path / "pipe.h5")

@@ -367,7 +367,7 @@ SCRIPTS = {
     "inspect_showers": ["--inspect.path={folder}/showers.hdf5",
                         "--inspect.output={folder}/x.png"],
     "export": ["--export.output={folder}/jets.stablehlo", "--export.platforms=cpu"],
-    "enforce_study": ["--enforce.seeds=2", "--enforce.observables=mass",
+    "enforce_study": ["--enforce.seeds=1", "--enforce.observables=mass",
                       "--data.max_jets=300", "--train.num_epochs=1",
                       "--fit.num_epochs=1", "--conv_vae.hidden=8",
                       "--conv_vae.filters=4", "--train.batch_size=50",

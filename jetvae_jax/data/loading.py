@@ -15,7 +15,7 @@ from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import absent
 from jetvae_jax.core.types import Jets, RelativeJets
 from jetvae_jax.data import containers, embedded, formats, validation
-from jetvae_jax.data.formats import Wanted
+from jetvae_jax.data.formats import Wanted, jetnet
 from jetvae_jax.data.formats import columns as column_mapping
 from jetvae_jax.data.validation import Seen, Stated
 
@@ -115,11 +115,18 @@ class Request:
         )
         if self.is_relative and not relative:
             with opened(self.paths[0], self._mapping) as file:
+                group, _, name = file.key.rpartition("/")
+            if group and name == jetnet.KEY:
                 raise InputError(
-                    f"{self.paths[0]}: {file.key}: relative features, and no pt of the "
-                    "jets (missing key jet_features): they can be evaluated, not "
-                    "trained on; add the jets, or name columns of momenta"
+                    f"{self.paths[0]}: {file.key}: JetNet's arrays are read at the top "
+                    f"of a file, and these are in the group {group}: copy its arrays "
+                    "there, as h5copy does"
                 )
+            raise InputError(
+                f"{self.paths[0]}: {file.key}: relative features, and no pt of the "
+                "jets (missing key jet_features): they can be evaluated, not "
+                "trained on; add the jets, or name columns of momenta"
+            )
         self.notes: list[str] = []
         self.faults: Counter[str] = Counter()
         self.generated, self.whole = False, True

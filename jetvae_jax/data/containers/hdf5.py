@@ -504,6 +504,8 @@ def plain(file: h5py.File, *path: str) -> h5py.Dataset:
                 )
             group = found
         data: h5py.Dataset = group
+        if data.shape is None:
+            raise InputError(f"{name}: holds nothing, not even an empty array")
         if data.is_virtual or data.external:
             raise InputError(
                 f"{name}: its data are in other files; copy them into the file"
