@@ -137,7 +137,11 @@ def loops(config, params, z, batch):
 
 
 @pytest.mark.parametrize(
-    "name", ["convolved", "profile", pytest.param("dense", marks=pytest.mark.slow)]
+    "name",
+    [
+        "profile",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("convolved", "dense")),
+    ],
 )
 def test_the_density_is_that_of_its_parts(name):
     config, _, params = built(name)
