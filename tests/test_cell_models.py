@@ -265,3 +265,5 @@ def test_wrong_settings_give_one_line():
         cell_gan.Config(num_particles=61, grid=GRID)
     with pytest.raises(InputError, match="must be positive"):
         cell_vae.Config(latent_dim=0)
+    with pytest.raises(InputError, match="profile: must be 0 or at least 2"):
+        cell_vae.Config(profile=1)

@@ -46,6 +46,8 @@ class Config:
     num_conditions: NonNegativeInt = 0
 
     def __post_init__(self):
+        if self.profile == 1:
+            raise InputError("profile: must be 0 or at least 2, got 1")
         if self.grid and math.prod(self.grid) != self.num_particles:
             raise InputError(
                 f"grid: {self.grid!r} does not have {self.num_particles} cells"

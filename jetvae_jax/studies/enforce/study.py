@@ -283,8 +283,8 @@ def verdict(result: Mapping[str, Any]) -> str:
         f"With an observable in the loss, its own W1 to {result['validation_jets']:,} "
         f"validation jets is multiplied by {_factor(own)} in the mean over the "
         f"observables ({each}), those that are held out by {_factor(others)}; "
-        f"{decided}. Errors are of {len(result['seeds'])} trainings each."
-    )
+        f"{decided}."
+    ) + (f" Errors are of {len(result['seeds'])} trainings each." if several else "")
 
 
 def _log_ratios(result: Mapping[str, Any], name: str, observable: str) -> np.ndarray:
