@@ -367,10 +367,11 @@ EXAMPLES = {
     "observables.named": {
         "observable": lambda f, n, m: f(n(X), m(X_MASK), name="d2"),
     },
-    "observables.substructure": {
+    "observables.clustering": {
+        "outside_share": of_relative(radius=0.4),
         "subjets": lambda f, n, m: f(n(SMALL[0])),
-        "substructure": of_relative(),
     },
+    "observables.substructure": {"substructure": of_relative()},
     "metrics.polynomials": {
         "efp_table": of_relative(graphs=GRAPHS, beta=2.0),
         "jet_features": of_relative(),

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 
 from jetvae_jax.core import kinematics
-from jetvae_jax.core.dtypes import floats, record
+from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.numerics import safe_divide, safe_norm, safe_sqrt
 from jetvae_jax.core.types import Array, RelativeJets
+from jetvae_jax.observables.clustering import AXES, direction, four_momenta, subjets
 
 _CHUNK = 256  # jets whose N x N arrays are in use at once; they stay in the cache
-_AXES = 3
 NAMES = (
     *("tau1", "tau2", "tau3", "tau21", "tau32"),
     *("e2", "e3", "c2", "d2", "width", "ptd", "multiplicity"),
@@ -124,7 +124,7 @@ def _power(distance, beta):
 
 def _distances_to_axes(particles):
     """Distances ``[3, N]`` of each particle to the nearest of one, two, three axes."""
-    momenta = _four_momenta(particles)
+    momenta = four_momenta(particles)
 
     def distances(owner):
         heads = (owner == jnp.arange(len(owner))) & (particles[:, 0] > 0)
@@ -136,84 +136,13 @@ def _distances_to_axes(particles):
             total = jnp.sum(jnp.where(members[:, None], momenta, 0.0), axis=0)
             # Rounding must not move a lone particle from its own axis: ratios of zeros.
             alone = jnp.sum(members) == 1
-            axis = jnp.where(alone, particles[head, 1:], _direction(total))
+            axis = jnp.where(alone, particles[head, 1:], direction(total))
             away = safe_norm(particles[:, 1:] - axis)
             nearest = jnp.where(heads[head], jnp.minimum(nearest, away), nearest)
             return (heads.at[head].set(False), nearest), None
 
         far = jnp.full(len(owner), jnp.inf, particles.dtype)
-        (_, nearest), _ = jax.lax.scan(nearer, (heads, far), length=_AXES)
+        (_, nearest), _ = jax.lax.scan(nearer, (heads, far), length=AXES)
         return jnp.where(jnp.isfinite(nearest), nearest, 0.0)
 
     return jax.vmap(distances)(subjets(particles))
-
-
-def subjets(particles: Array) -> Array:
-    """Exclusive kT clustering of one jet into at most one, two and three subjets.
-
-    The two pseudojets with the smallest ``min(pt_i, pt_j)^2 R_ij^2`` become the sum of
-    their four-momenta (E-scheme), until as many are left as asked for (hep-ph/9305266,
-    with a radius beyond the jet's: no particle is lost to the beam).
-
-    Args:
-        particles: ``[N, 3]`` (ptrel, etarel, phirel), pt zero where there is none.
-
-    Returns:
-        ``[3, N]`` int32 for one, two and three subjets: equal for particles of the same
-        subjet, the index of one of them.
-    """
-    particles = jax.lax.stop_gradient(*floats(jnp, particles))
-    size = len(particles)
-    slots = jnp.arange(size)
-    present = particles[:, 0] > 0
-    asked = jnp.arange(1, _AXES + 1)
-
-    def merge(_, state):
-        owners, momenta, pt, angles, apart, count = state
-        i = jnp.argmin(jnp.min(apart, axis=1))
-        j = jnp.argmin(apart[i])
-        is_i, is_j = slots == i, slots == j
-        total = momenta[i] + momenta[j]
-        direction = _direction(total)
-        total_pt = jnp.sqrt(jnp.square(total[0]) + jnp.square(total[1]))
-        momenta = jnp.where(is_i[:, None], total, momenta)
-        angles = jnp.where(is_i[:, None], direction, angles)
-        pt = jnp.where(is_i, total_pt, jnp.where(is_j, 0.0, pt))
-        new = _kt(pt, angles, total_pt, direction)
-        new = jnp.where((pt > 0) & ~is_i, new, jnp.inf)
-        apart = jnp.where(is_i[:, None], new, jnp.where(is_i, new[:, None], apart))
-        apart = jnp.where(is_j[:, None] | is_j, jnp.inf, apart)
-        # Whoever has few enough subjets keeps them; with one left, none changes.
-        merged = jnp.where(owners == j, i, owners)
-        owners = jnp.where((count > asked)[:, None], merged, owners)
-        return owners, momenta, pt, angles, apart, count - 1
-
-    pt, angles = particles[:, 0], particles[:, 1:]
-    apart = _kt(pt[:, None], angles[:, None], pt, angles)
-    both = present[:, None] & present & (slots[:, None] != slots)
-    apart = jnp.where(both, apart, jnp.inf)
-    owners = jnp.broadcast_to(slots, (_AXES, size))
-    state = owners, _four_momenta(particles), pt, angles, apart, jnp.sum(present)
-    return jax.lax.fori_loop(0, size - 1, merge, state)[0]
-
-
-def _kt(pt, angles, other_pt, other_angles):
-    """Squared kT distance, without the common square of the radius."""
-    square = jnp.square(angles - other_angles)
-    return jnp.square(jnp.minimum(pt, other_pt)) * (square[..., 0] + square[..., 1])
-
-
-def _four_momenta(particles):
-    """``[N, 3]`` (pt, eta, phi) of massless particles to ``[N, 4]`` (px, py, pz, E)."""
-    momenta = kinematics.from_pt_eta_phi(particles)
-    energy = particles[:, :1] * jnp.cosh(particles[:, 1:2])
-    return jnp.concatenate([momenta, energy], axis=1)
-
-
-def _direction(momentum):
-    """Rapidity and azimuth of a four-momentum ``[4]``; zeros if it has no pt."""
-    px, py, pz, energy = momentum
-    moves = (jnp.abs(px) + jnp.abs(py) > 0) & (energy > jnp.abs(pz))
-    rapidity = jnp.arctanh(jnp.where(moves, pz / jnp.where(moves, energy, 1.0), 0.0))
-    phi = jnp.arctan2(jnp.where(moves, py, 0.0), jnp.where(moves, px, 1.0))
-    return jnp.stack([rapidity, phi])

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from jetvae_jax import densities, models, training
 from jetvae_jax.core import configs
-from jetvae_jax.core.configs import NonNegativeInt, Seed
+from jetvae_jax.core.configs import NonNegativeFloat, NonNegativeInt, Seed
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.densities import copula
 from jetvae_jax.losses import distances
@@ -230,6 +230,8 @@ class GenerateConfig:
         output: file to write; empty for generated_<latents>.hdf5 in the workdir.
         context: source of axes and conditions: 'data' takes those of training samples,
             'density' draws them from a Gaussian copula fitted to those.
+        cluster_radius: jets that anti-kT of this radius does not find as one, but for
+            0.5 % of the pT, are drawn again; 0: none. Reconstructions are not.
         condition: conditions of the samples as name=value, such as digit=3 or
             pt=1000,mass=90; conditions that are not given are drawn.
         shards: number of files in the folder that output names then; 0 for one file.
@@ -244,6 +246,7 @@ class GenerateConfig:
     seed: Seed = 0
     output: configs.Path = ""
     context: Literal["data", "density"] = "data"
+    cluster_radius: NonNegativeFloat = 0.0
     condition: tuple[str, ...] = ()
     shards: NonNegativeInt = 0
     shard: NonNegativeInt | None = None

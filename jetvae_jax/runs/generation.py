@@ -1,6 +1,7 @@
 """Generate or reconstruct samples, chunk by chunk."""
 
 import collections
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -11,15 +12,39 @@ from absl import logging
 
 from jetvae_jax.core import devices, seeds
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Batch, Context, Key, Points
+from jetvae_jax.core.types import Array, Batch, Context, Jets, Key, Points
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
+from jetvae_jax.observables.clustering import outside_share
+from jetvae_jax.observables.jets import relative
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.trained import TrainedDensity, TrainedModel
 
 CHUNK = 2000
 """Samples in one compiled call. The key of chunk i is that of the run folded with i, so
 that the same seed gives the same samples for any number of them."""
+OUTSIDE = 0.005
+"""Share of the pT that may be outside of the one jet of --generate.cluster_radius."""
+_REDRAWN = 64
+"""Samples of a chunk that are drawn again at once."""
+_MOST_DRAWS = 200
+"""Of one chunk; a model that is fit for use needs two or three."""
+
+
+class Made(NamedTuple):
+    """J samples, and what is to be said of them.
+
+    Attributes:
+        samples: such as jets in GeV.
+        lost: ``[J]`` bool, which have a point that was not finite and is left out.
+        redraws: ``[J]`` int32, how often each was drawn again.
+        refused: ``[J]`` bool, which are against the rule after all draws.
+    """
+
+    samples: Any
+    lost: Array
+    redraws: Array
+    refused: Array
 
 
 class Source(NamedTuple):
@@ -55,10 +80,7 @@ def source(trained: TrainedModel, config: GenerateConfig) -> Source:
         @jax.jit
         def draw(key, batch):
             points = trained.reconstructed_points(key, batch)
-            return (
-                trained.unscale(points, batch.context),
-                _not_finite(trained, points, batch.context),
-            )
+            return _made(trained, points, batch.context)
 
         return Source(
             len(batch.x),
@@ -118,17 +140,74 @@ def _drawn(
     _check_reach(trained, contexts(seeds.key(config.seed), 1), names, asked)
     _warn_beyond(trained, asked)
 
+    if config.cluster_radius and run.domain != "jets":
+        raise InputError(
+            f"--generate.cluster_radius: is of jets, this model is of {run.domain}"
+        )
+    refused = functools.partial(_outside, radius=config.cluster_radius)
+
+    def sampled(key, context):
+        points = trained.sampled_points(key, context, latents)
+        return _made(trained, points, context)
+
     @jax.jit
     def draw(key):
         latent_key, context_key = jax.random.split(key)
         context = contexts(context_key, CHUNK)
-        points = trained.sampled_points(latent_key, context, latents)
-        return (
-            trained.unscale(points, context),
-            _not_finite(trained, points, context),
-        )
+        made = sampled(latent_key, context)
+        if not config.cluster_radius:
+            return made
+        return _drawn_again(sampled, refused, latent_key, context, made)
 
     return draw
+
+
+def _outside(jets: Jets, radius: float) -> Array:
+    """``[J]``, which jets anti-kT does not find as one."""
+    return outside_share(relative(jets), radius=radius) > OUTSIDE
+
+
+def _drawn_again(
+    sampled: Callable[[Key, Context], Made],
+    refused: Callable[[Any], Array],
+    key: Key,
+    context: Context,
+    made: Made,
+) -> Made:
+    """Samples of which those that are refused are drawn again, for the same contexts.
+
+    Args:
+        sampled: ``(key, context [K]) -> K`` samples.
+        refused: ``(samples) -> [K]``, which of them.
+        key: that of the first draw.
+        context: of J samples.
+        made: the first draw.
+
+    Returns:
+        The samples, with how often each was drawn again. After too many draws some are
+        refused still.
+    """
+    number = context.axis.shape[0]
+
+    def again(state):
+        i, made, bad = state
+        # Rows beyond the last stand for none: they are read as the last, not written.
+        rows = jnp.nonzero(bad, size=min(_REDRAWN, number), fill_value=number)[0]
+        read = jnp.minimum(rows, number - 1)
+        part = jax.tree.map(lambda a: a[read], context)
+        new = sampled(jax.random.fold_in(key, i), part)
+        new = new._replace(redraws=made.redraws[read] + 1)
+        made = jax.tree.map(lambda a, b: a.at[rows].set(b, mode="drop"), made, new)
+        bad = bad.at[rows].set(refused(new.samples), mode="drop")
+        return i + 1, made, bad
+
+    def unfinished(state):
+        i, _, bad = state
+        return jnp.any(bad) & (i <= _MOST_DRAWS)
+
+    start = jnp.int32(1), made, refused(made.samples)
+    _, made, bad = jax.lax.while_loop(unfinished, again, start)
+    return made._replace(refused=bad)
 
 
 def _check_reach(
@@ -183,6 +262,12 @@ def _warn_beyond(trained: TrainedModel, asked: Mapping[str, float]) -> None:
         )  # fmt: skip
 
 
+def _made(trained: TrainedModel, points: Points, context: Context) -> Made:
+    lost = _not_finite(trained, points, context)
+    samples = trained.unscale(points, context)
+    return Made(samples, lost, jnp.zeros(lost.shape, jnp.int32), jnp.zeros_like(lost))
+
+
 def _not_finite(trained: TrainedModel, points: Points, context: Context) -> Array:
     """``[J]``, which sets hold NaN or infinity, or do so in GeV: no sample has it."""
     run, made = trained.run, [points.x]
@@ -192,33 +277,42 @@ def _not_finite(trained: TrainedModel, points: Points, context: Context) -> Arra
     return ~jnp.all(jnp.stack(finite), axis=0)
 
 
-def _reported(
-    chunks: Iterator[tuple[Any, np.ndarray]], first: int = 0
-) -> Iterator[Any]:
-    """The samples; what is not finite in them is counted, not dropped in silence.
+def _reported(chunks: Iterator[Made], first: int = 0) -> Iterator[Any]:
+    """The samples; what is not finite or was drawn again is counted, not hidden.
 
     Args:
-        chunks: of samples and ``[J]``, which of them are not finite.
+        chunks: of samples.
         first: number of the first sample.
 
     Raises:
-        InputError: nothing in a chunk is finite.
+        InputError: nothing in a chunk is finite, or samples are refused in the end.
     """
-    lost = total = 0
-    for samples, bad in chunks:
-        if bad.all():
-            begin = first + total
+    lost = again = total = 0
+    for made in chunks:
+        begin, size = first + total, made.lost.size
+        which = f"generated samples {begin:,} to {begin + size - 1:,}"
+        if made.lost.all():
             raise InputError(
-                f"generated samples {begin:,} to {begin + bad.size - 1:,} are all NaN "
-                "or infinite: the model did not train: train it again with a smaller "
-                "learning_rate or clip_norm = 1"
+                f"{which} are all NaN or infinite: the model did not train: train it "
+                "again with a smaller learning_rate or clip_norm = 1"
             )
-        lost, total = lost + int(bad.sum()), total + bad.size
-        yield samples
+        if number := int(made.refused.sum()):
+            raise InputError(
+                f"--generate.cluster_radius: {number:,} of {which} are no single jet "
+                f"after {_MOST_DRAWS} draws: give a larger radius, or 0"
+            )
+        lost, total = lost + int(made.lost.sum()), total + size
+        again += int(made.redraws.sum())
+        yield made.samples
     if lost:
         logging.warning(
             "%s of %s generated samples had NaN or infinity in a point, which is left "
             "out", f"{lost:,}", f"{total:,}",
+        )  # fmt: skip
+    if again:
+        logging.info(
+            "%.2g %% of the drawn jets were no single jet for anti-kT and were drawn "
+            "again (--generate.cluster_radius)", 100 * again / (total + again),
         )  # fmt: skip
 
 
