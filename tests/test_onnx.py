@@ -298,7 +298,7 @@ def test_without_the_libraries(convae, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.optimised
-@pytest.mark.parametrize("name", [n for n in zoo.names() if n != "convae_gluon30"])
+@pytest.mark.parametrize("name", ["autoregressive_gluon30", "autoregressive_quark30"])
 def test_the_decoder_of_one_particle_after_the_other(name, run_script, tmp_path):
     path = tmp_path / "jets.onnx"
     done = run_script("export", f"--workdir=zoo:{name}", f"--export.output={path}")
