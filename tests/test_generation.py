@@ -1,11 +1,17 @@
 """Generation: the right number of jets, the same for the same seed."""
 
+import dataclasses
+import logging
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
+from jetvae_jax import runs
+from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import (
     VAE,
     Batch,
@@ -17,6 +23,8 @@ from jetvae_jax.core.types import (
 )
 from jetvae_jax.densities import normal
 from jetvae_jax.models import vae as vaes
+from jetvae_jax.observables.clustering import outside_share
+from jetvae_jax.observables.jets import relative
 from jetvae_jax.runs import generation
 
 L, N = 4, 5
@@ -152,3 +160,77 @@ def test_posterior_without_width_is_decoded_from_its_mean():
     np.testing.assert_allclose(mean, expected, rtol=1e-5)
     points = model.decode({}, jax.random.key(0), mean, batch.context)
     np.testing.assert_allclose(points.x, networks.decode({}, mean), rtol=1e-5)
+
+
+# Jets that are drawn again
+
+
+def uniform(key, context):
+    """Samples in [0, 1), with the axis of what they were asked for."""
+    number = context.axis.shape[0]
+    value = jax.random.uniform(key, (number,))
+    zero = jnp.zeros(number, jnp.int32)
+    return generation.Made((value, context.axis[:, 0]), zero > 0, zero, zero > 0)
+
+
+def drawn_again(limit, number=2000, seed=0):
+    key = jax.random.key(seed)
+    context = Context(jnp.arange(3.0 * number).reshape(number, 3))
+    first = uniform(key, context)
+    redraw = jax.jit(generation._drawn_again, static_argnums=(0, 1))
+    made = redraw(uniform, lambda s: s[0] > limit, key, context, first)
+    return first, made, context
+
+
+def test_refused_samples_are_drawn_from_the_rest_for_the_same_context():
+    first, made, context = drawn_again(0.9)
+    values, asked = made.samples
+    kept = np.asarray(first.samples[0]) <= 0.9
+    np.testing.assert_array_equal(values[kept], first.samples[0][kept])
+    np.testing.assert_array_equal(asked, context.axis[:, 0])
+    np.testing.assert_array_equal(np.asarray(made.redraws) > 0, ~kept)
+    assert not made.refused.any()
+    new = np.asarray(values)[~kept]
+    assert scipy.stats.kstest(new / 0.9, "uniform").pvalue > 1e-3
+    assert len(np.unique(values)) == len(values)
+    # One in ten is refused: 1 / 0.9 draws are needed for each.
+    assert int(made.redraws.sum()) == pytest.approx(2000 / 9, abs=50)
+
+
+def test_what_is_always_refused_ends():
+    made = drawn_again(-1.0, number=10)[1]
+    assert made.refused.all()
+    with pytest.raises(InputError, match=r"cluster_radius: 10 of .* 0 to 9 are no sin"):
+        list(generation._reported(iter([jax.tree.map(np.asarray, made)])))
+
+
+def test_generated_jets_are_single_jets(caplog):
+    trained = runs.load_model("zoo:convae_gluon30")
+    radius = 0.3  # within which many of these jets are not
+    config = runs.GenerateConfig(latents="prior", num_jets=300, cluster_radius=radius)
+    plain = dataclasses.replace(config, cluster_radius=0.0)
+    with caplog.at_level(logging.INFO):
+        made = runs.generated_samples(trained, config)
+    assert "% of the drawn jets were no single jet" in caplog.text
+    before = runs.generated_samples(trained, plain)
+
+    def share(jets):
+        return np.asarray(outside_share(relative(jets), radius=radius))
+
+    wide = share(before) > generation.OUTSIDE
+    assert 0.1 < wide.mean() < 0.9
+    assert np.all(share(made) <= generation.OUTSIDE)
+    changed = np.any(made.particles != before.particles, axis=(1, 2))
+    np.testing.assert_array_equal(changed, wide)
+
+
+def test_only_jets_are_clustered():
+    trained = runs.load_model("zoo:convae_gluon30")
+    run = trained.run
+    events = SimpleNamespace(
+        domain="events", pipeline=run.pipeline, scaling=run.scaling
+    )
+    other = trained._replace(run=events)
+    config = runs.GenerateConfig(latents="prior", num_jets=3, cluster_radius=0.4)
+    with pytest.raises(InputError, match="this model is of events"):
+        runs.generated_samples(other, config)
