@@ -16,11 +16,14 @@ import jetvae_jax as jv
 from jetvae_jax.observables.jets import jet_observables, relative
 from jetvae_jax.observables.substructure import substructure
 from jetvae_jax.report import distributions
-from jetvae_jax.runs.generation import samples_of
 
 HERE = pathlib.Path(__file__).parent
 FIGURES, RESULTS = HERE / "figures", HERE.parent / "results"
-MODELS = {"autoregressive": "autoregressive_gluon30", "ConVAE": "convae_gluon30"}
+MODELS = {
+    "autoregressive": ("autoregressive_gluon30", 0.45),
+    "ConVAE": ("convae_gluon30", 0.0),
+}
+"""Label to the folder of a model and its ``--generate.cluster_radius``."""
 OBSERVABLES = ("mass", "pt", "tau21", "tau32", "d2", "width")
 NUM_JETS, SHOWN, RADIUS = 20_000, 8, 0.4
 
@@ -30,7 +33,7 @@ def main() -> None:
     FIGURES.mkdir(exist_ok=True)
     real = jv.data.load("embedded").jets
     samples = {"input": real} | {
-        name: generated(folder, len(real.mask)) for name, folder in MODELS.items()
+        name: generated(*model, len(real.mask)) for name, model in MODELS.items()
     }
     few = jax.tree.map(lambda a: a[:SHOWN], (real, samples["autoregressive"]))
     save(single_jets(*few), "jets", dpi=110)
@@ -39,12 +42,12 @@ def main() -> None:
     save(floors(), "floors", dpi=90)
 
 
-def generated(folder: str, number: int) -> jv.Jets:
+def generated(folder: str, cluster_radius: float, number: int) -> jv.Jets:
     """Jets of a trained model from its flow."""
-    trained = jv.runs.load_model(RESULTS / folder)
-    config = jv.runs.GenerateConfig(latents="flow", num_jets=number)
-    chunks = list(samples_of(trained, config)[1])
-    return jax.tree.map(lambda *a: np.concatenate(a), *chunks)
+    config = jv.runs.GenerateConfig(
+        latents="flow", num_jets=number, cluster_radius=cluster_radius
+    )
+    return jv.runs.generated_samples(jv.runs.load_model(RESULTS / folder), config)
 
 
 def observables(jets: jv.Jets) -> dict[str, np.ndarray]:

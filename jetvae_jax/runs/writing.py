@@ -76,6 +76,8 @@ def attributes(trained: TrainedModel, config: GenerateConfig) -> dict[str, Any]:
     }
     if config.condition:
         attrs["condition"] = list(config.condition)
+    if config.cluster_radius and config.latents != "reconstruction":
+        attrs["cluster_radius"] = config.cluster_radius
     return attrs
 
 
@@ -241,6 +243,7 @@ def _shards(
             "seed": config.seed,
             "context": config.context,
             "condition": list(config.condition),
+            "cluster_radius": config.cluster_radius,
             "shards": config.shards,
             "chunk": chunk,
             "suffix": suffix,
