@@ -1,5 +1,8 @@
 """The fit loop on small problems whose answers are known."""
 
+import json
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.training import Config, fit, gradient_step
+from jetvae_jax.training.progress import StartUp
 from jetvae_jax.training.step import optimizer
 
 TRUTH = np.array([1.5, -2.0, 0.5], np.float32)
@@ -242,3 +246,21 @@ def test_rmsprop_and_adam_with_other_decays():
     _, second = moves(beta1=0.0, beta2=0.5)  # no memory of the first gradient
     square = (0.5 * 0.5 + 0.5 * 4) / (1 - 0.5**2) * gradient**2
     np.testing.assert_allclose(second, -rate * 2 * gradient / square**0.5, rtol=1e-5)
+
+
+def test_only_the_first_start_of_a_process_says_what_was_before(monkeypatch, caplog):
+    monkeypatch.setattr(StartUp, "_first", True)
+    found = []
+    for name in ("first", "second"):
+        caplog.clear()
+        start = StartUp(name)
+        start.ended("trace")
+        with caplog.at_level("INFO"):
+            start.first_step()
+            start.first_step()
+        (line,) = caplog.messages
+        found.append(json.loads(line.partition("[s] ")[2]))
+    assert set(found[1]) == {"trace", "compile and first step"}
+    assert set(found[0]) - set(found[1]) <= {"before"}
+    if sys.platform == "linux":
+        assert found[0]["before"] > 0

@@ -91,8 +91,10 @@ class StartUp:
     """Times of the parts of a start, one JSON line in the log after the first step.
 
     Args:
-        name: of the training.
+        name: of the training. What was before is said of the first one of a process.
     """
+
+    _first = True
 
     def __init__(self, name: str):
         self.name = name
@@ -110,9 +112,11 @@ class StartUp:
         if self._logged:
             return
         self.ended("compile and first step")
-        age = process_age()
-        before = None if age is None else round(age - sum(self._parts.values()), 2)
-        seconds = {"before": before, **self._parts}
+        seconds = self._parts
+        if StartUp._first and (age := process_age()) is not None:
+            before = round(age - sum(self._parts.values()), 2)
+            seconds = {"before": before, **self._parts}
+        StartUp._first = False
         logging.info("%s: start [s] %s", self.name, json.dumps(seconds))
         self._logged = True
 
