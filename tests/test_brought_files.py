@@ -227,7 +227,7 @@ def test_paths_that_are_no_files(tmp_path, jets):
     (tmp_path / "folder.h5").mkdir()
     for load_one in (load, look, loading.load, mnist.load, showers.read):
         for name, words in (
-            ("link.h5", "is a link to nowhere.h5, where there is no file"),
+            ("link.h5", "is a link to nowhere.h5, which does not exist"),
             ("pipe.h5", "is a pipe or a device"),
             ("none.h5", "no such file or folder"),
         ):
@@ -676,7 +676,7 @@ def test_damaged_lists_of_hdf5_end(jets, tmp_path):
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_codes_of_padding_become_zeros(masked):
-    """The particles stay, as does what is no code; the note counts the jets."""
+    """Particles keep their values, and so do numbers that are no code for padding."""
     rng = np.random.default_rng(4)
     codes = [[np.nan] * 3, [-999] * 3, [-1] * 3] + masked * [[-99, -150, -999]]
     x = rng.uniform(0.1, 1, (40, 6, 3 + masked)).astype(np.float32)

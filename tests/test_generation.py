@@ -22,6 +22,8 @@ from jetvae_jax.core.types import (
     Task,
 )
 from jetvae_jax.densities import normal
+from jetvae_jax.events import domain as events_domain
+from jetvae_jax.jets import domain
 from jetvae_jax.models import vae as vaes
 from jetvae_jax.observables.clustering import outside_share
 from jetvae_jax.observables.jets import relative
@@ -217,9 +219,9 @@ def test_generated_jets_are_single_jets(caplog):
     def share(jets):
         return np.asarray(outside_share(relative(jets), radius=radius))
 
-    wide = share(before) > generation.OUTSIDE
+    wide = share(before) > domain.OUTSIDE
     assert 0.1 < wide.mean() < 0.9
-    assert np.all(share(made) <= generation.OUTSIDE)
+    assert np.all(share(made) <= domain.OUTSIDE)
     changed = np.any(made.particles != before.particles, axis=(1, 2))
     np.testing.assert_array_equal(changed, wide)
 
@@ -228,7 +230,7 @@ def test_only_jets_are_clustered():
     trained = runs.load_model("zoo:convae_gluon30")
     run = trained.run
     events = SimpleNamespace(
-        domain="events", pipeline=run.pipeline, scaling=run.scaling
+        domain="events", pipeline=events_domain, scaling=run.scaling
     )
     other = trained._replace(run=events)
     config = runs.GenerateConfig(latents="prior", num_jets=3, cluster_radius=0.4)

@@ -334,13 +334,13 @@ def expanded(path: str | os.PathLike) -> str:
 
 
 def absent(path: str | os.PathLike) -> str:
-    """Why there is no file or folder of that name to read, in words."""
+    """The reason why a path cannot be read, for the message of an error."""
     given = os.fspath(path)
     if re.match(r"\w+://", given):
         return "is an address, and files are read from disks only: download it first"
     given = os.path.expanduser(given)
     if os.path.islink(given) and not os.path.exists(given):
-        return f"is a link to {os.readlink(given)}, where there is no file or folder"
+        return f"is a link to {os.readlink(given)}, which does not exist"
     if os.path.exists(given) and not (os.path.isfile(given) or os.path.isdir(given)):
         return "is a pipe or a device, and files are read more than once: make a file"
     return "is a folder" if os.path.isdir(given) else "no such file or folder"

@@ -146,6 +146,11 @@ def relative(config: Scaling, scaler: Scaler) -> None:
     del config, scaler
 
 
+def refused(cluster_radius: float) -> None:
+    """There are no jets to cluster."""
+    del cluster_radius
+
+
 def momenta(config: Scaling, scaler: Scaler) -> None:
     """Points are not particles of a jet."""
     del config, scaler

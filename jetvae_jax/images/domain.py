@@ -114,6 +114,11 @@ def relative(config: scaling.Config, scaler: scaling.Scaler) -> None:
     del config, scaler
 
 
+def refused(cluster_radius: float) -> None:
+    """There are no jets to cluster."""
+    del cluster_radius
+
+
 def momenta(config: scaling.Config, scaler: scaling.Scaler) -> None:
     """Points are not particles of a jet."""
     del config, scaler

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import jax
@@ -32,6 +32,8 @@ from jetvae_jax.losses import distances, mass_weight, observable_spread
 from jetvae_jax.losses import objective as objectives
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.binning import compare
+from jetvae_jax.observables import jets as observables
+from jetvae_jax.observables.clustering import outside_share
 from jetvae_jax.observables.jets import jet_observables
 
 GROUPS = {"data": "data", "scaling": "scaling", "objective": "objective"}
@@ -41,6 +43,7 @@ SUFFIX = ".hdf5"
 BOUNDED = "minmax"
 MONITORS = ("bin_height_w1", "emd")
 SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Config))
+OUTSIDE = 0.005  # share of the pT that may be outside of the one jet
 MASS_JETS = 1_000_000  # enough for a mean
 SPREAD_JETS = 20_000  # enough for a standard deviation
 
@@ -191,6 +194,17 @@ def relative(config: scaling.Config, scaler: scaling.Scaler):
     if config.coordinates != "relative":
         return None
     return functools.partial(scaling.relative, config, scaler)
+
+
+def refused(cluster_radius: float) -> Callable[[Jets], Array]:
+    """``(jets) -> [J]``, which of them anti-kT of this radius does not find as one."""
+
+    def outside(jets):
+        return (
+            outside_share(observables.relative(jets), radius=cluster_radius) > OUTSIDE
+        )
+
+    return outside
 
 
 def momenta(config: scaling.Config, scaler: scaling.Scaler):

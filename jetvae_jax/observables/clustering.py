@@ -20,6 +20,17 @@ AXES = 3
 _AT_ONCE = 64  # jets whose N x N distances are in use at once; they stay in the cache
 
 
+def checked(jets):
+    """Particles and mask of relative jets, whose shapes fit together."""
+    particles, mask = record(jnp, jets)
+    if particles.shape[-1:] != (3,) or particles.shape[:-1] != mask.shape:
+        raise ValueError(
+            f"jets need particles [..., N, 3] and mask [..., N], got {particles.shape} "
+            f"and {mask.shape}"
+        )
+    return particles, mask
+
+
 def outside_share(jets: RelativeJets, *, radius: float) -> Array:
     """Share of the pT of a jet that its hardest anti-kT jet does not hold.
 
@@ -37,12 +48,7 @@ def outside_share(jets: RelativeJets, *, radius: float) -> Array:
     Raises:
         ValueError: the shapes do not fit together.
     """
-    particles, mask = record(jnp, jets)
-    if particles.shape[-1:] != (3,) or particles.shape[:-1] != mask.shape:
-        raise ValueError(
-            f"jets need particles [..., N, 3] and mask [..., N], got {particles.shape} "
-            f"and {mask.shape}"
-        )
+    particles, mask = checked(jets)
     lead, size = mask.shape[:-1], mask.shape[-1]
     particles = jax.lax.stop_gradient(jnp.where(mask[..., None], particles, 0.0))
     one = functools.partial(_outside, radius=radius)

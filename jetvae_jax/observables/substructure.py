@@ -13,10 +13,15 @@ import jax
 import jax.numpy as jnp
 
 from jetvae_jax.core import kinematics
-from jetvae_jax.core.dtypes import record
 from jetvae_jax.core.numerics import safe_divide, safe_norm, safe_sqrt
 from jetvae_jax.core.types import Array, RelativeJets
-from jetvae_jax.observables.clustering import AXES, direction, four_momenta, subjets
+from jetvae_jax.observables.clustering import (
+    AXES,
+    checked,
+    direction,
+    four_momenta,
+    subjets,
+)
 
 _CHUNK = 256  # jets whose N x N arrays are in use at once; they stay in the cache
 NAMES = (
@@ -63,12 +68,7 @@ def substructure(
     Raises:
         ValueError: the shapes do not fit together.
     """
-    particles, mask = record(jnp, jets)
-    if particles.shape[-1:] != (3,) or particles.shape[:-1] != mask.shape:
-        raise ValueError(
-            f"jets need particles [..., N, 3] and mask [..., N], got {particles.shape} "
-            f"and {mask.shape}"
-        )
+    particles, mask = checked(jets)
     lead = mask.shape[:-1]
     count = math.prod(lead)
     size = max(min(_CHUNK, count), 1)

@@ -95,6 +95,14 @@ class Domain(Protocol):
         """Scaled features to momenta, where they are those of particles."""
         ...
 
+    def refused(self, cluster_radius: float) -> Callable[[Any], Array] | None:
+        """Which generated jets are drawn again, ``(samples) -> [J]`` bool.
+
+        They are those that anti-kT of this radius does not find as one jet. None: these
+        samples are no jets.
+        """
+        ...
+
     def num_points(
         self, scaling: Any, scaler: Any
     ) -> Callable[[Context], Array] | None:

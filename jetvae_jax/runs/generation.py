@@ -1,7 +1,6 @@
 """Generate or reconstruct samples, chunk by chunk."""
 
 import collections
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,19 +11,15 @@ from absl import logging
 
 from jetvae_jax.core import devices, seeds
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Batch, Context, Jets, Key, Points
+from jetvae_jax.core.types import Array, Batch, Context, Key, Points
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.densities.contexts import ContextRequest, parsed
-from jetvae_jax.observables.clustering import outside_share
-from jetvae_jax.observables.jets import relative
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.trained import TrainedDensity, TrainedModel
 
 CHUNK = 2000
 """Samples in one compiled call. The key of chunk i is that of the run folded with i, so
 that the same seed gives the same samples for any number of them."""
-OUTSIDE = 0.005
-"""Share of the pT that may be outside of the one jet of --generate.cluster_radius."""
 _REDRAWN = 64
 """Samples of a chunk that are drawn again at once."""
 _MOST_DRAWS = 200
@@ -133,18 +128,19 @@ def _drawn(
 ) -> Callable[[Key], Any]:
     """The compiled function that draws a chunk, and what is not finite in it."""
     run = trained.run
+    refused = None
+    if config.cluster_radius:
+        refused = run.pipeline.refused(config.cluster_radius)
+        if refused is None:
+            raise InputError(
+                f"--generate.cluster_radius: is of jets, this model is of {run.domain}"
+            )
     names = run.pipeline.condition_names(run.scaling)
     asked = parsed(config.condition, names, "generate.condition")
     request = ContextRequest(config.context, asked)
     contexts = run.pipeline.contexts(run.scaling, trained.scaler, request)
     _check_reach(trained, contexts(seeds.key(config.seed), 1), names, asked)
     _warn_beyond(trained, asked)
-
-    if config.cluster_radius and run.domain != "jets":
-        raise InputError(
-            f"--generate.cluster_radius: is of jets, this model is of {run.domain}"
-        )
-    refused = functools.partial(_outside, radius=config.cluster_radius)
 
     def sampled(key, context):
         points = trained.sampled_points(key, context, latents)
@@ -155,16 +151,11 @@ def _drawn(
         latent_key, context_key = jax.random.split(key)
         context = contexts(context_key, CHUNK)
         made = sampled(latent_key, context)
-        if not config.cluster_radius:
+        if refused is None:
             return made
         return _drawn_again(sampled, refused, latent_key, context, made)
 
     return draw
-
-
-def _outside(jets: Jets, radius: float) -> Array:
-    """``[J]``, which jets anti-kT does not find as one."""
-    return outside_share(relative(jets), radius=radius) > OUTSIDE
 
 
 def _drawn_again(

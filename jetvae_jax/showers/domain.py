@@ -116,6 +116,11 @@ def relative(config: Scaling, scaler: Scaler) -> None:
     del config, scaler
 
 
+def refused(cluster_radius: float) -> None:
+    """There are no jets to cluster."""
+    del cluster_radius
+
+
 def momenta(config: Scaling, scaler: Scaler) -> None:
     """Cells have energies that cannot overflow."""
     del config, scaler
