@@ -150,16 +150,11 @@ def test_every_library_that_is_imported_is_installed():
     assert missing == set()
 
 
-def test_the_duration_of_the_tests_is_stated_once():
-    said = []
-    for file in ("README.md", "Makefile", "BUILD_NOTES.md"):
-        text = (ROOT / file).read_text()
-        said += [
-            (file, line)
-            for line in text.splitlines()
-            if re.search(r"tests?\b.*\d+ minutes|minutes.*\btests?\b", line)
-        ]
-    assert len(said) <= 1, said
+@pytest.mark.parametrize("file", ["README.md", "Makefile"])
+def test_the_duration_of_the_tests_is_left_to_the_notes(file):
+    """A duration that is stated twice is soon stated in two ways."""
+    text = (ROOT / file).read_text()
+    assert re.findall(r".*tests?\b.*\d+ minutes.*|.*minutes.*\btests?\b.*", text) == []
 
 
 def test_a_state_of_an_earlier_version_is_continued(tmp_path):
