@@ -76,7 +76,7 @@ def test_mistakes_are_one_line(tmp_path, run_script):
     out = f"--workdir={tmp_path}"
     for flags, says in (
         (["--gan_toys.objectives=wgann"], "objectives: must be one of .*'wgan'"),
-        (["--gan_toys.objectives=wgan,wgan"], "one is named twice"),
+        (["--gan_toys.objectives=wgan,wgan"], "names wgan twice"),
         (["--gan_toys.num_seeds=1"], "num_seeds: must be between 2 and 100"),
         (["--gan_toys.num_steps=3"], "num_steps: must be at least 10"),
         ([*TINY, "--gan_toys.learning_rate=1e30"], "learning_rate: .*NaN or infinite"),

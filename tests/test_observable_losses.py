@@ -234,7 +234,7 @@ def test_bad_settings_are_one_line():
         r"^observables: counts particles, which has no gradient",
         observables=("multiplicity",),
     )
-    refused("^observables: one is named twice", observables=("width", "width"))
+    refused("^observables: names width twice", observables=("width", "width"))
     refused(
         "^gamma_observables: give one weight, or one for each of the 1 observables",
         observables=("width",),

@@ -179,7 +179,7 @@ def test_mistakes_are_one_line(path, tmp_path):
         (lambda: run_of(few, conditions=()), "1 showers: there must be at least 2"),
         (lambda: run_of(path, geometry="lhcb_ecal"), "60 cells a shower"),
         (lambda: run_of(path, conditions=("mass",)), "must be one of energy, type"),
-        (lambda: run_of(path, conditions=("type", "type")), "named twice"),
+        (lambda: run_of(path, conditions=("type", "type")), "names type twice"),
         (
             lambda: run_of(path, "mlp_vae", sizes={"output": "sigmoid"}),
             "output=linear",

@@ -131,7 +131,7 @@ def data_of(folder, **changes):
 
 
 def test_settings_that_do_not_go_together():
-    with pytest.raises(InputError, match=r"^jet_type: one is named twice"):
+    with pytest.raises(InputError, match=r"^jet_type: names g twice"):
         domain.Data(jet_type=("g", "g"))
     with pytest.raises(InputError, match=r"^jet_type: must be a word, got 'g=1'"):
         domain.Data(jet_type=("g=1",))

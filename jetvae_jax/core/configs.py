@@ -24,7 +24,7 @@ import platform
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,6 +62,12 @@ def finite(value: float) -> str | None:
 def not_empty(value: Sized) -> str | None:
     """At least one entry."""
     return None if len(value) else "must not be empty"
+
+
+def distinct(value: Sequence) -> str | None:
+    """No entry twice."""
+    again = [entry for i, entry in enumerate(value) if entry in value[:i]]
+    return f"names {again[0]} twice" if again else None
 
 
 def at_least(low: float) -> Callable[[float], str | None]:

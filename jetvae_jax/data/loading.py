@@ -315,9 +315,10 @@ def _one_layout(
         if several or any(named.values()):
             paths = [path for path, name in named.items() if name == jet_type]
         if not paths:
+            other = "a folder with a file of each" if several else "another jet_type"
             raise InputError(
                 f"{spec}: no file of class {jet_type!r} (such as {jet_type}.hdf5) "
-                f"among {', '.join(p.name for p in named)}; give another jet_type"
+                f"among {', '.join(p.name for p in named)}; give {other}"
             )
     return layout, paths, relative
 

@@ -83,7 +83,9 @@ class Data:
 
     path: Annotated[configs.Path, configs.not_empty] = "embedded"
     columns: tuple[str, ...] = ()
-    jet_type: Annotated[tuple[JetType, ...], configs.not_empty] = ("g",)
+    jet_type: Annotated[tuple[JetType, ...], configs.not_empty, configs.distinct] = (
+        "g",
+    )
     num_particles: Annotated[int, configs.between(1, MAX_PARTICLES)] = 30
     max_jets: NonNegativeInt = 0
     repair: bool = False
@@ -94,8 +96,6 @@ class Data:
     augment: tuple[Annotated[str, configs.one_of(SYMMETRIES)], ...] = ()
 
     def __post_init__(self):
-        if len(set(self.jet_type)) < len(self.jet_type):
-            raise InputError(f"jet_type: one is named twice, {self.jet_type!r}")
         if self.stream and len(self.jet_type) > 1:
             raise InputError(
                 "stream: holds one class, and jet_type names "

@@ -120,12 +120,12 @@ class Config:
     max_angle: NonNegativeFloat = 0.0
     rotate: Literal["none", "principal"] = "none"
     axis: Literal["particles", "jet"] = "particles"
-    conditions: tuple[Annotated[str, configs.one_of(CONDITIONS)], ...] = ()
+    conditions: Annotated[
+        tuple[Annotated[str, configs.one_of(CONDITIONS)], ...], configs.distinct
+    ] = ()
     types: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if len(set(self.conditions)) < len(self.conditions):
-            raise InputError(f"conditions: one is named twice, {self.conditions!r}")
         if self.method == "log" and self.momentum_features:
             raise InputError(
                 f"method: 'log' needs pt as a feature, {self.coordinates} coordinates "

@@ -131,7 +131,9 @@ class Config:
     gamma: NonNegativeFloat = 1.0
     gamma_pt: NonNegativeFloat = 1.0
     gamma_mass: float = 10.0
-    observables: tuple[Annotated[str, named.complaint], ...] = ()
+    observables: Annotated[
+        tuple[Annotated[str, named.complaint], ...], configs.distinct
+    ] = ()
     gamma_observables: tuple[NonNegativeFloat, ...] = (1.0,)
     space: Literal["momenta", "scaled"] = "momenta"
     mask_padding: bool = False
@@ -143,8 +145,6 @@ class Config:
                 "beta: the published form weighs by 1 - beta, so give at most 1, or "
                 f"form = classic, got {self.beta}"
             )
-        if len(set(self.observables)) < len(self.observables):
-            raise InputError(f"observables: one is named twice, {self.observables!r}")
         if len(self.gamma_observables) not in (1, len(self.observables)):
             raise InputError(
                 "gamma_observables: give one weight, or one for each of the "

@@ -46,17 +46,14 @@ class Config:
 
     DERIVED: ClassVar = ("geometry", "kinds", "with_point", "with_direction")
 
-    conditions: tuple[
-        Annotated[str, configs.one_of(tuple(incident.CONDITIONS))], ...
+    conditions: Annotated[
+        tuple[Annotated[str, configs.one_of(tuple(incident.CONDITIONS))], ...],
+        configs.distinct,
     ] = ("energy",)
     geometry: str = ""
     kinds: tuple[int, ...] = ()
     with_point: bool = False
     with_direction: bool = False
-
-    def __post_init__(self):
-        if len(set(self.conditions)) < len(self.conditions):
-            raise InputError(f"conditions: one is named twice, {self.conditions!r}")
 
     @property
     def known(self) -> Known:

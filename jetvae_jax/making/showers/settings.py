@@ -64,7 +64,9 @@ class Config:
     num_showers: PositiveInt = 20_000
     geometry: str = "lhcb_ecal"
     kinds: Annotated[
-        tuple[Annotated[str, configs.one_of(KINDS)], ...], configs.not_empty
+        tuple[Annotated[str, configs.one_of(KINDS)], ...],
+        configs.not_empty,
+        configs.distinct,
     ] = ("photon",)
     energy_min: _Energy = 1.0
     energy_max: _Energy = 100.0

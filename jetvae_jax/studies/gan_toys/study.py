@@ -71,7 +71,9 @@ class GanToysConfig:
     """
 
     objectives: Annotated[
-        tuple[Annotated[str, configs.one_of(OBJECTIVES)], ...], configs.not_empty
+        tuple[Annotated[str, configs.one_of(OBJECTIVES)], ...],
+        configs.not_empty,
+        configs.distinct,
     ] = ("minimax", "classic", "wgan", "wgan_gp", "cramer")
     modes: Annotated[int, configs.between(2, 100)] = 8
     radius: PositiveFloat = 2.0
@@ -82,10 +84,6 @@ class GanToysConfig:
     nodes: PositiveInt = 64
     learning_rate: PositiveFloat = 1e-3
     seed: configs.Seed = 0
-
-    def __post_init__(self):
-        if len(set(self.objectives)) < len(self.objectives):
-            raise InputError(f"objectives: one is named twice, {self.objectives!r}")
 
     @property
     def centres(self) -> np.ndarray:

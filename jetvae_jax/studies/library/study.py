@@ -43,7 +43,11 @@ class LibraryStudyConfig:
 
     k: Annotated[tuple[PositiveInt, ...], configs.not_empty] = (1, 2, 4, 8)
     sizes: Annotated[tuple[NonNegativeInt, ...], configs.not_empty] = (100, 1000, 0)
-    observables: Annotated[tuple[str, ...], configs.not_empty] = ("mass", "tau21", "d2")
+    observables: Annotated[tuple[str, ...], configs.not_empty, configs.distinct] = (
+        "mass",
+        "tau21",
+        "d2",
+    )
     num_generated: Annotated[int, configs.at_least(1000)] = 20_000
     quantiles: Annotated[int, configs.between(10, 10_000)] = 50
     seed: configs.Seed = 0

@@ -44,7 +44,7 @@ class LimitsConfig:
     truth: configs.Path = ""
     columns: tuple[str, ...] = ()
     num_particles: Annotated[int, configs.between(1, 1000)] = 30
-    observables: tuple[str, ...] = ()
+    observables: Annotated[tuple[str, ...], configs.distinct] = ()
     num_generated: Annotated[int, configs.at_least(1000)] = 100_000
     members: Annotated[int, configs.between(0, 1000)] = 0
     epochs: configs.NonNegativeInt = 0
