@@ -2,12 +2,12 @@
 
 import contextlib
 import contextvars
+import functools
 import gc
 import io
 import os
 import pathlib
 import runpy
-import shutil
 import sys
 import tempfile
 from typing import NamedTuple
@@ -19,20 +19,17 @@ import pytest
 from absl import app, logging
 from absl.testing import flagsaver
 from jax._src import compiler
+from jax._src.interpreters import mlir
 
 from jetvae_jax.core.types import Jets
 
-# What one test compiled, others need not, in whatever process: for one run of the
-# tests, or for all where the variable is set beforehand.
-CACHE = "JAX_COMPILATION_CACHE_DIR"
-OWN_CACHE = None if CACHE in os.environ else tempfile.mkdtemp(prefix="compiled")
-os.environ.setdefault(CACHE, OWN_CACHE or "")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# Hardly a program of one test serves another: to keep all takes longer than is won.
+# Scripts that tests start keep none either.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
+jax.config.update("jax_enable_compilation_cache", False)
 # Nothing goes into the home of the user who tests.
 os.environ["XDG_CACHE_HOME"] = USER_CACHE = tempfile.mkdtemp(prefix="cache")
-jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-
 
 # Tracing makes many objects and few of them in cycles: looking for these after every
 # 700 takes a twentieth of the time of the tests.
@@ -132,11 +129,6 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
-def pytest_unconfigure():
-    if OWN_CACHE:
-        shutil.rmtree(OWN_CACHE, ignore_errors=True)
-
-
 def compile_quickly(wanted):
     """Whether programs are compiled without optimisations from here on."""
     global quick
@@ -147,9 +139,17 @@ def compile_quickly(wanted):
         quick = wanted
 
 
+make_context = mlir.make_ir_context
+
+
 @pytest.fixture(autouse=True, scope="module")
-def compiled_for_this_file(request, quick_options):
-    """Programs of one file serve no other; together they fill the memory."""
+def compiled_for_this_file(request, quick_options, monkeypatch_module):
+    """Programs of one file serve no other; together they fill the memory.
+
+    JAX loads all dialects of MLIR for each program anew, a fifth of the time that a
+    small one takes. Here the programs of a file share them.
+    """
+    monkeypatch_module.setattr(mlir, "make_ir_context", functools.cache(make_context))
     marks = getattr(request.module, "pytestmark", ())
     compile_quickly("optimised" not in str(marks))
     yield
@@ -191,6 +191,7 @@ def run_script():
             patch.setattr(sys, "argv", [str(path), *map(str, arguments)])
             patch.syspath_prepend(EXPERIMENTS)
             patch.setattr(handler, "stream", err)
+            patch.setattr(gc, "freeze", lambda: None)  # the process goes on
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 try:  # what the script sets for its process ends with it
                     context = contextvars.copy_context()

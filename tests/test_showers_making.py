@@ -238,7 +238,7 @@ def test_constant_term_and_sampling_add_up(tmp_path):
     ("change", "words"),
     [
         ({"energy_max": 1.0}, "energy_max: must be above energy_min = 1"),
-        ({"kinds": ("photon", "photon")}, "kinds: give different ones"),
+        ({"kinds": ("photon", "photon")}, "kinds: names photon twice"),
         ({"kinds": ("muon",)}, "must be one of photon, electron, positron, pion"),
         ({"geometry": "calochallenge_1_pions"}, "made in equal layers"),
         ({"geometry": "30x30"}, "layers, rows, columns and the side"),

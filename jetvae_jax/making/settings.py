@@ -130,10 +130,14 @@ class Config:
         num_workers: processes to start here; 0 for one per core.
     """
 
-    jet_types: tuple[str, ...] = ("g",)
+    jet_types: Annotated[tuple[str, ...], configs.not_empty, configs.distinct] = ("g",)
     num_jets: PositiveInt = 20_000
     shard_jets: PositiveInt = 5_000
-    layouts: tuple[str, ...] = ("jetnet30", "jetnet150", "hls4ml150")
+    layouts: Annotated[tuple[str, ...], configs.distinct] = (
+        "jetnet30",
+        "jetnet150",
+        "hls4ml150",
+    )
     card: configs.Path = ""
     settings: tuple[str, ...] = ()
     parton_pt_min: NonNegativeFloat = 990.0
@@ -173,8 +177,6 @@ class Config:
                     "layouts: give jetnetN or hls4mlN with N from 1 to num_particles = "
                     f"{self.num_particles}, got {layout!r}"
                 )
-        if not self.jet_types or len(set(self.jet_types)) < len(self.jet_types):
-            raise InputError(f"jet_types: give different classes, got {self.jet_types}")
         if self.card and len(self.jet_types) != 1:
             raise InputError(
                 "jet_types: a card makes one class, give one name, got "

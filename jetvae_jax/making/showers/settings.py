@@ -93,8 +93,6 @@ class Config:
                 f"energy_max: must be above energy_min = {self.energy_min:g}, got "
                 f"{self.energy_max:g}"
             )
-        if len(set(self.kinds)) < len(self.kinds):
-            raise InputError(f"kinds: give different ones, got {self.kinds}")
         if geometry.get(self.geometry).shape is None:
             raise InputError(
                 "geometry: showers are made in equal layers: give lhcb_ecal, "

@@ -52,7 +52,11 @@ class Config:
     masses: tuple[_Mass, ...] = (200.0,)
     width: _PositiveFinite = 0.004
     shard_events: PositiveInt = 1_000
-    formats: tuple[Annotated[str, configs.one_of(FORMATS)], ...] = FORMATS
+    formats: Annotated[
+        tuple[Annotated[str, configs.one_of(FORMATS)], ...],
+        configs.not_empty,
+        configs.distinct,
+    ] = FORMATS
     mantissa_bits: Annotated[int, configs.between(4, 23)] = 23
     settings: tuple[str, ...] = ()
     parton_pt_min: NonNegativeFloat = 15.0
@@ -92,8 +96,6 @@ class Config:
                 "masses: two differ by less than 1 GeV; make them separately, "
                 "with other seeds"
             )
-        if not self.formats or len(set(self.formats)) < len(self.formats):
-            raise InputError("formats: give different ones, at least one")
         if not self.processes:
             raise InputError("num_background: nothing to make; give signals, got 0")
 
