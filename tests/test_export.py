@@ -77,6 +77,7 @@ def test_latex_rows_have_the_columns_of_the_head_and_escape_names():
         ({"value": 12.345, "error": 3.2}, 1, "12.3+-3.2"),
         ({"value": 1234.5, "error": 40.0}, 1, "1234+-40"),
         ({"value": 0.123456}, 1, "0.123"),
+        ({"value": 1.0, "error": 1.55e13}, 1e-3, "1.0e3+-1.6e16"),
         ({"value": 0.5, "error": 0.0}, 1, "0.5000+-0.0000"),
     ],
 )

@@ -344,12 +344,24 @@ def test_table_with_many_candidates_stays_narrow(evaluation):
     assert sum("unit" in line and "floor" in line for line in lines) == 2
 
 
+def test_no_value_of_a_table_is_cut(evaluation):
+    """What is far off has values longer than their column."""
+    far = json.loads(json.dumps(evaluation["candidates"]["wide"]))
+    for protocol in far["protocols"].values():
+        protocol["w1efp"] = {"value": 1.028012e10, "error": 3.61361e9}
+    text = metrics.table({**evaluation, "candidates": {"far": far}})
+    rows = [line.split() for line in text.splitlines() if "W1EFP \u2193" in line]
+    assert rows and all(row[-1] == "1.0e15+-3.6e14" for row in rows)
+
+
 @pytest.mark.parametrize(
     "value, error, text",
     [
         (0.7123, 0.0961, "0.712+-0.096"),
         (0.998091, 0.000452, "0.9981+-0.0005"),
         (10038.2, 5614.9, "10038+-5615"),
+        (1028012.0, 361361.0, "1.0e6+-3.6e5"),
+        (-9.73e58, 1.88e59, "-9.7e58+-1.9e59"),
     ],
 )
 def test_values_with_errors_fit_their_cells(value, error, text):

@@ -424,6 +424,8 @@ def test_numbers_carry_the_digits_of_their_error():
     assert tables.with_error(0.71234, 0.0123) == "0.712 ± 0.012"
     assert tables.with_error(123.4, 11.0) == "123 ± 11"
     assert tables.with_error(0.5, 0.0) == "0.5 ± 0"
+    assert tables.with_error(1028012.0, 361361.0) == "1,030,000 ± 360,000"
+    assert tables.with_error(1000.0, 1.55e16) == "1.0e3 ± 1.6e16"
     assert tables.with_error(0.123456) == "0.123"
     assert tables.with_error(1.0, float("nan")) == "1"
 

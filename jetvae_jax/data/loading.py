@@ -14,6 +14,7 @@ import numpy as np
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import absent
 from jetvae_jax.core.types import Jets, RelativeJets
+from jetvae_jax.core.words import listed
 from jetvae_jax.data import containers, embedded, formats, validation
 from jetvae_jax.data.formats import Wanted, jetnet
 from jetvae_jax.data.formats import columns as column_mapping
@@ -442,7 +443,7 @@ def _together(spec: str, types: Sequence[str], parts: Sequence[Loaded]) -> Loade
     if len(set(prints)) < len(prints):
         same = [t for t, p in zip(types, prints, strict=True) if prints.count(p) > 1]
         raise InputError(
-            f"{spec}: the jets of the classes {' and '.join(same)} are the same: name "
+            f"{spec}: the jets of the classes {listed(same)} are the same: name "
             "only one of them in jet_type"
         )
     axes = [part.axis for part in parts if part.axis is not None]

@@ -16,6 +16,7 @@ from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Array, Jets, RelativeJets
+from jetvae_jax.core.words import counted, listed
 from jetvae_jax.data.loading import find, load_judged, opened
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.data.validation import Stated, num_repeated
@@ -223,7 +224,7 @@ def _conditions(
 def _title(trained: Any, chosen: Classes, paths: list[str]) -> str:
     """Of the report: the model and its data, or the files compared; and the class."""
     own = trained.run.data.path.split(",") if trained is not None else paths
-    title = " and ".join(pathlib.Path(path).name for path in own)
+    title = listed([pathlib.Path(path).name for path in own])
     if trained is not None:
         title = f"{trained.run.model} on {title}"
     return title if chosen.label is None else f"{title}, class {chosen.wanted}"
@@ -276,7 +277,7 @@ class _Reader:
             repair=repair or self.how.repair,
             unique=not repair,
         )
-        logging.info("%s: %s jets in %s", name, f"{len(loaded.jets.mask):,}", path)
+        logging.info("%s: %s in %s", name, counted(len(loaded.jets.mask), "jet"), path)
         self.notes += [f"{name}: {note}" for note in loaded.notes]
         if self.chosen.wanted is None:
             self.notes += _missing(name, path, self.chosen.names)

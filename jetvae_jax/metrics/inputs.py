@@ -13,6 +13,7 @@ from jetvae_jax.core import configs
 from jetvae_jax.core.configs import Seed
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.words import listed
 from jetvae_jax.metrics.suite.protocols import KNOWN
 
 CANDIDATES = ("reconstruction", "prior", "flow", "copula")
@@ -216,7 +217,7 @@ def gather(
         truth = read("truth", config.truth)
     paths = generated(config, trained, suffix, what)
     candidates = {name: read_generated(name, path) for name, path in paths.items()}
-    title = " and ".join(pathlib.Path(path).name for path in paths.values())
+    title = listed([pathlib.Path(path).name for path in paths.values()])
     if trained is not None:
         title = f"{trained.run.model} on {pathlib.Path(trained.run.data.path).name}"
     return Compared(real, truth, candidates, title, num_train)

@@ -7,7 +7,7 @@ import numpy as np
 
 from jetvae_jax.core import kinematics
 from jetvae_jax.core.types import Jets, RelativeJets
-from jetvae_jax.core.words import number
+from jetvae_jax.core.words import counted, number
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.observables import relative_mass
 from jetvae_jax.observables.jets import relative
@@ -210,12 +210,13 @@ def _scatter(axis: "Axes", jets: Jets | RelativeJets, i: int, **look):
 
 def _caption(jets: Jets | RelativeJets, i: int) -> str:
     one = _one(jets, i)
+    count = counted(int(one.mask.sum()), "particle")
     if isinstance(one, RelativeJets):
         mass = float(relative_mass(one))
-        return f"$m / p_T$ {mass:.3f}, {int(one.mask.sum())} particles"
+        return f"$m / p_T$ {mass:.3f}, {count}"
     pt = float(kinematics.jet_pt(one.particles, one.mask))
     mass = float(kinematics.jet_mass(one.particles, one.mask))
-    return f"$p_T$ {pt:.0f} GeV, $m$ {mass:.0f} GeV, {int(one.mask.sum())} particles"
+    return f"$p_T$ {pt:.0f} GeV, $m$ {mass:.0f} GeV, {count}"
 
 
 def _one(jets: Jets | RelativeJets, i: int) -> Jets | RelativeJets:

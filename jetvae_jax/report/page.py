@@ -17,6 +17,7 @@ from absl import logging
 
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import make_folder, write_atomically
+from jetvae_jax.core.words import listed
 from jetvae_jax.report import style
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def announce_missing() -> None:
         logging.warning(
             "%s not installed: %s is written, all else is: pip install "
             "'jetvae_jax[plot]'",
-            " and ".join(lacking) + (" are" if len(lacking) > 1 else " is"), what,
+            listed(lacking) + (" are" if len(lacking) > 1 else " is"), what,
         )  # fmt: skip
 
 

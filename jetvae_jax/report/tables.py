@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jetvae_jax.core.words import number
+from jetvae_jax.core.words import in_short, number
 from jetvae_jax.metrics import conditions as boundary
 from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.measurements import known_metrics
@@ -220,6 +220,8 @@ def with_error(value: float, error: float | None = None) -> str:
         return f"{number(value, 4)} ± 0"
     if error < 5e-7:  # six digits do not show it
         return f"{number(value, 4)} ± {number(error, 2)}"
+    if error >= 1e9:
+        return f"{in_short(value)} ± {in_short(error)}"
     if error >= 1000 and math.isfinite(value):  # two digits are enough
         scale = 10 ** (math.floor(math.log10(error)) - 1)
         return " ± ".join(f"{round(v / scale) * scale:,}" for v in (value, error))

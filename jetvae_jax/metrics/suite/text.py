@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jetvae_jax.core.words import number
+from jetvae_jax.core.words import in_short, number
 from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.labels import label
 from jetvae_jax.metrics.measurements import known_metrics, measurements
@@ -16,6 +16,7 @@ from jetvae_jax.observables.named import fixed_by
 
 _LABEL, _UNIT, _CELL, _PER_TABLE = 30, 9, 14, 3
 _WIDTH = 100
+_WIDEST = 20  # a value with its error that is not in a cell
 _SINGLE = ("Jets: ", "Particles: ")
 """Titles of sections with one row for each observable begin with one of these."""
 MARK = "*"
@@ -146,11 +147,11 @@ def with_error(
         return number(value)
     error /= scale
     digits = 4 if error == 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
-    while True:
-        text = f"{value:.{digits}f}+-{error:.{digits}f}"
-        if width is None or len(text) <= width or digits == 0:
+    for kept in range(digits, -1, -1) if width else [digits]:
+        text = f"{value:.{kept}f}+-{error:.{kept}f}"
+        if len(text) <= (width or _WIDEST):
             return text
-        digits -= 1
+    return f"{in_short(value)}+-{in_short(error)}"
 
 
 def _largest_gap(label: str, name: str) -> Row:
@@ -243,7 +244,8 @@ def _block(evaluation: Evaluation, names: list[str], short: bool) -> str:
     floor, held = evaluation["floor"], fixed_by(evaluation.get("trained_on", ()))
     columns = [] if floor is None else [("floor", floor)]
     columns += [(name, evaluation["candidates"][name]) for name in names]
-    lines = [_line("", "unit", [name for name, _ in columns])]
+    # A name longer than its column is cut, never a value.
+    lines = [_line("", "unit", [name[:_CELL] for name, _ in columns])]
     for title, rows in sections(evaluation):
         if short and title.startswith(_SINGLE):
             continue
@@ -263,6 +265,5 @@ def _fitted(cell: str) -> str:
 
 
 def _line(label: str, unit: str, cells: list[str]) -> str:
-    # A name longer than its column is cut, never the values.
-    columns = "".join(f" {cell[:_CELL]:>{_CELL}}" for cell in cells)
+    columns = "".join(f" {cell:>{_CELL}}" for cell in cells)
     return f"{label:<{_LABEL}} {unit:<{_UNIT}}{columns}".rstrip()

@@ -25,6 +25,7 @@ from jetvae_jax.core.configs import PositiveInt, versions
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir, expanded
 from jetvae_jax.core.types import Jets
+from jetvae_jax.core.words import listed
 from jetvae_jax.data.splits import Dataset
 from jetvae_jax.data.streaming import head
 from jetvae_jax.report.page import announce_missing
@@ -287,7 +288,7 @@ def _notes(trained: TrainedModel) -> list[str]:
     notes = ["background is jets of the test part, which took no part in the training"]
     if given := trained.run.scaling.conditions:
         notes.append(
-            f"the model is given the {' and '.join(given)} of each jet: differences in "
+            f"the model is given the {listed(given)} of each jet: differences in "
             f"{'these' if len(given) > 1 else 'it'} alone make no jet unlikely"
         )
     return notes
