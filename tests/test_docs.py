@@ -33,11 +33,11 @@ ELSEWHERE = {
 }
 
 SHIPPED = {"--flagfile": ("flagfiles", ".txt"), "--tune.space": ("spaces", ".toml")}
-# Flags of pytest, Slurm, Podman, CMake, TensorBoard, the examples and the benchmarks.
+# Flags of pytest, Slurm, Podman, Apptainer, CMake, TensorBoard, examples, benchmarks.
 PROGRAMS = {
-    *("rm", "build", "logdir"),
+    *("rm", "build", "bind", "nv", "logdir"),
     *("signal", "requeue", "array", "gres", "nodes", "time", "dist"),
-    *("jetnet_python", "output", "full", "only", "cpu"),
+    *("jetnet_python", "output", "full", "only", "cpu", "jets", "folder"),
     "xla_force_host_platform_device_count",
 }
 
@@ -124,7 +124,6 @@ def test_pictures_are_small():
     assert sum(file.stat().st_size for file in files) < 1_000_000
 
 
-@pytest.mark.slow
 def test_flags_on_the_pages_exist(run_script, tmp_path, monkeypatch):
     for page in ("model", "density", "loss", "log"):
         save(f"extend/{page}.md", tmp_path)
