@@ -90,9 +90,8 @@ def model(config: Config, task: Task) -> Model:
     def loss(params: Params, key: Key, batch: Batch) -> tuple[Array, Terms]:
         """The squared distance to the nearest condition of the library."""
         del key
-        params, batch = jax.lax.stop_gradient((params, batch))
-        own = params["library"]["condition"]
-        given = _given(config, batch.context)
+        own, given = params["library"]["condition"], _given(config, batch.context)
+        own, given = jax.lax.stop_gradient((own, given))
         anywhere = jnp.zeros(given.shape[:-1])
         apart = own[nearest(own, given, anywhere, 1)[..., 0]] - given
         distance = jnp.sum(jnp.square(apart), axis=-1)
