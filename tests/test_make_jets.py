@@ -647,7 +647,7 @@ def test_lost_shards_are_named(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "client", lambda *a: _Context(Client()))
         patch.setattr(distributed, "as_completed", list)
-        with pytest.raises(InputError, match=r"1 of 1 shards.*\(w 0\).*run again"):
+        with pytest.raises(InputError, match=r"1 of 1 shard could.*\(w 0\).*run again"):
             production.run(tmp_path, QUICK)
     assert not list(pathlib.Path(tmp_path).rglob("*.hdf5"))
 
