@@ -320,10 +320,11 @@ def test_log_prob_integrates_to_one():
     angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     v, u, angle = np.meshgrid(v, u, angle, indexing="ij")
     ab = np.stack([u * np.cos(angle), u * np.sin(angle)], -1).astype(np.float32)
-    particles = ordered.particle(
+    particles = jax.jit(ordered.particle)(
         params["coordinates"], ordered.following(v.astype(np.float32), 0.5), ab
     )
 
+    @jax.jit
     def both(second):
         x = jnp.stack([jnp.asarray(first), second])
         volume = ordered.forward(params["coordinates"], x)[1][1]

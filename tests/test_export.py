@@ -78,6 +78,7 @@ def test_latex_rows_have_the_columns_of_the_head_and_escape_names():
         ({"value": 1234.5, "error": 40.0}, 1, "1234+-40"),
         ({"value": 0.123456}, 1, "0.123"),
         ({"value": 1.0, "error": 1.55e13}, 1e-3, "1.0e3+-1.6e16"),
+        ({"value": float("inf"), "error": float("nan")}, 1e-3, "inf"),
         ({"value": 0.5, "error": 0.0}, 1, "0.5000+-0.0000"),
     ],
 )

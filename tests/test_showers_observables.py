@@ -148,10 +148,12 @@ def test_plain_jit_vmap_and_grad_agree_and_gradients_are_finite(calorimeter):
         }
 
     plain = measure(showers)
-    for other in (jax.jit(measure)(showers), jax.vmap(measure)(showers)):
+    for function in (measure, jax.vmap(measure)):
+        other = jax.jit(function)(showers)
         for name, values in plain.items():
             np.testing.assert_allclose(other[name], values, 1e-5, 1e-5, err_msg=name)
 
+    @jax.jit
     def whole(energies):
         found = measure(showers._replace(energies=energies))
         return sum(jnp.sum(values) for values in found.values())

@@ -143,7 +143,7 @@ def with_error(
     """
     value = result["value"] / scale
     error = result.get("error")
-    if error is None:
+    if error is None or not math.isfinite(error):
         return number(value)
     error /= scale
     digits = 4 if error == 0 else min(max(1 - math.floor(math.log10(error)), 0), 6)
