@@ -19,7 +19,6 @@ import _cli
 
 from jetvae_jax.core import commands, configs
 from jetvae_jax.core.configs import PositiveFloat, PositiveInt
-from jetvae_jax.core.errors import InputError
 from jetvae_jax.observables import named
 from jetvae_jax.studies.enforce.study import candidates, study
 
@@ -51,15 +50,13 @@ class EnforceConfig:
     """
 
     observables: Annotated[
-        tuple[Annotated[str, named.complaint], ...], configs.not_empty
+        tuple[Annotated[str, named.complaint], ...],
+        configs.not_empty,
+        configs.distinct,
     ] = ("mass", "width", "ptd")
     weight: PositiveFloat = 10.0
     seeds: PositiveInt = 3
     size: Literal["small", "full"] = "small"
-
-    def __post_init__(self):
-        if len(set(self.observables)) < len(self.observables):
-            raise InputError(f"observables: one is named twice, {self.observables!r}")
 
 
 def define() -> None:

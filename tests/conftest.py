@@ -146,8 +146,9 @@ make_context = mlir.make_ir_context
 def compiled_for_this_file(request, quick_options, monkeypatch_module):
     """Programs of one file serve no other; together they fill the memory.
 
-    JAX loads all dialects of MLIR for each program anew, a fifth of the time that a
-    small one takes. Here the programs of a file share them.
+    For each program JAX loads the dialects of MLIR, its compiler's languages. For a
+    small program this is a fifth of the compilation, so the programs of a file share
+    one MLIR context.
     """
     monkeypatch_module.setattr(mlir, "make_ir_context", functools.cache(make_context))
     marks = getattr(request.module, "pytestmark", ())

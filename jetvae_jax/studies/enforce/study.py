@@ -79,8 +79,8 @@ def candidates(
         weight: of the one in the loss, in units in which the term of pt has 1.
 
     Raises:
-        InputError: another domain, an observable that does not exist or is named
-            twice, or a loss that takes none.
+        InputError: another domain, an observable that does not exist, or a loss that
+            takes none.
     """
     run = base.vae
     if run.domain != "jets":
