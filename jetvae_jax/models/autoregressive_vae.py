@@ -269,12 +269,12 @@ class Network(nn.Module):
     def pt_density(self, x: Array) -> tuple[Array, Mixture]:
         """From the state ``[..., C]``: logit of existence, and the density of v."""
         count = self.config.pt_components
-        outputs = self.pt(x)
-        logits, mean, log_std = jnp.split(outputs[..., 1:], 3, axis=-1)
+        ends = [1, 1 + count, 1 + 2 * count]
+        exists, logits, mean, log_std = jnp.split(self.pt(x), ends, axis=-1)
         log_std = vae.smooth_clip(log_std, *LOG_STD)
         shape = (*x.shape[:-1], 1, count)
         mixture = Mixture(logits, mean.reshape(shape), log_std.reshape(shape))
-        return outputs[..., 0], mixture
+        return exists[..., 0], mixture
 
     def keys(self, x: Array) -> Array:
         """From states ``[..., C]``: what tells others whether they are near.
@@ -299,10 +299,9 @@ class Network(nn.Module):
         pt = jnp.stack([v, 0.25 * jnp.square(v)], axis=-1)
         hidden = jax.nn.gelu(self.hidden(x) + self.hidden_pt(pt))
         outputs = self.angles(hidden).reshape(*x.shape[:-1], 6, -1)
-        log_std = vae.smooth_clip(outputs[..., 3:5, :], *LOG_STD)
-        anywhere = Mixture(
-            outputs[..., 0, :], outputs[..., 1:3, :], log_std, outputs[..., 5, :]
-        )
+        logits, mean, log_std, slope = jnp.split(outputs, [1, 3, 5], axis=-2)
+        log_std = vae.smooth_clip(log_std, *LOG_STD)
+        anywhere = Mixture(logits[..., 0, :], mean, log_std, slope[..., 0, :])
         if not self.config.near or not places.shape[-2]:
             return anywhere
         return anywhere._replace(near=self._around(hidden, keys, places, seen))
