@@ -82,17 +82,23 @@ def flow_run() -> runs.FlowRun:
     return settings.flow_run_of(_value, configs.read)
 
 
-def candidate(name: str, *flagfiles: str | os.PathLike, latents: str = "") -> Candidate:
+def candidate(
+    name: str,
+    *flagfiles: str | os.PathLike,
+    latents: str = "",
+    last: Sequence[str] = (),
+) -> Candidate:
     """The training of flagfiles, for a comparison; flags of the command line override.
 
     Args:
         name: for the table.
         flagfiles: a later one overrides an earlier one.
         latents: of the samples; those of --generate.latents if empty.
+        last: flags that override those of the command line.
     """
     with flagsaver.flagsaver():
         recipe = [f"--flagfile={f}" for f in flagfiles]
-        settings.parse([sys.argv[0], *recipe, *sys.argv[1:]], FLAGS)
+        settings.parse([sys.argv[0], *recipe, *sys.argv[1:], *last], FLAGS)
         chosen = {"latents": latents} if latents else {}
         config = generate_config(**chosen)
         fits = {"flow": flow_run, "copula": copula_run}

@@ -43,6 +43,7 @@ SHOWN = (
     "compare.flagfiles",
     "compare.seeds",
     "compare.size",
+    "compare.epochs",
     "seed",
     "data.path",
     "train.num_epochs",
@@ -57,11 +58,14 @@ class CompareConfig:
         flagfiles: one for each model: names of flagfiles of this package, or paths.
             Each model is called as its file. Empty for the five above.
         seeds: trainings of each model, whose spread is the error of its results.
+        epochs: of the training of each model, in the order of the flagfiles, so that
+            all take the same time; empty for the epochs that their flagfiles say.
         size: 'small' networks and few epochs, for minutes on the jets of the package;
             'full' as the flagfiles say.
     """
 
     flagfiles: tuple[str, ...] = ()
+    epochs: tuple[PositiveInt, ...] = ()
     seeds: PositiveInt = 3
     size: Literal["small", "full"] = "small"
 
@@ -98,10 +102,18 @@ def main() -> None:
     """Compare, or continue a comparison."""
     config = configs.read("compare", CompareConfig)
     smaller = (SMALL,) if config.size == "small" else ()
+    recipes = paths(config.flagfiles or MODELS)
+    if config.epochs and len(config.epochs) != len(recipes):
+        raise InputError(
+            f"--compare.epochs: {counted(len(config.epochs), 'number')} for "
+            f"{counted(len(recipes), 'model')}: give one for each of "
+            f"{', '.join(recipes)}"
+        )
+    epochs = [f"--train.num_epochs={number}" for number in config.epochs]
     # The flow is drawn from in every case, whatever a flagfile generates by default.
     candidates = [
-        _cli.candidate(name, path, *smaller, latents="flow")
-        for name, path in paths(config.flagfiles or MODELS).items()
+        _cli.candidate(name, path, *smaller, latents="flow", last=epochs[i : i + 1])
+        for i, (name, path) in enumerate(recipes.items())
     ]
     seeds = range(_cli.FLAGS.seed, _cli.FLAGS.seed + config.seeds)
     with _cli.saved_flags():

@@ -221,6 +221,7 @@ def test_models_are_compared_on_the_same_jets():
         ("--compare.flagfiles=deepset_gluon30", "did you mean 'deepsets_gluon30'"),
         ("--compare.flagfiles=smoke,smoke.txt", "two are called smoke: rename one"),
         ("--compare.seeds=0", "--compare.seeds: must be positive"),
+        ("--compare.epochs=2,3", "2 numbers for 1 model: give one for each of efn"),
         ("--objective.observables=multiplicity", "which has no gradient"),
         ("--scaling.coordinates=frame", "--deepsets_vae.encoder=efn: needs pt and"),
     ],
@@ -248,8 +249,9 @@ def test_compare_end_to_end(tmp_path, run_script):
         "deepsets_gluon30", "efn_gluon30", "interaction_gluon30", "deepsets_efp_gluon30"
     )  # fmt: skip
     command = ("compare_jets", f"--workdir={tmp_path}", *TINY)
-    models = f"--compare.flagfiles={','.join(names)}"
-    done = run_script(*command, models)
+    # Those of the last flag, not of the one before: another number for each model.
+    models = (f"--compare.flagfiles={','.join(names)}", "--compare.epochs=1,2,1,1")
+    done = run_script(*command, *models)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "comparison.json").read_text())
     assert tuple(found["metrics"]) == names and found["seeds"] == [0, 1]
@@ -257,6 +259,8 @@ def test_compare_end_to_end(tmp_path, run_script):
         settings = found["settings"][name]["vae"]
         held = ["efp3"] if "efp" in name else []
         assert settings["objective"]["observables"] == held
+        epochs = settings["training"]["num_epochs"]
+        assert epochs == (2 if name == "efn_gluon30" else 1)
         encoder = name.split("_")[0]
         assert settings["model"]["encoder"] == encoder
         history = (tmp_path / name / "seed1" / "vae.metrics.jsonl").read_text()
@@ -272,7 +276,7 @@ def test_compare_end_to_end(tmp_path, run_script):
     assert any(few in note for note in found["notes"])
     assert few in page and few in (tmp_path / "comparison.txt").read_text()
     assert "What efp3 in the loss changes" in page and page.count("<img") >= 6
-    again = run_script(*command, models)
+    again = run_script(*command, *models)
     assert again.returncode == 0 and "8 trainings, 0 to do" in again.stderr
-    other = run_script(*command, models, "--objective.beta=0.3")
+    other = run_script(*command, *models, "--objective.beta=0.3")
     assert other.returncode == 2 and "other settings" in other.stderr
