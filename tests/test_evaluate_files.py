@@ -249,3 +249,15 @@ def test_the_size_of_the_training_limits_no_evaluation(files, tmp_path):
 def test_a_file_named_twice():
     with pytest.raises(InputError, match="is listed twice"):
         inputs.named(("a/gen.npz", "a/./gen.npz"))
+
+
+def test_real_jets_of_another_class_are_noted():
+    def notes(value, num_jets):
+        found = {"value": value, "num_jets": num_jets}
+        floor = {"protocols": {"a": {"w1m": found}, "b": {"fpnd": found}}}
+        return contest._other_class(floor, "g")
+
+    (note,) = notes(62.7, 50_000)
+    assert "62.7" in note and "--data.jet_type" in note
+    assert notes(0.4, 50_000) == []
+    assert notes(62.7, 500) == []  # the bias of so few jets is large
