@@ -452,8 +452,8 @@ def _other_class(floor: dict[str, Any], jet_type: str) -> list[str]:
     found = [one["fpnd"] for one in floor["protocols"].values() if one.get("fpnd")]
     far = [f for f in found if f["num_jets"] >= 5_000 and f["value"] > FAR_IN_FPND]
     return [
-        f"FPND of the real jets themselves is {one['value']:.3g}: they do not look like "
-        f"JetNet's class {jet_type}: name their class by --data.jet_type"
+        f"FPND of the real jets themselves is {one['value']:.3g}: they do not look "
+        f"like JetNet's class {jet_type}: name their class by --data.jet_type"
         for one in far[:1]
     ]
 
