@@ -24,7 +24,7 @@ N, G, L = 6, 1, 3
 SMALL = ar.Config(
     num_particles=N, latent_dim=L, width=16, num_layers=2, heads=2, pt_components=3,
     angle_components=4, encoder_width=16, encoder_layers=1, num_conditions=G,
-    mirror="none",
+    near_in="angles", mirror="none",
 )  # fmt: skip
 
 
@@ -77,7 +77,10 @@ def random_mixture(kind, components=3, points=4, widths=2):
     if has_near:
         logits = rng.normal(size=(widths, points))
         logits[:, 1] = -1e9  # a particle that is not to be seen
-        near = Near(logits, rng.normal(size=(points, 2)), rng.normal(size=widths) - 1)
+        centers = rng.normal(size=(points, 2))
+        centers[0] = 0.0  # has no direction
+        log_std = rng.normal(size=(widths, points)) - 1
+        near = Near(logits, centers, log_std, 0.7 * rng.normal(size=points))
     return Mixture(
         rng.normal(size=components), rng.normal(size=(dim, components)),
         0.3 * rng.normal(size=(dim, components)), slope, near,
@@ -93,10 +96,15 @@ def gaussians(mixture):
             scale[1, 0] = mixture.slope[k] * scale[0, 0]
         found.append((np.exp(logit), mixture.mean[:, k], scale @ scale.T))
     if mixture.near is not None:
-        for w, log_std in enumerate(mixture.near.log_std):
-            for m, center in enumerate(mixture.near.centers):
-                weight = np.exp(mixture.near.logits[w, m])
-                found.append((weight, center, np.exp(2 * log_std) * np.eye(2)))
+        near = mixture.near
+        for m, center in enumerate(near.centers):
+            # Along the x axis, then turned to the direction of the centre.
+            c, s = center / np.hypot(*center) if center.any() else (1.0, 0.0)
+            turn = np.array([[c, -s], [s, c]])
+            scale = turn @ np.diag([np.exp(near.stretch[m]), 1.0]) @ turn.T
+            for logits, log_std in zip(near.logits, near.log_std, strict=True):
+                covariance = np.exp(2 * log_std[m]) * scale @ scale
+                found.append((np.exp(logits[m]), center, covariance))
     total = sum(weight for weight, *_ in found)
     return [(weight / total, *rest) for weight, *rest in found]
 
@@ -189,9 +197,27 @@ def test_places_of_other_particles_are_about_their_coordinates():
     x, mask = jets().x, jets().mask
     y, _ = forward(constants(), x)
     # of particles with the ptrel of their own
-    own = ordered.placed(constants(), x[..., 0], x[..., None, 1:])[..., 0, :]
+    own = ordered.placed(constants(), x[..., 0], x[..., None, 1:]).points[..., 0, :]
     away = np.hypot(*np.moveaxis(np.asarray(own - y[..., 1:]), -1, 0))[mask]
     assert np.quantile(away, 0.5) < 0.02 and np.quantile(away, 0.95) < 0.1
+
+
+def test_how_much_larger_coordinates_are_than_angles():
+    """Across the direction from the axis and along it, where u = (10 r)^(2/3)."""
+    rng = np.random.default_rng(0)
+    pt = np.exp(rng.uniform(-6, 0, 300_000))
+    r = 0.1 * rng.rayleigh(size=len(pt)) ** 1.5
+    x = np.stack([pt, r, 0 * r], -1)[:, None]
+    found = ordered.fit(x, np.ones(x.shape[:2], bool))
+    r = np.array([0.02, 0.05, 0.1, 0.15, 0.2])
+    points = np.stack([0.6 * r, -0.8 * r], -1)
+    places = jax.jit(ordered.placed)(found, np.full(5, 0.05), points[None].repeat(5, 0))
+    expected = (10 * r) ** (2 / 3) / r
+    np.testing.assert_allclose(np.exp(places.scale[0]), expected, rtol=0.03)
+    # du/dr is two thirds of u/r.
+    assert np.abs(np.exp(places.stretch).mean() - 2 / 3) < 0.05
+    sizes = np.hypot(*np.moveaxis(np.asarray(places.points[0]), -1, 0))
+    np.testing.assert_allclose(sizes, expected * r, rtol=0.03)
 
 
 def test_bins_are_fewer_for_fewer_particles():
@@ -297,9 +323,13 @@ def inside(params, config):
 # The density ------------------------------------------------------------------------
 
 
-def test_log_prob_integrates_to_one():
+NEAR_IN = pytest.mark.parametrize("near_in", ["angles", "coordinates"])
+
+
+@NEAR_IN
+def test_log_prob_integrates_to_one(near_in):
     """Over all jets of at most one particle more than a given one, by quadrature."""
-    config = dataclasses.replace(SMALL, num_particles=2, near=1)
+    config = dataclasses.replace(SMALL, num_particles=2, near=1, near_in=near_in)
     density = ar.decoder(config)
     task = Task(2, 3, num_conditions=G, sample=lambda n: jets())
     params = inside(jax.jit(ar.model(config, task).init)(jax.random.key(3)), config)
@@ -344,16 +374,17 @@ def test_log_prob_integrates_to_one():
         given = np.concatenate([z, condition])
         return ar.Network(config).apply(
             {"params": params["decoder"]}, description, given, y[:, 0],
-            np.zeros((2, 2, 2), np.float32),
+            ordered.Places(jnp.zeros((2, 1, 2)), *jnp.zeros((2, 2, 1))),
         )[0]  # fmt: skip
 
     expected = np.exp(logits(np.stack([first, 0 * first]))[1])
     np.testing.assert_allclose(total, expected, rtol=1e-2)
 
 
-def test_samples_follow_the_likelihood():
+@NEAR_IN
+def test_samples_follow_the_likelihood(near_in):
     """Importance weights of samples of one density under another average to one."""
-    config = dataclasses.replace(SMALL, latent_dim=0)
+    config = dataclasses.replace(SMALL, latent_dim=0, near_in=near_in)
     model, params = built(config)
     params = inside(params, config)
     other = jax.tree.map(lambda a: 1.02 * a, params["decoder"])
@@ -378,7 +409,7 @@ def test_the_cached_network_is_the_one_that_is_trained():
         y, _ = ordered.forward(params["coordinates"], x)
         description = ordered.describe_all(x, y)
         given = jnp.concatenate([jnp.ones((8, L)), condition], -1)
-        places = ordered.placed(params["coordinates"], x[..., 0], x[:, None, :, 1:])
+        places = ordered.placed(params["coordinates"], x[..., 0], x[:, None, :-1, 1:])
         shape = (8, SMALL.heads, N, SMALL.width // SMALL.heads)
         cache = [(jnp.zeros(shape), jnp.zeros(shape))] * SMALL.num_layers
         keys, steps = jnp.zeros((8, SMALL.near, N, ar.KEY)), []
@@ -387,7 +418,8 @@ def test_the_cached_network_is_the_one_that_is_trained():
             state, cache = net(last, given, cache, i, method="step")
             keys = keys.at[:, :, i].set(net(state, method="keys"))
             angles = net(
-                state, y[:, i, 0], keys[:, :, 1:], places[:, i, :-1],
+                state, y[:, i, 0], keys[:, :, 1:],
+                jax.tree.map(lambda a, i=i: a[:, i], places),
                 jnp.arange(N - 1) < i, method="angle_density",
             )  # fmt: skip
             steps.append((*net(state, method="pt_density"), angles))

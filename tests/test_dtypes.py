@@ -188,7 +188,7 @@ def of_objective(f, n, m):
 
 def mixture(n):
     fields = Z[:2, :3], SMALL[:2, :2], SMALL[2:4, :2], Z[2:4, :3]
-    near = SMALL[4:6, :2], SMALL[4:6, :3, :2], Z[2:4, :2]
+    near = SMALL[4:6, :2], SMALL[4:6, :3, :2], SMALL[2:4, :2], Z[2:4, :3]
     near = densities.mixtures.Near(*map(n, near))
     return densities.mixtures.Mixture(*map(n, fields), near)
 

@@ -67,7 +67,7 @@ def fan_in(size: int, *, scale: float = 1.0) -> Callable[..., Array]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def init(module: nn.Module, key: Key, *args: Array) -> Params:
+def init(module: nn.Module, key: Key, *args: Any) -> Params:
     """Random parameters for a module of this file's layers, called with ``args``.
 
     All parameters are slices of one random vector: separate draws for each of them
@@ -85,7 +85,7 @@ def init(module: nn.Module, key: Key, *args: Array) -> Params:
     )
 
 
-def apply(module: nn.Module, params: Params, *args: Array) -> Any:
+def apply(module: nn.Module, params: Params, *args: Any) -> Any:
     """Apply a module with these parameters to ``args``."""
     return module.apply({"params": params}, *args)
 

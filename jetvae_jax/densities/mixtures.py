@@ -12,17 +12,19 @@ LOG_2PI = 1.8378770664093453
 
 
 class Near(NamedTuple):
-    """Round Gaussians of two variables about M points, W of different widths each.
+    """Gaussians of two variables about M points, W of different widths each.
 
     Attributes:
         logits: ``[..., W, M]`` of the weights.
         centers: ``[..., M, 2]``.
-        log_std: ``[..., W]``.
+        log_std: ``[..., W, M]``, across the direction of a point from the origin.
+        stretch: ``[..., M]`` log of how much wider they are along that direction.
     """
 
     logits: Array
     centers: Array
     log_std: Array
+    stretch: Array
 
 
 class Mixture(NamedTuple):
@@ -58,14 +60,25 @@ def log_prob(mixture: Mixture, x: Array) -> Array:
     found = jax.nn.logsumexp(mixture.logits + each, axis=-1)
     weight = jax.nn.logsumexp(mixture.logits, axis=-1)
     if mixture.near is not None:
-        logits, centers, log_std = mixture.near
-        square = jnp.sum(jnp.square(x[..., None, :] - centers), axis=-1)[..., None, :]
-        log_std = log_std[..., None]
-        each = -0.5 * square * jnp.exp(-2 * log_std) - 2 * log_std - LOG_2PI
+        logits, centers, log_std, stretch = mixture.near
+        away = x[..., None, :] - centers
+        along = jnp.sum(away * _directions(centers), axis=-1)
+        square = jnp.sum(jnp.square(away), axis=-1)
+        square = square + jnp.expm1(-2 * stretch) * jnp.square(along)
+        each = -0.5 * square[..., None, :] * jnp.exp(-2 * log_std) - LOG_2PI
+        each = each - 2 * log_std - stretch[..., None, :]
         both = (-2, -1)
         found = jnp.logaddexp(found, jax.nn.logsumexp(logits + each, axis=both))
         weight = jnp.logaddexp(weight, jax.nn.logsumexp(logits, axis=both))
     return found - weight
+
+
+def _directions(points: Array) -> Array:
+    """Unit vectors ``[..., 2]`` from the origin, or (1, 0) at it."""
+    square = jnp.sum(jnp.square(points), axis=-1, keepdims=True)
+    there = square > 1e-12
+    unit = points * jax.lax.rsqrt(jnp.where(there, square, 1.0))
+    return jnp.where(there, unit, jnp.array([1.0, 0.0], points.dtype))
 
 
 class Noise(NamedTuple):
@@ -107,16 +120,21 @@ def at(mixture: Mixture, noise: Noise) -> Array:
     mean, std = _chosen(mixture.mean, own), jnp.exp(_chosen(mixture.log_std, own))
     slope = 0.0 if mixture.slope is None else _chosen(mixture.slope, own)
     if near is not None:
-        width, point = jnp.divmod(
-            jnp.minimum(component, size - 1), near.logits.shape[-1]
-        )
-        others = jnp.swapaxes(near.centers, -1, -2)
+        which = jnp.minimum(component, size - 1)[..., None]
+        point = which % near.logits.shape[-1]
         here = component < size
-        mean = jnp.where(here[..., None], _chosen(others, point[..., None]), mean)
-        round_std = jnp.exp(_chosen(near.log_std, width[..., None]))
-        std = jnp.where(here[..., None], round_std[..., None], std)
+        others = jnp.swapaxes(near.centers, -1, -2)
+        mean = jnp.where(here[..., None], _chosen(others, point), mean)
+        widths = near.log_std.reshape(*logits.shape[:-1], -1)
+        round_std = jnp.exp(_chosen(widths, which))[..., None]
+        std = jnp.where(here[..., None], round_std, std)
         slope = jnp.where(here, 0.0, slope)
     away = std * noise.normal
+    if near is not None:
+        outwards = _directions(mean)
+        along = jnp.sum(away * outwards, axis=-1)
+        more = jnp.expm1(_chosen(near.stretch, point)) * along
+        away = away + jnp.where(here, more, 0.0)[..., None] * outwards
     if mixture.slope is not None:
         second = away[..., 1] + slope * away[..., 0]
         away = jnp.stack([away[..., 0], second], axis=-1)

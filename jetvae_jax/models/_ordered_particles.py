@@ -178,7 +178,22 @@ def particle(constants: Params, pt: Array, angles: Array) -> Array:
     return jnp.concatenate([pt[..., None], angles * (r / u)[..., None]], axis=-1)
 
 
-def placed(constants: Params, pt: Array, points: Array) -> Array:
+class Places(NamedTuple):
+    """Where points of a jet lie in the coordinates (a, b) of particles of some ptrel.
+
+    Attributes:
+        points: ``[..., M, 2]``.
+        scale: ``[..., M]`` log of how much larger the coordinates are than the angles,
+            across the direction from the axis.
+        stretch: ``[..., M]`` log of how much more so along that direction.
+    """
+
+    points: Array
+    scale: Array
+    stretch: Array
+
+
+def placed(constants: Params, pt: Array, points: Array) -> Places:
     """Where points of the jet lie in the coordinates (a, b) of particles of some ptrel.
 
     From the tabulated ratio u / r: near, but not equal, to what :func:`forward` gives.
@@ -189,18 +204,23 @@ def placed(constants: Params, pt: Array, points: Array) -> Array:
         points: ``[..., M, 2]`` (etarel, phirel).
 
     Returns:
-        ``[..., M, 2]``.
+        Of M points.
     """
     low, part = _between(constants, pt)
-    place = jnp.sqrt(jnp.hypot(points[..., 0], points[..., 1])) / SPACING - 0.5
+    r = jnp.hypot(points[..., 0], points[..., 1])
+    place = jnp.sqrt(r) / SPACING - 0.5
     place = jnp.clip(place, 0.0, GRID - 1.001)
     near = place.astype(jnp.int32)
     table = jnp.asarray(constants["ratio"]).reshape(-1)
     at = low[..., None] * GRID + near
     part, along = part[..., None], place - near
-    below = (1 - along) * table[at] + along * table[at + 1]
-    above = (1 - along) * table[at + GRID] + along * table[at + GRID + 1]
-    return points * ((1 - part) * below + part * above)[..., None]
+    first = (1 - part) * table[at] + part * table[at + GRID]
+    second = (1 - part) * table[at + 1] + part * table[at + GRID + 1]
+    ratio = (1 - along) * first + along * second
+    # du/dr = ratio + r dratio/dr, with d sqrt(r) = SPACING a step of the grid.
+    growth = 0.5 * jnp.sqrt(r) / SPACING * (second - first) / ratio
+    stretch = jnp.log(jnp.clip(1 + growth, 0.1, 10.0))
+    return Places(points * ratio[..., None], jnp.log(ratio), stretch)
 
 
 class Sums(NamedTuple):

@@ -54,6 +54,7 @@ REQUIRES = {"scaling.coordinates": "relative", "scaling.method": "none"}
 MEASURED = 200_000  # jets of which the constants of the coordinates are measured
 FORBIDDEN = -1e9  # attention to particles that are not to be seen
 LOG_STD = (-6.0, 4.0)
+NEAR_LOG_STD = (-8.5, 0.0)  # of etarel and phirel
 KEY = 16  # numbers by which a particle recognises those that it is near to
 ROOM = 10  # particles for which room is made at once in sampling, at least
 NEAR_LOGIT = 3.0  # of the many Gaussians around earlier particles, at the beginning
@@ -73,6 +74,8 @@ class Config:
         pt_components: Gaussians of the density of pt.
         angle_components: Gaussians of the density of the angles.
         near: Gaussians of that density around each earlier particle.
+        near_in: where these are round and as wide about one particle as about another:
+            angles (etarel, phirel), or the coordinates of the density.
         encoder_width: channels of a particle in the encoder.
         encoder_layers: of the encoder.
         free_nats: nats of the KL divergence, averaged over a batch, that cost nothing,
@@ -91,6 +94,7 @@ class Config:
     pt_components: PositiveInt = 8
     angle_components: PositiveInt = 20
     near: NonNegativeInt = 3
+    near_in: Literal["coordinates", "angles"] = "coordinates"
     encoder_width: PositiveInt = 64
     encoder_layers: PositiveInt = 2
     free_nats: NonNegativeFloat = 0.0
@@ -220,14 +224,16 @@ class Network(nn.Module):
         self.query = layers.Dense(config.near * (KEY + 1))
         self.key = layers.Dense(config.near * KEY)
 
-    def __call__(self, description: Array, given: Array, v: Array, places: Array):
+    def __call__(
+        self, description: Array, given: Array, v: Array, places: ordered.Places
+    ):
         """All densities of jets that are known.
 
         Args:
             description: ``[..., N, DESCRIPTION]`` after each particle.
             given: ``[..., L + G]`` latents and conditions.
             v: ``[..., N]`` coordinates of pt.
-            places: ``[..., N, N, 2]`` where the earlier particles (the second N) lie
+            places: ``[..., N, N - 1]`` where the earlier particles (the last axis) lie
                 in the coordinates of each.
 
         Returns:
@@ -244,7 +250,7 @@ class Network(nn.Module):
         # The state i has seen the particles before i: row i of the keys is about i - 1.
         keys = jnp.moveaxis(self.keys(x)[..., 1:, :, :], -2, -3)[..., None, :, :, :]
         seen = jnp.tril(jnp.ones((x.shape[-2],) * 2, bool), -1)[:, :-1]
-        angles = self.angle_density(x, v, keys, places[..., :-1, :], seen)
+        angles = self.angle_density(x, v, keys, places, seen)
         return *self.pt_density(x), angles
 
     def step(
@@ -285,7 +291,7 @@ class Network(nn.Module):
         return self.key(x).reshape(*x.shape[:-1], self.config.near, KEY)
 
     def angle_density(
-        self, x: Array, v: Array, keys: Array, places: Array, seen: Array
+        self, x: Array, v: Array, keys: Array, places: ordered.Places, seen: Array
     ) -> Mixture:
         """The density of the angles of a particle.
 
@@ -293,7 +299,7 @@ class Network(nn.Module):
             x: ``[..., C]`` the state before it.
             v: ``[...]`` its coordinate of pt.
             keys: ``[..., near, M, KEY]`` of M particles.
-            places: ``[..., M, 2]`` where these lie in its coordinates.
+            places: ``[..., M]`` where these lie in its coordinates.
             seen: ``[..., M]`` which of them are there.
         """
         pt = jnp.stack([v, 0.25 * jnp.square(v)], axis=-1)
@@ -302,19 +308,28 @@ class Network(nn.Module):
         logits, mean, log_std, slope = jnp.split(outputs, [1, 3, 5], axis=-2)
         log_std = vae.smooth_clip(log_std, *LOG_STD)
         anywhere = Mixture(logits[..., 0, :], mean, log_std, slope[..., 0, :])
-        if not self.config.near or not places.shape[-2]:
+        if not self.config.near or not seen.shape[-1]:
             return anywhere
         return anywhere._replace(near=self._around(hidden, keys, places, seen))
 
-    def _around(self, hidden: Array, keys: Array, places: Array, seen: Array) -> Near:
+    def _around(
+        self, hidden: Array, keys: Array, places: ordered.Places, seen: Array
+    ) -> Near:
         """Gaussians around each of M particles, ``near`` of different widths."""
         near = self.config.near
         query, width = jnp.split(self.query(hidden), [near * KEY], axis=-1)
         query = query.reshape(*query.shape[:-1], near, KEY)
         logits = jnp.einsum("...nk,...nmk->...nm", query, keys) / math.sqrt(KEY)
         logits = jnp.where(seen[..., None, :], logits - NEAR_LOGIT, FORBIDDEN)
-        log_std = vae.smooth_clip(width - 1 - jnp.arange(near), *LOG_STD)
-        return Near(logits, places, log_std)
+        centers, scale, stretch = places
+        if self.config.near_in == "angles":
+            log_std = vae.smooth_clip(width - 3.5 - jnp.arange(near), *NEAR_LOG_STD)
+            log_std = log_std[..., None] + scale[..., None, :]
+        else:
+            log_std = vae.smooth_clip(width - 1 - jnp.arange(near), *LOG_STD)
+            log_std = jnp.broadcast_to(log_std[..., None], logits.shape)
+            stretch = jnp.zeros_like(stretch)
+        return Near(logits, centers, log_std, stretch)
 
     def _given(self, given: Array) -> Array:
         return self.given(given) if given.shape[-1] else jnp.zeros(self.config.width)
@@ -417,7 +432,7 @@ def decoder(config: Config) -> Decoder:
         x = jnp.where(mask[..., None], batch.x, 0.0)
         constants = jax.lax.stop_gradient(params["coordinates"])
         y, volume = ordered.forward(constants, x)
-        places = ordered.placed(constants, x[..., 0], x[..., None, :, 1:])
+        places = ordered.placed(constants, x[..., 0], x[..., None, :-1, 1:])
         exists, pt, angles = layers.apply(
             network, params["decoder"], ordered.describe_all(x, y),
             given(z, batch.context), y[..., 0], places,
@@ -475,7 +490,7 @@ def decoder(config: Config) -> Decoder:
             v = mixtures.at(mixture, draws.pt)[..., 0]
             pt = ordered.following(v, jet.pt)
             places = ordered.placed(constants, pt, jet.places)
-            seen = jnp.arange(places.shape[-2]) < i
+            seen = jnp.arange(jet.places.shape[-2]) < i
             angles = net(Network.angle_density, state, v, keys, places, seen)
             angles = mixtures.at(angles, draws.angles)
             x = ordered.particle(constants, pt, angles)
@@ -543,7 +558,7 @@ def model(config: Config, task: Task) -> Model:
                 description,
                 jnp.zeros(known),
                 jnp.zeros(n),
-                jnp.zeros((n, n, 2)),
+                ordered.Places(jnp.zeros((n, n - 1, 2)), *jnp.zeros((2, n, n - 1))),
             ),
         }
         if config.latent_dim:
