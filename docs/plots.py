@@ -79,22 +79,22 @@ def single_jets(real: jv.Jets, made: jv.Jets):
 def floors():
     """Metrics of protocol jetnet_50k in units of the floor's value."""
     names = {"w1m": "W1M", "w1p": "W1P", "w1efp": "W1EFP", "fpd": "FPD"}
-    files = {
-        "autoregressive": RESULTS / "autoregressive_gluon30" / "evaluation.json",
-        "ConVAE": RESULTS / "convae_gluon30.json",
+    made = {
+        "ConVAE, prior": ("convae_gluon30.json", "prior"),
+        "ConVAE, flow": ("convae_gluon30.json", "flow"),
+        "autoregressive": ("autoregressive_gluon30/evaluation.json", "flow"),
+        "autoregressive, tops": ("autoregressive_top30/evaluation.json", "flow"),
     }
     figure, panel = plt.subplots(figsize=(6.5, 3), layout="constrained")
-    for i, (label, file) in enumerate(files.items()):
-        found = json.loads(file.read_text())
-        floor = found["floor"]["protocols"]["jetnet_50k"]
-        for latents, hatch in (("prior", "///"), ("flow", "")):
-            made = found["candidates"][latents]["protocols"]["jetnet_50k"]
-            ratios = [made[name]["value"] / floor[name]["value"] for name in names]
-            place = np.arange(len(names)) + 0.2 * (2 * i + (latents == "flow")) - 0.3
-            panel.bar(
-                place, ratios, 0.18, color=f"C{i}", hatch=hatch, edgecolor="white",
-                label=f"{label}, {latents}",
-            )  # fmt: skip
+    for i, (label, (file, latents)) in enumerate(made.items()):
+        found = json.loads((RESULTS / file).read_text())
+        values, floor = (
+            one["protocols"]["jetnet_50k"]
+            for one in (found["candidates"][latents], found["floor"])
+        )
+        ratios = [values[name]["value"] / floor[name]["value"] for name in names]
+        place = np.arange(len(names)) + 0.2 * i - 0.3
+        panel.bar(place, ratios, 0.18, color=f"C{i}", edgecolor="white", label=label)
     panel.axhline(1, color="0.4", lw=1)
     panel.set(xticks=range(len(names)), xticklabels=names.values(), yscale="log")
     panel.yaxis.set_major_formatter("{x:g}")
