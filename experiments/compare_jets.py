@@ -43,7 +43,6 @@ SHOWN = (
     "compare.flagfiles",
     "compare.seeds",
     "compare.size",
-    "compare.epochs",
     "seed",
     "data.path",
     "train.num_epochs",
