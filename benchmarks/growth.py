@@ -337,7 +337,9 @@ def measured(
     expected: float,
 ) -> dict[str, float]:
     """Time, compile time and memory of a call that is expected to take so long."""
-    run, found = (made, {}) if callable(made) else compiled(made, clock)
+    run, found, steps = made, {}, 1
+    if isinstance(made, Program):
+        (run, found), steps = compiled(made, clock), made.steps
 
     def call() -> float:
         start = clock()
@@ -350,7 +352,6 @@ def measured(
     while expected < LONG and (len(taken) < 3 or time.perf_counter() < end):
         taken.append(call())
     found.setdefault("memory", memory_now(peak=True) - before)
-    steps = made.steps if isinstance(made, Program) else 1
     return {"time": statistics.median(taken) / steps} | found
 
 

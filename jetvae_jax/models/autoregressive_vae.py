@@ -54,7 +54,9 @@ REQUIRES = {"scaling.coordinates": "relative", "scaling.method": "none"}
 MEASURED = 200_000  # jets of which the constants of the coordinates are measured
 FORBIDDEN = -1e9  # attention to particles that are not to be seen
 LOG_STD = (-6.0, 4.0)
-NEAR_LOG_STD = (-8.5, 0.0)  # of etarel and phirel
+NEAR = {"angles": (-3.5, (-8.5, 0.0)), "coordinates": (-1.0, LOG_STD)}
+"""Of the widths of Gaussians around earlier particles: the widest in the beginning, and
+the limits, as logarithms."""
 KEY = 16  # numbers by which a particle recognises those that it is near to
 ROOM = 10  # particles for which room is made at once in sampling, at least
 NEAR_LOGIT = 3.0  # of the many Gaussians around earlier particles, at the beginning
@@ -321,15 +323,13 @@ class Network(nn.Module):
         query = query.reshape(*query.shape[:-1], near, KEY)
         logits = jnp.einsum("...nk,...nmk->...nm", query, keys) / math.sqrt(KEY)
         logits = jnp.where(seen[..., None, :], logits - NEAR_LOGIT, FORBIDDEN)
-        centers, scale, stretch = places
-        if self.config.near_in == "angles":
-            log_std = vae.smooth_clip(width - 3.5 - jnp.arange(near), *NEAR_LOG_STD)
-            log_std = log_std[..., None] + scale[..., None, :]
-        else:
-            log_std = vae.smooth_clip(width - 1 - jnp.arange(near), *LOG_STD)
-            log_std = jnp.broadcast_to(log_std[..., None], logits.shape)
-            stretch = jnp.zeros_like(stretch)
-        return Near(logits, centers, log_std, stretch)
+        if self.config.near_in == "coordinates":
+            zero = jnp.zeros_like(places.scale)
+            places = places._replace(scale=zero, stretch=zero)
+        start, limits = NEAR[self.config.near_in]
+        log_std = vae.smooth_clip(width + start - jnp.arange(near), *limits)
+        log_std = log_std[..., None] + places.scale[..., None, :]
+        return Near(logits, places.points, log_std, places.stretch)
 
     def _given(self, given: Array) -> Array:
         return self.given(given) if given.shape[-1] else jnp.zeros(self.config.width)
