@@ -55,8 +55,8 @@ MEASURED = 200_000  # jets of which the constants of the coordinates are measure
 FORBIDDEN = -1e9  # attention to particles that are not to be seen
 LOG_STD = (-6.0, 4.0)
 NEAR = {"angles": (-3.5, (-8.5, 0.0)), "coordinates": (-1.0, LOG_STD)}
-"""Of the widths of Gaussians around earlier particles: the widest in the beginning, and
-the limits, as logarithms."""
+"""The widest of the Gaussians around earlier particles in the beginning, and the limits
+of their widths, as logarithms."""
 KEY = 16  # numbers by which a particle recognises those that it is near to
 ROOM = 10  # particles for which room is made at once in sampling, at least
 NEAR_LOGIT = 3.0  # of the many Gaussians around earlier particles, at the beginning
