@@ -38,12 +38,20 @@ def test_independent_events_are_worth_their_number(kind):
             region: equivalent.events(x, p, where, noise=1 / truths)
             for region, where in equivalent.regions(p, 0.1).items()
         }
-        if len(hits.get("largest", ())) < 100:
-            found["largest"] = equivalent.differential(x, p, noise=1 / truths)
+        if len(hits.get("largest, whole", ())) < 100:
+            found |= {
+                f"largest, {region}": equivalent.differential(
+                    x, p, where, noise=1 / truths
+                )
+                for region, where in equivalent.regions(p, 0.1).items()
+            }
+            assert found["largest, whole"] == equivalent.differential(
+                x, p, noise=1 / truths
+            )
         for name, interval in found.items():
             assert interval.low <= interval.value <= interval.high
             hits.setdefault(name, []).append(interval.low <= number <= interval.high)
-    assert set(hits) == {"whole", "bulk", "lower tail", "upper tail", "largest"}
+    assert len(hits) == 8
     for name, inside in hits.items():
         error = (0.68 * 0.32 / len(inside)) ** 0.5
         assert np.mean(inside) == pytest.approx(0.6826, abs=4 * error), name
@@ -66,7 +74,23 @@ def test_any_number_of_repeated_events_is_worth_the_different_ones():
     expected = 0.05 * 0.95 / found.value
     assert equivalent.quantile_mse(np.array(x), p) == pytest.approx(expected)
     spread = equivalent.averaging(np.array(x), p, np.ones(20, bool), noise=1 / drawn)
-    assert spread == pytest.approx(number, abs=4 * error)
+    assert spread.value == pytest.approx(number, abs=4 * error)
+
+
+def test_the_interval_of_the_spread_holds_the_truth_as_often_as_it_says():
+    """Members that are independent samples are worth their number."""
+    number = 300
+    p, whole = np.full(20, 0.05), np.ones(20, bool)
+    rng = np.random.default_rng(4)
+    inside = []
+    for _ in range(400):
+        x = rng.multinomial(number, p, size=8) / number
+        found = equivalent.averaging(x, p, whole)
+        inside.append(found.low <= number <= found.high)
+    # The jackknife of eight members is a little too short at worst.
+    assert 0.55 < np.mean(inside) < 0.78
+    two = equivalent.averaging(rng.multinomial(number, p, size=2) / number, p, whole)
+    assert two.low == pytest.approx(two.value / 2) and two.high == np.inf
 
 
 def test_a_gaussian_fit_is_worth_what_theory_says():
@@ -83,11 +107,11 @@ def test_a_gaussian_fit_is_worth_what_theory_says():
     found = equivalent.events_of_ensemble(x, p, whole)
     assert found.value == pytest.approx(expected, abs=4 * (found.high - found.value))
     assert expected > 8 * n  # it amplifies
-    spread = equivalent.averaging(x, p, whole)
+    spread = equivalent.averaging(x, p, whole).value
     assert spread == pytest.approx(expected, rel=0.2)
     # A bias is not in the spread, but in the distance from the truth.
     biased = x + 0.01 * (p.cumsum() - 0.525)
-    assert equivalent.averaging(biased, p, whole) == pytest.approx(spread)
+    assert equivalent.averaging(biased, p, whole).value == pytest.approx(spread)
     assert equivalent.events_of_ensemble(biased, p, whole).value < 0.9 * found.value
 
 
@@ -314,10 +338,12 @@ def test_the_spread_of_an_ensemble_and_its_distance_from_the_truth(shift):
     z = np.concatenate([[0], ends, [0]])
     moved = np.square(np.diff(density)) + np.square(np.diff(density * z)) / 2
     expected = 500 * 19 / np.sum(moved / 0.05)
-    assert one["spread"] == pytest.approx(expected, rel=0.3)
+    spread = one["spread"]["value"]
+    assert spread == pytest.approx(expected, rel=0.3)
+    assert one["spread"]["low"] < spread < one["spread"]["high"]
     if shift:  # which the spread does not see, and the truth does
-        assert one["member"]["value"] < 0.1 * one["spread"]
-        assert one["together"]["value"] < 0.1 * one["spread"]
+        for asked in ("member", "together", "differential"):
+            assert one[asked]["value"] < 0.1 * spread
     else:
         inside = one["member"]["low"] - 3 * abs(
             one["member"]["value"] - one["member"]["low"]
@@ -333,6 +359,9 @@ def test_the_systematic_is_carried_to_the_mean_and_the_spectrum():
     # Of a fit to 500 numbers, whatever number was generated.
     error = 4 / 400**0.5 / 500**0.5  # of a deviation of 200 members
     assert mean["systematic"] == pytest.approx(500**-0.5, abs=error)
+    assert mean["systematic_error"] == pytest.approx(
+        error / 4 * (400 / 398) ** 0.5, rel=0.2
+    )
     assert mean["statistical"] == pytest.approx(500**-0.5, rel=0.02)
     few = ensemble.carried([v[:500] for v in values], truth, 500)
     assert few["mean"]["systematic"] == pytest.approx(500**-0.5, abs=2 * error)

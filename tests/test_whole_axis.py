@@ -120,6 +120,12 @@ def test_a_model_says_which_scaling_it_needs():
         dataclasses.replace(
             run, domain="pixels", data=images.Data(), scaling=images.Scaling()
         )
+    with pytest.raises(
+        InputError, match=r"^--objective\.observables=tau21: .* does not compare a jet"
+    ):  # fmt: skip
+        dataclasses.replace(
+            run, objective=dataclasses.replace(run.objective, observables=("tau21",))
+        )
     assert set(models.get("autoregressive_vae").REQUIRES) == {
         "scaling.coordinates", "scaling.method",
     }  # fmt: skip

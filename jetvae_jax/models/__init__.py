@@ -10,7 +10,9 @@ A model is a file here, or in the folder ``models/`` of the plug-in path, with
 - ``REQUIRES``: a dict of flags and the values that they must have, such as
   ``{"scaling.coordinates": "relative"}``; optional;
 - ``USES_MASK``: True if padding and the order of the particles have no influence;
-  False if there is none.
+  False if there is none;
+- ``USES_DISTANCE``: False if the loss does not compare a jet with its reconstruction,
+  so that neither ``--loss`` nor observables in it have an effect; optional.
 
 The VAEs here also have ``build(config) -> VAE``, the bare networks.
 ``tests/test_models_protocol.py`` tests each of them. ``vae`` builds generative models

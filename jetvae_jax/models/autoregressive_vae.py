@@ -50,6 +50,7 @@ from jetvae_jax.models import _ordered_particles as ordered
 from jetvae_jax.models import vae
 
 USES_MASK = False
+USES_DISTANCE = False
 REQUIRES = {"scaling.coordinates": "relative", "scaling.method": "none"}
 MEASURED = 200_000  # jets of which the constants of the coordinates are measured
 FORBIDDEN = -1e9  # attention to particles that are not to be seen

@@ -45,6 +45,7 @@ from jetvae_jax.densities.mixtures import Mixture
 from jetvae_jax.models import _cells, vae
 
 USES_MASK = False
+USES_DISTANCE = False
 RATIO = (-4.0, 30.0)
 FINE = (-4.0, 1000.0)
 """Limits of the ratio of mean and deviation; the second of networks that give means."""

@@ -22,6 +22,7 @@ from jetvae_jax.core.types import Array, Key, Model, Task
 from jetvae_jax.models import gan
 
 USES_MASK = True
+USES_DISTANCE = False
 DEVIATION = 5.0
 """Standard deviation of the features inside the networks, as published."""
 

@@ -37,6 +37,7 @@ from jetvae_jax.core.types import (
 )
 
 USES_MASK = True
+USES_DISTANCE = False
 TIE = 1e-6
 """Scaled conditions that are less apart count as equal."""
 _TREES: dict[bytes, Any] = {}

@@ -23,6 +23,7 @@ from jetvae_jax.core.types import Array, Key, Model, Task
 from jetvae_jax.models import gan
 
 USES_MASK = True
+USES_DISTANCE = False
 
 
 @configs.config

@@ -59,7 +59,16 @@ class ModelRun:
         if self.sizes["num_conditions"] and "num_conditions" not in fields:
             raise InputError(f"--model={self.model}: takes no conditions")
         object.__setattr__(self, "model_config", model_config)
-        required = getattr(models.get(self.model), "REQUIRES", {})
+        module = models.get(self.model)
+        observables = getattr(self.objective, "observables", ())
+        if observables and not getattr(module, "USES_DISTANCE", True):
+            raise InputError(
+                f"--objective.observables={','.join(observables)}: the loss of "
+                f"--model={self.model} does not compare a jet with its reconstruction: "
+                "leave them out, or give a model that decodes one, such as "
+                "--model=conv_vae"
+            )
+        required = getattr(module, "REQUIRES", {})
         for flag, value in required.items():
             group, name = flag.split(".")
             found = getattr(getattr(self, group), name, None)

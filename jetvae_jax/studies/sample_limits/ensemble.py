@@ -138,14 +138,11 @@ def compare(
     Returns:
         For JSON, by kind of ensemble: ``regions``, observable to region to the number
         by the ``spread`` of the members (averaging amplification, no truth), of one
-        ``member`` and of all ``together`` (by their distance from the truth);
-        ``differential``, observable to the number by the largest difference, the
-        median and central 68 % over the members; ``spectra``, of each observable, as
-        :func:`carried` returns it.
+        ``member`` and of all ``together`` (by their distance from the truth), and by
+        the largest difference, ``differential`` (median and central 68 % over the
+        members); ``spectra``, of each observable, as :func:`carried` returns it.
     """
-    found: dict[str, Any] = {
-        kind: {"regions": {}, "differential": {}, "spectra": {}} for kind in members
-    }
+    found: dict[str, Any] = {kind: {"regions": {}, "spectra": {}} for kind in members}
     of_truth = 1 / len(truth)
     for kind, observable in ((k, o) for k in members for o in observables):
         values = [sample.jet[observable] for sample in members[kind]]
@@ -158,13 +155,6 @@ def compare(
             region: numbers(where)
             for region, where in equivalent.regions(p, config.tail).items()
         }
-        noise = of_truth + own
-        largest = [equivalent.differential(each, p, noise=noise).value for each in x]
-        over = 1 / np.array(largest)  # of which infinity is zero
-        low, middle, high = np.quantile(over, equivalent.SIGMA)
-        found[kind]["differential"][observable] = Events(
-            *(equivalent.between(float(v), 0.0).value for v in (high, middle, low))
-        )._asdict()
         found[kind]["spectra"][observable] = carried(
             values, truth.jet[observable], num_train
         )
@@ -178,16 +168,24 @@ def compare(
 def _numbers(
     x: np.ndarray, p: np.ndarray, of_truth: float, own: float, where: np.ndarray
 ) -> dict[str, Any]:
-    """Of one region: by the spread, of one member, and of all together."""
+    """Of one region: by the spread, of one member, of all together, and the largest."""
     inverse = equivalent.inverse_events(x, p, where) - own - of_truth
     error = float(inverse.std(ddof=1)) / len(x) ** 0.5
     together = equivalent.events(
         x.mean(axis=0), p, where, noise=of_truth + own / len(x)
     )
+    noise = of_truth + own
+    largest = [equivalent.differential(each, p, where, noise=noise).value for each in x]
+    # One over them, of which infinity is zero.
+    low, middle, high = np.quantile(1 / np.array(largest), equivalent.SIGMA)
+    differential = Events(
+        *(equivalent.between(float(v), 0.0).value for v in (high, middle, low))
+    )
     return {
-        "spread": equivalent.averaging(x, p, where, noise=own),
+        "spread": equivalent.averaging(x, p, where, noise=own)._asdict(),
         "member": equivalent.between(float(inverse.mean()), error)._asdict(),
         "together": together._asdict(),
+        "differential": differential._asdict(),
     }
 
 
@@ -203,7 +201,7 @@ def carried(values: list[np.ndarray], truth: np.ndarray, num_train: int) -> dict
         ``edges`` of a spectrum and, of its bins, the fractions of ``truth`` and of the
         members' mean, ``systematic`` (deviation of one member, without the fluctuation
         of the jets that it generated) and ``statistical`` errors; of the ``mean`` the
-        same, as numbers.
+        same, as numbers, and the ``systematic_error`` of a deviation of M members.
     """
     low, high = np.quantile(truth, [EDGE, 1 - EDGE])
     edges = np.unique(np.linspace(low, high, BINS + 1))
@@ -234,6 +232,7 @@ def carried(values: list[np.ndarray], truth: np.ndarray, num_train: int) -> dict
             "truth_error": float(np.std(truth)) / len(truth) ** 0.5,
             "generated": float(means.mean()),
             "systematic": float(without(means.var(ddof=1), own)),
+            "systematic_error": float(means.std(ddof=1)) / (2 * len(means) - 2) ** 0.5,
             "statistical": float(np.std(truth)) / num_train**0.5,
         },
     }
@@ -241,26 +240,29 @@ def carried(values: list[np.ndarray], truth: np.ndarray, num_train: int) -> dict
 
 def verdict(found: Mapping[str, Any], num_train: int) -> str:
     """The result and its errors."""
-    from jetvae_jax.studies.sample_limits.report import in_words, rounded
+    from jetvae_jax.report.tables import with_error
+    from jetvae_jax.studies.sample_limits.report import in_words
 
     boots, only = found["kinds"]["bootstraps"], found["kinds"]["seeds"]
     observable = next(iter(boots["regions"]))
     regions = boots["regions"][observable]
     tail = "upper tail" if "upper tail" in regions else "whole"
     by = ", ".join(
-        f"{rounded(regions[r]['spread'])} in the {r}"
+        f"{in_words(Events(**regions[r]['spread']))} in the {r}"
         for r in dict.fromkeys(("whole", "bulk", tail))
         if r in regions
     )
-    mean, seed = boots["spectra"][observable]["mean"], only["spectra"][observable]
+    mean, alone = (kind["spectra"][observable]["mean"] for kind in (boots, only))
     whole = regions["whole"]
     return (
         f"{found['members']} trainings on bootstraps of {num_train:,} jets agree on "
         f"the {observable} as samples of so many true jets would: {by}; beside the "
         f"truth one of them is worth {in_words(Events(**whole['member']))}, their mean "
         f"{in_words(Events(**whole['together']))}. The mean {observable} is "
-        f"{mean['generated']:.4g} ± {mean['systematic']:.2g} (model; by the seeds "
-        f"alone {seed['mean']['systematic']:.2g}), where {num_train:,} "
+        f"{mean['generated']:.4g}, with a systematic error of the model of "
+        f"{with_error(mean['systematic'], mean['systematic_error'])} (by the seeds "
+        f"alone {with_error(alone['systematic'], alone['systematic_error'])}), where "
+        f"{num_train:,} "
         f"true jets have a statistical error of {mean['statistical']:.2g}; true is "
         f"{mean['truth']:.4g} ± {mean['truth_error']:.2g}."
     )

@@ -144,7 +144,7 @@ def between(inverse: float, error: float) -> Events:
     return Events(*map(_inverse, (inverse + error, inverse, inverse - error)))
 
 
-def averaging(x: Array, p: Array, region: Array, *, noise: float = 0.0) -> float:
+def averaging(x: Array, p: Array, region: Array, *, noise: float = 0.0) -> Events:
     """The equivalent number by the spread of an ensemble about its own mean.
 
     The averaging amplification of arXiv:2509.08048, times the size of the training
@@ -155,40 +155,67 @@ def averaging(x: Array, p: Array, region: Array, *, noise: float = 0.0) -> float
         p: ``[K]`` probabilities.
         region: ``[K]`` bool.
         noise: one over the events that each member generated.
+
+    Returns:
+        With the jackknife's standard error over the members; of two members, whose
+        spread has one degree of freedom for each cell, with an error of 100 %.
     """
     x = np.asarray(x, np.float64)
-    # About the mean of M, deviations are smaller by (M - 1) / M.
-    about = (x - x.mean(axis=0)) * (len(x) / (len(x) - 1)) ** 0.5 + p
-    return _inverse(float(inverse_events(about, p, region).mean()) - noise)
+    few = len(x)
+
+    def inverse(members: np.ndarray) -> float:
+        # About the mean of M, deviations are smaller by (M - 1) / M.
+        unbiased = (len(members) / (len(members) - 1)) ** 0.5
+        about = (members - members.mean(axis=0)) * unbiased + p
+        return float(inverse_events(about, p, region).mean()) - noise
+
+    found = inverse(x)
+    if few == 2:
+        return between(found, abs(found))
+    without = np.array([inverse(np.delete(x, i, axis=0)) for i in range(few)])
+    return between(found, float(without.std()) * (few - 1) ** 0.5)
 
 
-def differential(x: Array, p: Array, *, noise: float = 0.0) -> Events:
+def differential(
+    x: Array, p: Array, region: Array | None = None, *, noise: float = 0.0
+) -> Events:
     """The equivalent number by the largest difference of distribution functions.
 
     It is Kolmogorov's statistic of a summary of the events, as in the differential
-    amplification of arXiv:2509.08048; nothing is averaged over a region.
+    amplification of arXiv:2509.08048, at the ends of the cells of a region; nothing is
+    averaged over the region.
 
     Args:
         x: ``[K]`` fractions in cells of the summary.
         p: ``[K]`` true probabilities.
+        region: ``[K]`` bool; None for the whole.
         noise: as in :func:`events`.
 
     Returns:
         The sizes of independent true samples whose statistic is within its central
         68 %, and of which half are above.
     """
-    largest = np.max(np.abs(np.cumsum(np.asarray(x, np.float64) - p)))
-    units = _bridges(np.asarray(p, np.float64).tobytes())
+    p = np.asarray(p, np.float64)
+    where = np.ones(len(p), bool) if region is None else np.asarray(region)
+    steps = np.concatenate([[0.0], np.asarray(x, np.float64) - p])
+    largest = np.max(np.abs(np.cumsum(steps)[_ends(where)]))
+    units = _bridges(p.tobytes(), where.tobytes())
     return Events(*(_inverse((largest / unit) ** 2 - noise) for unit in units))
 
 
-@functools.lru_cache(maxsize=8)
-def _bridges(stored: bytes) -> Sequence[float]:
+def _ends(region: np.ndarray) -> np.ndarray:
+    """``[K + 1]`` bool: both ends of each cell of a region."""
+    return np.pad(region, (1, 0)) | np.pad(region, (0, 1))
+
+
+@functools.lru_cache(maxsize=32)
+def _bridges(stored: bytes, region: bytes) -> Sequence[float]:
     """Quantiles of the largest value of a Brownian bridge at the ends of cells."""
     p = np.frombuffer(stored)
     steps = np.random.default_rng(0).normal(size=(_BRIDGES, len(p))) * np.sqrt(p)
     walks = np.cumsum(steps, axis=1)
     walks -= walks[:, -1:] * np.cumsum(p)
+    walks = np.pad(walks, ((0, 0), (1, 0)))[:, _ends(np.frombuffer(region, bool))]
     return np.quantile(np.abs(walks).max(axis=1), SIGMA).tolist()
 
 

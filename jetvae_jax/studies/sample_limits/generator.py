@@ -175,7 +175,9 @@ def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
         if len(every) > 1:
             own = np.mean([1 / len(s) for s in samples.generated.values()]).item()
             spread[observable] = {
-                region: equivalent.averaging(np.stack(every), p, where, noise=own)
+                region: equivalent.averaging(
+                    np.stack(every), p, where, noise=own
+                )._asdict()
                 for region, where in places.items()
             }
     return {

@@ -110,22 +110,27 @@ def _toy(
         lambda: spectra(drawn),
     )  # fmt: skip
     names = list(next(iter(found.values()))["regions"])
-    head = ["equivalent number of events", *names, "largest difference", "quantile MSE"]
-    rows, others = [], []
-    for name, row in found.items():
-        regions = row["regions"].values()
-        cells = [in_words(Events(**region["events"])) for region in regions]
-        largest = in_words(Events(**row["differential"]))
-        rows.append([name, *cells, largest, number(row["quantile_mse"])])
-        cells = [in_words(Events(**region["by_bootstraps"])) for region in regions]
-        others.append([name, *cells])
-    yield page.table(head, rows, style="compact")
+    head = ["equivalent number of events", *names]
+
+    def rows(asked: str) -> list[list[str]]:
+        return [
+            [name, *(in_words(Events(**one[asked])) for one in row["regions"].values())]
+            for name, row in found.items()
+        ]
+
+    first = [
+        [*cells, number(row["quantile_mse"])]
+        for cells, row in zip(rows("events"), found.values(), strict=True)
+    ]
+    yield page.table([*head, "quantile MSE"], first, style="compact")
+    yield Paragraph("By the largest difference of the distribution functions:", "note")
+    yield page.table(head, rows("differential"), style="compact")
     yield Paragraph(
         "The same by the spread over bootstraps of one training sample, which needs no "
         "truth (mean of ten samples): what is wrong with all of them is not seen.",
         "note",
     )
-    yield page.table(head[:-2], others, style="compact")
+    yield page.table(head, rows("by_bootstraps"), style="compact")
 
 
 def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
@@ -166,7 +171,7 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
         rows = [
             [
                 observable,
-                *(rounded(regions[n]) if n in regions else MISSING for n in names),
+                *(_cell(regions.get(n)) for n in names),
             ]
             for observable, regions in found["by_spread"].items()
         ]
@@ -177,6 +182,7 @@ ENSEMBLE = {
     "spread": "by the spread",
     "member": "one member and the truth",
     "together": "all and the truth",
+    "differential": "largest difference",
 }
 """What an ensemble is asked, and how it is called."""
 
@@ -205,13 +211,11 @@ def _ensemble(
         names = _regions(one["regions"])
         rows = [
             [label(f"{observable}, {text}", observable in held),
-             *(_number(regions[n][asked]) if n in regions else MISSING for n in names),
-             in_words(Events(**one["differential"][observable]))
-             if asked == "member" else MISSING]
+             *(_cell(regions[n][asked] if n in regions else None) for n in names)]
             for observable, regions in one["regions"].items()
             for asked, text in ENSEMBLE.items()
         ]  # fmt: skip
-        head = [f"{kind}: equivalent number of jets", *names, "largest difference"]
+        head = [f"{kind}: equivalent number of jets", *names]
         yield page.table(head, rows, style="compact")
     head = ["mean", "truth", "generated", "systematic: bootstraps", "seeds alone",
             f"statistical, {total:,} jets"]  # fmt: skip
@@ -219,21 +223,15 @@ def _ensemble(
     for observable, spectrum in found["kinds"]["bootstraps"]["spectra"].items():
         mean = spectrum["mean"]
         alone = found["kinds"]["seeds"]["spectra"][observable]["mean"]
-        errors = (mean["systematic"], alone["systematic"], mean["statistical"])
         rows.append([
             label(observable, observable in held),
             with_error(mean["truth"], mean["truth_error"]),
             number(mean["generated"], 4),
-            *(number(error, 2) for error in errors),
+            *(with_error(each["systematic"], each["systematic_error"])
+              for each in (mean, alone)),
+            number(mean["statistical"], 2),
         ])  # fmt: skip
     yield page.table(head, rows, style="compact")
-
-
-def _number(value: Mapping[str, float] | float) -> str:
-    """With its interval, or without."""
-    if isinstance(value, Mapping):
-        return in_words(Events(**value))
-    return rounded(value)
 
 
 def of_members(found: Mapping[str, Any], of_run: Mapping[str, Any]) -> "Figure":
@@ -242,9 +240,9 @@ def of_members(found: Mapping[str, Any], of_run: Mapping[str, Any]) -> "Figure":
     regions, observables = _regions(boots["regions"]), list(boots["regions"])
     asked = [(boots, name, text) for name, text in ENSEMBLE.items()]
     asked.append((seeds, "spread", "spread of seeds alone"))
-    colours = ("#0072B2", "#D55E00", "#009E73", "#999999")
+    colours = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999")
     figure, axes = style.panels(
-        len(regions), 4, (2.9, 0.55 * len(observables) + 1.2), margins=(1.2, 0.6),
+        len(regions), 4, (2.9, 0.65 * len(observables) + 1.2), margins=(1.2, 0.6),
         sharex=True, sharey=True,
     )  # fmt: skip
     handles: dict[str, Any] = {}
@@ -255,8 +253,6 @@ def of_members(found: Mapping[str, Any], of_run: Mapping[str, Any]) -> "Figure":
             rows = []
             for observable in observables:
                 value = kind["regions"][observable].get(region, {}).get(name)
-                if isinstance(value, float):
-                    value = Events(value, value, value)._asdict()
                 rows.append(
                     Events(**value).over(of_run["num_train"]) if value else None
                 )

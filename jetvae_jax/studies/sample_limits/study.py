@@ -108,19 +108,21 @@ def toy(config: LimitsConfig) -> tuple[dict[str, Any], dict[str, report.Spectra]
         x, spectra, resampled = trained(
             key, kind, options, np.concatenate([edges, SPECTRUM]), config
         )
-        largest = [equivalent.differential(each, p).value for each in x]
         found[name] = {
             "regions": {
                 region: {
                     "events": equivalent.events_of_ensemble(x, p, where)._asdict(),
+                    "differential": _middle(x, p, where)._asdict(),
                     "by_bootstraps": _mean(
-                        [equivalent.averaging(each, p, where) for each in resampled]
+                        [
+                            equivalent.averaging(each, p, where).value
+                            for each in resampled
+                        ]
                     ),
                 }
                 for region, where in places.items()
             },
             "quantile_mse": equivalent.quantile_mse(x, p),
-            "differential": Events(*np.quantile(largest, equivalent.SIGMA))._asdict(),
         }
         truth = lognormal.cdf(SPECTRUM, np.zeros(2), np.ones(2), correlation=rho)
         drawn[name] = report.Spectra(SPECTRUM, np.diff(np.asarray(truth)), spectra)
@@ -169,6 +171,12 @@ def trained(
 def _steps(below: np.ndarray) -> np.ndarray:
     """Fractions ``[..., Q]`` from distribution functions between the quantiles."""
     return np.diff(below, axis=-1, prepend=0.0, append=1.0)
+
+
+def _middle(x: Any, p: Any, region: Any) -> Events:
+    """The largest difference of many trainings: the central 68 % of their numbers."""
+    found = [equivalent.differential(each, p, region).value for each in x]
+    return Events(*np.quantile(found, equivalent.SIGMA))
 
 
 def _mean(values: list[float]) -> dict[str, float]:
