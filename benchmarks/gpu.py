@@ -217,18 +217,29 @@ def trained(options, name, limit, *flags) -> dict:
         _, said = run.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         run.send_signal(signal.SIGTERM)  # it saves its state
-        _, said = run.communicate()
+        try:
+            _, said = run.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            _, said = run.communicate()
     seconds = time.perf_counter() - start
     if run.returncode not in (0, 128 + signal.SIGTERM):
-        raise RuntimeError(f"{' '.join(command)}: {said.strip().splitlines()[-1]}")
-    lines = (workdir / "vae.metrics.jsonl").read_text().splitlines()
+        last = [f"exit code {run.returncode}", *said.split("\n")]
+        last = [line for line in last if line.strip()][-1]
+        raise RuntimeError(f"{' '.join(command)}: {last}")
+    history = workdir / "vae.metrics.jsonl"
+    lines = history.read_text().splitlines() if history.exists() else []
     rows = [json.loads(line) for line in lines]
-    best = min(rows, key=lambda row: row["valid/loss"])
-    return {
+    found = {
         "command": " ".join(command[1:]),
         "ended": run.returncode == 0,
         "seconds": seconds,
         "epochs": len(rows),
+    }
+    if not rows:  # stopped within the first
+        return found
+    best = min(rows, key=lambda row: row["valid/loss"])
+    return found | {
         "best epoch": best["epoch"],
         "valid/loss": best["valid/loss"],
         "seconds of an epoch": rows[-1]["seconds"],
@@ -276,10 +287,21 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := sorted(set(options.only.split(",")) - set(PARTS)):
         sys.exit(f"error: --only={','.join(unknown)}: choose from {', '.join(PARTS)}")
+    if not options.output.parent.is_dir():
+        sys.exit(f"error: --output={options.output}: its folder does not exist")
     if options.small:
         options.seconds, options.steps = 0.1, 100
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if platforms and "cpu" not in platforms.split(","):  # correctness compares with it
+        os.environ["JAX_PLATFORMS"] = f"{platforms},cpu"
     import jax
+
+    if jax.default_backend() == "cpu" and not options.small:
+        sys.exit(
+            "error: JAX finds no accelerator here (pip install 'jax[cuda12]'): give "
+            "--small for the sizes of a CPU"
+        )
 
     versions = {"python": sys.version.split()[0], "jax": jax.__version__}
     device = {"platform": jax.default_backend(), "kind": jax.devices()[0].device_kind}
@@ -294,8 +316,11 @@ def main() -> None:
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
         options.output.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
-    if any("failed" in part for part in results.values() if isinstance(part, dict)):
-        sys.exit(1)
+    failed = [n for n in PARTS if "failed" in results.get(n, {})]
+    if not results.get("correctness", {}).get("right", True):
+        failed.insert(0, "correctness")
+    if failed:
+        sys.exit(f"error: failed: {', '.join(dict.fromkeys(failed))}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 #   benchmarks/gpu.sh --output=gpu.json
 #   benchmarks/gpu.sh --data=g.hdf5 --output=gpu.json   # 177,000 gluon jets of JetNet
 #
-# Takes the environment that PYTHON names, if this package can be imported there; else
-# makes one in .venv-gpu, with CUDA 12. Arguments are those of benchmarks/gpu.py.
+# Takes the environment that PYTHON names, if JAX and the other packages that this one
+# needs are there; else makes one in .venv-gpu, with CUDA 12. Arguments are those of benchmarks/gpu.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
@@ -14,5 +14,6 @@ if ! "$PYTHON" -c 'import jax, flax, optax, distrax, absl, h5py' 2>/dev/null; th
   PYTHON=.venv-gpu/bin/python
   "$PYTHON" -m pip install --quiet --editable '.[plot]' 'jax[cuda12]'
 fi
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 export XLA_PYTHON_CLIENT_PREALLOCATE=${XLA_PYTHON_CLIENT_PREALLOCATE:-false}
 exec "$PYTHON" benchmarks/gpu.py "$@"

@@ -527,11 +527,19 @@ def in_this_process(given: argparse.Namespace) -> None:
     work(case, sizes, clock, given.seconds, given.limit)
 
 
-def in_another_process(number: int) -> dict:
-    """The summary of a case, whose line is printed."""
+def in_another_process(number: int, before: list[dict]) -> dict:
+    """The summary of a case, whose line is printed.
+
+    Args:
+        number: of the case.
+        before: points of an earlier run on this machine; those of other sizes stay.
+    """
     command = [sys.executable, __file__, f"--case={number}", *sys.argv[1:]]
     child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     points = [json.loads(text) for text in child.stdout.splitlines()]
+    new = {point["size"] for point in points}
+    points += [point for point in before if point["size"] not in new]
+    points.sort(key=lambda point: point["size"])
     found = summary(CASES[number], points)
     ended = f"; ended with exit code {child.returncode}" if child.returncode else ""
     print(line(found) + ended, flush=True)
@@ -544,20 +552,23 @@ def main() -> None:
     if given.case is not None:
         in_this_process(given)
         return
-    results = {}
+    about = {
+        "machine": platform.processor() or platform.machine(),
+        "threads": given.threads,
+        "time": "processor" if given.cpu else "wall clock",
+        "python": platform.python_version(),
+    }
+    results, same = {}, False
     if given.json.exists():
-        old = json.loads(given.json.read_text())["results"]
-        results = {(found["work"], found["variable"]): found for found in old}
+        old = json.loads(given.json.read_text())
+        results = {(each["work"], each["variable"]): each for each in old["results"]}
+        same = old["about"] == about
     chosen = [number for number, case in enumerate(CASES) if case.work in given.only]
     for number in [] if given.draw else chosen:
         case = CASES[number]
-        results[case.work, case.variable] = in_another_process(number)
-        about = {
-            "machine": platform.processor() or platform.machine(),
-            "threads": given.threads,
-            "time": "processor" if given.cpu else "wall clock",
-            "python": platform.python_version(),
-        }
+        before = results.get((case.work, case.variable), {}) if same else {}
+        found = in_another_process(number, before.get("points", []))
+        results[case.work, case.variable] = found
         text = {"about": about, "results": [*results.values()]}
         given.json.write_text(json.dumps(text, indent=1) + "\n")
     picture([*results.values()], given.picture)

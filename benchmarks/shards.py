@@ -109,8 +109,14 @@ def main():
     parser.add_argument("--keep", action="store_true", help="the files")
     parser.add_argument("--json", type=pathlib.Path, help="write it there, too")
     args = parser.parse_args()
+    suffixes = args.suffixes.split(",")
+    for made in (args.folder / f"jets.{suffix}" for suffix in suffixes):
+        if made.exists():
+            parser.error(f"{made} is there: its shards would not be made again")
+    if args.jets < 10_000:
+        parser.error(f"--jets={args.jets}: give 10,000 or more")
     args.folder.mkdir(parents=True, exist_ok=True)
-    found = [measured(args, s, args.folder) for s in args.suffixes.split(",")]
+    found = [measured(args, suffix, args.folder) for suffix in suffixes]
     print(platform.platform(), "with", found[0]["devices"])
     for row in found:
         print()

@@ -1,5 +1,6 @@
 """Common code of the scripts: flags, log format, one-line errors."""
 
+import atexit
 import contextlib
 import dataclasses
 import gc
@@ -14,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -224,19 +226,36 @@ def joined_hosts() -> Iterator[None]:
     if script not in ("train", "fit_flow", "generate"):
         raise InputError("--hosts: give it to train.py, fit_flow.py or generate.py")
     devices.join(FLAGS.hosts)
-    with contextlib.ExitStack() as stack:
-        if jax.process_index():
-            logging.set_verbosity(logging.WARNING)
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-            if script != "generate":
-                copy = stack.enter_context(tempfile.TemporaryDirectory())
-                for file in pathlib.Path(FLAGS.workdir).glob("*.*"):
-                    if file.suffix in (".npz", ".json", ".jsonl", ".txt"):
-                        shutil.copy(file, copy)
-                FLAGS.workdir = copy
-        devices.agreed(0)  # the copies are made
-        yield
-        jax.distributed.shutdown()
+    try:
+        with contextlib.ExitStack() as stack:
+            if jax.process_index():
+                logging.set_verbosity(logging.WARNING)
+                stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+                if script != "generate":
+                    copy = stack.enter_context(tempfile.TemporaryDirectory())
+                    for file in pathlib.Path(FLAGS.workdir).glob("*.*"):
+                        if file.suffix in (".npz", ".json", ".jsonl", ".txt"):
+                            shutil.copy(file, copy)
+                    FLAGS.workdir = copy
+            devices.agreed(0)  # the copies are made
+            yield
+            jax.distributed.shutdown()
+    except Exception:
+        atexit.register(_leave)
+        raise
+
+
+def _leave() -> None:
+    """End this process, whatever the others do: at its exit JAX would wait for them.
+
+    They end when they miss it. The first one, whom the others would miss at once,
+    leaves them time to say what happened to themselves.
+    """
+    if not jax.process_index():
+        time.sleep(5)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
 
 
 def help_groups() -> _help.Groups:

@@ -7,8 +7,9 @@ describe them, each with three seeds, and writes comparison.html, .json, .csv an
 Kolmogorov-Smirnov and Spearman distances with their spread, classifier AUC, and whether
 the published result holds. After an interruption the same command continues.
 
-Further flags hold for all six, such as --events.path=mine.parquet or
---train.num_epochs=10; --compare.models=VAE,VAE+D takes some of them only.
+Further flags hold for all of them, such as --events.path=mine.parquet or
+--train.num_epochs=10; --compare.models=VAE,VAE+D takes some only, or GANs beside them:
+CramerGAN, WGAN-GP, WGAN, LSGAN, GAN.
 """
 
 import json
@@ -31,6 +32,13 @@ MODELS = {
     "CVAE": "zgamma_cvae.txt",
     "CVAE+D": "zgamma_cvae_d.txt",
 }
+GANS = {
+    "CramerGAN": (),
+    "WGAN-GP": ("--mlp_gan.objective=wgan_gp", "--mlp_gan.penalty=10"),
+    "WGAN": ("--mlp_gan.objective=wgan",),
+    "LSGAN": ("--mlp_gan.objective=lsgan",),
+    "GAN": ("--mlp_gan.objective=classic",),
+}
 SHOWN = (
     "workdir",
     "compare.models",
@@ -51,12 +59,17 @@ def main() -> None:
     """Compare, or continue a comparison."""
     config = config_flags.read("compare", CompareConfig)
     for name in config.models:
-        if name not in MODELS:
+        if name not in (*MODELS, *GANS):
+            known = ", ".join((*MODELS, *GANS))
             raise InputError(
-                f"--compare.models: {name!r} is unknown: choose of {', '.join(MODELS)}"
+                f"--compare.models: {name!r} is unknown: choose of {known}"
             )
     candidates = [
-        _cli.candidate(name, FLAGFILES / MODELS[name])
+        _cli.candidate(
+            name,
+            FLAGFILES / MODELS.get(name, "zgamma_gan.txt"),
+            last=GANS.get(name, ()),
+        )
         for name in config.models or MODELS
     ]
     with _cli.saved_flags():

@@ -21,10 +21,10 @@ SHOWN = (
     "generate.latents",
     "generate.num_jets",
     "generate.condition",
+    "generate.cluster_radius",
     "generate.output",
     "generate.seed",
     "generate.shards",
-    "generate.shard",
 )
 
 

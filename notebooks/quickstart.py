@@ -73,9 +73,9 @@ jv.report.figures.distributions({"input": first, "zoo": made}, shown)
 # A run is described by a recipe, a file of flags that comes with the package, and by
 # settings that change it. They have the names of the flags of `experiments/train.py`
 # (`python experiments/train.py --help` lists them). This is the recipe
-# `experiments/flagfiles/quickstart_autoregressive.txt` with a third of its epochs: a
-# decoder that is a density of jets, drawn particle by particle, given the pT of the
-# jet.
+# `experiments/flagfiles/quickstart_autoregressive.txt` with a third of its epochs: an
+# autoregressive VAE, whose decoder draws one particle after the other, given the pT of
+# the jet.
 
 # %%
 changes = {"train.num_epochs": 14}

@@ -356,8 +356,8 @@ def test_exact_events_fulfil_all():
     assert not failed and value(found, "range") == 0
     assert names == {
         "shell_mlly_largest", "space_like_mlly", "shell_mll_largest", "space_like_mll",
-        "llpt_mlly", "dPhi_METZy", "mll_mlly", "e_ll_e_zy", "dPhi_ll_dR_ll", "Ncj_Nj",
-        "whole", "positive", "angle", "bounded",
+        "shell_photon_largest", "llpt_mlly", "dPhi_METZy", "mll_mlly", "e_ll_e_zy",
+        "dPhi_ll_dR_ll", "Ncj_Nj", "whole", "positive", "angle", "bounded",
     }  # fmt: skip
 
 
@@ -378,6 +378,7 @@ BAD_COLUMNS = {
     "space_like_mlly": ("e_zy", lambda x: 0.5),
     "shell_mll_largest": ("pt_ll", lambda x: 2 * x),
     "space_like_mll": ("eta_ll", lambda x: x + 9),
+    "shell_photon_largest": ("phi_ll", lambda x: x / 2 + 0.5),
     "llpt_mlly": ("llpt_mlly", lambda x: 1.01 * x),
     "dPhi_METZy": ("MET_phi", lambda x: x / 2 + 0.5),
     "mll_mlly": ("mll", lambda x: 1e4),

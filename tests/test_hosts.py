@@ -44,8 +44,30 @@ def together(name, *arguments, processes=2, devices=2):
     return [(p.returncode, *texts) for p, texts in zip(started, found, strict=True)]
 
 
+@pytest.mark.slow
+def test_one_that_fails_alone_does_not_wait_for_the_others(tmp_path):
+    """It ends at once, with its own line; those that need it are ended by JAX."""
+    address = f"127.0.0.1:{free_port()}"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "experiments/train.py", *SMOKE, f"--workdir={tmp_path}",
+             f"--hosts={address},2,{which}", *more],
+            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for which, more in enumerate(([], ["--data.path=/missing.hdf5"]))
+    ]  # fmt: skip
+    try:
+        _, said = started[1].communicate(timeout=120)
+        assert started[1].returncode == 2
+        assert "error: /missing.hdf5" in said and "Traceback" not in said
+    finally:
+        started[0].kill()
+        started[0].communicate()
+
+
 @pytest.mark.parametrize(
-    "hosts", ["no", "node1:1234,2", "node1:1234,2,x", "auto,1,0,2"]
+    "hosts",
+    ["no", "node1:1234,2", "node1:1234,2,x", "auto,1,0,2", "node1,2,0", "node1:,2,0"],
 )
 def test_what_is_no_address_is_said(hosts):
     with pytest.raises(InputError, match=r"--hosts=.*: write auto, or address:port"):
@@ -54,7 +76,7 @@ def test_what_is_no_address_is_said(hosts):
 
 def test_processes_that_nobody_has_started(monkeypatch):
     def initialize(**given):
-        assert given == {}
+        assert set(given) == {"shutdown_timeout_seconds"}
         raise ValueError("coordinator_address should be defined.")
 
     monkeypatch.setattr("jax.distributed.initialize", initialize)

@@ -105,6 +105,18 @@ def test_the_floor_is_called_so_in_every_table(evaluation):
     assert events_report.headline(floor)[1][0][0] == "floor"
 
 
+def test_the_leaderboard_has_the_time_of_training(evaluation):
+    history = {"vae": [{"seconds": 80.0}] * 3, "flow": [{"seconds": 9960.0}]}
+    board = report.leaderboard
+    table = board.table(board.entries(evaluation, "g", 30, history), "g", 30)
+    assert table.head[-1] == "training time"
+    times = {row.cells[0].text: row.cells[-1] for row in table.rows if row.cells[1:]}
+    assert times["prior"] == "4 min" and times["flow"] == "2.83 h"
+    assert times["floor"] == times["iGAPT"] == tables.MISSING
+    without = board.table(board.entries(evaluation, "g", 30), "g", 30)
+    assert without.head == table.head[:-1]
+
+
 def test_phi_is_drawn_to_pi_and_measured_as_published():
     phi = np.random.default_rng(0).uniform(-np.pi, np.pi, 4000)
     (bins,) = distributions.binnings({"phi": phi})

@@ -6,7 +6,9 @@ The devices are those of this process, or of all processes that :func:`join` bri
 together: each runs the same program on the same data, and the first one writes.
 """
 
+import collections
 import contextvars
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,8 @@ from jetvae_jax.core.errors import InputError
 NUMBER: contextvars.ContextVar[int] = contextvars.ContextVar("devices", default=0)
 """How many devices are used; 0 for all of this process. Scripts set it: --devices."""
 AXIS = "jets"
+LONGEST_WAIT = 30 * 24 * 3600
+"""Seconds that processes which have ended their work wait for others that have not."""
 
 
 def used() -> list[Any]:
@@ -46,18 +50,20 @@ def join(hosts: str) -> None:
             node1:8476,4,0.
 
     Raises:
-        InputError: it is neither, or they do not find one another.
+        InputError: it is neither, they do not find one another, or their numbers of
+            devices differ.
     """
     address, *counts = hosts.split(",")
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {"shutdown_timeout_seconds": LONGEST_WAIT}
     if hosts != "auto":
-        if len(counts) != 2 or not all(c.isdecimal() for c in counts):
+        right = len(counts) == 2 and all(c.isdecimal() for c in counts)
+        if not right or not re.fullmatch(r".+:\d+", address):
             raise InputError(
                 f"--hosts={hosts}: write auto, or address:port,number,which: "
                 "node1:8476,4,0"
             )
         number, which = map(int, counts)
-        given = {"num_processes": number, "process_id": which}
+        given |= {"num_processes": number, "process_id": which}
         given |= {"coordinator_address": address}
     try:
         jax.distributed.initialize(**given)
@@ -67,6 +73,13 @@ def join(hosts: str) -> None:
             f"--hosts={hosts}: {first[:200]}: start the processes by srun or mpirun, "
             "or give address:port,number,which"
         ) from error
+    there = collections.Counter(device.process_index for device in jax.devices())
+    if len(set(there.values())) > 1:
+        counted = ", ".join(str(count) for _, count in sorted(there.items()))
+        raise InputError(
+            f"--hosts={hosts}: the processes have {counted} devices: give each as many "
+            "as the others"
+        )
 
 
 def agreed(*values: int) -> tuple[int, ...]:
@@ -76,6 +89,16 @@ def agreed(*values: int) -> tuple[int, ...]:
     from jax.experimental import multihost_utils
 
     return tuple(multihost_utils.broadcast_one_to_all(np.array(values)).tolist())
+
+
+def of_all(*values: int) -> list[tuple[int, ...]]:
+    """These numbers of each process, known to all of them."""
+    if jax.process_count() == 1:
+        return [values]
+    from jax.experimental import multihost_utils
+
+    found = multihost_utils.process_allgather(np.array(values))
+    return [tuple(row) for row in np.reshape(found, (-1, len(values))).tolist()]
 
 
 def for_batches(name: str, batch_size: int) -> Mesh | None:

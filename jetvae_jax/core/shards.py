@@ -141,7 +141,9 @@ class Shards:
         }
 
     def write_manifest(self, about: dict[str, Any]) -> pathlib.Path | None:
-        """List all shards by their records, if each has one; else do nothing.
+        """List all shards by their records, if each and its file are there.
+
+        Else there is no new one, and an old one is removed if a file is missing.
 
         Args:
             about: JSON-able, written beside the settings.
@@ -153,15 +155,16 @@ class Shards:
             InputError: the disk or the permissions do not allow it, or shards of other
                 settings are there.
         """
-        folder = self.folder / RECORDS
+        path, folder = self.folder / MANIFEST, self.folder / RECORDS
         there = set(os.listdir(folder)) if folder.is_dir() else set()
-        if any(self._record_path(i).name not in there for i in range(len(self))):
-            return None
-        records = [self.record(i) for i in range(len(self))]
+        named = all(self._record_path(i).name in there for i in range(len(self)))
+        records = [self.record(i) for i in range(len(self))] if named else []
         found = [record for record in records if record is not None]
-        if len(found) < len(self):
+        if not all(map(self._is_there, found)):
+            path.unlink(missing_ok=True)
             return None
-        path = self.folder / MANIFEST
+        if len(found) < len(self):  # others may be at work on the last
+            return None
         _write(
             path,
             {
@@ -174,8 +177,15 @@ class Shards:
         )
         return path
 
+    def _is_there(self, record: dict[str, Any]) -> bool:
+        """Whether the file of a record is there in its size."""
+        try:
+            return (self.folder / record["file"]).stat().st_size == record["bytes"]
+        except OSError:
+            return False
+
     def check(self, advance: Callable[[int], object] = lambda rows: None) -> None:
-        """Check that all shards are whole.
+        """Check that all shards are whole; else a manifest of before is removed.
 
         Args:
             advance: called with the number of rows of each.
@@ -190,6 +200,7 @@ class Shards:
                 (damaged if there else missing).append(index)
             advance(len(rows))
         if missing or damaged:
+            (self.folder / MANIFEST).unlink(missing_ok=True)
             states = {"missing": missing, "damaged": damaged}
             text = "; ".join(f"{s}: {listed(i)}" for s, i in states.items() if i)
             raise InputError(

@@ -70,6 +70,7 @@ def conditions(columns: Columns, limits: Limits, events: np.ndarray) -> list[Con
     outside = np.any((values < limits.low) | (values > limits.high), axis=-1)
     return [
         *_shells(table, four_vectors(columns.names)),
+        *_photon(table),
         *_relations(table),
         *_kinds(columns, limits, values),
         Condition(
@@ -106,6 +107,32 @@ def _shells(
             ),
         ]
     return found
+
+
+_PARTS = ("pt", "eta", "phi", "e")
+PHOTON = tuple(f"{part}_{of}" for of in ("zy", "ll") for part in _PARTS)
+"""Columns of which the momentum of the photon is a difference: Z gamma minus Z."""
+
+
+def _photon(table: dict[str, np.ndarray]) -> list[Condition]:
+    """Momentum and energy balance: what is left beside the leptons is massless."""
+    if not all(name in table for name in PHOTON):
+        return []
+
+    def vector(of: str) -> np.ndarray:
+        pt, eta, phi, energy = (table[f"{part}_{of}"] for part in _PARTS)
+        space = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+        return np.stack([energy, *space])
+
+    whole = vector("zy")
+    energy, *momentum = whole - vector("ll")
+    square = np.square(energy) - np.sum(np.square(momentum), axis=0)
+    gap = np.abs(square) / np.square(whole[0])
+    what = "|E² - p²| of the photon (zy - ll) / E² of zy"
+    return [
+        Condition("shell_photon", f"{what}, median", median(gap)),
+        Condition("shell_photon_largest", f"{what}, largest", largest(gap), "", SHELL),
+    ]
 
 
 def _ratio(t: dict[str, np.ndarray]) -> np.ndarray:

@@ -85,7 +85,7 @@ def write(
         *([about] if about else []),
         *page.summary(summary),
         *_trained_on(trained_on, evaluation),
-        *_tables(evaluation, trained_on, leaderboard),
+        *_tables(evaluation, trained_on, leaderboard, history),
         *_sample_plots(samples or {}, observables, evaluation, trained_on),
         *responses.blocks((evaluation or {}).get("responses"), "jets", trained_on),
         *_training_plots(history or {}, latents or {}, units),
@@ -119,6 +119,7 @@ def _tables(
     evaluation: Mapping[str, Any] | None,
     trained_on: Collection[str],
     jets: tuple[str, int] | None,
+    history: Mapping[str, Any] | None = None,
 ) -> Iterator[Block]:
     if not evaluation:
         return
@@ -133,7 +134,7 @@ def _tables(
         "note",
     )
     if jets:
-        measured = leaderboard.entries(evaluation, *jets)
+        measured = leaderboard.entries(evaluation, *jets, history)
         yield Heading("Leaderboard")
         yield leaderboard.table(measured, *jets, trained_on=trained_on)
         yield Paragraph(leaderboard.note(*jets), "note")

@@ -30,7 +30,10 @@ def note(jet_class: str, num_particles: int) -> str:
 
 
 def entries(
-    evaluation: Mapping[str, Any], jet_class: str, num_particles: int
+    evaluation: Mapping[str, Any],
+    jet_class: str,
+    num_particles: int,
+    history: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
 ) -> list[Entry]:
     """What an evaluation measured, an entry for each protocol and sample.
 
@@ -38,6 +41,8 @@ def entries(
         evaluation: what `metrics.evaluate` returns.
         jet_class: ``g``, ``q`` or ``t``, or any other.
         num_particles: the leading particles a jet keeps.
+        history: of the trainings, ``"vae"`` and ``"flow"`` to a dict per epoch, whose
+            ``seconds`` are the time of training.
     """
     found, shown = [], published.published_metrics()
     for protocol in evaluation["protocols"]:
@@ -58,9 +63,22 @@ def entries(
                     num_particles=num_particles,
                     protocol=f"{protocol}, from {evaluation['jets']:,} jets",
                     kind="generator" if name in evaluation["candidates"] else "floor",
+                    seconds=_seconds(history or {}, name),
                 )
                 found.append(entry)
     return found
+
+
+def _seconds(
+    history: Mapping[str, Sequence[Mapping[str, float]]], sample: str
+) -> float | None:
+    """Time to train what a sample needs: the model, and its flow if it has one."""
+    if sample == tables.FLOOR:
+        return None
+    rows = [row for name in ("vae", sample) for row in history.get(name, ())]
+    if not rows or any("seconds" not in row for row in rows):
+        return None
+    return sum(row["seconds"] for row in rows)
 
 
 def table(
@@ -86,15 +104,21 @@ def table(
             for name, metric in metrics.items()
         ),
     ]
+    entries = [*measured, *published.published(jet_class, num_particles)]
+    timed = any(entry.seconds is not None for entry in entries)
+    head += ["training time"] * timed
     groups: dict[tuple[str, str, str], list[Entry]] = {}
-    for entry in (*measured, *published.published(jet_class, num_particles)):
+    for entry in entries:
         origin = (entry.mark, entry.source, entry.protocol)
         groups.setdefault(origin, []).append(entry)
     rows = []
     for origin, members in groups.items():
         rows.append(Row([_origin(*origin)], "section"))
         style = "" if origin[0] == "measured" else "faint"
-        rows += [Row(_cells(entry, metrics), style) for entry in members]
+        rows += [
+            Row([*_cells(entry, metrics), *[_time(entry)] * timed], style)
+            for entry in members
+        ]
     return Table(head, rows, "compact")
 
 
@@ -109,6 +133,16 @@ def _cells(entry: Entry, metrics: Collection[str]) -> list[str | Cell]:
     measured = entry.mark == "measured"
     badge = ("measured", "measured") if measured else ("published", "")
     return [Cell(name, *badge), *(_cell(entry, metric) for metric in metrics)]
+
+
+def _time(entry: Entry) -> str:
+    """The time of training in two or three digits."""
+    if (seconds := entry.seconds) is None:
+        return tables.MISSING
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _cell(entry: Entry, metric: str) -> str:

@@ -218,6 +218,13 @@ class _Loop:
             template = jax.eval_shape(lambda: tree)
             restored = checkpoint.restore(self.path, template)
             self.state, self.sums, best_params = devices.placed(mesh, restored)
+        of_each = devices.of_all(self.meta["epoch"], self.meta["step"])
+        if len(set(of_each)) > 1:
+            raise InputError(
+                f"{self.name}: the processes of --hosts go on from different states, "
+                f"(epoch, step) = {', '.join(map(str, of_each))}: all must see the "
+                "workdir of the first one"
+            )
         # The loop donates its state: the best parameters need their own buffers.
         self.best_params = jax.tree.map(np.array, best_params)
         self.start_up.ended("initialise")
@@ -282,8 +289,10 @@ class _Loop:
 
     def stopped(self) -> bool:
         """Whether a signal is to end the training, in all its processes."""
-        (self.interrupt.signal_number,) = devices.agreed(self.interrupt.signal_number)
-        return bool(self.interrupt.signal_number)
+        # One may arrive meanwhile: it is not overwritten.
+        if number := max(devices.of_all(self.interrupt.signal_number))[0]:
+            self.interrupt.signal_number = number
+        return bool(number)
 
     def check_finite(self, epoch: int) -> None:
         """Raise InputError if a term became NaN or infinite, with the step."""

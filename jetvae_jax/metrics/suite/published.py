@@ -30,6 +30,7 @@ class Entry(NamedTuple):
         kind: ``floor`` for real jets against real jets, else ``generator``.
         mark: ``read`` in the authors' own text or code, ``quoted`` by a third party
             from the named source, or ``measured`` here.
+        seconds: that its training took; None where it is not known.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Entry(NamedTuple):
     source: str
     kind: Literal["generator", "floor"] = "generator"
     mark: Literal["read", "quoted", "measured"] = "read"
+    seconds: float | None = None
 
 
 def measured(
@@ -50,6 +52,7 @@ def measured(
     num_particles: int = 30,
     protocol: str,
     kind: Literal["generator", "floor"] = "generator",
+    seconds: float | None = None,
 ) -> Entry:
     """An entry of one's own, from values as the metrics return them.
 
@@ -61,6 +64,7 @@ def measured(
         num_particles: the leading particles a jet keeps.
         protocol: how the values were measured.
         kind: ``floor`` for real jets against real jets.
+        seconds: that the training took.
 
     Raises:
         ValueError: an unknown metric.
@@ -73,8 +77,9 @@ def measured(
         scale = metrics[name].scale
         scaled[name] = (value / scale, None if error is None else error / scale)
     return Entry(
-        model, jet_class, num_particles, scaled, protocol, "this run", kind, "measured"
-    )
+        model, jet_class, num_particles, scaled, protocol, "this run", kind, "measured",
+        seconds,
+    )  # fmt: skip
 
 
 def published_metrics() -> dict[str, Metric]:
