@@ -10,7 +10,7 @@ energy of a whole and of a part of it: --decompose.path, .whole and .part.
 
 import _cli
 
-from jetvae_jax.studies.decomposition.study import DecompositionConfig, study
+from jetvae_jax.studies.decomposition.pairs import DecompositionConfig, study
 
 SHOWN = (
     "workdir",

@@ -7,8 +7,9 @@ import pytest
 
 from jetvae_jax.core.momenta import pt_eta_phi, wrap_phi
 from jetvae_jax.events.writer import write
-from jetvae_jax.studies.decomposition import study
-from jetvae_jax.studies.decomposition.study import DecompositionConfig
+from jetvae_jax.studies.decomposition import calorimeter, measure, pairs
+from jetvae_jax.studies.decomposition.calorimeter import CalorimeterConfig
+from jetvae_jax.studies.decomposition.pairs import DecompositionConfig
 
 pytestmark = pytest.mark.slow  # a study: its wrong flags are tested with the others
 
@@ -33,12 +34,12 @@ def measured(correlated, size, number=60):
     true, others = ((first[i::2], second[i::2]) for i in range(2))
     parts = np.arange(size).reshape(-1, number)
     trainings = [(others[0][rows], others[1][rows]) for rows in parts]
-    return study.measure(true, others, trainings, rng, config)
+    return measure.measure(pairs.PAIRS, true, others, trainings, rng, config)
 
 
 def test_nothing_is_wrong_of_independent_objects():
     found = measured(correlated=False, size=9000)
-    for name in study.OBSERVABLES:
+    for name in pairs.OBSERVABLES:
         own = found["events"][name]
         assert abs(own["value"] - 60) < 4 * (own["high"] - own["value"])
         row = found["independent"][name]
@@ -62,8 +63,8 @@ def test_combinations():
     rng = np.random.default_rng(1)
     first, second = (massless(rng, rng.uniform(1, 2, 40)) for _ in range(2))
     event = {tuple(np.round(b[2:], 9)): i for i, b in enumerate(second)}
-    for way in study.WAYS:
-        new, other = study.combined(first, second, 500, way, rng)
+    for way in pairs.WAYS:
+        new, other = pairs.combined(first, second, 500, way, rng)
         source = np.array([event[tuple(np.round(b[2:], 9))] for b in other])
         assert len(set(source)) == 40
         pt, _, phi = pt_eta_phi(other)
@@ -80,7 +81,7 @@ def test_combinations():
 def test_observables():
     first = np.array([[3.0, 0, 0, 3.0]])
     second = np.array([[0, 4.0, 0, 4.0]])
-    found = study.observables(first, second)
+    found = pairs.observables(first, second)
     assert found["mass"] == pytest.approx(24**0.5)  # 7^2 - 5^2
     assert found["pt"] == pytest.approx(5)
     assert found["distance"] == pytest.approx(np.pi / 2)
@@ -120,3 +121,69 @@ def test_a_table(tmp_path, run_script):
         result = run_script("decompose", other, *flags, *changed)
         assert result.returncode == 2 and says in result.stderr, result.stderr
     assert not (tmp_path / "other").exists()
+
+
+# Particles in a calorimeter
+
+
+def test_showers_are_put_where_their_particles_are():
+    rng = np.random.default_rng(0)
+    windows = rng.exponential(size=(3, 4, calorimeter.WINDOW**2)).astype(np.float32)
+    room = calorimeter.FACE - calorimeter.WINDOW
+    place = rng.integers(0, room + 1, (3, 4, 2))
+    face = calorimeter.on_face(windows, place)
+    wanted = np.zeros((3, calorimeter.FACE, calorimeter.FACE))
+    size = calorimeter.WINDOW
+    for event, particle in np.ndindex(3, 4):
+        y, x = place[event, particle]
+        block = windows[event, particle].reshape(size, size)
+        wanted[event, y : y + size, x : x + size] += block
+    np.testing.assert_allclose(face, wanted.reshape(3, -1), rtol=1e-6)
+    found = calorimeter.observables(face)
+    np.testing.assert_allclose(found["energy"], windows.sum((1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(found["hottest cell"], wanted.max((1, 2)), rtol=1e-6)
+    first = wanted[0] / wanted[0].sum()
+    y, x = np.mgrid[: calorimeter.FACE, : calorimeter.FACE] * calorimeter.SIDE
+    spread = sum(np.sum(first * (v - np.sum(first * v)) ** 2) for v in (x, y))
+    assert found["width"][0] == pytest.approx(spread**0.5)
+
+
+def test_what_particles_have_in_common_is_lost_unless_they_come_together():
+    config = CalorimeterConfig(
+        num_particles=8, energy=100.0, num_true=600, num_events=60, num_combined=1000,
+        quantiles=10,
+    )  # fmt: skip
+    rng = np.random.default_rng(1)
+    true, others = (calorimeter.events(rng, config, 600) for _ in range(2))
+    trainings = [[part[i : i + 60] for part in others] for i in range(0, 600, 60)]
+    objects = calorimeter.objects(config)
+    found = measure.measure(objects, true, others, trainings, rng, config)
+    # Energies of events have a sigma of 10 %, eight independent shares 35 %.
+    energy = objects.own(true)["energy"]
+    assert np.std(energy) / np.mean(energy) == pytest.approx(0.11, abs=0.02)
+    wide = objects.combined(others, 5000, "independent", rng)["energy"]
+    assert np.std(wide) / np.mean(wide) > 0.25
+    assert found["independent"]["energy"]["worth"]["high"] < 30
+    for name in ("energy", "width"):
+        together = found["given the particles"][name]
+        assert together["worth"]["value"] is None or together["worth"]["value"] > 200
+    own = found["events"]["energy"]
+    assert abs(own["value"] - 60) < 4 * (own["high"] - own["value"])
+
+
+def test_the_study_of_a_calorimeter(tmp_path, run_script):
+    flags = ("--decompose.num_particles=4", "--decompose.energy=40",
+             "--decompose.num_true=200", "--decompose.num_events=50",
+             "--decompose.num_combined=1000", "--decompose.quantiles=10")  # fmt: skip
+    done = run_script("decompose_calorimeter", f"--workdir={tmp_path}", *flags)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "decomposition.json").read_text())
+    assert done.stdout.splitlines()[0] == found["verdict"]
+    assert set(found["found"]) == {"events", *calorimeter.WAYS}
+    assert (tmp_path / "figures" / "decomposition.png").stat().st_size > 1000
+    wrong = f"--workdir={tmp_path}/other"
+    done = run_script(
+        "decompose_calorimeter", wrong, *flags, "--decompose.num_events=150"
+    )
+    assert done.returncode == 2
+    assert "error: --decompose.num_true: must be twice num_events = 150" in done.stderr

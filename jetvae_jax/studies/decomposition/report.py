@@ -1,5 +1,6 @@
 """The page of a study of events of independent objects."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping
@@ -7,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jetvae_jax.core.configs import versions
+from jetvae_jax.core.files import Workdir
 from jetvae_jax.report import about, page, style
 from jetvae_jax.report.page import Paragraph, Plot
+from jetvae_jax.studies.decomposition.measure import verdict
 from jetvae_jax.studies.sample_limits.report import (
     in_words,
     named_rows,
@@ -29,12 +33,50 @@ NOTE = (
 )
 
 
+def publish(
+    workdir: str | os.PathLike,
+    config: Any,
+    found: Mapping[str, Any],
+    *,
+    num_true: int,
+    num_trainings: int,
+) -> tuple[pathlib.Path, str]:
+    """Writes ``decomposition.json``, ``decomposition.html`` and its plot.
+
+    Args:
+        workdir: folder to write to.
+        config: the settings of the study.
+        found: what `measure.measure` returns.
+        num_true: events of the truth.
+        num_trainings: training samples.
+
+    Returns:
+        The path of the page, and the result in one paragraph.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    folder = Workdir(workdir)
+    result: dict[str, Any] = {
+        "settings": dataclasses.asdict(config),
+        "versions": versions(),
+        "num_true": num_true,
+        "num_trainings": num_trainings,
+        "found": found,
+        "verdict": verdict(found, config.num_events),
+    }
+    with folder.alone():
+        folder.write_json("decomposition.json", result)
+        path = write(folder / "decomposition.html", result)
+    return path, result["verdict"]
+
+
 def write(path: str | os.PathLike, result: Mapping[str, Any]) -> pathlib.Path:
     """Writes the page, and its figure as PNG beside it.
 
     Args:
         path: the HTML file; its folder must exist.
-        result: what `study.study` writes as JSON.
+        result: what :func:`publish` writes as JSON.
 
     Raises:
         InputError: a file cannot be written.
