@@ -1,7 +1,6 @@
 """What a sample is worth: closed forms, the toy, and the script from files to page."""
 
 import json
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from scipy import integrate, stats
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.studies.sample_limits import ensemble, equivalent, lognormal
 from jetvae_jax.studies.sample_limits.equivalent import Events
+from jetvae_jax.studies.sample_limits.generator import Sample
 from jetvae_jax.studies.sample_limits.report import in_words
 from jetvae_jax.studies.sample_limits.settings import LimitsConfig
 from jetvae_jax.studies.sample_limits.study import plain
@@ -264,6 +264,39 @@ def test_a_run(tmp_path, run_script):
     assert found["num_generated"] == {"prior": 1000} and found["by_spread"] == {}
 
 
+@pytest.mark.parametrize("domain", ["events", "pixels"])
+def test_a_run_of_other_samples(domain, tmp_path, run_script):
+    """Whatever the generator makes: here events, with an ensemble, and images."""
+    of_events = ("--domain=events", "--model=mlp_vae", "--loss=mse",
+                 "--mlp_vae.nodes=16", "--events.max_events=2000")  # fmt: skip
+    of_images = ("--flagfile=experiments/flagfiles/digits_deepsets.txt",
+                 "--pixels.max_images=600", "--pixels.path=embedded")  # fmt: skip
+    given, more, name = {
+        "events": (of_events, ("--limits.members=2", "--limits.epochs=1"), "mlly"),
+        "pixels": (of_images, (), "intensity"),
+    }[domain]
+    run = (f"--workdir={tmp_path}/r", "--train.num_epochs=1", "--train.batch_size=100")
+    done = run_script("train", *given, *run)
+    assert done.returncode == 0, done.stderr
+    limits = (f"--limits.run={tmp_path}/r", "--limits.num_generated=4000",
+              "--limits.quantiles=10", "--limits.tail=0.1")  # fmt: skip
+    done = run_script(
+        "sample_limits", f"--workdir={tmp_path}/l", *SMALL, *limits, *more
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"true {'events' if domain == 'events' else 'images'} in" in done.stdout
+    found = json.loads((tmp_path / "l" / "sample_limits.json").read_text())
+    worth = found["generator"]["generated"]["prior"][name]["whole"]["value"]
+    few = 0.3 * found["generator"]["num_train"]
+    assert worth < few  # after an epoch
+    if domain == "events":
+        one = found["ensemble"]["kinds"]["seeds"]["regions"][name]["whole"]
+        assert one["member"]["value"] < few
+    files = f"--limits.truth={tmp_path}/none.hdf5"
+    done = run_script("sample_limits", f"--workdir={tmp_path}/l", *limits, files)
+    assert done.returncode == 2 and "leave --limits.truth and" in done.stderr
+
+
 def test_mistakes(files, tmp_path, run_script):
     train, truth = (f"--limits.{n}={files[n]}" for n in ("train", "truth"))
     made = f"--limits.generated={files['seed0']}"
@@ -313,17 +346,9 @@ def gaussian_members(shift=0.0, number=4000, truth=50_000, members=40, sample=50
 
 
 def as_samples(values, truth):
-    class Jets:
-        def __init__(self, v):
-            self.jet = {"mass": v}
-
-        def __len__(self):
-            return len(self.jet["mass"])
-
-    made: Any = [Jets(v) for v in values]
-    other: Any = Jets(truth)
+    made = [Sample("member", {"mass": v}) for v in values]
     members: ensemble.Members = dict.fromkeys(ensemble.KINDS, made)
-    return members, other
+    return members, Sample("truth", {"mass": truth})
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.2])

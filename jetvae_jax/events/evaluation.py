@@ -177,6 +177,11 @@ def _conditions(trained: Any, events: Inputs) -> dict[str, Any]:
     )
 
 
+def observables(run: Any, samples: Any) -> dict[str, np.ndarray]:
+    """The columns of events by name, ``[J]`` each."""
+    return dict(zip(run.data.columns, np.asarray(samples).T, strict=True))
+
+
 def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Three metrics of every sample, for a summary.
 

@@ -247,6 +247,20 @@ def evaluate(
     )
 
 
+def observables(run: Any, samples: PixelSets) -> dict[str, np.ndarray]:
+    """Of images by name, ``[J]`` each: number of pixels, intensity, mean x and y."""
+    del run
+    points, mask = np.asarray(samples.points, np.float64), np.asarray(samples.mask)
+    weight = np.where(mask, points[..., 2], 0.0)
+    total = weight.sum(axis=-1)
+    x, y = (
+        np.sum(weight * points[..., i], axis=-1) / np.where(total > 0, total, 1.0)
+        for i in range(2)
+    )
+    number = mask.sum(axis=-1).astype(np.float64)
+    return {"pixels": number, "intensity": total, "x": x, "y": y}
+
+
 def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Three metrics of every sample, for a summary.
 

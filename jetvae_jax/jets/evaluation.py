@@ -491,6 +491,13 @@ def _in_relative(jets: Jets | RelativeJets, axis: Array | None) -> RelativeJets:
     )
 
 
+def observables(run: Any, samples: Any) -> dict[str, np.ndarray]:
+    """Observables of jets by name, ``[J]`` each: mass in GeV, tau21 and so on."""
+    del run
+    sample = metrics.Sample("jets", Jets(samples.particles, samples.mask))
+    return {found.name: sample.jet[found.name] for found in sample.binnings["jet"]}
+
+
 def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Three metrics of every sample, for a summary.
 

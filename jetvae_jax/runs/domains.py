@@ -165,6 +165,15 @@ class Evaluation(Protocol):
         """
         ...
 
+    def observables(self, run: Any, samples: Any) -> dict[str, Any]:
+        """Observables of samples by name, arrays ``[J]``.
+
+        Args:
+            run: that generates such samples.
+            samples: J of them, as they are generated or read.
+        """
+        ...
+
     def headlines(self, result: dict[str, Any]) -> list[tuple[str, str]]:
         """Three metrics of every sample, as name and text, for a summary.
 

@@ -222,6 +222,12 @@ def _responses(
     }
 
 
+def observables(run: Any, samples: Any) -> dict[str, np.ndarray]:
+    """Observables of showers by name, ``[J]`` each: energy in GeV and so on."""
+    found = metrics.measured(geometries.get(run.scaling.geometry), samples)
+    return {name: values for name, values in found.items() if values.ndim == 1}
+
+
 def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Three metrics of every sample, for a summary.
 

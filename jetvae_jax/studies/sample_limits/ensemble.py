@@ -20,14 +20,15 @@ from absl import logging
 from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
-from jetvae_jax.core.types import Jets, Params
+from jetvae_jax.core.types import Params
 from jetvae_jax.data.streaming import Stream
 from jetvae_jax.densities.contexts import ContextRequest
-from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.runs import domains
 from jetvae_jax.runs.trained import TrainedModel
 from jetvae_jax.runs.training import Prepared, prepare
 from jetvae_jax.studies.sample_limits import equivalent
 from jetvae_jax.studies.sample_limits.equivalent import Events
+from jetvae_jax.studies.sample_limits.generator import Sample
 from jetvae_jax.studies.sample_limits.settings import LimitsConfig
 from jetvae_jax.training import checkpoint
 from jetvae_jax.training.ensemble import fit_ensemble
@@ -35,11 +36,11 @@ from jetvae_jax.training.ensemble import fit_ensemble
 FILE = "ensemble.npz"
 KINDS = ("seeds", "bootstraps")
 """What the members of each half differ by; those of the latter by both."""
-AT_ONCE = 1000  # jets in a compiled call
+AT_ONCE = 1000  # samples in a compiled call
 BINS, EDGE = 24, 0.005  # of the spectrum, between these quantiles of the truth
 
 Members = dict[str, list[Sample]]
-"""Kind to the jets of each member."""
+"""Kind to what each member generated."""
 
 
 def train(folder: Workdir, trained: TrainedModel, config: LimitsConfig) -> Members:
@@ -96,7 +97,7 @@ def train(folder: Workdir, trained: TrainedModel, config: LimitsConfig) -> Membe
 def _generated(
     ready: Prepared, run: Any, params: Params, config: LimitsConfig
 ) -> Members:
-    """Jets of each member from its prior, the same number of each."""
+    """Samples of each member from its prior, the same number of each."""
     contexts = run.pipeline.contexts(run.scaling, ready.scaler, ContextRequest())
 
     @jax.jit
@@ -106,6 +107,7 @@ def _generated(
         points = ready.model.sample(params, latent_key, context)
         return run.pipeline.unscale(run.scaling, ready.scaler, points, context)
 
+    measure = domains.evaluation(run.domain).observables
     total = len(KINDS) * config.members
     number = max(config.num_generated // total, AT_ONCE)
     found: Members = {kind: [] for kind in KINDS}
@@ -116,23 +118,23 @@ def _generated(
             jax.device_get(draw(own, jax.random.fold_in(key, j)))
             for j in range(-(-number // AT_ONCE))
         ]
-        jets = jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
+        samples = jax.tree.map(lambda *rows: np.concatenate(rows), *chunks)
         kind = KINDS[i // config.members]
         name = f"{kind} {i % config.members}"
-        found[kind].append(Sample(name, Jets(jets.particles, jets.mask)))
+        found[kind].append(Sample(name, measure(run, samples)))
     return found
 
 
 def compare(
     members: Members, truth: Sample, observables, num_train: int, config: LimitsConfig
 ) -> dict[str, Any]:
-    """Equivalent numbers of jets by the ensemble, and the systematic of an observable.
+    """Equivalent numbers by the ensemble, and the systematic of an observable.
 
     Args:
         members: from :func:`train`.
-        truth: true jets that trained none of them.
+        truth: true samples that trained none of them.
         observables: names.
-        num_train: jets that trained each.
+        num_train: samples that trained each.
         config: quantiles, and the tails.
 
     Returns:
@@ -143,11 +145,11 @@ def compare(
         members); ``spectra``, of each observable, as :func:`carried` returns it.
     """
     found: dict[str, Any] = {kind: {"regions": {}, "spectra": {}} for kind in members}
-    of_truth = 1 / len(truth)
+    of_truth = 1 / truth.size
     for kind, observable in ((k, o) for k in members for o in observables):
-        values = [sample.jet[observable] for sample in members[kind]]
-        ends = equivalent.edges(truth.jet[observable], config.quantiles)
-        p = equivalent.fractions(truth.jet[observable], ends)
+        values = [sample.values[observable] for sample in members[kind]]
+        ends = equivalent.edges(truth.values[observable], config.quantiles)
+        p = equivalent.fractions(truth.values[observable], ends)
         x = np.stack([equivalent.fractions(each, ends) for each in values])
         own = 1 / len(values[0])
         numbers = functools.partial(_numbers, x, p, of_truth, own)
@@ -156,11 +158,11 @@ def compare(
             for region, where in equivalent.regions(p, config.tail).items()
         }
         found[kind]["spectra"][observable] = carried(
-            values, truth.jet[observable], num_train
+            values, truth.values[observable], num_train
         )
     return {
         "members": len(next(iter(members.values()))),
-        "num_generated": len(next(iter(members.values()))[0]),
+        "num_generated": next(iter(members.values()))[0].size,
         "kinds": found,
     }
 
@@ -193,14 +195,15 @@ def carried(values: list[np.ndarray], truth: np.ndarray, num_train: int) -> dict
     """The spread of the members, carried to an observable.
 
     Args:
-        values: of the generated jets ``[n]`` of each of M members.
-        truth: ``[R]`` of true jets.
-        num_train: jets that trained a member, whose statistical error is given beside.
+        values: of the generated samples ``[n]`` of each of M members.
+        truth: ``[R]`` of true ones.
+        num_train: samples that trained a member, whose statistical error is given
+            beside.
 
     Returns:
         ``edges`` of a spectrum and, of its bins, the fractions of ``truth`` and of the
         members' mean, ``systematic`` (deviation of one member, without the fluctuation
-        of the jets that it generated) and ``statistical`` errors; of the ``mean`` the
+        of what it generated) and ``statistical`` errors; of the ``mean`` the
         same, as numbers, and the ``systematic_error`` of a deviation of M members.
     """
     low, high = np.quantile(truth, [EDGE, 1 - EDGE])
@@ -238,7 +241,7 @@ def carried(values: list[np.ndarray], truth: np.ndarray, num_train: int) -> dict
     }
 
 
-def verdict(found: Mapping[str, Any], num_train: int) -> str:
+def verdict(found: Mapping[str, Any], num_train: int, unit: str = "jets") -> str:
     """The result and its errors."""
     from jetvae_jax.report.tables import with_error
     from jetvae_jax.studies.sample_limits.report import in_words
@@ -255,14 +258,14 @@ def verdict(found: Mapping[str, Any], num_train: int) -> str:
     mean, alone = (kind["spectra"][observable]["mean"] for kind in (boots, only))
     whole = regions["whole"]
     return (
-        f"{found['members']} trainings on bootstraps of {num_train:,} jets agree on "
-        f"the {observable} as samples of so many true jets would: {by}; beside the "
+        f"{found['members']} trainings on bootstraps of {num_train:,} {unit} agree on "
+        f"the {observable} as samples of so many true {unit} would: {by}; beside the "
         f"truth one of them is worth {in_words(Events(**whole['member']))}, their mean "
         f"{in_words(Events(**whole['together']))}. The mean {observable} is "
         f"{mean['generated']:.4g}, with a systematic error of the model of "
         f"{with_error(mean['systematic'], mean['systematic_error'])} (by the seeds "
         f"alone {with_error(alone['systematic'], alone['systematic_error'])}), where "
         f"{num_train:,} "
-        f"true jets have a statistical error of {mean['statistical']:.2g}; true is "
+        f"true {unit} have a statistical error of {mean['statistical']:.2g}; true is "
         f"{mean['truth']:.4g} ± {mean['truth_error']:.2g}."
     )

@@ -1,4 +1,4 @@
-"""How many true jets a generator of jets is worth, and more than it was trained on?"""
+"""How many true samples a generator is worth, and more than it was trained on?"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,15 +9,14 @@ from absl import logging
 
 from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError, did_you_mean
-from jetvae_jax.core.types import Jets
 from jetvae_jax.data.loading import load_judged
 from jetvae_jax.data.streaming import count, head
 from jetvae_jax.jets.evaluation import trained_on
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier import network
-from jetvae_jax.metrics.suite.sample import Sample
+from jetvae_jax.metrics.suite.sample import Sample as JetSample
 from jetvae_jax.observables.named import fixed_by
-from jetvae_jax.runs import dataset
+from jetvae_jax.runs import dataset, domains
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.generation import generated_samples
 from jetvae_jax.runs.trained import load_model
@@ -32,16 +31,34 @@ MAX_JETS = 1_000_000  # of a stream, what memory surely holds
 EPOCHS, PATIENCE = 15, 3  # of the classifier whose output is the summary
 
 
+class Sample(NamedTuple):
+    """Jets, events, showers or images, by what is measured on them.
+
+    Attributes:
+        name: for messages.
+        values: observable to ``[J]``.
+    """
+
+    name: str
+    values: Mapping[str, np.ndarray]
+
+    @property
+    def size(self) -> int:
+        """J."""
+        return len(next(iter(self.values.values())))
+
+
 class Samples(NamedTuple):
     """What is compared.
 
     Attributes:
-        train: jets that trained the generator.
+        train: samples that trained the generator.
         generated: by name.
-        truth: other true jets.
-        num_train: all jets that trained it; ``train`` may be the first of them.
+        truth: other true ones.
+        num_train: all that trained it; ``train`` may be the first of them.
         observables: names.
         no_check: those that the run's training loss held, or computed from such.
+        unit: what the samples are: jets, events, showers, images.
     """
 
     train: Sample
@@ -50,51 +67,35 @@ class Samples(NamedTuple):
     num_train: int
     observables: tuple[str, ...]
     no_check: frozenset[str] = frozenset()
+    unit: str = "jets"
 
 
 def gather(config: LimitsConfig) -> Samples | None:
-    """The jets that the settings name; None if they name none.
+    """The samples that the settings name; None if they name none.
 
     Raises:
         InputError: a wrong file or run, or an observable that is not known.
     """
     if not (config.run or config.generated):
         return None
+    found = _of_run(config) if config.run else _of_files(config)
+    for sample in (found.train, found.truth, *found.generated.values()):
+        if sample.size < 2 * config.quantiles:
+            raise InputError(
+                f"--limits.quantiles={config.quantiles}: {sample.name} has "
+                f"{sample.size:,} {found.unit}, fewer than two in each: give fewer "
+                "quantiles"
+            )
+    names = _observables(found, config)
+    return found._replace(observables=names)
+
+
+def _of_files(config: LimitsConfig) -> Samples:
+    """Jets of files alone."""
     paths = inputs.named(config.generated)
     made = {name: _read(name, path, config) for name, path in paths.items()}
-    truth = _read("truth", config.truth, config) if config.truth else None
-    held: frozenset[str] = frozenset()
-    if config.run:
-        trained = load_model(config.run)
-        run = trained.run
-        if run.domain != "jets":
-            raise InputError(f"--limits.run={config.run}: is a run of {run.domain}")
-        where = config.data or run.data.path
-        data = dataclasses.replace(run.data, path=where)
-        try:
-            parts = dataset.load_same(run.domain, data, trained.meta["source"])
-        except InputError as error:
-            raise InputError(
-                f"{error}; --limits.data names the file that {config.run} was trained "
-                "on, if it is elsewhere now"
-            ) from error
-        number = count(parts.train)
-        train = Sample("train", head(parts.train, MAX_JETS))
-        truth = truth or Sample("truth", head(parts.test, MAX_JETS))
-        is_vae = trained.model.components is not None
-        held = fixed_by(trained_on(run, deterministic=is_vae))
-        if not made:
-            latents = fitted_latents(trained)
-            logging.info(
-                "generating %s jets from the %s", config.num_generated, latents
-            )
-            request = GenerateConfig(latents, config.num_generated, config.seed)
-            jets = generated_samples(trained, request)
-            made[latents] = Sample(latents, Jets(jets.particles, jets.mask))
-    else:
-        train = _read("train", config.train, config)
-        number = len(train)
-    assert truth is not None
+    truth = _read("truth", config.truth, config)
+    train = _read("train", config.train, config)
     samples = [train, truth, *made.values()]
     if len({sample.has_pt for sample in samples}) > 1:
         without = ", ".join(s.name for s in samples if not s.has_pt)
@@ -102,69 +103,123 @@ def gather(config: LimitsConfig) -> Samples | None:
             f"--limits: the pt of jets is not known of {without}, but of others: give "
             "files with it, or all without"
         )
-    for sample in samples:
-        if len(sample) < 2 * config.quantiles:
-            raise InputError(
-                f"--limits.quantiles={config.quantiles}: {sample.name} has "
-                f"{len(sample):,} jets, fewer than two in each: give fewer quantiles"
-            )
-    return Samples(train, made, truth, number, _observables(truth, config), held)
+    default = OBSERVABLES if truth.has_pt else RELATIVE
+    return Samples(
+        _measured(train), {name: _measured(each) for name, each in made.items()},
+        _measured(truth), len(train), default,
+    )  # fmt: skip
 
 
-def _read(name: str, path: str, config: LimitsConfig) -> Sample:
+def _of_run(config: LimitsConfig) -> Samples:
+    """Those of a run, in place of which jets may be read from files."""
+    trained = load_model(config.run)
+    run = trained.run
+    if run.domain != "jets" and (config.truth or config.generated):
+        raise InputError(
+            f"--limits.run={config.run}: is a run of {run.pipeline.UNIT}, but files of "
+            "jets are given: leave --limits.truth and --limits.generated out"
+        )
+    measure = domains.evaluation(run.domain).observables
+    data = dataclasses.replace(run.data, path=config.data or run.data.path)
+    try:
+        parts = dataset.load_same(run.domain, data, trained.meta["source"])
+    except InputError as error:
+        raise InputError(
+            f"{error}; --limits.data names the file that {config.run} was trained "
+            "on, if it is elsewhere now"
+        ) from error
+    train = Sample("train", measure(run, head(parts.train, MAX_JETS)))
+    if config.truth:
+        truth = _measured(_read("truth", config.truth, config))
+    else:
+        truth = Sample("truth", measure(run, head(parts.test, MAX_JETS)))
+    paths = inputs.named(config.generated)
+    made = {name: _measured(_read(name, path, config)) for name, path in paths.items()}
+    if not made:
+        latents, unit = fitted_latents(trained), run.pipeline.UNIT
+        logging.info(
+            "generating %s %s from the %s", config.num_generated, unit, latents
+        )
+        request = GenerateConfig(latents, config.num_generated, config.seed)
+        samples = generated_samples(trained, request)
+        made[latents] = Sample(latents, measure(run, samples))
+    is_vae = trained.model.components is not None
+    held: frozenset[str] = frozenset()
+    default = tuple(truth.values)
+    if run.domain == "jets":
+        held = fixed_by(trained_on(run, deterministic=is_vae))
+        default = OBSERVABLES
+    return Samples(
+        train, made, truth, count(parts.train), default, held, run.pipeline.UNIT
+    )
+
+
+def _measured(jets: JetSample) -> Sample:
+    known = [binning.name for binning in jets.binnings["jet"]]
+    return Sample(jets.name, {name: jets.jet[name] for name in known})
+
+
+def _read(name: str, path: str, config: LimitsConfig) -> JetSample:
     loaded = load_judged(
         path, columns=config.columns, num_particles=config.num_particles,
         repair=True, unique=False,
     )  # fmt: skip
     for note in loaded.notes:
         logging.info("%s: %s", name, note)
-    return Sample(name, loaded.jets)
+    return JetSample(name, loaded.jets)
 
 
-def _observables(truth: Sample, config: LimitsConfig) -> tuple[str, ...]:
-    known = [binning.name for binning in truth.binnings["jet"]]
-    names = config.observables or (OBSERVABLES if truth.has_pt else RELATIVE)
+def _observables(samples: Samples, config: LimitsConfig) -> tuple[str, ...]:
+    """Those that are asked for, or the default ones, if values differ enough.
+
+    Where nearly all are the largest one, there is a single quantile.
+    """
+    truth, unit = samples.truth.values, samples.unit
+    names = config.observables or samples.observables
     for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known)
+        if name not in truth:
+            hint = did_you_mean(name, truth)
             raise InputError(
                 f"--limits.observables: {name!r} is not known{hint}; choose of "
-                f"{', '.join(known)}"
+                f"{', '.join(truth)}"
             )
-    constant = [name for name in names if np.ptp(truth.jet[name]) == 0]
+    constant = [
+        name for name in names
+        if not len(equivalent.edges(truth[name], config.quantiles))
+    ]  # fmt: skip
     if constant:
-        logging.info("left out, as all true jets have the same: %s", constant)
+        logging.info("left out, as nearly all true %s agree in: %s", unit, constant)
     found = tuple(name for name in dict.fromkeys(names) if name not in constant)
     if not found:
         raise InputError(
-            f"--limits.observables={','.join(names)}: all true jets have the same: "
-            "give others"
+            f"--limits.observables={','.join(names)}: nearly all true {unit} have the "
+            "same: give others"
         )
     return found
 
 
 def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
-    """The equivalent numbers of jets, by observable and region.
+    """The equivalent numbers of samples, by observable and region.
 
     Returns:
-        For JSON: numbers of jets; of each generated sample and of the training sample,
-        by observable and region; their quantile errors; the differential number of
-        each; and, of two or more generated samples, that by their spread.
+        For JSON: the sizes of the samples; of each generated one and of the training
+        sample, by observable and region; their quantile errors; the differential number
+        of each; and, of two or more generated samples, that by their spread.
     """
-    of_truth = 1 / len(samples.truth)
+    of_truth = 1 / samples.truth.size
     found: dict[str, Any] = {name: {} for name in ("train", *samples.generated)}
     errors: dict[str, Any] = {name: {} for name in found}
     spread: dict[str, Any] = {}
     for observable in samples.observables:
-        truth, every = samples.truth.jet[observable], []
+        truth, every = samples.truth.values[observable], []
         ends = equivalent.edges(truth, config.quantiles)
         p = equivalent.fractions(truth, ends)
         places = equivalent.regions(p, config.tail)
         for name in found:
             # Of the training sample is asked what it is worth as it is.
             sample = samples.generated.get(name, samples.train)
-            own = 0.0 if name == "train" else 1 / len(sample)
-            x = equivalent.fractions(sample.jet[observable], ends)
+            own = 0.0 if name == "train" else 1 / sample.size
+            x = equivalent.fractions(sample.values[observable], ends)
             found[name][observable] = {
                 region: equivalent.events(x, p, where, noise=of_truth + own)._asdict()
                 for region, where in places.items()
@@ -173,7 +228,7 @@ def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
             if own:
                 every.append(x)
         if len(every) > 1:
-            own = np.mean([1 / len(s) for s in samples.generated.values()]).item()
+            own = np.mean([1 / s.size for s in samples.generated.values()]).item()
             spread[observable] = {
                 region: equivalent.averaging(
                     np.stack(every), p, where, noise=own
@@ -182,10 +237,11 @@ def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
             }
     return {
         "no_check": [o for o in samples.observables if o in samples.no_check],
+        "unit": samples.unit,
         "num_train": samples.num_train,
-        "num_read": len(samples.train),
-        "num_truth": len(samples.truth),
-        "num_generated": {name: len(s) for name, s in samples.generated.items()},
+        "num_read": samples.train.size,
+        "num_truth": samples.truth.size,
+        "num_generated": {name: s.size for name, s in samples.generated.items()},
         "train": found.pop("train"),
         "generated": found,
         "quantile_mse": errors,
@@ -200,12 +256,12 @@ def compare(samples: Samples, config: LimitsConfig) -> dict[str, Any]:
 def _differential(samples: Samples, generated: Sample, config: LimitsConfig) -> Events:
     """By a summary of all observables: the log odds of a classifier.
 
-    It learns from half of the true and half of the generated jets, a fifth of which
+    It learns from half of the true and half of the generated samples, a fifth of which
     ends its training, and is asked about the others.
     """
     pairs = []
     for sample in (samples.truth, generated):
-        table = np.stack([sample.jet[name] for name in samples.observables], axis=-1)
+        table = np.stack([sample.values[name] for name in samples.observables], axis=-1)
         rows = table[np.random.default_rng(config.seed).permutation(len(table))]
         rows, half = rows[:, None].astype(np.float32), len(table) // 2
         cuts = np.split(rows, [half * 4 // 5, half])
@@ -223,16 +279,16 @@ def _differential(samples: Samples, generated: Sample, config: LimitsConfig) -> 
 
 def verdict(found: Mapping[str, Any]) -> str:
     """The result and its errors."""
-    total, said = found["num_train"], []
+    total, unit, said = found["num_train"], found["unit"], []
     for name, result in found["generated"].items():
         values = {o: Events(**regions["whole"]) for o, regions in result.items()}
         worst = min(values, key=lambda o: values[o].value)
         best = max(values, key=lambda o: values[o].value)
         joint = Events(**found["differential"][name])
         said.append(
-            f"Generated jets ({name}; {total:,} trained the generator): as many as one "
-            f"likes are worth "
-            f"{report.in_words(values[best])} true jets in {best}, "
+            f"Generated {unit} ({name}; {total:,} trained the generator): as many as "
+            f"one likes are worth "
+            f"{report.in_words(values[best])} true {unit} in {best}, "
             f"{report.in_words(values[worst])} in {worst}, and "
             f"{report.in_words(joint)} in all observables together"
         )

@@ -134,10 +134,10 @@ def _toy(
 
 
 def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
-    total = found["num_train"]
+    total, unit = found["num_train"], found["unit"]
     yield Plot(
         "sample_limits_generator", "The generator",
-        f"True jets that generated ones are worth, in units of the {total:,} that "
+        f"True {unit} that generated ones are worth, in units of the {total:,} that "
         "trained the generator, with the central 68 %. Grey: the training sample "
         "itself. Arrows: no upper limit."
         + " *: in the training loss." * bool(found["no_check"]),
@@ -156,13 +156,13 @@ def _generator(found: Mapping[str, Any]) -> Iterator[page.Block]:
         )
         for observable, regions in result.items()
     ]
-    head = ["equivalent number of jets", *names]
+    head = [f"equivalent number of {unit}", *names]
     yield page.table([*head, "quantile MSE"], rows, style="compact")
     yield page.pairs(
-        {"jets that trained the generator": f"{total:,}",
+        {f"{unit} that trained the generator": f"{total:,}",
          "of them compared": f"{found['num_read']:,}",
-         "true jets": f"{found['num_truth']:,}"}
-        | {f"jets of {n}": f"{size:,}" for n, size in found["num_generated"].items()}
+         f"true {unit}": f"{found['num_truth']:,}"}
+        | {f"{unit} of {n}": f"{size:,}" for n, size in found["num_generated"].items()}
         | {f"all observables together, by a classifier's output: {n}":
            in_words(Events(**events)) for n, events in found["differential"].items()}
     )  # fmt: skip
@@ -190,10 +190,10 @@ ENSEMBLE = {
 def _ensemble(
     found: Mapping[str, Any], of_run: Mapping[str, Any]
 ) -> Iterator[page.Block]:
-    total, held = of_run["num_train"], of_run["no_check"]
+    total, held, unit = (of_run[name] for name in ("num_train", "no_check", "unit"))
     yield Plot(
         "sample_limits_ensemble", "An ensemble of trainings",
-        f"True jets that {found['members']} trainings are worth, in units of the "
+        f"True {unit} that {found['members']} trainings are worth, in units of the "
         f"{total:,} that trained each. By the spread: how far the members differ, "
         "which needs no truth and does not see what all have wrong. The others "
         "compare with the truth. Arrows: no upper limit.",
@@ -203,7 +203,7 @@ def _ensemble(
         "sample_limits_systematic", "An ensemble of trainings",
         "The spread of the members carried to an observable: their mean over the true "
         "spectrum, with the deviation of one member (systematic error of the model), "
-        f"beside the statistical error of {total:,} true jets (dotted) and of the "
+        f"beside the statistical error of {total:,} true {unit} (dotted) and of the "
         "truth (grey).",
         lambda: systematic(found),
     )  # fmt: skip
@@ -215,10 +215,10 @@ def _ensemble(
             for observable, regions in one["regions"].items()
             for asked, text in ENSEMBLE.items()
         ]  # fmt: skip
-        head = [f"{kind}: equivalent number of jets", *names]
+        head = [f"{kind}: equivalent number of {unit}", *names]
         yield page.table(head, rows, style="compact")
     head = ["mean", "truth", "generated", "systematic: bootstraps", "seeds alone",
-            f"statistical, {total:,} jets"]  # fmt: skip
+            f"statistical, {total:,} {unit}"]  # fmt: skip
     rows = []
     for observable, spectrum in found["kinds"]["bootstraps"]["spectra"].items():
         mean = spectrum["mean"]
@@ -235,7 +235,7 @@ def _ensemble(
 
 
 def of_members(found: Mapping[str, Any], of_run: Mapping[str, Any]) -> "Figure":
-    """A panel for each region: what an ensemble is worth, over the training's jets."""
+    """A panel for each region: what an ensemble is worth, over what trained it."""
     boots, seeds = (found["kinds"][kind] for kind in ("bootstraps", "seeds"))
     regions, observables = _regions(boots["regions"]), list(boots["regions"])
     asked = [(boots, name, text) for name, text in ENSEMBLE.items()]
@@ -262,7 +262,7 @@ def of_members(found: Mapping[str, Any], of_run: Mapping[str, Any]) -> "Figure":
                 middle, y, xerr=[middle - low, high - middle], fmt="o", markersize=3,
                 xlolims=unbounded, color=colour,
             )  # fmt: skip
-        over_training(axis, region, "jets")
+        over_training(axis, region, of_run["unit"])
     held = of_run["no_check"]
     names = [f"{o} *" if o in held else o for o in observables]
     named_rows(figure, axes[0], names, handles)
@@ -293,7 +293,7 @@ def systematic(found: Mapping[str, Any]) -> "Figure":
             ratio, edges, baseline=None, color="#0072B2"
         )
         for sign in (-1, 1):
-            handles["error of training jets"] = axis.stairs(
+            handles["error of the training sample"] = axis.stairs(
                 1 + sign * of_train, edges, baseline=None, color="#333333",
                 linestyle=":",
             )  # fmt: skip
@@ -331,7 +331,7 @@ def spectra(drawn: Mapping[str, Spectra]) -> "Figure":
 
 
 def amplification(found: Mapping[str, Any]) -> "Figure":
-    """A panel for each region: jets that each sample is worth, over the training's."""
+    """A panel for each region: what each sample is worth, over what trained it."""
     total, own = found["num_train"], found["num_read"]
     samples = {"training sample": found["train"], **found["generated"]}
     looks = style.lines(found["generated"])
@@ -357,7 +357,7 @@ def amplification(found: Mapping[str, Any]) -> "Figure":
                 value, y, xerr=[value - low, high - value], fmt="o", markersize=3,
                 xlolims=unbounded, color=colours.get(name, "#999999"),
             )  # fmt: skip
-        over_training(axis, region, "jets")
+        over_training(axis, region, found["unit"])
     names = [f"{o} *" if o in found["no_check"] else o for o in observables]
     named_rows(figure, axes[0], names, handles)
     return figure

@@ -14,7 +14,8 @@ class LimitsConfig:
     """The toy, and the generator whose events are counted.
 
     Attributes:
-        run: folder of a trained run of jets; empty for files, or for the toy alone.
+        run: folder of a trained run, of jets, events, showers or images; empty for
+            files of jets, or for the toy alone.
         data: file that the run was trained on, if it is elsewhere now.
         train: file of the jets that trained the generator, where there is no run.
         generated: files of its jets, one for each training if there are several; empty
@@ -22,8 +23,9 @@ class LimitsConfig:
         truth: file of many other true jets; empty for the test part of the run.
         columns: where the jets are in these files, as in data.columns.
         num_particles: most particles of a jet that are read of files.
-        observables: of jets, by name; empty for mass, pt, multiplicity, tau21 and d2.
-        num_generated: jets that the run generates, and all members together.
+        observables: by name; empty for mass, pt, multiplicity, tau21 and d2 of jets,
+            for all of others.
+        num_generated: samples that the run generates, and all members together.
         members: trainings of the run's model with other seeds, and as many on
             bootstraps of its training jets, all in one program; 0 for none.
         epochs: of each member; 0 for the best epoch of the run.

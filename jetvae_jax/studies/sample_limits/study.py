@@ -74,7 +74,9 @@ def sample_limits(
             result["ensemble"] = ensemble.compare(
                 members, samples.truth, samples.observables, samples.num_train, config
             )
-            said.append(ensemble.verdict(result["ensemble"], samples.num_train))
+            said.append(
+                ensemble.verdict(result["ensemble"], samples.num_train, samples.unit)
+            )
     result["verdict"] = " ".join(said)
     with folder.alone():
         folder.write_json("sample_limits.json", plain(result))
