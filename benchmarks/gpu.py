@@ -8,7 +8,8 @@ Parts, of which one that fails does not stop the others:
 - ``correctness``: Chamfer and its gradient against float64 loops of NumPy; a flow and
   its inverse; losses of the same short training on this device and on the CPU.
 - ``chamfer``: time of value and gradient, beside the operations that the device does
-  in a product of matrices and the bytes that it copies, and torch if it is installed.
+  in a product of matrices and the bytes that it copies, and torch if it is installed;
+  time of the search alone, by XLA and by a Pallas kernel.
 - ``generators``: jets/s of each generator, random weights, float32 and with products
   in bfloat16.
 - ``convae``: the published ConVAE, until it stops improving or its time is over.
@@ -32,6 +33,7 @@ import timing
 
 ROOT = pathlib.Path(__file__).parent.parent
 PARTICLES = 30
+PRODUCTS = "FLOP/s of products"
 
 
 def correctness(options) -> dict:
@@ -128,7 +130,7 @@ def chamfer(options) -> list[dict]:
         options.seconds,
     )
     limits = {
-        "FLOP/s of products": 2 * side**3 / times["product"],
+        PRODUCTS: 2 * side**3 / times["product"],
         "bytes/s": 8 * stream.size / times["copy"],
     }
     step = jax.jit(
@@ -151,9 +153,37 @@ def chamfer(options) -> list[dict]:
                 "particles": particles,
                 "seconds": times,
                 "operations/s": operations / times["ours"],
+                "share of products": operations / times["ours"] / limits[PRODUCTS],
+                "search": searches(x, y, options),
             }
         )
     return rows
+
+
+def searches(x, y, options) -> dict:
+    """Seconds of the search of nearest neighbours, by XLA and by a Pallas kernel."""
+    import jax
+    import pallas_chamfer
+
+    from jetvae_jax.losses.distances import chamfer
+
+    on_cpu = jax.default_backend() == "cpu"
+    kernels = {"xla": chamfer.nearest_indices}
+    if not on_cpu:
+        kernels["pallas"] = jax.jit(pallas_chamfer.nearest_indices)
+    try:
+        functions = {
+            name: lambda f=f: jax.block_until_ready(f(x, y))
+            for name, f in kernels.items()
+        }
+        found = timing.medians(functions, options.seconds)
+    except Exception as error:  # the kernel is no part of the package
+        return {"failed": f"{type(error).__name__}: {error}"[:300]}
+    if not on_cpu:
+        ours, theirs = (f(x, y) for f in kernels.values())
+        same = [float((a == b).mean()) for a, b in zip(ours, theirs, strict=True)]
+        found["same neighbours"] = min(same)
+    return found
 
 
 def torch_chamfer(x, y) -> dict:
@@ -179,23 +209,39 @@ def torch_chamfer(x, y) -> dict:
 
 
 def generators(options) -> dict:
-    """Jets/s of generators with the published sizes."""
+    """Jets/s of generators with the published sizes; of the ConVAE by a flow, too."""
     import jax
     import jax.numpy as jnp
 
     from jetvae_jax import models
     from jetvae_jax.core.types import Context, Task
+    from jetvae_jax.densities import realnvp
 
     jets = 200 if options.small else 20_000
     context = Context(jnp.ones((jets, 3)), jnp.zeros((jets, 0)))
-    found: dict = {}
+    made = {}
     for name in ("conv_vae", "deepsets_vae", "autoregressive_vae", "mpgan", "epic_gan"):
         module = models.get(name)
         model = module.model(module.Config(), Task(PARTICLES, 3))
-        params = jax.jit(model.init)(jax.random.key(0))
+        made[name] = model.sample, jax.jit(model.init)(jax.random.key(0))
+    name = "conv_vae"
+    model = models.get(name).model(models.get(name).Config(), Task(PARTICLES, 3))
+    flow = realnvp.build(realnvp.Config(), dim=model.latent_dim)
+
+    def by_flow(params, key, context):
+        of_flow, of_model = params
+        z = flow.sample(of_flow, key, (jets,))
+        return model.decode(of_model, key, z, context)
+
+    made[f"{name} with realnvp"] = (
+        by_flow,
+        (flow.init(jax.random.key(0)), made[name][1]),
+    )
+    found: dict = {}
+    for name, (sample, params) in made.items():
         for precision in ("float32", "bfloat16"):
             with jax.default_matmul_precision(precision):
-                run = jax.jit(model.sample).lower(params, jax.random.key(1), context)
+                run = jax.jit(sample).lower(params, jax.random.key(1), context)
                 run = run.compile()
             time_of = timing.medians(
                 {"ours": lambda r=run, p=params: jax.block_until_ready(
