@@ -99,3 +99,9 @@ def test_the_citation_is_of_this_version(metadata):
     doi = re.findall(r"doi.org/([^)\s]+)\)", (ROOT / "README.md").read_text())
     papers = re.findall(r"arxiv.org/abs/([\d.]+)", (ROOT / "README.md").read_text())
     assert doi and papers and all(paper in text for paper in [*doi, *papers])
+    # And those that the code of models and densities names as its source.
+    folders = (ROOT / "jetvae_jax" / name for name in ("models", "densities"))
+    code = "".join(f.read_text() for folder in folders for f in folder.glob("*.py"))
+    named = set(re.findall(r"\b\d{4}\.\d{4,5}\b", code))
+    assert len(named) > 10
+    assert not {paper for paper in named if f"abs/{paper}" not in text}
