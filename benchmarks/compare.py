@@ -6,11 +6,12 @@
     python benchmarks/compare.py --compile
 
 Each work is done by this package and by PyTorch programs, in float32, with random
-weights; calls take turns with a product of matrices, the peak of the cores. A line is
-the median time of one call, how many times longer each rival takes, and the share of
-the peak that this package reaches. ``--compile`` adds ``torch.compile``, which needs a
-C++ compiler and minutes. With two threads PyTorch's pool stalls on small work while
-the other core is busy: compare on an idle machine.
+weights; calls take turns with a product of matrices, the peak of the cores, and with a
+sum over an array that no cache holds, the bandwidth of the memory. A line is the median
+time of one call, how many times longer each rival takes, and the shares of its time
+that the products and the memory alone would take. ``--compile`` adds
+``torch.compile``, which needs a C++ compiler and minutes. With two threads PyTorch's
+pool stalls on small work while the other core is busy: compare on an idle machine.
 
 ``--output=FOLDER`` adds the lines to results.json there, in the place of earlier ones
 of the same work and threads, and writes all to RESULTS.md, with machine and versions.
@@ -26,6 +27,7 @@ from typing import NamedTuple
 import timing
 
 PARTICLES, STEPS = 30, 5
+CACHED = 2_000_000  # parameters, with what Adam keeps of each
 
 
 class Work(NamedTuple):
@@ -35,13 +37,15 @@ class Work(NamedTuple):
         name: of the work, with its size.
         functions: of each program, this package's first; they return when done.
         parts: calls of ``functions`` are divided by this: steps, or jets.
-        operations: floating-point operations of one part, 0 where none are counted.
+        operations: floating-point operations of one part.
+        bytes: that one part moves from and to the memory, where these count: weights.
     """
 
     name: str
     functions: dict[str, Callable[[], object]]
     parts: dict[str, int]
-    operations: float = 0.0
+    operations: float
+    bytes: float = 0.0
 
 
 def normal(*shape, seed=0):
@@ -87,7 +91,9 @@ def chamfer(options) -> Iterator[Work]:
         for a, b in zip(grads, other_grads, strict=True):
             # cdist loses digits on near ties: most points agree, not each.
             assert np.mean(np.abs(a - b.numpy()) > 1e-2) < 1e-2
-        return Work(f"Chamfer, {jets} x {particles}", functions, {})
+        # Both directions: differences, squares and sums of three coordinates.
+        operations = 2 * 8 * jets * particles**2
+        return Work(f"Chamfer, {jets} x {particles}", functions, {}, operations)
 
     for size in ((100, 30), (1000, 30), (200, 100), (100, 150), (1, 2048)):
         yield of(*size)
@@ -171,7 +177,11 @@ def convae(options) -> Iterator[Work]:
 
             functions[name] = run
         operations = 6 * jets * multiplications(filters, hidden)
-        return Work(f"ConVAE step, {size}, {jets} jets", functions, parts, operations)
+        # Weights forward and backward, the gradient; Adam reads it and three more, and
+        # writes three. A cache holds those of the small network.
+        moved = 10 * 4 * sizes[0] if sizes[0] > CACHED else 0
+        name = f"ConVAE step, {size}, {jets} jets"
+        return Work(name, functions, parts, operations, moved)
 
     yield of("published", (50, 100, 200), 1500, 100)
     yield of("published", (50, 100, 200), 1500, 1000)
@@ -207,6 +217,9 @@ def decoder(options) -> Iterator[Work]:
     params = vae.init(jax.random.key(0))
     decode = jax.jit(vae.decode)
     net = networks.ConVAE().eval()
+    weights = sum(
+        p.numel() for part in (net.up_dense, net.up) for p in part.parameters()
+    )
 
     def of(jets):
         z = normal(jets, 30)
@@ -224,7 +237,8 @@ def decoder(options) -> Iterator[Work]:
         if options.compile:
             functions["torch.compile"] = theirs(torch.compile(net.decode))
         count = multiplications((50, 100, 200), 1500, decoder_only=True)
-        return Work(f"ConVAE decoder, {jets} jets", functions, {}, 2 * jets * count)
+        name = f"ConVAE decoder, {jets} jets"
+        return Work(name, functions, {}, 2 * jets * count, 4 * weights)
 
     yield from map(of, (1, 100, 1000))
 
@@ -352,12 +366,14 @@ WORKS = {f.__name__: f for f in (chamfer, convae, decoder, realnvp, generators)}
 
 def measured(work: Work, options) -> dict:
     """Times of the programs of a work, and of a product of matrices between them."""
-    product, operations = timing.product()
+    (product, operations), (read, size) = timing.product(), timing.read()
     pause = timing.PAUSE if options.threads > 1 else 0.0
     times = timing.medians(
-        {**work.functions, "product": product}, options.seconds, pause=pause
+        {**work.functions, "product": product, "read": read},
+        options.seconds,
+        pause=pause,
     )
-    peak = operations / times.pop("product")
+    peak, bandwidth = operations / times.pop("product"), size / times.pop("read")
     times = {name: time / work.parts.get(name, 1) for name, time in times.items()}
     ours = times["ours"]
     return {
@@ -367,30 +383,35 @@ def measured(work: Work, options) -> dict:
         "ratios": {n: t / ours for n, t in times.items() if n != "ours"},
         "peak": peak,
         "share": work.operations / ours / peak,
+        "bandwidth": bandwidth,
+        "share of bandwidth": work.bytes / ours / bandwidth,
     }
 
 
 def line(row: dict) -> str:
     """A row of the table in Markdown."""
     ratios = ", ".join(f"{n} {ratio:.1f}x" for n, ratio in row["ratios"].items())
-    share = f"{100 * row['share']:.0f} %" if row["share"] else ""
+    shares = {"products": row["share"], "memory": row.get("share of bandwidth", 0.0)}
+    limit = ", ".join(f"{100 * s:.0f} % {n}" for n, s in shares.items() if s >= 0.05)
     time = row["seconds"]["ours"]
     unit, scale = next(u for u in UNITS if time * u[1] >= 1)
     return (
         f"| {row['work']} | {row['threads']} | {time * scale:.3g} {unit} "
-        f"| {ratios} | {share} |"
+        f"| {ratios} | {limit} |"
     )
 
 
 ABOUT = """\
 Median times of one call, or of one training step, in float32 with random weights;
 "100 x 30" are 100 jets of 30 particles. "Times as long" is how much longer others take
-for the same in the same run (below 1: they are faster). The share of the peak compares
-this package's operations per second with those of a product of large matrices.
+for the same in the same run (below 1: they are faster). At the limit: the shares of the
+time that its operations would take as a product of large matrices, and that its
+weights, where no cache holds them, would take at the bandwidth of the memory; a core
+does one after the other.
 `make bench` makes this file; what is measured is in `benchmarks/compare.py`."""
 UNITS = (("s", 1.0), ("ms", 1e3), ("us", 1e6))
 HEAD = (
-    "| work | threads | this package | times as long | share of the peak |\n"
+    "| work | threads | this package | times as long | of it at the limit |\n"
     "|---|---|---|---|---|"
 )
 

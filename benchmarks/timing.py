@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 # A thread pool keeps its cores busy for up to 0.2 s after its last work.
 PAUSE = 0.3
 SIDE = 1024
+LARGE = 1 << 26  # numbers of four bytes, more than any cache holds
 
 
 def pin(threads: int) -> None:
@@ -71,3 +72,13 @@ def product() -> tuple[Callable[[], object], float]:
     matrix = jnp.ones((SIDE, SIDE), jnp.float32)
     multiply = jax.jit(lambda a: a @ a)
     return lambda: multiply(matrix).block_until_ready(), 2 * SIDE**3
+
+
+def read() -> tuple[Callable[[], object], float]:
+    """A sum over an array that no cache holds, and the bytes that it reads."""
+    import jax
+    import jax.numpy as jnp
+
+    array = jnp.ones(LARGE, jnp.float32)
+    total = jax.jit(jnp.sum)
+    return lambda: total(array).block_until_ready(), 4.0 * LARGE
