@@ -19,6 +19,7 @@ OWN = {
     "compare_zgamma": "compare.models",
     "compare_libraries": "library_study.k",
     "decompose": "decompose.path",
+    "decompose_calorimeter": "decompose.num_particles",
     "enforce_study": "enforce.observables",
     "download": "download.dataset",
     "evaluate": "evaluate.real",

@@ -96,6 +96,7 @@ WRONG = {
         (f"--make.num_jets={HUGE}", "num_jets"),
     ],
     "decompose": [("--decompose.num_events=1", "num_events")],
+    "decompose_calorimeter": [("--decompose.num_true=150", "num_true: must be twice")],
     "enforce_study": [
         ("--enforce.observables=girth", "must be of mass, pt"),
         ("--objective.gamma=0", "leaves all observables out"),
