@@ -297,6 +297,20 @@ def test_a_run_of_other_samples(domain, tmp_path, run_script):
     assert done.returncode == 2 and "leave --limits.truth and" in done.stderr
 
 
+def test_a_file_without_pt_beside_a_run(tmp_path, run_script):
+    smoke = "--flagfile=experiments/flagfiles/smoke.txt"
+    assert run_script("train", smoke, f"--workdir={tmp_path}/r").returncode == 0
+    relative = np.random.default_rng(0).uniform(0, 0.1, (200, 5, 3)).astype("f4")
+    np.save(tmp_path / "made.npy", relative)
+    done = run_script(
+        "sample_limits", f"--workdir={tmp_path}/l", f"--limits.run={tmp_path}/r",
+        f"--limits.generated={tmp_path}/made.npy", "--limits.quantiles=10",
+        "--limits.columns=etarel,phirel,ptrel", "--limits.tail=0.1",
+    )  # fmt: skip
+    assert done.returncode == 2 and not (tmp_path / "l").exists()
+    assert "error: --limits: mass, pt of made are not known" in done.stderr
+
+
 def test_mistakes(files, tmp_path, run_script):
     train, truth = (f"--limits.{n}={files[n]}" for n in ("train", "truth"))
     made = f"--limits.generated={files['seed0']}"

@@ -79,14 +79,21 @@ def gather(config: LimitsConfig) -> Samples | None:
     if not (config.run or config.generated):
         return None
     found = _of_run(config) if config.run else _of_files(config)
-    for sample in (found.train, found.truth, *found.generated.values()):
+    samples = (found.train, found.truth, *found.generated.values())
+    names = _observables(found, config)
+    for sample in samples:
+        if lacking := [name for name in names if name not in sample.values]:
+            raise InputError(
+                f"--limits: {', '.join(lacking)} of {sample.name} are not known, "
+                "perhaps for want of the pt of its jets: give another file, or other "
+                "--limits.observables"
+            )
         if sample.size < 2 * config.quantiles:
             raise InputError(
                 f"--limits.quantiles={config.quantiles}: {sample.name} has "
                 f"{sample.size:,} {found.unit}, fewer than two in each: give fewer "
                 "quantiles"
             )
-    names = _observables(found, config)
     return found._replace(observables=names)
 
 
