@@ -15,17 +15,22 @@ Values = dict[str, np.ndarray]
 
 
 class Config(Protocol):
-    """The settings that are read here.
+    """The settings that are read here."""
 
-    Attributes:
-        num_events: of a training sample.
-        num_combined: events of the objects of a training sample, drawn at random.
-        quantiles: of the true events, whose fractions are compared.
-    """
+    @property
+    def num_events(self) -> int:
+        """Events of a training sample."""
+        ...
 
-    num_events: int
-    num_combined: int
-    quantiles: int
+    @property
+    def num_combined(self) -> int:
+        """Events of the objects of a training sample, drawn at random."""
+        ...
+
+    @property
+    def quantiles(self) -> int:
+        """Quantiles of the true events, whose fractions are compared."""
+        ...
 
 
 class Objects(NamedTuple):

@@ -19,7 +19,7 @@ from jetvae_jax.core.momenta import mass, pt_eta_phi, wrap_phi
 from jetvae_jax.events.loading import load
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.studies.decomposition import report
-from jetvae_jax.studies.decomposition.measure import Objects, measure
+from jetvae_jax.studies.decomposition.measure import Objects, Sample, Values, measure
 
 WAYS = ("independent", "azimuth kept")
 OBSERVABLES = ("mass", "pt", "distance")
@@ -143,10 +143,15 @@ def combined(
     return new, other
 
 
-PAIRS = Objects(
-    OBSERVABLES,
-    WAYS,
-    lambda sample: observables(*sample),
-    lambda sample, num, way, rng: observables(*combined(*sample, num, way, rng)),
-)
+def _own(sample: Sample) -> Values:
+    first, second = sample
+    return observables(first, second)
+
+
+def _combined(sample: Sample, num: int, way: str, rng: np.random.Generator) -> Values:
+    first, second = sample
+    return observables(*combined(first, second, num, way, rng))
+
+
+PAIRS = Objects(OBSERVABLES, WAYS, _own, _combined)
 """Events of two objects, ``[J, 4]`` each."""
