@@ -5,7 +5,8 @@
 #   benchmarks/gpu.sh --data=g.hdf5 --output=gpu.json   # 177,000 gluon jets of JetNet
 #
 # Takes the environment that PYTHON names, if JAX and the other packages that this one
-# needs are there; else makes one in .venv-gpu, with CUDA 12. Arguments are those of benchmarks/gpu.py.
+# needs are there; else makes one in .venv-gpu, with CUDA 12. Arguments are those of
+# benchmarks/gpu.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}

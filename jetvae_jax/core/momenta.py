@@ -26,6 +26,11 @@ def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return pt, eta, phi
 
 
+def cartesian(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
+    """Momenta ``[..., 3]`` (px, py, pz) in the unit of pt ``[...]``."""
+    return np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=-1)
+
+
 def mass(energy: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Invariant mass ``[...]`` in GeV, zero if space-like.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jetvae_jax.core.momenta import wrap_phi
+from jetvae_jax.core.momenta import cartesian, wrap_phi
 from jetvae_jax.events.kinds import Columns
 from jetvae_jax.metrics.conditions import Condition, largest, median, off_shell, share
 
@@ -109,8 +109,9 @@ def _shells(
     return found
 
 
-_PARTS = ("pt", "eta", "phi", "e")
-PHOTON = tuple(f"{part}_{of}" for of in ("zy", "ll") for part in _PARTS)
+PHOTON = tuple(
+    f"{part}_{of}" for of in ("zy", "ll") for part in ("pt", "eta", "phi", "e")
+)
 """Columns of which the momentum of the photon is a difference: Z gamma minus Z."""
 
 
@@ -119,15 +120,12 @@ def _photon(table: dict[str, np.ndarray]) -> list[Condition]:
     if not all(name in table for name in PHOTON):
         return []
 
-    def vector(of: str) -> np.ndarray:
-        pt, eta, phi, energy = (table[f"{part}_{of}"] for part in _PARTS)
-        space = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
-        return np.stack([energy, *space])
+    def momentum(of: str) -> np.ndarray:
+        return cartesian(*(table[f"{part}_{of}"] for part in ("pt", "eta", "phi")))
 
-    whole = vector("zy")
-    energy, *momentum = whole - vector("ll")
-    square = np.square(energy) - np.sum(np.square(momentum), axis=0)
-    gap = np.abs(square) / np.square(whole[0])
+    energy = table["e_zy"] - table["e_ll"]
+    squares = np.square(momentum("zy") - momentum("ll")).sum(axis=-1)
+    gap = np.abs(np.square(energy) - squares) / np.square(table["e_zy"])
     what = "|E² - p²| of the photon (zy - ll) / E² of zy"
     return [
         Condition("shell_photon", f"{what}, median", median(gap)),

@@ -494,7 +494,11 @@ def _in_relative(jets: Jets | RelativeJets, axis: Array | None) -> RelativeJets:
 def observables(run: Any, samples: Any) -> dict[str, np.ndarray]:
     """Observables of jets by name, ``[J]`` each: mass in GeV, tau21 and so on."""
     del run
-    sample = metrics.Sample("jets", Jets(samples.particles, samples.mask))
+    return measured(metrics.Sample("jets", Jets(samples.particles, samples.mask)))
+
+
+def measured(sample: metrics.Sample) -> dict[str, np.ndarray]:
+    """What is known of the jets of a sample, by name: with or without their pt."""
     return {found.name: sample.jet[found.name] for found in sample.binnings["jet"]}
 
 

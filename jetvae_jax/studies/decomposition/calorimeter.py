@@ -154,6 +154,7 @@ def objects(config: CalorimeterConfig) -> Objects:
         windows = sample[0].reshape(-1, WINDOW**2)
         energy, place = sample[1].reshape(-1), sample[2].reshape(-1, 2)
         order = np.argsort(energy)
+        ordered = energy[order]
         parts = []
         for start in range(0, num, _AT_ONCE):
             many = min(_AT_ONCE, num - start)
@@ -162,7 +163,7 @@ def objects(config: CalorimeterConfig) -> Objects:
                 parts.append(observables(on_face(windows[which], place[which])))
                 continue
             new = particles(rng, config, many)
-            at = np.searchsorted(energy[order], new.energy)
+            at = np.searchsorted(ordered, new.energy)
             at = at + rng.integers(-NEIGHBOURS, NEIGHBOURS, at.shape)
             which = order[np.clip(at, 0, len(order) - 1)]
             scale = (new.energy / energy[which])[..., None].astype(np.float32)

@@ -15,7 +15,7 @@ import numpy as np
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.momenta import mass, pt_eta_phi, wrap_phi
+from jetvae_jax.core.momenta import cartesian, mass, pt_eta_phi, wrap_phi
 from jetvae_jax.events.loading import load
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.studies.decomposition import report
@@ -106,9 +106,7 @@ def objects(config: DecompositionConfig) -> tuple[np.ndarray, np.ndarray]:
 
 def _cartesian(table: np.ndarray) -> np.ndarray:
     pt, eta, phi, energy = table.T
-    return np.stack(
-        [pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), energy], axis=-1
-    )
+    return np.concatenate([cartesian(pt, eta, phi), energy[:, None]], axis=-1)
 
 
 def observables(first: np.ndarray, second: np.ndarray) -> dict[str, np.ndarray]:

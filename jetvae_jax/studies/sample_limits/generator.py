@@ -11,7 +11,7 @@ from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.data.loading import load_judged
 from jetvae_jax.data.streaming import count, head
-from jetvae_jax.jets.evaluation import trained_on
+from jetvae_jax.jets.evaluation import measured, trained_on
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier import network
 from jetvae_jax.metrics.suite.sample import Sample as JetSample
@@ -162,8 +162,7 @@ def _of_run(config: LimitsConfig) -> Samples:
 
 
 def _measured(jets: JetSample) -> Sample:
-    known = [binning.name for binning in jets.binnings["jet"]]
-    return Sample(jets.name, {name: jets.jet[name] for name in known})
+    return Sample(jets.name, measured(jets))
 
 
 def _read(name: str, path: str, config: LimitsConfig) -> JetSample:
