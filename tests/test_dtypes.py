@@ -276,6 +276,7 @@ EXAMPLES = {
         "to_relative": lambda f, n, m: f(n(X), n(X[:, 0])),
     },
     "core.momenta": {
+        "cartesian": lambda f, n, m: f(n(LINE), n(LINE % 4), n(LINE % 3)),
         "mass": lambda f, n, m: f(n(X[..., 0]), n(X)),
         "pt_eta_phi": lambda f, n, m: f(n(X)),
         "wrap_phi": lambda f, n, m: f(n(LINE)),
@@ -475,7 +476,7 @@ CALLS = {
 HOST = {
     f"{module}.{name}"
     for module, names in {
-        "core.momenta": "mass pt_eta_phi wrap_phi",
+        "core.momenta": "cartesian mass pt_eta_phi wrap_phi",
         "densities.contexts": "rows_to_draw",
         "densities.copula": "fit",
         "densities.gaussian_copula": "fit nearest_correlation",

@@ -28,6 +28,7 @@ def pt_eta_phi(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def cartesian(pt: np.ndarray, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
     """Momenta ``[..., 3]`` (px, py, pz) in the unit of pt ``[...]``."""
+    pt, eta, phi = floats(np, pt, eta, phi)
     return np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=-1)
 
 
