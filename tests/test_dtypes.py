@@ -59,7 +59,7 @@ ARRAYS = re.compile(r"ndarray|Jets\b|PixelSets|Showers|Posterior|Mixture")  # no
 # Of arrays that the package itself makes: checked ones, parameters, random indices.
 INTERNAL = {
     *("densities.coupling.check", "densities.coupling.scan"),
-    "losses.objective.objective",
+    *("losses.objective.objective", "losses.observables.check_spreads"),
     *("densities.normal.standardised", "images.metrics.digit_table"),
     *("images.metrics.image_frechet", "metrics.classifier.network.train"),
     "metrics.classifier.network.standard",
@@ -251,6 +251,7 @@ EXAMPLES = {
         "reparameterize": lambda f, n, m: f(KEY, posterior(n)),
     },
     "losses.observables": {
+        "observable_distance": lambda f, n, m: f(n(TABLE[:30]), n(OTHERS)),
         "observable_error": lambda f, n, m: f(
             n(X), n(Y), name="efp2", spread=n(WEIGHTS[:2]), x_mask=m(X_MASK)
         ),

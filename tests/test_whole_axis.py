@@ -121,7 +121,7 @@ def test_a_model_says_which_scaling_it_needs():
             run, domain="pixels", data=images.Data(), scaling=images.Scaling()
         )
     with pytest.raises(
-        InputError, match=r"^--objective\.observables=tau21: .* does not compare a jet"
+        InputError, match=r"^--objective\.observables=tau21: .* compares neither"
     ):  # fmt: skip
         dataclasses.replace(
             run, objective=dataclasses.replace(run.objective, observables=("tau21",))

@@ -219,6 +219,20 @@ Distance = Callable[[Batch, Array], tuple[Array, Terms]]
 """``(batch, x_hat [J, N, F]) -> (weighted sum [J], {"name": [J], ...})``."""
 
 
+class Enforced(NamedTuple):
+    """Observables of samples that a loss pulls to those of the data.
+
+    Attributes:
+        values: ``(x [..., N, F], mask [..., N], context) -> {"name": [..., K], ...}``,
+            in units of their standard deviation among the training samples; of the
+            output of a deterministic decoder the mask is None.
+        weights: of each of them in the loss.
+    """
+
+    values: Callable[[Array, Array | None, Context], dict[str, Array]]
+    weights: Mapping[str, float]
+
+
 class Objective(NamedTuple):
     """What a VAE minimises: ``w D(x, x_hat) + beta KL(q(z|x) || p(z)) + u C(z)``.
 
@@ -230,6 +244,8 @@ class Objective(NamedTuple):
             standard normal, so that ``Phi(z)`` is uniform; for copulas.
         free_nats: nats of the KL divergence, averaged over the batch, that cost
             nothing, so that a decoder that needs no latents still uses them.
+        enforced: observables whose distributions a GAN compares; D of a VAE contains
+            their errors. None: no observables.
     """
 
     distance: Distance
@@ -237,6 +253,7 @@ class Objective(NamedTuple):
     reconstruction_weight: float = 1.0
     uniform: float = 0.0
     free_nats: float = 0.0
+    enforced: Enforced | None = None
 
     def total(self, distance: Array, terms: Terms) -> Array:
         """The loss ``[J]`` from D and the terms ``kl`` and ``uniform``."""

@@ -6,6 +6,7 @@ condition are not among them, and generated events have them as they were given.
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 from typing import Annotated, Any
@@ -15,19 +16,30 @@ import numpy as np
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import LargeSeed, NonNegativeFloat, NonNegativeInt
-from jetvae_jax.core.types import Array, Batch, Context, Key, Points, Terms
+from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.types import (
+    Array,
+    Batch,
+    Context,
+    Enforced,
+    Key,
+    Points,
+    Terms,
+)
 from jetvae_jax.core.types import Objective as VAEObjective
 from jetvae_jax.data.splits import Dataset, Fractions, split_sample
+from jetvae_jax.data.streaming import head
 from jetvae_jax.densities.contexts import (
     ContextRequest,
     ContextSampler,
     drawn_rows,
     rows_to_draw,
 )
-from jetvae_jax.events import metrics, scaling, transform
+from jetvae_jax.events import metrics, observables, scaling, transform
 from jetvae_jax.events.loading import load as read
 from jetvae_jax.events.writer import write
 from jetvae_jax.losses import distances
+from jetvae_jax.losses.observables import MEASURED, Weighted, in_units, with_errors
 
 GROUPS = {"data": "events", "scaling": "event_scaling", "objective": "event_objective"}
 UNIT = "events"
@@ -78,16 +90,23 @@ columns_of = scaling.columns_of
 
 
 @configs.config
-class Objective:
+class Objective(Weighted):
     """The loss of Algorithm 1 of Stevenson, Kruger 2022: alpha D(x, x') + beta KL.
 
     Attributes:
         alpha: weight of the distance, which is that of --loss, in scaled features.
         beta: weight of the KL divergence.
+        observables: columns, but counts, and masses by energy and momentum, such as
+            invariant_mass_zy, that are in the loss, too: of a VAE their squared errors,
+            of a GAN the energy distances of their distributions, in units of the
+            deviation among the training events.
+        gamma_observables: their weights, one for all or one for each.
     """
 
     alpha: NonNegativeFloat = 1.0
     beta: NonNegativeFloat = 0.1
+    observables: Annotated[tuple[str, ...], configs.distinct] = ()
+    gamma_observables: tuple[NonNegativeFloat, ...] = (1.0,)
 
 
 def resolved(data: Data, config: Scaling) -> tuple[Data, Scaling]:
@@ -193,8 +212,12 @@ def contexts(
 
 
 def objective(run, scaler, train) -> VAEObjective:
-    """What a VAE minimises: the distance of scaled features, and the KL."""
-    del scaler, train
+    """What a VAE minimises: the distance of scaled features, and the KL.
+
+    Raises:
+        InputError: an observable that events do not have, that has no gradient, or that
+            is the same for all training events.
+    """
     reconstruction = distances.get(run.loss).build(run.loss_config)
     weights = run.objective
 
@@ -202,7 +225,30 @@ def objective(run, scaler, train) -> VAEObjective:
         error = reconstruction(batch.x, x_hat, x_mask=batch.mask)
         return weights.alpha * error, {"reconstruction": error}
 
-    return VAEObjective(distance, weights.beta)
+    enforced = _enforced(run, scaler, train)
+    whole = with_errors(distance, enforced)
+    return VAEObjective(whole, weights.beta, enforced=enforced)
+
+
+def _enforced(run, scaler: Scaler, train: Array) -> Enforced | None:
+    names, flag = run.objective.observables, GROUPS["objective"]
+    columns, config = columns_of(run.scaling), run.scaling
+    for name in names:
+        if wrong := observables.complaint(name, columns, config.conditions):
+            raise InputError(f"--{flag}.observables={name}: {wrong}")
+    if not names:
+        return None
+
+    def values(x: Array, mask: Array | None, context: Context) -> dict[str, Array]:
+        del mask  # an event always exists
+        events = scaling.unscale(config, scaler, x, context.condition)
+        return observables.observables(columns, events, names)
+
+    return in_units(
+        values, run.objective.observable_weights,
+        functools.partial(scale, config, scaler), head(train, MEASURED),
+        flag=flag, unit=UNIT,
+    )  # fmt: skip
 
 
 def augment(run):

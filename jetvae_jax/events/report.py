@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,8 @@ Samples = Mapping[str, np.ndarray]
 """Name to events ``[J, C]``."""
 Results = Mapping[str, Any]
 """Name of a sample to its metrics, as `events.metrics.compare` returns them."""
+Mark = Callable[[str, bool], Any]
+"""``(text, enforced) -> heading``: `tables.label`, or `tables.starred` as text."""
 
 
 def write(
@@ -80,8 +82,9 @@ def write(
         summary: a text, the lines of a list, or names and values.
         evaluation: ``floor``, and ``candidates`` by name: what
             `events.metrics.compare` returns, and perhaps ``c2st``; perhaps
-            ``conditions``, of `metrics.conditions.gathered`, and ``responses``, of
-            `metrics.conditional.compare`.
+            ``conditions``, of `metrics.conditions.gathered`, ``responses``, of
+            `metrics.conditional.compare`, and ``trained_on`` and ``no_check``, names
+            of what the training loss held.
         samples: name to events ``[J, C]``, ``"input"`` among them.
         names: of the C columns.
         history: name of a training to its epochs.
@@ -91,38 +94,55 @@ def write(
     """
     results = {tables.FLOOR: evaluation["floor"]}
     results |= evaluation["candidates"]
+    no_check = evaluation.get("no_check", ())
     blocks = (
         about,
         *page.summary(summary),
+        *tables.in_loss(evaluation.get("trained_on", ())),
         Heading("Metrics"),
-        page.table(*headline(results), style="compact"),
+        page.table(*headline(results, no_check, tables.label), style="compact"),
         Paragraph(NOTE, "note"),
         Heading("Kolmogorov-Smirnov distance of each column"),
-        page.table(*by_column(results, names), style="compact"),
+        page.table(*by_column(results, names, no_check, tables.label), style="compact"),
         *tables.conditions(evaluation.get("conditions", {})),
-        *sample_plots(samples, names),
-        *responses.blocks(evaluation.get("responses"), "events"),
+        *sample_plots(samples, names, trained_on=no_check),
+        *responses.blocks(evaluation.get("responses"), "events", no_check),
         *training_plots.curve_plots(history, "event", {"vae": "model"}),
     )
     return page.write(path, title, blocks)
 
 
-def headline(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table of metrics, a row for each sample."""
+def headline(
+    results: Results, no_check: Collection[str] = (), mark: Mark = tables.starred
+) -> tuple[list, list[list[str]]]:
+    """Head and rows of the table of metrics, a row for each sample.
+
+    Args:
+        results: sample to metrics.
+        no_check: columns and metrics that the training loss held.
+        mark: how they are marked.
+    """
     shown = [name for name in NAMES if any(name in m for m in results.values())]
     rows = [
         [sample, *(cell(metrics.get(name)) for name in shown)]
         for sample, metrics in results.items()
     ]
-    return ["sample", *(NAMES[name] for name in shown)], rows
+    return ["sample", *(mark(NAMES[name], name in no_check) for name in shown)], rows
 
 
 def by_column(
-    results: Results, names: Sequence[str]
-) -> tuple[list[str], list[list[str]]]:
+    results: Results,
+    names: Sequence[str],
+    no_check: Collection[str] = (),
+    mark: Mark = tables.starred,
+) -> tuple[list[str], list[list]]:
     """Head and rows of the table of KS distances, a row for each column of events."""
     rows = [
-        [n, *(cell(metrics["ks"][n]) for metrics in results.values())] for n in names
+        [
+            mark(n, n in no_check),
+            *(cell(metrics["ks"][n]) for metrics in results.values()),
+        ]
+        for n in names
     ]
     return ["column", *results], rows
 
@@ -135,14 +155,19 @@ def cell(metric: Mapping[str, float] | None) -> str:
     return tables.with_error(value, metric["error"])
 
 
-def text(results: Results, names: Sequence[str]) -> str:
+def text(results: Results, names: Sequence[str], no_check: Collection[str] = ()) -> str:
     """Both tables for a terminal."""
-    shown = headline(results), by_column(results, names)
+    shown = headline(results, no_check), by_column(results, names, no_check)
     return "\n".join(tables.aligned(*table) for table in shown)
 
 
 def sample_plots(
-    samples: Samples, names: Sequence[str], *, rows: int = 3, shown: str = ""
+    samples: Samples,
+    names: Sequence[str],
+    *,
+    rows: int = 3,
+    shown: str = "",
+    trained_on: Collection[str] = (),
 ) -> Iterator[Plot]:
     """Distributions with ratios, and Spearman matrices.
 
@@ -151,6 +176,7 @@ def sample_plots(
         names: of the C columns.
         rows: samples in one figure of matrices.
         shown: a sentence for the captions on which events these are.
+        trained_on: columns that were part of the training loss.
     """
     sizes = {name: len(events) for name, events in samples.items()}
     counted = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
@@ -160,7 +186,7 @@ def sample_plots(
         "Below, the ratio to the input. The grey band is the statistical error of the "
         "input, coloured bands are the errors of the samples. Events: "
         f"{counted}. {shown}",
-        lambda: figure(samples, names),
+        lambda: figure(samples, names, trained_on=trained_on),
     )
     matrices = {name: spearman(events) for name, events in samples.items()}
     others = [name for name in samples if name != "input"]
@@ -172,12 +198,15 @@ def sample_plots(
             "Real, generated, and the difference; a dot marks differences beyond "
             f"{correlations.SIGNIFICANT:g} statistical errors. {shown}",
             lambda few=few: correlations.figure(
-                {name: matrices[name] for name in few}, names, sizes=sizes
+                {name: matrices[name] for name in few},
+                names,
+                sizes=sizes,
+                trained_on=trained_on,
             ),
         )
 
 
-def figure(samples: Samples, names: Sequence[str]):
+def figure(samples: Samples, names: Sequence[str], *, trained_on: Collection[str] = ()):
     """A panel for each column of the events, each with its ratio to the input."""
     values = {
         name: dict(zip(names, events.T, strict=True))
@@ -188,7 +217,9 @@ def figure(samples: Samples, names: Sequence[str]):
     drawn = distributions.counts(values, bins)
     # The name is that of tables and flags.
     labels = {name: f"{name}, {symbol}" for name, symbol in SYMBOLS.items()}
-    return distributions.grid(drawn, bins, "events", labels=labels)
+    return distributions.grid(
+        drawn, bins, "events", labels=labels, trained_on=trained_on
+    )
 
 
 def _binning(name: str, values: np.ndarray, bins: int) -> binning.Binning:

@@ -261,6 +261,12 @@ def observables(run: Any, samples: PixelSets) -> dict[str, np.ndarray]:
     return {"pixels": number, "intensity": total, "x": x, "y": y}
 
 
+def unchecked(run: Any, *, deterministic: bool = True) -> frozenset[str]:
+    """The losses of images hold none of the observables."""
+    del run, deterministic
+    return frozenset()
+
+
 def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:
     """Three metrics of every sample, for a summary.
 

@@ -30,6 +30,7 @@ from jetvae_jax.densities.contexts import (
 from jetvae_jax.jets import augmentation, scaling
 from jetvae_jax.losses import distances, mass_weight, observable_spread
 from jetvae_jax.losses import objective as objectives
+from jetvae_jax.losses.observables import MEASURED, check_spreads
 from jetvae_jax.metrics.distributions import binning
 from jetvae_jax.metrics.distributions.binning import compare
 from jetvae_jax.observables import jets as observables
@@ -45,7 +46,6 @@ MONITORS = ("bin_height_w1", "emd")
 SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Config))
 OUTSIDE = 0.005  # share of the pT that may be outside of the one jet
 MASS_JETS = 1_000_000  # enough for a mean
-SPREAD_JETS = 20_000  # enough for a standard deviation
 
 
 def type_name(value: str) -> str | None:
@@ -319,16 +319,11 @@ def _spreads(observables: tuple[str, ...], train) -> dict[str, np.ndarray]:
     """Standard deviations of observables, and of pt, of training jets."""
     if not observables:
         return {}
-    few, found = head(train, SPREAD_JETS), {}
+    few, found = head(train, MEASURED), {}
     for name in {"pt": None, **dict.fromkeys(observables)}:
         spread = jax.jit(functools.partial(observable_spread, name=name))
         found[name] = np.asarray(spread(few.particles, few.mask))
-        if not np.all(found[name] > 0):
-            raise InputError(
-                f"--objective.observables: {name} is the same for all training jets: "
-                "its error has no scale; leave --objective.observables out, or give "
-                "other jets"
-            )
+    check_spreads(found, flag=GROUPS["objective"], unit=UNIT)
     return found
 
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from jetvae_jax import metrics, report
+from jetvae_jax import metrics, models, report
 from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import Workdir
@@ -35,7 +35,7 @@ from jetvae_jax.metrics.frechet.particlenet_distance import load as load_fpnd
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.metrics.suite import export
-from jetvae_jax.metrics.suite.enforced import no_check
+from jetvae_jax.metrics.suite.enforced import in_loss, no_check
 from jetvae_jax.metrics.suite.protocols import KNOWN
 from jetvae_jax.metrics.suite.text import with_error
 from jetvae_jax.observables.named import fixed_by
@@ -534,13 +534,16 @@ def trained_on(run: Any, *, deterministic: bool = True) -> frozenset[str]:
 
     Args:
         run: its settings.
-        deterministic: the model is a VAE with a deterministic decoder; the losses of
-            others do not contain the jet terms of the objective.
+        deterministic: the model is a VAE with a deterministic decoder; of the jet
+            terms of the objective the losses of GANs contain the observables that it
+            names, those of others none.
     """
     objective, components = run.objective, run.components
-    if not deterministic or (
-        components.discriminator != "none" and not components.adversarial.reconstruction
-    ):
+    module = models.get(run.model)
+    if not deterministic or not getattr(module, "USES_DISTANCE", True):
+        compares = getattr(module, "USES_OBSERVABLES", False)
+        return in_loss(objective) if compares and objective.gamma else frozenset()
+    if components.discriminator != "none" and not components.adversarial.reconstruction:
         return frozenset()
     weights = {
         "pt": objective.gamma * objective.gamma_pt,
@@ -549,6 +552,11 @@ def trained_on(run: Any, *, deterministic: bool = True) -> frozenset[str]:
     for name, weight in objective.observable_weights.items():
         weights[name] = weights.get(name, 0.0) + objective.gamma * weight
     return frozenset(name for name, weight in weights.items() if weight)
+
+
+def unchecked(run: Any, *, deterministic: bool = True) -> frozenset[str]:
+    """Observables that the loss of a run held, and those computed from these alone."""
+    return fixed_by(trained_on(run, deterministic=deterministic))
 
 
 def units(run: Any) -> dict[str, str]:

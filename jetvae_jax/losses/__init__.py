@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "jet_mass_error": "objective",
         "jet_pt_error": "objective",
         "objective": "",
+        "observable_distance": "observables",
         "observable_error": "observables",
         "observable_spread": "observables",
         "observables": "",

@@ -28,7 +28,9 @@ from jetvae_jax.core.numerics import safe_norm
 from jetvae_jax.core.types import (
     Array,
     Batch,
+    Context,
     Density,
+    Enforced,
     GaussianPosterior,
     Key,
     Objective,
@@ -36,7 +38,7 @@ from jetvae_jax.core.types import (
     Terms,
 )
 from jetvae_jax.losses.distances.chamfer import chamfer_distance
-from jetvae_jax.losses.observables import observable_error
+from jetvae_jax.losses.observables import Weighted, with_errors
 from jetvae_jax.observables import named
 
 
@@ -96,7 +98,7 @@ Reconstruction = Callable[..., Array]
 
 
 @configs.config
-class Config:
+class Config(Weighted):
     """Weights of the terms, and where the distance is taken.
 
     Attributes:
@@ -114,7 +116,8 @@ class Config:
             mass, pt, energy, width, ptd, e2, e3, c2, d2, tau1 to tau3, tau21, tau32,
             and efp1 to efp5, the connected energy-flow polynomials of so many edges.
             Errors are in units of the observable's deviation among the training jets,
-            times the deviation of their pT in GeV.
+            times the deviation of their pT in GeV. GANs compare their distributions
+            instead, by the energy distance in units of the deviation.
         gamma_observables: their weights, one for all or one for each.
         space: take the distance between 'momenta' in GeV, as published, or between
             'scaled' features.
@@ -145,19 +148,7 @@ class Config:
                 "beta: the published form weighs by 1 - beta, so give at most 1, or "
                 f"form = classic, got {self.beta}"
             )
-        if len(self.gamma_observables) not in (1, len(self.observables)):
-            raise InputError(
-                "gamma_observables: give one weight, or one for each of the "
-                f"{len(self.observables)} observables, got {self.gamma_observables!r}"
-            )
-
-    @property
-    def observable_weights(self) -> dict[str, float]:
-        """The weight of each of the observables."""
-        weights = self.gamma_observables
-        if len(weights) != len(self.observables):
-            weights = weights * len(self.observables)
-        return dict(zip(self.observables, weights, strict=True))
+        super().__post_init__()
 
 
 def published_objective(
@@ -286,7 +277,7 @@ def objective(
     Returns:
         The objective; its distance has the unweighted terms ``reconstruction``,
         ``jet_pt``, ``jet_mass``, if it has a weight, ``soft``, and for each observable
-        ``<name>_error``, as :func:`observable_error` defines it.
+        ``<name>_error``, see :func:`~jetvae_jax.losses.observables.with_errors`.
 
     Raises:
         ValueError: ``gamma_mass`` is negative, or a spread is missing.
@@ -315,16 +306,24 @@ def objective(
             soft = [compressed_momenta(q, axis) for q in (p, p_hat)]
             terms["soft"] = reconstruction(*soft, x_mask=counted)
             total = total + config.alpha_soft * terms["soft"]
-        for name, weight in config.observable_weights.items():
-            error = observable_error(
-                p, p_hat, name=name, spread=spreads[name], x_mask=particles
-            )
-            terms[f"{name}_error"] = error
-            total = total + config.gamma * weight * spreads["pt"][0] ** 2 * error
         return total, terms
 
+    def values(x: Array, mask: Array | None, context: Context) -> dict[str, Array]:
+        p = momenta(x, context.axis)
+        particles = None if mask is None else mask[..., -p.shape[-2] :]
+        return {
+            name: named.observable(p, particles, name=name) / floats(jnp, spread)[0]
+            for name, spread in spreads.items()
+            if name in config.observables
+        }
+
     weight = 1 - config.beta if config.form == "published" else 1.0
-    return Objective(distance, config.beta, weight)
+    if not config.observables:
+        return Objective(distance, config.beta, weight)
+    weights = config.observable_weights
+    enforced = Enforced(values, {n: config.gamma * weights[n] for n in weights})
+    whole = with_errors(distance, enforced, scale=float(spreads["pt"][0]) ** 2)
+    return Objective(whole, config.beta, weight, enforced=enforced)
 
 
 def _distance(

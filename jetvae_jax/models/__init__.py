@@ -12,7 +12,9 @@ A model is a file here, or in the folder ``models/`` of the plug-in path, with
 - ``USES_MASK``: True if padding and the order of the particles have no influence;
   False if there is none;
 - ``USES_DISTANCE``: False if the loss does not compare a jet with its reconstruction,
-  so that neither ``--loss`` nor observables in it have an effect; optional.
+  so that ``--loss`` has no effect; optional;
+- ``USES_OBSERVABLES``: whether the loss has the observables that the objective
+  enforces; optional, as ``USES_DISTANCE`` if it is not there.
 
 The VAEs here also have ``build(config) -> VAE``, the bare networks.
 ``tests/test_models_protocol.py`` tests each of them. ``vae`` builds generative models

@@ -22,6 +22,7 @@ from jetvae_jax.models import _cells, gan, vae
 
 USES_MASK = False
 USES_DISTANCE = False
+USES_OBSERVABLES = True
 LOG_STD = (-7.0, 2.0)
 START = (-0.2, -2.0)
 """Mean and log deviation of a cell at the start, of which one in sixteen is hit."""

@@ -23,6 +23,7 @@ from jetvae_jax.models import gan
 
 USES_MASK = True
 USES_DISTANCE = False
+USES_OBSERVABLES = True
 DEVIATION = 5.0
 """Standard deviation of the features inside the networks, as published."""
 

@@ -5,6 +5,9 @@ linen modules, with the losses of :mod:`jetvae_jax.losses.adversarial`. The two 
 turns in each step of the training (``Model.turns``): first the critic, then, in every
 ``critic_steps``-th step, the generator.
 
+Observables of the objective are compared by the distances of their distributions in
+the batch, which are part of the generator's loss alone: the critic does not know them.
+
 A critic of bounded slope has its weights clipped (WGAN, arXiv:1701.07875) or pays for
 gradients whose norm between data and generated samples is not 1 (arXiv:1704.00028).
 
@@ -38,6 +41,7 @@ from jetvae_jax.core.types import (
     Task,
 )
 from jetvae_jax.losses import adversarial
+from jetvae_jax.losses.observables import sample_distances
 from jetvae_jax.models import vae
 
 MEASURED = 200_000  # sets whose numbers of points are counted
@@ -107,12 +111,14 @@ def build(
     Returns:
         The model. Its parameters are ``generator``, ``critic`` and, of sets, ``counts
         [N + 1]``: how often there are so many points. Its terms are ``loss``, those of
-        the two networks and the mean outputs of the critic.
+        the two networks, the mean outputs of the critic and, of each observable that
+        the objective enforces, ``<name>_distance``, which the generator minimises, too.
 
     Raises:
         InputError: settings of a VAE, or conditions without the number of points.
     """
     _check(task, sets)
+    enforced = task.objective.enforced if task.objective else None
     rows = task.num_particles + task.jet_rows
     counts = np.zeros(rows + 1, np.float32)
     if sets and task.sample is not None:
@@ -153,6 +159,7 @@ def build(
 
         outputs = judge(true), judge(made)
         losses = OBJECTIVES[config.objective](*outputs)
+        generator_loss = losses.generator
         terms = {"loss": adversarial.energy_terms(summary(true, mask),
                                                   summary(made, mask)),
                  "critic": losses.critic, "generator": losses.generator}  # fmt: skip
@@ -163,7 +170,13 @@ def build(
             slope = slopes(_scalar(config, judge, outputs), mix_key, true, made)
             terms["slope"] = slope
             critic_loss = critic_loss + config.penalty * jnp.square(slope - 1)
-        return {"critic": critic_loss, "generator": losses.generator}, terms
+        if enforced is not None:
+            exist = mask
+            if task.particle_mask is not None:
+                exist = mask & task.particle_mask(made, batch.context)
+            apart, found = sample_distances(enforced, batch, Points(made, exist))
+            generator_loss, terms = generator_loss + apart, terms | found
+        return {"critic": critic_loss, "generator": generator_loss}, terms
 
     def sample(params: Params, key: Key, context: Context) -> Points:
         context = record(jnp, context)

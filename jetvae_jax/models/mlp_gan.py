@@ -16,6 +16,7 @@ from jetvae_jax.models import gan
 
 USES_MASK = False
 USES_DISTANCE = False
+USES_OBSERVABLES = True
 
 
 @configs.config

@@ -24,6 +24,7 @@ from jetvae_jax.models import gan
 
 USES_MASK = True
 USES_DISTANCE = False
+USES_OBSERVABLES = True
 
 
 @configs.config

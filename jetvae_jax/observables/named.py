@@ -12,7 +12,7 @@ that a jet without pt, or one whose momenta cancel, has no large values.
 """
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import jax.numpy as jnp
 
@@ -40,7 +40,9 @@ WHOLE = {
 COUNTS = ("multiplicity",)
 EFPS = {f"efp{degree}": degree for degree in range(1, MAX_DEGREE + 1)}
 NAMES = (*WHOLE, *(name for name in SUBSTRUCTURE if name not in COUNTS), *EFPS)
-COMPUTED = (
+Relations = Sequence[tuple[str, Collection[str]]]
+"""A statistic, and the observables from which it is computed."""
+COMPUTED: Relations = (
     ("relative_mass", ("mass",)),
     ("mass", ("efp2",)),
     ("width", ("tau1",)),
@@ -53,20 +55,24 @@ COMPUTED = (
     ("c2", ("e2", "e3")),
     ("d2", ("e2", "e3")),
 )
-"""A statistic, and observables from which it is computed. It is the same number but
-for a factor, as e2 and the polynomial of one edge, or a function of them, as the mass
-to first order in the angles of the polynomial of a double edge."""
+"""Those of jets. A statistic is the same number as the observable but for a factor, as
+e2 and the polynomial of one edge, or a function of them, as the mass to first order in
+the angles of the polynomial of a double edge."""
 
 
-def fixed_by(names: Collection[str]) -> frozenset[str]:
+def fixed_by(names: Collection[str], computed: Relations = COMPUTED) -> frozenset[str]:
     """These observables, and those that are computed from them alone.
 
     If a training pulls the former to their true values, the latter do not check it.
+
+    Args:
+        names: of observables.
+        computed: what is computed from what.
     """
     found, size = set(names), -1
     while size != len(found):
         size = len(found)
-        found |= {name for name, parts in COMPUTED if found.issuperset(parts)}
+        found |= {name for name, parts in computed if found.issuperset(parts)}
     return frozenset(found)
 
 

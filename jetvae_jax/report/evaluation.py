@@ -99,20 +99,13 @@ def _trained_on(
     if not trained_on:
         return
     held = sorted((evaluation or {}).get("trained_on") or trained_on)
-    text = (
-        "marks statistics that were part of the training loss: "
-        f"{', '.join(map(label, held))}. Their agreement does not show the quality of "
-        "the model; the other statistics do."
-    )
     metrics = known_metrics()
     others = [
         metrics[name].label if name in metrics else SUMS.get(name) or label(name)
         for name in (evaluation or {}).get("no_check", ())
         if name not in held
     ]
-    if others:
-        text += f" Computed from these, and no check either: {', '.join(others)}."
-    yield Paragraph(text, "note", badge=style.TRAINED)
+    yield from tables.in_loss([*map(label, held)], others)
 
 
 def _tables(

@@ -9,7 +9,7 @@ from jetvae_jax.core.words import in_short, number
 from jetvae_jax.metrics import conditions as boundary
 from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.measurements import known_metrics
-from jetvae_jax.metrics.suite.enforced import enforced
+from jetvae_jax.metrics.suite.enforced import MARK, enforced
 from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.metrics.suite.text import sections
 from jetvae_jax.report.page import (
@@ -43,6 +43,30 @@ FLOOR = "floor"
 def label(text: str, enforced: bool) -> Cell:
     """A name, marked if that statistic was part of the training loss."""
     return Cell(text, TRAINED if enforced else "", "trained")
+
+
+def starred(text: str, enforced: bool) -> str:
+    """The same for a terminal."""
+    return f"{text} {MARK}" if enforced else text
+
+
+def in_loss(held: Sequence[str], others: Sequence[str] = ()) -> list[Block]:
+    """What the mark of :func:`label` means; nothing if the loss held nothing.
+
+    Args:
+        held: names of the statistics that were part of the training loss.
+        others: names of those that are computed from them.
+    """
+    if not held:
+        return []
+    text = (
+        "marks statistics that were part of the training loss: "
+        f"{', '.join(held)}. Their agreement does not show the quality of "
+        "the model; the other statistics do."
+    )
+    if others:
+        text += f" Computed from these, and no check either: {', '.join(others)}."
+    return [Paragraph(text, "note", badge=TRAINED)]
 
 
 def metric_label(metric: Metric, enforced: bool, drawn: str = "") -> Cell:

@@ -60,14 +60,7 @@ class ModelRun:
             raise InputError(f"--model={self.model}: takes no conditions")
         object.__setattr__(self, "model_config", model_config)
         module = models.get(self.model)
-        observables = getattr(self.objective, "observables", ())
-        if observables and not getattr(module, "USES_DISTANCE", True):
-            raise InputError(
-                f"--objective.observables={','.join(observables)}: the loss of "
-                f"--model={self.model} does not compare a jet with its reconstruction: "
-                "leave them out, or give a model that decodes one, such as "
-                "--model=conv_vae"
-            )
+        self._check_observables(module)
         required = getattr(module, "REQUIRES", {})
         for flag, value in required.items():
             group, name = flag.split(".")
@@ -94,6 +87,28 @@ class ModelRun:
                 f"{self.model}.output = 'sigmoid' reaches only [0, 1], "
                 f"{prefix}.method = {self.scaling.method!r} goes beyond: give "
                 f"--{self.model}.output=linear or --{prefix}.method={bounded}"
+            )
+
+    def _check_observables(self, module: Any) -> None:
+        names = getattr(self.objective, "observables", ())
+        if not names:
+            return
+        pipeline = self.pipeline
+        flag = f"--{pipeline.GROUPS['objective']}.observables={','.join(names)}"
+        uses_distance = getattr(module, "USES_DISTANCE", True)
+        if not getattr(module, "USES_OBSERVABLES", uses_distance):
+            raise InputError(
+                f"{flag}: the loss of --model={self.model} compares neither "
+                f"reconstructed nor generated {pipeline.UNIT} with those of the data: "
+                "leave them out, or give another model, such as --model=mlp_vae or "
+                "--model=mlp_gan"
+            )
+        parts = self.components
+        if parts.discriminator != vae.NONE and not parts.adversarial.reconstruction:
+            raise InputError(
+                f"{flag}: the loss of a VAE with --discriminator={parts.discriminator} "
+                "has them with --adversarial.reconstruction above 0 alone: give it, or "
+                "leave them out"
             )
 
     @property

@@ -174,6 +174,17 @@ class Evaluation(Protocol):
         """
         ...
 
+    def unchecked(self, run: Any, *, deterministic: bool = True) -> frozenset[str]:
+        """Observables that the training loss of a run held, or that follow from these.
+
+        Their agreement does not check the model.
+
+        Args:
+            run: its settings.
+            deterministic: the model is a VAE with a deterministic decoder.
+        """
+        ...
+
     def headlines(self, result: dict[str, Any]) -> list[tuple[str, str]]:
         """Three metrics of every sample, as name and text, for a summary.
 

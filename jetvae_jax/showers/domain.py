@@ -6,15 +6,27 @@ particle.
 """
 
 import dataclasses
+import functools
+from typing import Annotated
 
 import numpy as np
 
 from jetvae_jax.core import configs
 from jetvae_jax.core.configs import NonNegativeFloat
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.types import Array, Batch, Context, Key, Showers, Terms
+from jetvae_jax.core.types import (
+    Array,
+    Batch,
+    Context,
+    Enforced,
+    Key,
+    Points,
+    Showers,
+    Terms,
+)
 from jetvae_jax.core.types import Objective as VAEObjective
 from jetvae_jax.data.splits import Dataset, split_sample
+from jetvae_jax.data.streaming import head
 from jetvae_jax.densities.contexts import (
     ContextRequest,
     ContextSampler,
@@ -22,8 +34,10 @@ from jetvae_jax.densities.contexts import (
     rows_to_draw,
 )
 from jetvae_jax.losses import distances
+from jetvae_jax.losses.observables import MEASURED, Weighted, in_units, with_errors
 from jetvae_jax.showers import geometry, incident, metrics, scaling
 from jetvae_jax.showers import load as reading
+from jetvae_jax.showers.observables import LAYERED, complaint, scalars
 from jetvae_jax.showers.writer import Writer
 
 GROUPS = {
@@ -43,17 +57,25 @@ fit, scale, unscale = scaling.fit, scaling.scale, scaling.unscale
 
 
 @configs.config
-class Objective:
+class Objective(Weighted):
     """What a VAE minimises: alpha D(x, x') + beta KL, or beta KL - log p(x|z).
 
     Attributes:
         alpha: weight of the distance, which is that of --loss, in scaled features;
             cell_vae has a density instead.
         beta: weight of the KL divergence.
+        observables: of energy, response, x, y, width_along, width_across,
+            asymmetry_along, asymmetry_across, and of several layers depth and
+            depth_width, those that are in the loss, too: of a VAE their squared errors,
+            of a GAN the energy distances of their distributions, in units of the
+            deviation among the training showers.
+        gamma_observables: their weights, one for all or one for each.
     """
 
     alpha: NonNegativeFloat = 1.0
     beta: NonNegativeFloat = 1.0
+    observables: Annotated[tuple[Annotated[str, complaint], ...], configs.distinct] = ()
+    gamma_observables: tuple[NonNegativeFloat, ...] = (1.0,)
 
 
 def load(config: Data) -> Dataset:
@@ -187,8 +209,12 @@ def contexts(
 
 
 def objective(run, scaler, train) -> VAEObjective:
-    """What a VAE minimises: the distance of scaled features, and the KL."""
-    del scaler, train
+    """What a VAE minimises: the distance of scaled features, and the KL.
+
+    Raises:
+        InputError: an observable that this calorimeter does not have, or that is the
+            same for all training showers.
+    """
     reconstruction = distances.get(run.loss).build(run.loss_config)
     weights = run.objective
 
@@ -197,7 +223,34 @@ def objective(run, scaler, train) -> VAEObjective:
         error = reconstruction(batch.x, x_hat)
         return weights.alpha * error, {"reconstruction": error}
 
-    return VAEObjective(distance, weights.beta)
+    enforced = _enforced(run, scaler, train)
+    whole = with_errors(distance, enforced)
+    return VAEObjective(whole, weights.beta, enforced=enforced)
+
+
+def _enforced(run, scaler: Scaler, train: Showers) -> Enforced | None:
+    names, flag, config = run.objective.observables, GROUPS["objective"], run.scaling
+    cells = geometry.get(config.geometry)
+    for name in names:
+        if name in LAYERED and cells.num_layers < 2:
+            raise InputError(
+                f"--{flag}.observables={name}: the calorimeter {cells.name} has one "
+                "layer: leave it out"
+            )
+    if not names:
+        return None
+
+    def values(x: Array, mask: Array | None, context: Context) -> dict[str, Array]:
+        exist = scaling.exists(x, context) if mask is None else mask
+        showers = unscale(config, scaler, Points(x, exist), context)
+        found = scalars(cells, showers)
+        return {name: found[name][..., None] for name in names}
+
+    return in_units(
+        values, run.objective.observable_weights,
+        functools.partial(scale, config, scaler), head(train, MEASURED),
+        flag=flag, unit=UNIT,
+    )  # fmt: skip
 
 
 def augment(run) -> None:

@@ -16,12 +16,15 @@ from jetvae_jax.metrics import binned, inputs
 from jetvae_jax.metrics.conditions import gathered, text
 from jetvae_jax.metrics.frechet.physics import MAX_SAMPLES
 from jetvae_jax.metrics.inputs import EvaluateConfig, record
+from jetvae_jax.metrics.suite.enforced import in_loss, sentence
+from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.report import about, tables
 from jetvae_jax.showers import conditions, metrics, report
 from jetvae_jax.showers import geometry as geometries
 from jetvae_jax.showers import load as reading
 from jetvae_jax.showers.domain import SUFFIX, Data
 from jetvae_jax.showers.geometry import Geometry
+from jetvae_jax.showers.observables import COMPUTED
 
 ENERGY_BINS = 6
 NEARLY = 1.02
@@ -145,6 +148,9 @@ def evaluate(
             row |= metrics.classified(key, geometry, given.real, showers)
         row["showers"] = len(showers.energy)
     responses = _responses(samples, values, given.reach)
+    generator = None if config.generated else trained  # of the showers
+    held = sorted(in_loss(generator.run.objective)) if generator else []
+    no_check = metrics.no_check(geometry, fixed_by(held, COMPUTED))
     few = min(len(showers.energy) for showers in samples.values())
     if few < MAX_SAMPLES:
         given.notes.append(
@@ -158,14 +164,18 @@ def evaluate(
         "candidates": evaluated,
         "response": {name: binned.as_json(found) for name, found in responses.items()},
         "reach": given.reach,
+        "trained_on": held,
+        "no_check": no_check,
         **inputs.provenance(trained),
         "notes": given.notes,
         "sources": given.sources,
         "conditions": bounds,
     }
-    table = report.text({tables.FLOOR: floor, **evaluated}, responses, given.reach)
+    rows = {tables.FLOOR: floor, **evaluated}
+    table = report.text(rows, responses, given.reach, no_check)
+    if held:
+        table += f"\n{sentence(held)}\n"
     record(folder, result, f"{table}\n{text(bounds)}")
-    generator = None if config.generated else trained  # of the showers
     history: dict[str, list[dict]] = {}
     if generator:
         history = generator.history()
@@ -226,6 +236,12 @@ def observables(run: Any, samples: Any) -> dict[str, np.ndarray]:
     """Observables of showers by name, ``[J]`` each: energy in GeV and so on."""
     found = metrics.measured(geometries.get(run.scaling.geometry), samples)
     return {name: values for name, values in found.items() if values.ndim == 1}
+
+
+def unchecked(run: Any, *, deterministic: bool = True) -> frozenset[str]:
+    """Observables that the loss of a run held, and those computed from these alone."""
+    del deterministic
+    return fixed_by(in_loss(run.objective), COMPUTED)
 
 
 def headlines(result: dict[str, Any]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ high-level features. The features are the challenge's
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -149,6 +149,23 @@ def means(geometry: Geometry, real: Showers, generated: Showers) -> dict[str, fl
     found = _distances(x, y, binnings(x)).reshape(-1, len(MEASURES))
     averages = found.mean(0)
     return {m: float(averages[MEASURES.index(m)]) for m in ("ks", "separation")}
+
+
+def no_check(geometry: Geometry, trained_on: Collection[str]) -> list[str]:
+    """The observables and metrics that compare what a training loss held.
+
+    Args:
+        geometry: of the cells.
+        trained_on: observables of the loss, and those computed from them.
+    """
+    features = {"energy", "response"}
+    if geometry.num_layers == 1:  # whose centre and width are those of the shower
+        features |= {"x", "y", "width_along", "width_across"}
+    compared = {name: {name} for name in ORDER}
+    compared |= {name: set(ORDER) for name in SCALARS}
+    for name in ("fpd", "fpd_exact", "kpd"):
+        compared[name] = features
+    return [name for name, of in compared.items() if not of.isdisjoint(trained_on)]
 
 
 def _rows(values: Values, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -21,10 +21,21 @@ import itertools
 import jax.numpy as jnp
 
 from jetvae_jax.core.dtypes import floats, record
+from jetvae_jax.core.errors import did_you_mean
 from jetvae_jax.core.numerics import safe_divide, safe_log, safe_norm, safe_sqrt
 from jetvae_jax.core.types import Array, Showers
 from jetvae_jax.showers.geometry import Geometry
 
+SCALARS = (
+    *("energy", "response", "x", "y", "width_along", "width_across"),
+    *("asymmetry_along", "asymmetry_across", "cells", "depth", "depth_width"),
+)
+"""The observables of one number a shower."""
+LAYERED = ("depth", "depth_width")
+"""Those that calorimeters of several layers have."""
+COUNTS = ("cells",)
+COMPUTED = (("response", ("energy",)), ("energy", ("response",)))
+"""An observable, and those from which it is computed, for given incident particles."""
 DEPTH = 250.0
 """In mm, from the face to where the talk's asymmetries are taken."""
 _LN10 = 2.302585092994046
@@ -160,6 +171,16 @@ def scalars(geometry: Geometry, showers: Showers) -> dict[str, Array]:
         deep = depth(geometry, showers)
         found |= {"depth": deep[..., 0], "depth_width": deep[..., 1]}
     return found
+
+
+def complaint(name: str) -> str | None:
+    """Why a name is not of an observable with a gradient; None if it is."""
+    names = tuple(known for known in SCALARS if known not in COUNTS)
+    if name in names:
+        return None
+    if name in COUNTS:
+        return "counts cells, which has no gradient: name another observable"
+    return f"must be of {', '.join(names)}{did_you_mean(name, names)}"
 
 
 def _energies(geometry: Geometry, showers: Showers) -> Array:

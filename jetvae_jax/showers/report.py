@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,8 @@ Results = Mapping[str, Any]
 """Name of a sample to its metrics, of `showers.metrics`."""
 Responses = Mapping[str, Binned]
 """Name of a sample to its response in bins of the incident energy."""
+Mark = Callable[[str, bool], Any]
+"""``(text, enforced) -> heading``: `tables.label`, or `tables.starred` as text."""
 
 
 def write(
@@ -96,7 +98,9 @@ def write(
         title: of the page.
         about: date, seed and so on: `report.about.table`.
         summary: a text, the lines of a list, or names and values.
-        evaluation: ``floor``, ``candidates`` by name, ``reach`` and ``conditions``.
+        evaluation: ``floor``, ``candidates`` by name, ``reach`` and ``conditions``;
+            perhaps ``trained_on`` and ``no_check``, names of what the training loss
+            held, and of what is computed from that.
         geometry: of C cells.
         samples: name to showers ``[J, C]``, ``"input"`` first.
         values: name to observables, of `showers.metrics.measured`.
@@ -108,28 +112,32 @@ def write(
     """
     results = {tables.FLOOR: evaluation["floor"], **evaluation["candidates"]}
     reach = evaluation["reach"]
+    held, no_check = (evaluation.get(name, ()) for name in ("trained_on", "no_check"))
+    others = [name for name in no_check if name in LABELS and name not in held]
+    marked = {"no_check": no_check, "mark": tables.label}
     by_observable = (
         block
         for measure in ("ks", "separation", "w1")
         for block in (
             Heading(MEASURES[measure], 3),
-            page.table(*observables(results, measure), style="compact"),
+            page.table(*observables(results, measure, **marked), style="compact"),
         )
     )
     blocks = (
         about,
         *page.summary(summary),
+        *tables.in_loss([LABELS[n] for n in held], [LABELS[n] for n in others]),
         Heading("Metrics"),
-        page.table(*headline(results), style="compact"),
+        page.table(*headline(results, **marked), style="compact"),
         Paragraph(NOTE, "note"),
         Heading("Observables"),
         Paragraph(ALONG, "note"),
         *by_observable,
         Heading("Response and resolution"),
-        page.table(*response_table(responses, reach), style="compact"),
+        page.table(*response_table(responses, reach, **marked), style="compact"),
         Paragraph(RESPONSE + (BEYOND if _any_beyond(responses, reach) else ""), "note"),
         *tables.conditions(evaluation.get("conditions", {})),
-        *_distributions(values),
+        *_distributions(values, no_check),
         *_pictures(geometry, samples, responses, reach),
         *training_plots.curve_plots(history, "shower", units=_UNITS),
     )
@@ -139,14 +147,23 @@ def write(
 _UNITS: dict[str, str] = dict.fromkeys(("response", "hits", "energies"), "nats")
 
 
-def headline(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table of metrics, a row for each sample."""
+def headline(
+    results: Results, no_check: Collection[str] = (), mark: Mark = tables.starred
+) -> tuple[list, list[list[str]]]:
+    """Head and rows of the table of metrics, a row for each sample.
+
+    Args:
+        results: sample to metrics.
+        no_check: observables and metrics that compare what the training loss held.
+        mark: how they are marked.
+    """
     shown = [name for name in HEADLINE if any(name in m for m in results.values())]
     rows = [
         [sample, *(cell(name, found.get(name)) for name in shown)]
         for sample, found in results.items()
     ]
-    return ["sample", *(HEADLINE[name][0] for name in shown)], rows
+    names = (mark(HEADLINE[name][0], name in no_check) for name in shown)
+    return ["sample", *names], rows
 
 
 def cell(name: str, metric: Mapping[str, Any] | None) -> str:
@@ -160,7 +177,12 @@ def cell(name: str, metric: Mapping[str, Any] | None) -> str:
     return tables.with_error(value / scale, metric["error"] / scale)
 
 
-def observables(results: Results, measure: str) -> tuple[list[str], list[list[str]]]:
+def observables(
+    results: Results,
+    measure: str,
+    no_check: Collection[str] = (),
+    mark: Mark = tables.starred,
+) -> tuple[list[str], list[list]]:
     """Head and rows of the table of one measure, a row for each observable."""
     names = next(iter(results.values()))["observables"]
     has_unit = measure in ("w1", "emd")
@@ -169,7 +191,7 @@ def observables(results: Results, measure: str) -> tuple[list[str], list[list[st
         found = (m["observables"][name][measure] for m in results.values())
         unit = UNITS.get(name, "") if has_unit else ""
         label = f"{LABELS.get(name, name)} [{unit}]" if unit else LABELS.get(name, name)
-        rows.append([str(label), *map(_value, found)])
+        rows.append([mark(str(label), name in no_check), *map(_value, found)])
     return ["observable", *results], rows
 
 
@@ -180,8 +202,11 @@ def _value(metric: Mapping[str, Any]) -> str:
 
 
 def response_table(
-    responses: Responses, reach: binned.Reach | None
-) -> tuple[list[str], list[list[str]]]:
+    responses: Responses,
+    reach: binned.Reach | None,
+    no_check: Collection[str] = (),
+    mark: Mark = tables.starred,
+) -> tuple[list[str], list[list]]:
     """Head and rows of mean response and resolution, two rows for each bin."""
     first = next(iter(responses.values()))
     outside = _beyond(first, reach)
@@ -194,7 +219,7 @@ def response_table(
                 _binned(getattr(found, field)[i], getattr(found, f"{field}_error")[i])
                 for found in responses.values()
             )
-            rows.append([energies, label, *cells])
+            rows.append([energies, mark(label, "response" in no_check), *cells])
             energies = ""
     return ["incident energy", "", *responses], rows
 
@@ -213,16 +238,25 @@ def _any_beyond(responses: Responses, reach: binned.Reach | None) -> bool:
     return any(_beyond(found, reach).any() for found in responses.values())
 
 
-def text(results: Results, responses: Responses, reach: binned.Reach | None) -> str:
+def text(
+    results: Results,
+    responses: Responses,
+    reach: binned.Reach | None,
+    no_check: Collection[str] = (),
+) -> str:
     """All tables for a terminal."""
-    parts = [tables.aligned(*headline(results))]
+    parts = [tables.aligned(*headline(results, no_check))]
     for measure, title in MEASURES.items():
-        parts.append(f"{title}\n\n{tables.aligned(*observables(results, measure))}")
-    parts.append(f"{RESPONSE}\n\n{tables.aligned(*response_table(responses, reach))}")
+        rows = tables.aligned(*observables(results, measure, no_check))
+        parts.append(f"{title}\n\n{rows}")
+    rows = tables.aligned(*response_table(responses, reach, no_check))
+    parts.append(f"{RESPONSE}\n\n{rows}")
     return "\n".join(parts)
 
 
-def _distributions(values: Mapping[str, Values]) -> Iterator[Plot]:
+def _distributions(
+    values: Mapping[str, Values], no_check: Collection[str]
+) -> Iterator[Plot]:
     bins = metrics.binnings(values["input"])
     sizes = {name: len(found["cells"]) for name, found in values.items()}
     counted = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
@@ -254,6 +288,7 @@ def _distributions(values: Mapping[str, Values]) -> Iterator[Plot]:
                 labels=labels,
                 logarithmic=(CELL,),
                 columns=columns,
+                trained_on=no_check,
             ),
         )
 

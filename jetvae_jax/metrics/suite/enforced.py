@@ -6,6 +6,7 @@ from typing import Any
 from jetvae_jax.metrics.distributions.binning import PAPER_JETS
 from jetvae_jax.metrics.measurements import known_metrics
 
+MARK = "*"
 _SUMS = ("emd_normalised_sum", "bin_height_w1_sum")
 
 
@@ -22,6 +23,24 @@ def enforced(name: str, trained_on: Collection[str]) -> bool:
     elif metric := known_metrics().get(name):
         compared |= set(metric.observables)
     return not compared.isdisjoint(trained_on)
+
+
+def in_loss(objective: Any) -> frozenset[str]:
+    """Observables that the domain's ``Objective`` of a run names and weighs.
+
+    A metric of such an observable shows that training worked, not that the model
+    found anything by itself.
+    """
+    weights: Mapping[str, float] = getattr(objective, "observable_weights", {})
+    return frozenset(name for name, weight in weights.items() if weight)
+
+
+def sentence(names: Collection[str]) -> str:
+    """What the mark at a statistic means, for the observables that a loss held."""
+    return (
+        f"{MARK} in the training loss ({', '.join(names)}), or computed from what "
+        "is: its agreement does not check the model."
+    )
 
 
 def no_check(evaluation: Mapping[str, Any], trained_on: Collection[str]) -> list[str]:

@@ -9,7 +9,7 @@ from jetvae_jax.core.words import in_short, number
 from jetvae_jax.metrics.classifier.two_sample import CLASSIFIERS
 from jetvae_jax.metrics.labels import label
 from jetvae_jax.metrics.measurements import known_metrics, measurements
-from jetvae_jax.metrics.suite.enforced import enforced
+from jetvae_jax.metrics.suite.enforced import MARK, enforced, sentence
 from jetvae_jax.metrics.suite.evaluation import Evaluation
 from jetvae_jax.metrics.suite.measurement import Metric
 from jetvae_jax.observables.named import fixed_by
@@ -19,7 +19,6 @@ _WIDTH = 100
 _WIDEST = 20  # a value with its error that is not in a cell
 _SINGLE = ("Jets: ", "Particles: ")
 """Titles of sections with one row for each observable begin with one of these."""
-MARK = "*"
 """Before a statistic that was part of the training loss, or is computed from it."""
 
 
@@ -206,11 +205,7 @@ def _heading(evaluation: Evaluation) -> str:
     else:
         lines.append("Relative features refer to the jet axes of the files.")
     if held := evaluation.get("trained_on"):
-        text = (
-            f"{MARK} in the training loss ({', '.join(held)}), or computed from what "
-            "is: its agreement does not check the model."
-        )
-        lines += textwrap.wrap(text, _WIDTH, subsequent_indent="    ")
+        lines += textwrap.wrap(sentence(held), _WIDTH, subsequent_indent="    ")
     if evaluation.get("relative"):
         lines.append("All is compared in relative features: pt is not always known.")
     return "\n".join(lines)

@@ -11,11 +11,10 @@ from jetvae_jax.core import seeds
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.data.loading import load_judged
 from jetvae_jax.data.streaming import count, head
-from jetvae_jax.jets.evaluation import measured, trained_on
+from jetvae_jax.jets.evaluation import measured
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier import network
 from jetvae_jax.metrics.suite.sample import Sample as JetSample
-from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.runs import dataset, domains
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.generation import generated_samples
@@ -151,11 +150,8 @@ def _of_run(config: LimitsConfig) -> Samples:
         samples = generated_samples(trained, request)
         made[latents] = Sample(latents, measure(run, samples))
     is_vae = trained.model.components is not None
-    held: frozenset[str] = frozenset()
-    default = tuple(truth.values)
-    if run.domain == "jets":
-        held = fixed_by(trained_on(run, deterministic=is_vae))
-        default = OBSERVABLES
+    held = domains.evaluation(run.domain).unchecked(run, deterministic=is_vae)
+    default = OBSERVABLES if run.domain == "jets" else tuple(truth.values)
     return Samples(
         train, made, truth, count(parts.train), default, held, run.pipeline.UNIT
     )
