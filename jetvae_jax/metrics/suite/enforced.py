@@ -7,6 +7,7 @@ from jetvae_jax.metrics.distributions.binning import PAPER_JETS
 from jetvae_jax.metrics.measurements import known_metrics
 
 MARK = "*"
+"""Before a statistic that was part of the training loss, or is computed from it."""
 _SUMS = ("emd_normalised_sum", "bin_height_w1_sum")
 
 

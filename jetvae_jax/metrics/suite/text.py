@@ -19,7 +19,6 @@ _WIDTH = 100
 _WIDEST = 20  # a value with its error that is not in a cell
 _SINGLE = ("Jets: ", "Particles: ")
 """Titles of sections with one row for each observable begin with one of these."""
-"""Before a statistic that was part of the training loss, or is computed from it."""
 
 
 class Row(NamedTuple):
