@@ -97,6 +97,9 @@ def test_window_of_each_class():
         ("jet_pt_max", {"jet_pt_min": 500.0, "jet_pt_max": 400.0}),
         ("parton_pt_max", {"parton_pt_min": 500.0, "parton_pt_max": 400.0}),
         ("shard_jets", {"num_jets": 10**9, "shard_jets": 10}),
+        ("num_jets", {"num_jets": 31, "jets_per_event": 2}),
+        ("shard_jets", {"shard_jets": 15, "jets_per_event": 2}),
+        ("jets_per_event", {"jets_per_event": 3}),
     ],
 )
 def test_mistakes_in_the_settings(field, changes):
@@ -173,7 +176,7 @@ def test_damaged_and_unwritable_files_are_named(tmp_path):
 
 
 def antikt(p, radius):
-    """Hardest jet of one event by the definition (arXiv:0802.1189), E-scheme."""
+    """Jets of one event by definition (arXiv:0802.1189), E-scheme, hardest first."""
     jets = [(np.array(v, float), [i]) for i, v in enumerate(p)]
     done = []
 
@@ -198,7 +201,7 @@ def antikt(p, radius):
             (a, x), (b, y) = jets[i], jets[j]
             jets = [jet for k, jet in enumerate(jets) if k not in (i, j)]
             jets.append((a + b, x + y))
-    return max(done, key=lambda jet: math.hypot(jet[0][0], jet[0][1]))
+    return sorted(done, key=lambda jet: -math.hypot(jet[0][0], jet[0][1]))
 
 
 def events_of(particles, ids, hard):
@@ -233,7 +236,7 @@ def test_leading_jet_is_that_of_the_definition():
         p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
         energy = np.sqrt(np.sum(p**2, -1) + 0.14**2)
         particles.append(np.column_stack([p, energy]))
-        expected.append(antikt(particles[-1], 0.4))
+        expected.append(antikt(particles[-1], 0.4)[0])
     # A neutrino and a particle outside the acceptance, harder than all jets.
     lost = np.array([[900.0, 0, 0, 900], [10.0, 0, 900, 900.06]])
     seen = [np.vstack([p, lost]) for p in particles]
@@ -255,6 +258,40 @@ def test_leading_jet_is_that_of_the_definition():
         order = sorted(members, key=lambda i: -np.hypot(*particles[k][i, :2]))[:6]
         np.testing.assert_allclose(rows["p4"][k, : len(order)], particles[k][order])
         assert not rows["p4"][k, len(order) :].any()
+
+
+def test_both_hardest_jets_are_those_of_the_definition():
+    needs_tools()
+    from jetvae_jax.making.cluster import leading_jets
+
+    rng = np.random.default_rng(6)
+    particles, expected = [], []
+    for number in (12, 9, 16, 1):  # the last has one jet
+        pt = rng.exponential(30, number) + 0.5
+        eta = rng.normal(0, 0.3, number)
+        phi = rng.choice([0.3, 3.0], number) + rng.normal(0, 0.2, number)
+        p = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], -1)
+        energy = np.sqrt(np.sum(p**2, -1) + 0.14**2)
+        particles.append(np.column_stack([p, energy]))
+        expected.append(antikt(particles[-1], 0.4)[:2])
+    hard = [[(21, event[0][0]), (-5, event[-1][0])] for event in expected]
+    hard[2][1] = (-5, hard[2][1][1] * [-1, -1, -1, 1])  # far from the second jet
+    ids = [[211] * len(p) for p in particles]
+    cuts = settings.Cuts(0.4, 0.1, 3.0, 0.0, 0.0, 1, 5, jets_per_event=2)
+    rows, dropped = leading_jets(events_of(particles, ids, hard), cuts, lambda i: i > 0)
+    assert dropped == {"jet_pt": 1, "unmatched": 1, "few_particles": 0}
+    assert rows["parton"].tolist() == [21, -5] * 2
+    found = zip(rows["jet"], rows["count"], rows["p4"], strict=True)
+    for k, (features, count, p4) in enumerate(found):
+        jet, members = expected[k // 2][k % 2]
+        pt = math.hypot(jet[0], jet[1])
+        wanted = [pt, math.asinh(jet[2] / pt), math.atan2(jet[1], jet[0])]
+        np.testing.assert_allclose(features[:3], wanted, rtol=1e-6, atol=1e-6)
+        assert count == len(members)
+        own = particles[k // 2]
+        order = sorted(members, key=lambda i: -np.hypot(*own[i, :2]))[:5]
+        np.testing.assert_allclose(p4[: len(order)], own[order])
+        assert not p4[len(order) :].any()
 
 
 def test_cuts_count_what_they_drop():
@@ -322,6 +359,41 @@ def test_content_of_a_shard(shard):
     assert abs(np.median(mass) - 80.4) < 5
     assert np.all(np.diff(relative[..., 2], axis=1) <= 1e-7)
     assert np.abs(relative[..., 1]).max() < 0.6
+
+
+def test_both_jets_of_each_event(shard, tmp_path):
+    from jetvae_jax.making import shards
+
+    wanted, single = shard
+    both = wanted._replace(cuts=wanted.cuts._replace(jets_per_event=2))
+    made = shards.make(both)
+    with (
+        h5py.File(io.BytesIO(single.content)) as one,
+        h5py.File(io.BytesIO(made.content)) as two,
+    ):
+        # Files of one jet an event say what they always said.
+        assert "jets_per_event" not in one.attrs["shard"]
+        assert json.loads(two.attrs["shard"])["cuts"]["jets_per_event"] == 2
+        first, second = two["jet_features"][::2], two["jet_features"][1::2]
+        extra = two["jet_extra"][:]
+        # Those of the same seed whose second jet passes, too.
+        leading = {row.tobytes() for row in one["jet_features"][:]}
+        assert {row.tobytes() for row in first} <= leading
+        kept = json.loads(two.attrs["dropped"])
+        assert two.attrs["events"] == 15 + sum(kept.values())
+    assert np.all(first[:, 0] >= second[:, 0])
+    assert np.all(extra[::2, 3] == -extra[1::2, 3])  # W+ and W-
+    apart = np.abs(np.angle(np.exp(1j * (extra[::2, 0] - extra[1::2, 0]))))
+    assert np.median(apart) > 2.9
+    with pytest.raises(InputError, match="jets_per_event"):
+        files.save(tmp_path / "w.hdf5", single.content)
+        shards.is_done(tmp_path / "w.hdf5", both)
+    files.save(tmp_path / "w_00000.hdf5", made.content)
+    target = layouts.path_of(tmp_path, "jetnet30", "w")
+    layouts.merge(target, "jetnet30", [(tmp_path / "w_00000.hdf5", both)])
+    with h5py.File(target) as file:
+        assert file.attrs["jets_per_event"] == 2
+        assert "each of two hardest anti-kT jet" in file.attrs["selection"]
 
 
 @pytest.fixture

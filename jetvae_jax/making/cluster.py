@@ -15,7 +15,7 @@ REASONS = ("jet_pt", "unmatched", "few_particles")
 def leading_jets(
     events: Any, cuts: Cuts, visible: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """The hardest anti-kT jet of each event, if it comes from the hard process.
+    """The hardest anti-kT jets of each event, if they come from the hard process.
 
     Args:
         events: awkward array as from ``Generator.batch``.
@@ -23,7 +23,8 @@ def leading_jets(
         visible: ``ids [n] -> bool [n]``.
 
     Returns:
-        ``(rows, dropped)``: rows of J jets, float64 in GeV, as
+        ``(rows, dropped)``: rows of J jets, ``cuts.jets_per_event`` of each event in
+        which all pass, in descending pt; float64 in GeV, as
         ``p4 [J, N, 4]`` (px, py, pz, E) in descending pt, zero on padding;
         ``jet [J, 5]`` (pt, eta, phi, mass, energy); ``count [J]`` of all particles,
         also those beyond N; ``parton [J]``, id of the hard parton of the jet. Dropped
@@ -41,29 +42,34 @@ def leading_jets(
     keep = (pt > cuts.particle_pt_min) & (np.abs(eta) < cuts.particle_eta_max)
     keep &= visible(ak.to_numpy(record.id)[final])
     final = final[keep]
-    found, jet, members = _cluster(p4[final], event[final], len(num), cuts)
-    final = final[members]
+    found, jet, row = _cluster(p4[final], event[final], len(num), cuts)
+    final, row = final[row >= 0], row[row >= 0]
 
     jet_pt, jet_eta, jet_phi = pt_eta_phi(jet)
     high = (jet_pt > cuts.jet_pt_max) if cuts.jet_pt_max else False
     reason = {"jet_pt": ~found | high}
-    parton = _match(record, p4, event, jet_eta, jet_phi, cuts.radius)
+    each, parton = cuts.jets_per_event, np.zeros(len(jet), np.int64)
+    for first in range(each):
+        eta, phi = jet_eta[first::each], jet_phi[first::each]
+        parton[first::each] = _match(record, p4, event, eta, phi, cuts.radius)
     reason["unmatched"] = parton == 0
-    count = np.bincount(event[final], minlength=len(num))
+    count = np.bincount(row, minlength=len(jet))
     reason["few_particles"] = count < cuts.min_particles
     good, dropped = np.ones(len(num), bool), {}
     for name in REASONS:
-        dropped[name] = int(np.sum(good & reason[name]))
-        good &= ~reason[name]
+        bad = reason[name].reshape(-1, each).any(axis=1)
+        dropped[name] = int(np.sum(good & bad))
+        good &= ~bad
 
     energy = jet[:, 3]
     jet_mass = mass(energy, jet[:, :3])
     rows = {
-        "p4": _padded(p4[final], event[final], count, cuts),
+        "p4": _padded(p4[final], row, count, cuts),
         "jet": np.stack([jet_pt, jet_eta, jet_phi, jet_mass, energy], axis=1),
         "count": count,
         "parton": parton,
     }
+    good = np.repeat(good, each)
     return {name: values[good] for name, values in rows.items()}, dropped
 
 
@@ -77,8 +83,9 @@ def _cluster(p4, event, num_events, cuts: Cuts):
     """Clusters all events at once.
 
     Returns:
-        ``(found [E], jet [E, 4], members [n])``: whether an event has a jet above
-        ``jet_pt_min``, the hardest one, and which of the particles are in it.
+        ``(found [E K], jet [E K, 4], row [n])``: whether there is such a jet above
+        ``jet_pt_min``, the K hardest ones of each event in descending pt, and in which
+        of these rows each of the particles is, -1 for none.
     """
     import awkward as ak
     import fastjet
@@ -92,19 +99,27 @@ def _cluster(p4, event, num_events, cuts: Cuts):
     clusters = fastjet.ClusterSequence(particles, definition)
     # Most jets are soft: they are not copied from FastJet.
     jets: Any = clusters.inclusive_jets(min_pt=cuts.jet_pt_min)
-    hardest = ak.max(np.hypot(jets.px, jets.py), axis=1)
+    each = cuts.jets_per_event
+    hardest: Any = ak.sort(np.hypot(jets.px, jets.py), ascending=False)[:, :each]
     lowest = max(cuts.jet_pt_min, 0.999 * (ak.min(hardest) or 0.0))
     jets = clusters.inclusive_jets(min_pt=lowest)
     members: Any = clusters.constituent_index(min_pt=lowest)
-    best = ak.argmax(np.hypot(jets.px, jets.py), axis=1, keepdims=True)
-    jet = ak.fill_none(ak.firsts(jets[best]), dict.fromkeys(names, 0.0))
-    found = ak.to_numpy(ak.num(jets) > 0)
-    index: Any = ak.fill_none(ak.firsts(members[best]), [])
-    start = np.cumsum(number) - number
-    index = ak.to_numpy(ak.flatten(index + start))
-    chosen = np.zeros(len(p4), bool)
-    chosen[index] = True
-    return found, _columns(jet, names), chosen
+    best = ak.argsort(np.hypot(jets.px, jets.py), ascending=False)[:, :each]
+    chosen = jets[best]
+    count = ak.to_numpy(ak.num(chosen))
+    # Rows of the jets that are there: those of an event may be fewer than K.
+    there = np.repeat(each * np.arange(num_events), count)
+    there += np.arange(len(there)) - np.repeat(np.cumsum(count) - count, count)
+    jet, found = np.zeros((each * num_events, 4)), np.zeros(each * num_events, bool)
+    jet[there], found[there] = _columns(ak.flatten(chosen), names), True
+    index: Any = ak.flatten(members[best])
+    size = ak.to_numpy(ak.num(index))
+    start = np.repeat(np.cumsum(number) - number, count)
+    row = np.full(len(p4), -1)
+    row[ak.to_numpy(ak.flatten(index)) + np.repeat(start, size)] = np.repeat(
+        there, size
+    )
+    return found, jet, row
 
 
 def _silence(fastjet) -> None:
@@ -142,11 +157,11 @@ def _match(record, p4, event, jet_eta, jet_phi, radius) -> np.ndarray:
     return parton
 
 
-def _padded(p4, event, count, cuts: Cuts) -> np.ndarray:
-    """Particles ``[n, 4]`` as ``[E, N, 4]``, the hardest N in descending pt."""
-    order = np.lexsort((-np.hypot(p4[:, 0], p4[:, 1]), event))
+def _padded(p4, row, count, cuts: Cuts) -> np.ndarray:
+    """Particles ``[n, 4]`` as ``[J, N, 4]``, the hardest N in descending pt."""
+    order = np.lexsort((-np.hypot(p4[:, 0], p4[:, 1]), row))
     place = np.arange(len(p4)) - np.repeat(np.cumsum(count) - count, count)
     kept = place < cuts.num_particles
     rows = np.zeros((len(count), cuts.num_particles, 4))
-    rows[event[order][kept], place[kept]] = p4[order][kept]
+    rows[row[order][kept], place[kept]] = p4[order][kept]
     return rows

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jetvae_jax.core.momenta import wrap_phi
+from jetvae_jax.data.containers.hdf5 import PER_EVENT
 from jetvae_jax.making import files, pythia
 from jetvae_jax.making.settings import (
     CROSS_SECTION,
@@ -89,7 +90,11 @@ def merge(
 def provenance(shards: list[Task]) -> dict[str, Any]:
     """Metadata of a file of these shards, for its attributes."""
     first, versions = shards[0][1], pythia.versions()
-    return totals(shards, "jet_features") | {
+    number = first.cuts.jets_per_event
+    found = totals(shards, "jet_features")
+    if number > 1:
+        found[PER_EVENT] = number
+    return found | {
         "generator": "pythia8mc {pythia8mc} + fastjet {fastjet}".format(**versions)
         + f", made by jetvae_jax: {title(first)}; no detector simulation",
         "title": title(first),
@@ -121,9 +126,10 @@ def title(shard: Shard) -> str:
 def selection(cuts: Cuts) -> str:
     """The cuts, in words."""
     end = f" to {cuts.jet_pt_max:g}" if cuts.jet_pt_max else ""
+    which = "leading" if cuts.jets_per_event == 1 else "each of two hardest"
     return (
         f"final visible particles with pT > {cuts.particle_pt_min:g} GeV and |eta| < "
-        f"{cuts.particle_eta_max:g}; leading anti-kT jet of R = {cuts.radius:g}, from "
+        f"{cuts.particle_eta_max:g}; {which} anti-kT jet of R = {cuts.radius:g}, from "
         f"{cuts.jet_pt_min:g}{end} GeV, within R of a hard parton, of "
         f"{cuts.min_particles} particles or more"
     )

@@ -118,11 +118,11 @@ def make_all(
             jets += made.kept
             rate = jets / (time.monotonic() - start)
             logging.info(
-                "shard %s: %s of %s events kept, %.0f %s/s of CPU, %.2f x Pythia's "
+                "shard %s: %s %s of %s events, %.0f %s/s of CPU, %.2f x Pythia's "
                 "own time; %s of %s %s, %.0f %s/s, %.0f s left",
-                name, f"{made.kept:,}", f"{made.events:,}", made.kept / made.seconds,
-                what, made.seconds / made.pythia_seconds, f"{jets:,}", f"{wanted:,}",
-                what, rate, what, (wanted - jets) / rate,
+                name, f"{made.kept:,}", what, f"{made.events:,}",
+                made.kept / made.seconds, what, made.seconds / made.pythia_seconds,
+                f"{jets:,}", f"{wanted:,}", what, rate, what, (wanted - jets) / rate,
             )  # fmt: skip
 
 
@@ -145,6 +145,7 @@ def _finish(folder: pathlib.Path, config: Config, jet_type: str) -> str:
         kind, num = layout(name)
         real = comparison.published(jet_type, num)
         ours = not config.card and jet_type in JET_TYPES
+        ours = ours and config.jets_per_event == 1
         if kind == "jetnet" and ours and real is not None:
             made = comparison.measure(target, config.num_jets)
             tables.append(comparison.table(f"{jet_type}, {name}", made, real))

@@ -69,10 +69,11 @@ class Cuts(NamedTuple):
         radius: of anti-kT.
         particle_pt_min: of a particle.
         particle_eta_max: largest absolute pseudorapidity of a particle.
-        jet_pt_min: of the leading jet.
-        jet_pt_max: of the leading jet; 0 for no limit.
+        jet_pt_min: of a jet.
+        jet_pt_max: of a jet; 0 for no limit.
         min_particles: of a jet.
         num_particles: hardest particles stored of each jet.
+        jets_per_event: hardest jets of an event, all of which must pass.
     """
 
     radius: float
@@ -82,6 +83,7 @@ class Cuts(NamedTuple):
     jet_pt_max: float
     min_particles: int
     num_particles: int
+    jets_per_event: int = 1
 
 
 class Shard(NamedTuple):
@@ -112,6 +114,8 @@ class Config:
         jet_types: classes to make: g, q, t, w, z; with a card, a name for its class.
         num_jets: jets of each class.
         shard_jets: jets of a shard, the unit of work, which an interruption can lose.
+        jets_per_event: 1 for the hardest jet of each event; 2 for both hardest, one
+            after the other in the files, of the events where both pass.
         layouts: files to write of each class: jetnetN or hls4mlN, of N particles.
         card: file of Pythia settings (.cmnd) in place of the hard process of the class.
         settings: further Pythia settings, which override all others but the seed.
@@ -133,6 +137,7 @@ class Config:
     jet_types: Annotated[tuple[str, ...], configs.not_empty, configs.distinct] = ("g",)
     num_jets: PositiveInt = 20_000
     shard_jets: PositiveInt = 5_000
+    jets_per_event: Annotated[int, configs.between(1, 2)] = 1
     layouts: Annotated[tuple[str, ...], configs.distinct] = (
         "jetnet30",
         "jetnet150",
@@ -160,6 +165,12 @@ class Config:
                 f"shard_jets: gives more than {MAX_SHARDS} shards for {self.num_jets} "
                 f"jets; give larger shards, got {self.shard_jets}"
             )
+        for name in ("num_jets", "shard_jets"):
+            if getattr(self, name) % self.jets_per_event:
+                raise InputError(
+                    f"{name}: must be even for jets_per_event = "
+                    f"{self.jets_per_event}, got {getattr(self, name)}"
+                )
         for name in ("parton_pt", "jet_pt"):
             end, start = f"{name}_max", f"{name}_min"
             if 0 < getattr(self, end) <= getattr(self, start):

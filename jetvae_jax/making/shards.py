@@ -68,7 +68,8 @@ def make(shard: Shard) -> Made:
         missing = math.ceil((shard.num_jets - kept) * (events + 1) / (kept + 1))
         return min(missing, MAX_BATCH)
 
-    return fill(shard, COLUMNS, REASONS, select, batch_size)
+    per_event = shard.cuts.jets_per_event
+    return fill(shard, COLUMNS, REASONS, select, batch_size, per_event)
 
 
 def fill(
@@ -77,6 +78,7 @@ def fill(
     reasons: tuple[str, ...],
     select: Callable[[Any, Callable], tuple[dict[str, np.ndarray], dict[str, int]]],
     batch_size: Callable[[int, int], int],
+    per_event: int = 1,
 ) -> Made:
     """Runs Pythia until a shard is full.
 
@@ -88,6 +90,7 @@ def fill(
             each, and the number of events dropped by each of the reasons; ``events``
             and ``visible`` are those of :class:`~jetvae_jax.making.pythia.Generator`.
         batch_size: ``(rows kept, events made) ->`` events to make next.
+        per_event: rows of each event that is selected.
 
     Raises:
         InputError: the settings do not work or give no rows.
@@ -112,7 +115,7 @@ def fill(
                 f"{shard.jet_type}: none of {events} events is selected; dropped: "
                 f"{counts}; check the settings of Pythia, or the card, and the cuts"
             )
-    counts["surplus"] = kept - shard.num_jets
+    counts["surplus"] = (kept - shard.num_jets) // per_event
     joined = {name: np.concatenate([part[name] for part in parts]) for name in columns}
     joined = {name: values[: shard.num_jets] for name, values in joined.items()}
     sigma, error = generator.cross_section()
@@ -147,7 +150,7 @@ def totals(tasks: list[Task], data: str) -> dict[str, Any]:
     first = tasks[0][1]
     return {
         "process": first.jet_type,
-        "cuts": first.cuts._asdict(),
+        "cuts": _cuts(first),
         "versions": pythia.versions(),
         "units": "GeV, radians",
         "events": int(events.sum()),
@@ -161,9 +164,15 @@ def totals(tasks: list[Task], data: str) -> dict[str, Any]:
 
 def identity(shard: Shard) -> str:
     """All that determines the content besides the number of jets, as JSON text."""
-    settings: dict[str, Any] = shard._asdict() | {"cuts": shard.cuts._asdict()}
+    settings: dict[str, Any] = shard._asdict() | {"cuts": _cuts(shard)}
     del settings["num_jets"]
     return json.dumps(settings | {"versions": pythia.versions()}, sort_keys=True)
+
+
+def _cuts(shard: Shard) -> dict[str, Any]:
+    """The cuts by name; one jet an event is not mentioned, as in older files."""
+    found = shard.cuts._asdict()
+    return {k: v for k, v in found.items() if (k, v) != ("jets_per_event", 1)}
 
 
 def is_done(path: pathlib.Path, shard: Shard, data: str = "jet_features") -> bool:

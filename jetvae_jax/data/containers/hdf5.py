@@ -36,6 +36,8 @@ MAX_NAMES, MAX_TEXT = 100_000, 2**20
 FILTERS = (1, 2, 3, 32000)
 _NUMBERS = "fiub"
 _DEPTH = 4  # of groups in groups
+PER_EVENT = "jets_per_event"
+"""Attribute of a file of which so many jets in a row are of one event."""
 # What HDF5 says of a file that is being written.
 _LOCKED = ("unable to lock file", "already open for write")
 
@@ -73,6 +75,10 @@ class HDF5Table:
         with guarded(path, "its attributes"):
             if "empty_jets" in file.attrs:  # written by JetNetWriter
                 self.metadata["empty_jets"] = True
+            if PER_EVENT in file.attrs:  # written by making.layouts
+                stored = file.attrs.get_id(PER_EVENT)
+                if not stored.shape and stored.dtype.kind in "iu":
+                    self.metadata[PER_EVENT] = int(np.asarray(file.attrs[PER_EVENT]))
         for name in ("generator", "axis", "jet_types"):
             if found := text(file, name):
                 self.metadata[name] = found
