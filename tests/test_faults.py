@@ -4,11 +4,13 @@ import contextlib
 import functools
 import json
 import os
+import pathlib
 import resource
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 
 import faults
@@ -16,6 +18,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import EXPERIMENTS
+from samples import save_events
 
 from jetvae_jax.core import locks, workers
 from jetvae_jax.core.errors import InputError
@@ -323,7 +326,7 @@ EVENTS_RUN = [
     "--train.num_epochs=1", "--train.batch_size=50", "--mlp_vae.nodes=8",
     "--mlp_vae.num_layers=1", "--mlp_vae.latent_dim=2", "--train.warmup_steps=0",
 ]  # fmt: skip
-# Every script at its smallest size; {folder} is the workdir.
+# Every script at its smallest size; {folder} is the workdir, {dijets} a file of events.
 SCRIPTS = {
     "train": [SMOKE, "--train.num_epochs=2", "--train.save_seconds=0"],
     "fit_flow": [SMOKE, "--fit.num_epochs=2", "--fit.save_seconds=0"],
@@ -357,6 +360,9 @@ SCRIPTS = {
                               "--decompose.num_true=100", "--decompose.num_events=50",
                               "--decompose.num_combined=1000",
                               "--decompose.quantiles=10"],
+    "decompose_dijets": ["--decompose.path={dijets}", "--decompose.num_events=40",
+                         "--decompose.num_combined=100", "--decompose.quantiles=10",
+                         "--decompose.num_particles=6"],
     "sample_limits": ["--limits.num_events=40", "--limits.num_trainings=10",
                       "--limits.num_bootstraps=10", "--limits.quantiles=20"],
     "gan_toys": ["--gan_toys.objectives=wgan", "--gan_toys.num_steps=10",
@@ -435,6 +441,12 @@ def run(run_script, monkeypatch):
     return functools.partial(_run, run_script)
 
 
+@functools.cache
+def dijets():
+    """A file of events of two jets."""
+    return save_events(pathlib.Path(tempfile.mkdtemp()) / "g.hdf5", 400)
+
+
 def _run(run_script, name, folder, *more):
     script, given = MODES.get(name, name), SCRIPTS.get(name)
     if name == "events":
@@ -443,7 +455,8 @@ def _run(run_script, name, folder, *more):
         for tool in pythia.TOOLS:
             pytest.importorskip(tool, reason="needs the extra make-jets")
     assert given is not None
-    arguments = [argument.format(folder=folder) for argument in (*given, *more)]
+    places = {"folder": folder, "dijets": dijets()}
+    arguments = [argument.format(**places) for argument in (*given, *more)]
     if not name.startswith("inspect"):
         arguments.append(f"--workdir={folder}")
     return run_script(script, *arguments)

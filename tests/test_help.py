@@ -20,6 +20,7 @@ OWN = {
     "compare_libraries": "library_study.k",
     "decompose": "decompose.path",
     "decompose_calorimeter": "decompose.num_particles",
+    "decompose_dijets": "decompose.path",
     "enforce_study": "enforce.observables",
     "download": "download.dataset",
     "evaluate": "evaluate.real",

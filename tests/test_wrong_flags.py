@@ -97,6 +97,10 @@ WRONG = {
     ],
     "decompose": [("--decompose.num_events=1", "num_events")],
     "decompose_calorimeter": [("--decompose.num_true=150", "num_true: must be twice")],
+    "decompose_dijets": [
+        ("--decompose.num_events=100", "--decompose.path: is missing"),
+        ("--decompose.path=embedded", "both jets of each event"),
+    ],
     "enforce_study": [
         ("--enforce.observables=girth", "must be of mass, pt"),
         ("--objective.gamma=0", "leaves all observables out"),

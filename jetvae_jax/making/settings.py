@@ -111,11 +111,10 @@ class Config:
     """A production of jets.
 
     Attributes:
-        jet_types: classes to make: g, q, t, w, z; with a card, a name for its class.
+        jet_types: g, q, t, w, z; with a card, any name.
         num_jets: jets of each class.
         shard_jets: jets of a shard, the unit of work, which an interruption can lose.
-        jets_per_event: 1 for the hardest jet of each event; 2 for both hardest, one
-            after the other in the files, of the events where both pass.
+        jets_per_event: 1, or 2: both hardest, one after the other.
         layouts: files to write of each class: jetnetN or hls4mlN, of N particles.
         card: file of Pythia settings (.cmnd) in place of the hard process of the class.
         settings: further Pythia settings, which override all others but the seed.

@@ -134,6 +134,26 @@ def _worth(
     return found
 
 
+def worth(
+    truth: Values, made: Values, num_quantiles: int
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """What events are worth that no training sample here has made, by observable.
+
+    Args:
+        truth: observables of the true events, ``[R]`` each.
+        made: of the others, ``[G]`` each, of which any number could be made.
+        num_quantiles: of the truth, whose fractions are compared.
+    """
+    found = {}
+    for name, values in truth.items():
+        ends = equivalent.edges(values, num_quantiles)
+        p, x = (equivalent.fractions(each, ends) for each in (values, made[name]))
+        noise = 1 / len(values) + 1 / len(made[name])
+        every = np.ones(len(p), bool)
+        found[name] = {"worth": stored(equivalent.events(x, p, every, noise=noise))}
+    return found
+
+
 def _bias(
     truth: np.ndarray,
     made: np.ndarray,
@@ -159,14 +179,16 @@ def _bias(
 
 def verdict(found: Mapping[str, Any], num_events: int) -> str:
     """The result and its errors."""
-    ways, said = [way for way in found if way != "events"], []
+    said = []
     for name in found["events"]:
-        text = "; ".join(
-            f"{way}, {in_words(restored(found[way][name]['gained']))} are gained "
-            f"and {in_words(restored(found[way][name]['worth']))} left"
-            for way in ways
-        )
-        said.append(f"{name}: {text}")
+        parts = []
+        for way in found:
+            if way == "events":
+                continue
+            row = {k: in_words(restored(v)) for k, v in found[way][name].items()}
+            gained = f"{row['gained']} are gained and " if "gained" in row else ""
+            parts.append(f"{way}, {gained}{row['worth']} left")
+        said.append(f"{name}: {'; '.join(parts)}")
     return (
         f"Combinations of the objects of {num_events:,} events, as numbers "
         f"of independent events, before and after what is wrong of them: "

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from jetvae_jax.core.configs import versions
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.report import about, page, style
 from jetvae_jax.report.page import Paragraph, Plot
+from jetvae_jax.report.tables import MISSING
 from jetvae_jax.studies.decomposition.measure import verdict
 from jetvae_jax.studies.sample_limits.report import (
     in_words,
@@ -24,6 +25,13 @@ from jetvae_jax.studies.sample_limits.report import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+GIVEN = (
+    "What the axes decide is right where they are given, those of further true events. "
+    "Of generated jets, which no training sample here made, there is only what they "
+    "are worth. Numbers far beyond those of the true events and of the axes are within "
+    "what these fluctuate."
+)
+KINDS = ("gained", "worth", "bias")
 NOTE = (
     "Equivalent numbers of independent events, by the mean squared deviation in "
     "quantiles of the truth; in brackets the central 68 %. Gained: in comparison with "
@@ -40,6 +48,8 @@ def publish(
     *,
     num_true: int,
     num_trainings: int,
+    num_axes: int = 0,
+    correlations: Mapping[str, float] | None = None,
 ) -> tuple[pathlib.Path, str]:
     """Writes ``decomposition.json``, ``decomposition.html`` and its plot.
 
@@ -49,6 +59,8 @@ def publish(
         found: what `measure.measure` returns.
         num_true: events of the truth.
         num_trainings: training samples.
+        num_axes: further true events, of which only the axes of the jets are taken.
+        correlations: of the two objects of the true events, by observable.
 
     Returns:
         The path of the page, and the result in one paragraph.
@@ -65,6 +77,10 @@ def publish(
         "found": found,
         "verdict": verdict(found, config.num_events),
     }
+    if num_axes:
+        result["num_axes"] = num_axes
+    if correlations:
+        result["correlations"] = correlations
     with folder.alone():
         folder.write_json("decomposition.json", result)
         path = write(folder / "decomposition.html", result)
@@ -84,28 +100,41 @@ def write(path: str | os.PathLike, result: Mapping[str, Any]) -> pathlib.Path:
     given, found = result["settings"], result["found"]
     ways = [way for way in found if way != "events"]
     rows = [
-        [way, name, *(in_words(restored(e)) for e in numbers.values())]
+        [way, name, *(_cell(numbers.get(kind)) for kind in KINDS)]
         for way in ways
         for name, numbers in found[way].items()
     ]
+    axes = f"; axes of {result['num_axes']:,}" if "num_axes" in result else ""
     own = [[name, in_words(restored(e))] for name, e in found["events"].items()]
     blocks = (
         about.table(
             seed=given["seed"],
             training=f"{result['num_trainings']} samples of {given['num_events']:,} "
-            f"events; {result['num_true']:,} true events",
+            f"events; {result['num_true']:,} true events{axes}",
         ),
         Paragraph(result["verdict"], "strong"),
-        Paragraph(NOTE, "note"),
+        Paragraph(f"{NOTE} {GIVEN}" if axes else NOTE, "note"),
         Plot(
             "decomposition", "Gain and bias",
-            "Equivalent number of events over those of the training sample (line).",
+            "Equivalent number of events over those of the training sample (line). "
+            "Arrows: no upper limit; infinite numbers are not drawn.",
             lambda: points(found, given["num_events"]),
         ),
-        page.table(["objects", "observable", "gained", "worth", "bias"], rows),
+        page.table(["objects", "observable", *KINDS], rows),
         page.table(["the events themselves", "worth"], own),
+        *_correlated(result.get("correlations")),
     )  # fmt: skip
     return page.write(path, "Events of independent objects", blocks)
+
+
+def _cell(events: Mapping[str, float | None] | None) -> str:
+    return MISSING if events is None else in_words(restored(events))
+
+
+def _correlated(found: Mapping[str, float] | None) -> Iterator[page.Block]:
+    if found:
+        rows = [[name, f"{value:.3f}"] for name, value in found.items()]
+        yield page.table(["both objects of a true event", "rank correlation"], rows)
 
 
 def points(found: Mapping[str, Any], number: int) -> "Figure":
@@ -114,13 +143,15 @@ def points(found: Mapping[str, Any], number: int) -> "Figure":
     figure, axes = style.panels(
         len(ways), 2, (4.0, 2.6), margins=(0.6, 0.5), sharex=True, sharey=True
     )
-    kinds = ("gained", "worth", "bias")
-    looks = style.lines(kinds)
+    looks = style.lines(KINDS)
     handles: dict[str, Any] = {}
     for axis, way in zip(axes, ways, strict=True):
         names = list(found[way])
-        for i, kind in enumerate(kinds):
-            rows = [restored(found[way][name][kind]).over(number) for name in names]
+        for i, kind in enumerate(KINDS):
+            numbers = [found[way][name].get(kind) for name in names]
+            if None in numbers:  # all of them: of generated objects nothing is gained
+                continue
+            rows = [restored(each).over(number) for each in numbers]
             value, low, high, open_ = shown(rows)
             handles[kind] = axis.errorbar(
                 value, np.arange(len(names)) + 0.2 * (i - 1),
