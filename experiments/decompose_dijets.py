@@ -1,7 +1,7 @@
 r"""Events of two jets that come from different events: what is gained, what is lost?
 
   python experiments/make_jets.py --workdir=data/dijets --make.jets_per_event=2 \
-      --make.num_jets=80000 --make.layouts=jetnet30 --make.seed=1401
+      --make.num_jets=50000 --make.layouts=jetnet30 --make.seed=1401
   python experiments/decompose_dijets.py --workdir=runs/dijets \
       --decompose.path=data/dijets/jetnet30/g.hdf5 \
       --decompose.run=zoo:autoregressive_gluon30
