@@ -3,9 +3,9 @@ r"""What is a library of jets worth, by its size and the number of neighbours?
   python experiments/compare_libraries.py --workdir=runs/libraries \
       --flagfile=experiments/flagfiles/library_gluon30.txt
 
-makes libraries of 100, 1,000 and all training jets, takes the nearest jet or
-interpolates between the 2, 4 and 8 nearest, and counts the true jets that are as close
-to the test jets. Writes library.html and library.json.
+takes the nearest of 100, 1,000 and all training jets, or interpolates between the 2, 4
+and 8 nearest, counts the true jets that are as close to the test jets, and measures
+all metrics. Writes library.html, .txt and .json.
 """
 
 import _cli
@@ -18,7 +18,7 @@ SHOWN = (
     "library_study.k",
     "library_study.sizes",
     "library_study.observables",
-    "library_study.num_generated",
+    "library_study.protocol",
     "data.path",
     "scaling.conditions",
     "library.concentration",

@@ -1,5 +1,6 @@
 """The library method: exact neighbours, interpolation, and the run of a library."""
 
+import dataclasses
 import json
 import types
 
@@ -7,11 +8,17 @@ import jax
 import numpy as np
 import pytest
 
+import jetvae_jax as jv
 from jetvae_jax import runs
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Batch, Context, Task
+from jetvae_jax.metrics.measurements import folded
+from jetvae_jax.metrics.suite.protocols import EPIC_5K
 from jetvae_jax.models import library
+from jetvae_jax.report import tables
 from jetvae_jax.runs import generation
+from jetvae_jax.runs.training import prepare
+from jetvae_jax.studies.library.study import LibraryStudyConfig, generated, study
 from jetvae_jax.training import Config, checkpoint
 from jetvae_jax.training.step import model_step
 
@@ -167,6 +174,8 @@ def test_mistakes():
         model.sample(params, KEY, Context(np.zeros((3, 3))))
     with pytest.raises(InputError, match=r"^concentration: must be positive"):
         library.Config(concentration=0.0)
+    with pytest.raises(InputError, match=r"one of mpgan.* \(did you mean 'jetnet_50k'"):
+        LibraryStudyConfig(protocol="jetnet")
 
 
 def test_any_number_of_rows_is_restored_where_the_template_has_none(tmp_path):
@@ -225,7 +234,8 @@ def test_a_library_is_trained_and_generates_like_any_model(tmp_path, run_script)
 
 
 STUDY = (*RUN, "--library_study.num_generated=2000", "--library_study.quantiles=10",
-         "--library_study.observables=mass,width")  # fmt: skip
+         "--library_study.observables=mass,width",
+         "--library_study.protocol=epic_5k")  # fmt: skip
 
 
 def studied(run_script, folder, *flags):
@@ -237,7 +247,12 @@ def studied(run_script, folder, *flags):
         found["verdict"],
         str(folder / "library.html"),
     ]
-    assert (folder / "figures" / "library.png").stat().st_size > 1000
+    for name in ("library", "library_metrics"):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 1000
+    assert set(found["evaluation"]["candidates"]) == {
+        r["sample"] for r in found["rows"]
+    }
+    assert "W1M" in (folder / "library.txt").read_text()
     return {(row["events"], row["k"]): row for row in found["rows"]}
 
 
@@ -257,12 +272,56 @@ def test_a_study_of_a_library(tmp_path, run_script):
         ("--library_study.quantiles=50", "there are 60 test jets"),
         ("--library_study.k=1,500", "--library.k=500: the library has 40 events"),
         ("--library_study.k=0", "must be positive"),
+        (
+            "--library_study.protocol=jetnet",
+            "--library_study.protocol: must be one of mpgan_10k, jetnet_50k, gsgm_50k, "
+            "epic_5k, igapt (did you mean 'jetnet_50k'?), got 'jetnet'",
+        ),
     ]
     other = f"--workdir={tmp_path}/other"
     for flag, says in wrong:
         result = run_script("compare_libraries", other, *STUDY, *flags, flag)
         assert result.returncode == 2 and says in result.stderr, result.stderr
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+def test_metrics_of_a_library_are_those_of_its_jets(tmp_path):
+    """Every sample with the same jets and draws as if one called the functions."""
+    run = runs.model_run(
+        {"data.max_jets": 400},
+        flagfile="library_gluon30",
+    )
+    config = LibraryStudyConfig(
+        k=(2,), sizes=(100,), observables=("mass",), num_generated=1000, quantiles=10,
+        protocol="epic_5k", seed=5,
+    )  # fmt: skip
+    page, _ = study(tmp_path, run, config)
+    evaluation = json.loads((tmp_path / "library.json").read_text())["evaluation"]
+    settings = dataclasses.replace(run.model_config, k=2, num_events=100)
+    changed = dataclasses.replace(run, model_config=settings)
+    ready = prepare(changed)
+    made = generated(ready, changed, config)
+    assert made.particles.shape == (1000, 30, 3)
+    real, made, other = (
+        jv.metrics.relative(jv.Jets(j.particles[:60], j.mask[:60]))
+        for j in (ready.parts.test, made, ready.parts.valid)
+    )
+    key = jax.random.key(5)
+    for results, jets in (
+        (evaluation["candidates"]["100, k = 2"], made),
+        (evaluation["floor"], other),
+    ):
+        for name in ("w1m", "w1p", "w1efp"):
+            measure = getattr(jv.metrics, name)
+            expected = measure(folded(key, name), real, jets, draws=EPIC_5K.w1)
+            found = results["protocols"]["epic_5k"][name]
+            assert found["value"] == pytest.approx(expected["value"], rel=1e-4)
+            assert found["error"] == pytest.approx(expected["error"], rel=1e-3)
+    row = page.read_text().partition('<th scope="row">100, k = 2</th>')[2]
+    w1m = evaluation["candidates"]["100, k = 2"]["protocols"]["epic_5k"]["w1m"]
+    shown = tables.with_error(1e3 * w1m["value"], 1e3 * w1m["error"])
+    assert row.startswith(f"<td>{shown}</td>")
 
 
 @pytest.mark.slow
@@ -300,8 +359,6 @@ def test_other_data_and_the_evaluation(flags, tmp_path, run_script):
             "generate", workdir, latents, "--generate.condition=digit=3"
         )
         assert result.returncode == 0, result.stderr
-        import jetvae_jax as jv
-
         found = jv.images.files.read(tmp_path / "generated_prior.npz")
         assert len(np.unique(np.asarray(found.points), axis=0)) > 50
 

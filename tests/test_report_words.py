@@ -316,6 +316,24 @@ def test_sizes_of_libraries_are_the_ticks():
     assert not axis.get_xticks(minor=True).size
 
 
+def test_metrics_of_libraries_have_a_row_and_a_panel_each(evaluation):
+    table = tables.of_protocol(evaluation, "small")
+    assert first_cells(table) == ["floor", "prior", "flow"]
+    found = evaluation["candidates"]["flow"]["protocols"]["small"]["w1m"]
+    value, error = (1e3 * found[name] for name in ("value", "error"))
+    names = [cell if isinstance(cell, str) else cell.text for cell in table.head]
+    column = names.index("W1M [10⁻³]\N{NBSP}↓")
+    assert table.rows[2].cells[column] == tables.with_error(value, error)
+    rows = [
+        {"sample": "prior", "k": 1, "events": 40},
+        {"sample": "flow", "k": 1, "events": 1420},
+    ]
+    panels = library.of_metrics(rows, evaluation, "small").axes
+    assert [axis.get_title() for axis in panels] == names[1:]
+    # The curve is drawn at the value of the table.
+    assert panels[column - 1].lines[0].get_ydata()[1] == pytest.approx(value)
+
+
 def test_powers_of_ten_in_brackets_are_written_out():
     assert tables.in_powers("FPD [1e-3] of run_1e-3") == "FPD [10⁻³] of run_1e-3"
     assert tables.in_powers("mass [1e-3 GeV]") == "mass [10⁻³ GeV]"

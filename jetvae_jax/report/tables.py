@@ -181,6 +181,45 @@ def _relative_headline(samples, w1, classified, evaluation, trained_on) -> Table
     return table(head, rows, style="compact")
 
 
+def of_protocol(evaluation: Mapping[str, Any], protocol: str) -> Table:
+    """The metrics of one protocol, and of classifiers: one row per sample.
+
+    Args:
+        evaluation: what `metrics.evaluate` returns.
+        protocol: by name.
+    """
+    samples = dict(evaluation["candidates"])
+    if evaluation["floor"] is not None:
+        samples = {FLOOR: evaluation["floor"], **samples}
+    shown = {
+        name: metric
+        for name, metric in known_metrics().items()
+        if any(name in r["protocols"][protocol] for r in samples.values())
+    }
+    classified = [
+        described
+        for described in CLASSIFIERS.values()
+        if any(described.result in results for results in samples.values())
+    ]
+    head = [
+        "sample",
+        *(metric_label(metric, enforced=False) for metric in shown.values()),
+        *(described.label for described in classified),
+    ]
+    rows = [
+        [
+            name,
+            *(
+                _scaled(results["protocols"][protocol].get(m), metric.scale)
+                for m, metric in shown.items()
+            ),
+            *(_auc(results.get(described.result)) for described in classified),
+        ]
+        for name, results in samples.items()
+    ]
+    return table(head, rows, style="compact")
+
+
 def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> Table:
     """Every metric of every sample, beside its floor.
 

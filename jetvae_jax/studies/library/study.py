@@ -10,12 +10,14 @@ import jax
 import numpy as np
 from absl import logging
 
+from jetvae_jax import metrics
 from jetvae_jax.core import configs, seeds
 from jetvae_jax.core.configs import NonNegativeInt, PositiveInt, versions
 from jetvae_jax.core.errors import InputError, did_you_mean
 from jetvae_jax.core.files import Workdir
 from jetvae_jax.core.types import Jets
 from jetvae_jax.data.streaming import count, head
+from jetvae_jax.metrics.suite.protocols import KNOWN
 from jetvae_jax.metrics.suite.sample import Sample
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.runs.config import ModelRun
@@ -38,6 +40,9 @@ class LibraryStudyConfig:
         observables: of jets, by name.
         num_generated: jets of each.
         quantiles: of the test jets, whose fractions are compared.
+        protocol: of the metrics, by name.
+        classify: train a classifier to tell the jets of each from test jets; a minute
+            each.
         seed: of the draws.
     """
 
@@ -50,6 +55,8 @@ class LibraryStudyConfig:
     )
     num_generated: Annotated[int, configs.at_least(1000)] = 20_000
     quantiles: Annotated[int, configs.between(10, 10_000)] = 50
+    protocol: Annotated[str, configs.one_of(KNOWN)] = "jetnet_50k"
+    classify: bool = False
     seed: configs.Seed = 0
 
 
@@ -58,7 +65,11 @@ def study(
 ) -> tuple[pathlib.Path, str]:
     """Libraries of each size and number of neighbours, and what they are worth.
 
-    Writes ``library.json``, ``library.html`` and its plot.
+    Jets of each are compared with the test jets by all metrics, too. The floor is that
+    of the validation jets, which are in no library.
+
+    Writes ``library.json``, ``library.txt`` (every metric), ``library.html`` and its
+    plots.
 
     Args:
         workdir: folder to write to.
@@ -92,23 +103,40 @@ def study(
             "test jets, fewer than two in each: give fewer quantiles"
         )
     folder = Workdir(workdir)
-    rows = []
+    num_train = count(ready.parts.train)
+    rows: list[dict[str, Any]] = []
+    samples: dict[str, Jets] = {}
     for size in sorted(set(config.sizes), key=_order):
         for k in config.k:
             changed = _changed(run, k, size)
-            rows.append(_row(prepare(changed), changed, test, config))
+            made = generated(prepare(changed), changed, config)
+            events = min(size or num_train, num_train)
+            name = f"{events:,}, k = {k}"
+            samples[name] = made
+            worth = _worth(Sample(name, made), test, config)
+            rows.append({"sample": name, "k": k, "events": events, **worth})
             logging.info("%s", rows[-1])
     result: dict[str, Any] = {
         "settings": dataclasses.asdict(config),
         "run": run.to_json(),
         "versions": versions(),
         "num_test": len(test),
-        "num_train": count(ready.parts.train),
+        "num_train": num_train,
         "rows": rows,
+        "evaluation": metrics.evaluate(
+            seeds.key(config.seed),
+            test.jets,
+            samples,
+            truth=_bare(head(ready.parts.valid, MAX_JETS)),
+            protocol=KNOWN[config.protocol],
+            classify=config.classify,
+            progress=functools.partial(logging.info, "comparing %s"),
+        ),
     }
     result["verdict"] = verdict(rows, config)
     with folder.alone():
         folder.write_json("library.json", result)
+        folder.write_text("library.txt", metrics.table(result["evaluation"]))
         page = report.write(folder / "library.html", result)
     return page, result["verdict"]
 
@@ -122,10 +150,17 @@ def _changed(run: ModelRun, k: int, size: int) -> ModelRun:
     return dataclasses.replace(run, model_config=own)
 
 
-def _row(
-    ready: Prepared, run: ModelRun, test: Sample, config: LibraryStudyConfig
-) -> dict[str, Any]:
-    """What one library is worth, for JSON; None stands for infinity."""
+def generated(ready: Prepared, run: ModelRun, config: LibraryStudyConfig) -> Jets:
+    """Jets of one library, at the conditions of training jets.
+
+    Args:
+        ready: the library of the run.
+        run: of the model ``library``.
+        config: how many jets, and the seed of the draws.
+
+    Returns:
+        In GeV, on the host.
+    """
     pipeline, scaling = run.pipeline, run.scaling
     params = ready.model.init(seeds.key(run.seed))
     # Of all training jets: a scaler keeps the contexts of some only.
@@ -141,8 +176,16 @@ def _row(
         return pipeline.unscale(scaling, ready.scaler, points, context)
 
     chunks = list(stream(draw, seeds.key(config.seed), config.num_generated))
-    jets: Jets = jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
-    made = Sample("library", Jets(jets.particles, jets.mask))
+    return _bare(jax.tree.map(lambda *parts: np.concatenate(parts), *chunks))
+
+
+def _bare(jets: Any) -> Jets:
+    """Without labels and axes, which samples to compare need not have."""
+    return Jets(jets.particles, jets.mask)
+
+
+def _worth(made: Sample, test: Sample, config: LibraryStudyConfig) -> dict[str, Any]:
+    """What jets of a library are worth, for JSON; None stands for infinity."""
     noise = 1 / len(test) + 1 / len(made)
     worth = {}
     for name in config.observables:
@@ -152,12 +195,7 @@ def _row(
         worth[name] = stored(found)
     # Relative features: the same jet of the library, whatever its new axis.
     shares = np.round(made.relative.particles[:, 0, 0], 5)
-    return {
-        "k": run.model_config.k,
-        "events": len(params["library"]["mask"]),
-        "different": len(np.unique(shares)) / len(made),
-        "worth": worth,
-    }
+    return {"different": len(np.unique(shares)) / len(made), "worth": worth}
 
 
 def verdict(rows: list[dict[str, Any]], config: LibraryStudyConfig) -> str:
