@@ -331,7 +331,8 @@ def test_metrics_of_libraries_have_a_row_and_a_panel_each(evaluation):
     panels = library.of_metrics(rows, evaluation, "small").axes
     assert [axis.get_title() for axis in panels] == names[1:]
     # The curve is drawn at the value of the table.
-    assert panels[column - 1].lines[0].get_ydata()[1] == pytest.approx(value)
+    drawn = np.asarray(panels[column - 1].lines[0].get_ydata())
+    assert drawn[1] == pytest.approx(value)
 
 
 def test_powers_of_ten_in_brackets_are_written_out():

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +75,7 @@ def write(path: str | os.PathLike, result: Mapping[str, Any]) -> pathlib.Path:
     return page.write(path, "The library method", blocks)
 
 
-def curves(rows: list[Mapping[str, Any]]) -> "Figure":
+def curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """A panel for each observable: equivalent numbers against sizes, for each k."""
 
     def drawn(axis: "Axes", name: str) -> None:
@@ -96,7 +96,7 @@ def curves(rows: list[Mapping[str, Any]]) -> "Figure":
 
 
 def of_metrics(
-    rows: list[Mapping[str, Any]], evaluation: Mapping[str, Any], protocol: str
+    rows: Sequence[Mapping[str, Any]], evaluation: Mapping[str, Any], protocol: str
 ) -> "Figure":
     """A panel for each metric: its values against sizes, for each k, and the floor."""
     candidates, floor = evaluation["candidates"], evaluation["floor"]
@@ -112,21 +112,21 @@ def of_metrics(
 
     def drawn(axis: "Axes", title: str) -> None:
         name = titles[title]
-        smallest = []
-        for sizes, own, look in _by_k(rows):
-            pairs = [found(candidates[row["sample"]], name) for row in own]
-            value, error = np.array(pairs).T
-            axis.errorbar(sizes, value, yerr=error, **look)
-            smallest.append(value.min())
         value, error = found(floor, name)
-        axis.axhspan(value - error, value + error, color=style.BAND, linewidth=0)
-        axis.axhline(value, color="#999999", linewidth=0.8)
-        # Of a distance that may be negative by chance, zero has its place.
+        every = [found(candidates[row["sample"]], name)[0] for row in rows]
+        # Of a distance that may be negative by chance, zero has its place. Before the
+        # points, whose margins depend on the scale.
         if name in known and not known[name].higher_is_better:
-            if min(value, *smallest) > 0:
+            if min(value, *every) > 0:
                 axis.set_yscale("log")
             else:
                 axis.set_yscale("symlog", linthresh=max(abs(value), error, 1e-9))
+        for sizes, own, look in _by_k(rows):
+            pairs = [found(candidates[row["sample"]], name) for row in own]
+            values, errors = np.array(pairs).T
+            axis.errorbar(sizes, values, yerr=errors, **look)
+        axis.axhspan(value - error, value + error, color=style.BAND, linewidth=0)
+        axis.axhline(value, color="#999999", linewidth=0.8)
 
     titles = {
         tables.metric_label(metric, enforced=False).text: name
@@ -141,8 +141,8 @@ def of_metrics(
 
 
 def _panels(
-    rows: list[Mapping[str, Any]],
-    titles: list[str],
+    rows: Sequence[Mapping[str, Any]],
+    titles: Sequence[str],
     drawn: Callable[["Axes", str], None],
     **options: Any,
 ) -> "Figure":
@@ -163,7 +163,7 @@ def _panels(
 
 
 def _by_k(
-    rows: list[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
 ) -> Iterator[tuple[np.ndarray, list[Mapping[str, Any]], dict[str, Any]]]:
     """Of each k where its points are, their rows and how they look."""
     ks = sorted({row["k"] for row in rows})
