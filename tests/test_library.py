@@ -89,6 +89,30 @@ def test_one_neighbour_is_the_event_itself():
     np.testing.assert_array_equal(x[1:], points.x[1:])
 
 
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("conditions", [0, G])
+def test_a_library_is_no_part_of_the_program_that_draws_from_it(k, conditions):
+    """Of a million events it would be compiled for long, and be in memory twice."""
+    batch = events(70, conditions)
+    model, params = built(batch, k=k)
+    context = jax.tree.map(lambda a: a[:30], batch.context)
+
+    @jax.jit
+    def draw(key):
+        return model.sample(params, key, context)
+
+    assert "tensor<70x" not in draw.lower(KEY).as_text()
+    # The same as where the library is an argument, and one key after the other.
+    with_params = jax.jit(model.sample)
+    assert "tensor<70x" in with_params.lower(params, KEY, context).as_text()
+    keys = jax.random.split(KEY, 3)
+    many = jax.vmap(draw)(keys)
+    for i, key in enumerate(keys):
+        expected = with_params(params, key, context)
+        np.testing.assert_allclose(many.x[i], expected.x, rtol=1e-6)
+        np.testing.assert_array_equal(many.mask[i], expected.mask)
+
+
 def test_of_equal_conditions_any_is_taken():
     batch = events(40)
     given(batch)[:] = np.repeat([[0.0, 1.0], [1.0, 1.0]], 20, axis=0)

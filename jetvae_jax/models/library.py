@@ -17,6 +17,7 @@ import hashlib
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -109,7 +110,7 @@ def model(config: Config, task: Task) -> Model:
         else:
             given = jnp.zeros((*lead, 0))
             rows = jax.random.randint(rows_key, shape, 0, events)
-        x, mask = jnp.asarray(own["x"])[rows], jnp.asarray(own["mask"])[rows]
+        x, mask = _taken(own["x"], rows), _taken(own["mask"], rows)
         if config.k == 1:
             x, mask = x[..., 0, :, :], mask[..., 0, :]
         else:
@@ -168,25 +169,58 @@ def nearest(library: Array, given: Array, place: Array, k: int) -> Array:
     shape = jax.ShapeDtypeStruct((*jnp.shape(given)[:-1], k), jnp.int32)
     if not jnp.shape(given)[-1]:
         return jnp.broadcast_to(jnp.arange(k, dtype=jnp.int32), shape.shape)
+    if _is_known(library):
+        rows = np.asarray(library)
+        find = functools.partial(_found, k, rows, name=_name(rows))
+        return jax.pure_callback(find, shape, given, place, vmap_method="sequential")
     return jax.pure_callback(
         functools.partial(_found, k), shape, library, given, place,
         vmap_method="sequential",
     )  # fmt: skip
 
 
-def _found(k: int, library: Array, given: Array, place: Array) -> np.ndarray:
+def _is_known(values: Array) -> bool:
+    """Whether they are numbers when a program is compiled, no argument of it."""
+    return not isinstance(values, jax.core.Tracer)
+
+
+def _taken(values: Array, rows: Array) -> Array:
+    """``[E, ...]`` at ``[...]`` rows.
+
+    What is known when a program is compiled would become a part of it, which of a
+    million events takes long and a second copy: it stays on the host.
+    """
+    if not _is_known(values):
+        return values[rows]
+    known, dtype = np.asarray(values), jnp.result_type(values)
+    shape = jax.ShapeDtypeStruct((*rows.shape, *known.shape[1:]), dtype)
+
+    def take(rows: Array) -> np.ndarray:
+        return known[np.asarray(rows)].astype(dtype, copy=False)
+
+    return jax.pure_callback(take, shape, rows, vmap_method="expand_dims")
+
+
+def _found(
+    k: int, library: Array, given: Array, place: Array, name: bytes = b""
+) -> np.ndarray:
     given = np.nan_to_num(np.asarray(given, np.float64), posinf=0.0, neginf=0.0)
     asked = np.concatenate([given, TIE * np.asarray(place)[..., None]], axis=-1)
-    tree = _tree(np.asarray(library))
+    tree = _tree(np.asarray(library), name)
     _, rows = tree.query(asked.reshape(-1, asked.shape[-1]), k, workers=-1)
     return rows.reshape(*given.shape[:-1], k).astype(np.int32)
 
 
-def _tree(library: np.ndarray) -> Any:
+def _name(library: np.ndarray) -> bytes:
+    """The same for the same conditions only."""
+    return hashlib.blake2b(np.ascontiguousarray(library).data).digest()
+
+
+def _tree(library: np.ndarray, name: bytes = b"") -> Any:
     """The tree of conditions, and of a last, tiny coordinate that tells equal apart."""
     from scipy.spatial import KDTree
 
-    name = hashlib.blake2b(np.ascontiguousarray(library).data).digest()
+    name = name or _name(library)
     if name not in _TREES:
         if len(_TREES) >= _MOST_TREES:
             _TREES.pop(next(iter(_TREES)))
