@@ -34,7 +34,7 @@ def passed(start):
 
 def main():
     """Measure each k."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workdir")
     start = clock()
     trained = jv.runs.load_model(parser.parse_args().workdir)

@@ -1,18 +1,19 @@
 """Search for nearest conditions in libraries of a million events.
 
-  python benchmarks/neighbours.py
+  python benchmarks/neighbours.py  # --events=200000 of fewer
 
 prints the time to build and to look up 8 neighbours by SciPy's k-d tree, and by faiss
 and hnswlib where these are installed, and which part of the neighbours they find.
 """
 
+import argparse
 import importlib.util
 import time
 
 import numpy as np
 from scipy.spatial import KDTree
 
-EVENTS, QUERIES, K = 1_000_000, 20_000, 8
+QUERIES, K = 20_000, 8
 
 
 def tree(x, q):
@@ -29,7 +30,7 @@ def faiss(x, q):
 
     start = time.perf_counter()
     index = library.index_factory(x.shape[1], "IVF1024,Flat")
-    index.train(x[: EVENTS // 10])
+    index.train(x[: len(x) // 10])
     index.add(x)
     index.nprobe = 8
     return start, time.perf_counter(), index.search(q, K)[1]
@@ -49,9 +50,12 @@ def hnswlib(x, q):
 
 def main():
     """Measure each in 1, 2 and 4 conditions."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, default=1_000_000, help="in the library")
+    events = parser.parse_args().events
     rng = np.random.default_rng(0)
     for dim in (1, 2, 4):
-        x, q = (rng.normal(size=(n, dim)).astype("f4") for n in (EVENTS, QUERIES))
+        x, q = (rng.normal(size=(n, dim)).astype("f4") for n in (events, QUERIES))
         exact = tree(x, q)[2]
         for search in (tree, faiss, hnswlib):
             name = search.__name__
