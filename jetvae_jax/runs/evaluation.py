@@ -52,6 +52,8 @@ def evaluate(
             trained.fitted()
     inputs.check(workdir, trained, config)
     folder = Workdir(config.output or workdir)
-    files = files or domains.get(domain).Data()
+    kind = domains.get(domain).Data
+    if not isinstance(files, kind):  # None, or of another domain than the run's
+        files = kind()
     with folder.locked(LOCK):  # the files of two would be mixed
         return domains.evaluation(domain).evaluate(folder, trained, config, files)

@@ -19,7 +19,7 @@ from jetvae_jax.metrics.inputs import EvaluateConfig, record
 from jetvae_jax.metrics.suite.enforced import in_loss, sentence
 from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.report import about, tables
-from jetvae_jax.showers import conditions, metrics, report
+from jetvae_jax.showers import conditions, incident, metrics, report
 from jetvae_jax.showers import geometry as geometries
 from jetvae_jax.showers import load as reading
 from jetvae_jax.showers.domain import SUFFIX, Data
@@ -147,7 +147,16 @@ def evaluate(
             logging.info("training classifiers on %s", name)
             row |= metrics.classified(key, geometry, given.real, showers)
         row["showers"] = len(showers.energy)
-    responses = _responses(samples, values, given.reach)
+    ends = binned.edges(
+        np.concatenate([np.asarray(s.energy) for s in samples.values()]),
+        ENERGY_BINS, reach=given.reach,
+    )  # fmt: skip
+    together = _responses(samples, values, ends)
+    by_kind = {
+        name: _responses(samples, values, ends, kind)
+        for name, kind in _kinds(samples).items()
+    }
+    responses = by_kind or {"": together}
     generator = None if config.generated else trained  # of the showers
     held = sorted(in_loss(generator.run.objective)) if generator else []
     no_check = metrics.no_check(geometry, fixed_by(held, COMPUTED))
@@ -162,7 +171,8 @@ def evaluate(
         "showers": len(given.real.energy),
         "floor": floor,
         "candidates": evaluated,
-        "response": {name: binned.as_json(found) for name, found in responses.items()},
+        "response": _as_json(together),
+        "response_of": {name: _as_json(own) for name, own in by_kind.items()},
         "reach": given.reach,
         "trained_on": held,
         "no_check": no_check,
@@ -218,18 +228,39 @@ def _conditions(given: Inputs) -> dict[str, Any]:
     )
 
 
+def _kinds(samples: Mapping[str, Showers]) -> dict[str, int]:
+    """Names of the kinds of incident particles, if there are several and all known."""
+    if any(showers.kind is None for showers in samples.values()):
+        return {}
+    what = incident.known(samples["input"])
+    return dict(zip(what.classes, what.kinds, strict=True)) if what.kinds[1:] else {}
+
+
 def _responses(
     samples: Mapping[str, Showers],
     values: Mapping[str, metrics.Values],
-    reach: binned.Reach | None,
+    edges: np.ndarray,
+    kind: int | None = None,
 ) -> dict[str, binned.Binned]:
-    """Response and resolution of every sample in bins of the incident energy."""
-    energies = np.concatenate([np.asarray(s.energy) for s in samples.values()])
-    ends = binned.edges(energies, ENERGY_BINS, reach=reach)
+    """Response and resolution of every sample in bins of the incident energy.
+
+    Args:
+        samples: by name.
+        values: their observables.
+        edges: of the bins, in GeV.
+        kind: PDG code of the incident particles that are taken; None: all.
+    """
     return {
-        name: binned.binned(values[name]["response"], showers.energy, ends)
+        name: binned.binned(
+            values[name]["response"], showers.energy, edges,
+            None if kind is None else np.asarray(showers.kind) == kind,
+        )
         for name, showers in samples.items()
-    }
+    }  # fmt: skip
+
+
+def _as_json(responses: Mapping[str, binned.Binned]) -> dict[str, Any]:
+    return {name: binned.as_json(found) for name, found in responses.items()}
 
 
 def observables(run: Any, samples: Any) -> dict[str, np.ndarray]:

@@ -186,31 +186,40 @@ def sparsity(geometry: Geometry, samples: Samples) -> "Figure":
 
 
 def response(
-    responses: Mapping[str, Binned], reach: binned.Reach | None = None
+    responses: Mapping[str, Mapping[str, Binned]], reach: binned.Reach | None = None
 ) -> "Figure":
-    """Mean response and resolution against the incident energy, with errors."""
+    """Mean response and resolution against the incident energy, with errors.
+
+    Args:
+        responses: kind of the particle, a row each, and name of the sample to the
+            response in bins of the energy.
+        reach: energies of the training; beyond them the area is grey.
+    """
     from matplotlib.ticker import NullFormatter
 
-    figure = style.new_figure(9.6, 3.9)
-    axes = figure.subplots(1, 2)
+    figure = style.new_figure(9.6, 0.9 + 3.0 * len(responses))
+    grid = figure.subplots(len(responses), 2, squeeze=False)
     handles: dict[str, Any] = {}
-    names = style.lines(responses)
-    for axis, field, label in zip(
-        axes, ("mean", "resolution"), ("mean response", "resolution"), strict=True
-    ):
-        for i, (name, line) in enumerate(names.items()):
-            found = responses[name]
-            apart = 1 + 0.015 * (i - (len(names) - 1) / 2)
-            handles[name] = axis.errorbar(
-                found.condition * apart, getattr(found, field),
-                getattr(found, f"{field}_error"), marker="o", markersize=3,
-                capsize=2, **line,
-            )  # fmt: skip
-        axis.set_xscale("log")
-        axis.xaxis.set_minor_formatter(NullFormatter())  # they would overlap
-        _shade(axis, next(iter(responses.values())), reach)
+    for (kind, own), axes in zip(responses.items(), grid, strict=True):
+        names = style.lines(own)
+        for axis, field, label in zip(
+            axes, ("mean", "resolution"), ("mean response", "resolution"), strict=True
+        ):
+            for i, (name, line) in enumerate(names.items()):
+                found = own[name]
+                apart = 1 + 0.015 * (i - (len(names) - 1) / 2)
+                handles[name] = axis.errorbar(
+                    found.condition * apart, getattr(found, field),
+                    getattr(found, f"{field}_error"), marker="o", markersize=3,
+                    capsize=2, **line,
+                )  # fmt: skip
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())  # they would overlap
+            _shade(axis, next(iter(own.values())), reach)
+            axis.set_title(kind)
+            axis.set_ylabel(label)
+    for axis in grid[-1]:
         axis.set_xlabel("incident energy [GeV]")
-        axis.set_ylabel(label)
     style.legend_above(figure, handles)
     return figure
 

@@ -1,5 +1,6 @@
 """The report of generated showers: metrics, distributions, response, pictures."""
 
+import itertools
 import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -72,8 +73,9 @@ Samples = Mapping[str, Showers]
 """Name to showers ``[J, C]``, ``"input"`` first."""
 Results = Mapping[str, Any]
 """Name of a sample to its metrics, of `showers.metrics`."""
-Responses = Mapping[str, Binned]
-"""Name of a sample to its response in bins of the incident energy."""
+Responses = Mapping[str, Mapping[str, Binned]]
+"""Kind of the particle, and name of a sample, to the response in bins of the incident
+energy; the kind is empty where all are taken together."""
 Mark = Callable[[str, bool], Any]
 """``(text, enforced) -> heading``: `tables.label`, or `tables.starred` as text."""
 
@@ -104,7 +106,7 @@ def write(
         geometry: of C cells.
         samples: name to showers ``[J, C]``, ``"input"`` first.
         values: name to observables, of `showers.metrics.measured`.
-        responses: name to the response in bins of the incident energy.
+        responses: kind and name to the response in bins of the incident energy.
         history: name of a training to its epochs.
 
     Raises:
@@ -208,20 +210,23 @@ def response_table(
     mark: Mark = tables.starred,
 ) -> tuple[list[str], list[list]]:
     """Head and rows of mean response and resolution, two rows for each bin."""
-    first = next(iter(responses.values()))
-    outside = _beyond(first, reach)
-    rows = []
-    for i, (low, high) in enumerate(zip(first.edges, first.edges[1:], strict=False)):
-        star = " *" if outside[i] else ""
-        energies = f"{number(low)} to {number(high)} GeV{star}"
-        for label, field in (("response", "mean"), ("resolution", "resolution")):
-            cells = (
-                _binned(getattr(found, field)[i], getattr(found, f"{field}_error")[i])
-                for found in responses.values()
-            )
-            rows.append([energies, mark(label, "response" in no_check), *cells])
-            energies = ""
-    return ["incident energy", "", *responses], rows
+    rows, samples = [], list(next(iter(responses.values())))
+    for kind, own in responses.items():
+        first = own[samples[0]]
+        outside = _beyond(first, reach)
+        for i, (low, high) in enumerate(itertools.pairwise(first.edges)):
+            star = " *" if outside[i] else ""
+            energies = f"{kind} {number(low)} to {number(high)} GeV{star}".strip()
+            for label, field in (("response", "mean"), ("resolution", "resolution")):
+                cells = (
+                    _binned(
+                        getattr(found, field)[i], getattr(found, f"{field}_error")[i]
+                    )
+                    for found in own.values()
+                )
+                rows.append([energies, mark(label, "response" in no_check), *cells])
+                energies = ""
+    return ["incident energy", "", *samples], rows
 
 
 def _binned(value: float, error: float) -> str:
@@ -235,7 +240,11 @@ def _beyond(found: Binned, reach: binned.Reach | None) -> np.ndarray:
 
 
 def _any_beyond(responses: Responses, reach: binned.Reach | None) -> bool:
-    return any(_beyond(found, reach).any() for found in responses.values())
+    return any(
+        _beyond(found, reach).any()
+        for own in responses.values()
+        for found in own.values()
+    )
 
 
 def text(
