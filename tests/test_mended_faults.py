@@ -178,6 +178,10 @@ def test_a_state_of_an_earlier_version_is_continued(tmp_path):
     other = dataclasses.replace(run, seed=1)
     with pytest.raises(InputError, match=r"other settings \(seed: 0 there, 1 here\)"):
         runs.train(tmp_path, other)
+    # Other jets are named by what was asked for, not by their fingerprint.
+    fewer = dataclasses.replace(run, data=dataclasses.replace(run.data, max_jets=200))
+    with pytest.raises(InputError, match=r"\(data.max_jets: \w+ there, 200 here\)"):
+        runs.train(tmp_path, fewer)
 
 
 def test_a_file_that_changes_is_read_again(make_jetnet, tmp_path, monkeypatch):

@@ -75,8 +75,12 @@ def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
         }
 
     old, new = flat(stored), flat(configs.plain(wanted))
-    # Choices such as the domain come first: other settings differ with them.
-    names = sorted(old.keys() | new.keys(), key=lambda name: (name.count("."), name))
+    # Choices such as the domain come first: other settings differ with them. The
+    # fingerprint of the data comes last: a path or a number of jets says more.
+    names = sorted(
+        old.keys() | new.keys(),
+        key=lambda name: (name == "fingerprint", name.count("."), name),
+    )
     for name in names:
         if old.get(name) != new.get(name):
             raise InputError(
