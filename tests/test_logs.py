@@ -216,10 +216,10 @@ def test_wandb_without_a_network_has_all_epochs_in_the_last_run(tmp_path, wandb)
 
 def test_without_a_login_wandb_is_refused_in_one_line(tmp_path, wandb, monkeypatch):
     def refuse(**given):
-        raise Wandb.Error("api_key not configured\n(no-tty)")
+        raise Wandb.Error("api_key not configured\n(no-tty).")
 
     monkeypatch.setattr(wandb, "init", refuse)
-    with pytest.raises(InputError, match=r"--log=wandb: api_key not configured \(no-t"):
+    with pytest.raises(InputError, match=r"api_key not configured \(no-tty\): log in"):
         train(tmp_path, asked())
 
 

@@ -53,7 +53,7 @@ def opened(config: Config, about: About) -> Iterator[Write]:
             settings=wandb.Settings(console="off"),
         )  # fmt: skip
     except wandb.Error as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).rstrip(".")
         raise InputError(
             f"--log=wandb: {reason}: log in by 'wandb login', correct --wandb.project, "
             "or give --wandb.offline"
