@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import re
 import typing
 from typing import Annotated, Literal
 
@@ -218,6 +219,23 @@ def test_every_flagfile_describes_a_run(path, monkeypatch, tmp_path):
             _cli.generate_config(),
             _cli.evaluate_config(),
         )
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--count=1e3", "--count=1e3: must be a whole number"),
+        ("--rate=fast", "--rate=fast: must be a number"),
+        ("--quick=maybe", "--quick=maybe: must be true or false"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_in_plain_words(flag, told):
+    values = absl_flags.FlagValues()
+    absl_flags.DEFINE_integer("count", 1, "", flag_values=values)
+    absl_flags.DEFINE_float("rate", 1.0, "", flag_values=values)
+    absl_flags.DEFINE_bool("quick", False, "", flag_values=values)
+    with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
+        settings.parse(["script.py", flag], values)
 
 
 def test_the_quickstart_is_the_recipe_of_the_results(monkeypatch):

@@ -110,6 +110,14 @@ def define_flags(values: "flags.FlagValues") -> None:
     configs.define("evaluate", EvaluateConfig, **here)
 
 
+_PLAIN = {
+    r"invalid literal for int\(\)": "a whole number",
+    "could not convert string to float": "a number",
+    r"\('Non-boolean argument": "true or false",
+}
+"""What Python and absl say of a value, to what a user is told."""
+
+
 def parse(arguments: Sequence[str], values: "flags.FlagValues") -> list[str]:
     """Parse a command line; flagfiles are read as ``core.flagfiles`` describes.
 
@@ -147,6 +155,8 @@ def parse(arguments: Sequence[str], values: "flags.FlagValues") -> list[str]:
             names = of[3].split("|")
             hint = did_you_mean(of[2], names)
             text = f"{of[1]}={of[2]}: must be one of {', '.join(names)}{hint}"
+        for python, plain in _PLAIN.items():
+            text = re.sub(rf": {python}.*", f": must be {plain}", text)
         raise InputError(text) from None
 
 
