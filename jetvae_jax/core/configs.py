@@ -230,7 +230,10 @@ def field_help(config_class: type) -> dict[str, str]:
         _, _, section = (owner.__doc__ or "").partition("Attributes:")
         found = re.findall(r"^\s*(\w+): ((?:.|\n(?!\s*\w+: ))*)", section, re.MULTILINE)
         texts |= {name: " ".join(text.split()) for name, text in found}
-    return texts
+    # In the order of the fields, wherever a class takes its text from.
+    fields = [field.name for field in dataclasses.fields(config_class)]
+    first = [name for name in fields if name in texts]
+    return {name: texts[name] for name in dict.fromkeys([*first, *texts])}
 
 
 def _is_optional(kind: Any) -> bool:
