@@ -95,7 +95,7 @@ def test_combinations(events):
             old = few.axis.reshape(-1, 3)[source, 0]
             rank = np.searchsorted(np.sort(few.axis[..., 0].reshape(-1)),
                                    [old, made.axis[..., 0]])  # fmt: skip
-            assert np.abs(rank[0] - rank[1]).max() <= dijets.NEIGHBOURS + 1
+            assert np.abs(rank[0] - rank[1]).max() <= measure.NEIGHBOURS + 1
         else:
             np.testing.assert_array_equal(which, np.tile([0, 1], (500, 1)))
             old = pt_eta_phi(few.p4[event, which])[0]

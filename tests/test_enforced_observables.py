@@ -105,7 +105,7 @@ def test_the_distance_of_one_number_is_the_energy_distance():
     found = jax.jit(losses.observable_distance)(x[:, None], y[:, None])
     assert found.shape == (9,)
     assert float(found.mean()) == pytest.approx(by_loops(x, y), rel=1e-5)
-    # Of a number that is there twice it is the same, so that weights mean the same.
+    # A vector of the same number twice has the distance of that number.
     twice = losses.observable_distance(*(np.stack([z, z], -1) for z in (x, y)))
     np.testing.assert_allclose(twice, found, rtol=1e-5)
     # It sees an angle that is opposite, of the same cosine.
@@ -336,7 +336,7 @@ def test_showers_know_their_observables():
     assert "fpd" in metrics.no_check(geometry.get("2x5x6x10"), held)
 
 
-# Mistakes, and what is no check.
+# Wrong settings, and observables that do not check the model.
 
 
 def test_mistakes_are_one_line(paths):

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,6 @@ Samples = Mapping[str, np.ndarray]
 """Name to events ``[J, C]``."""
 Results = Mapping[str, Any]
 """Name of a sample to its metrics, as `events.metrics.compare` returns them."""
-Mark = Callable[[str, bool], Any]
-"""``(text, enforced) -> heading``: `tables.label`, or `tables.starred` as text."""
 
 
 def write(
@@ -113,7 +111,7 @@ def write(
 
 
 def headline(
-    results: Results, no_check: Collection[str] = (), mark: Mark = tables.starred
+    results: Results, no_check: Collection[str] = (), mark: tables.Mark = tables.starred
 ) -> tuple[list, list[list[str]]]:
     """Head and rows of the table of metrics, a row for each sample.
 
@@ -134,7 +132,7 @@ def by_column(
     results: Results,
     names: Sequence[str],
     no_check: Collection[str] = (),
-    mark: Mark = tables.starred,
+    mark: tables.Mark = tables.starred,
 ) -> tuple[list[str], list[list]]:
     """Head and rows of the table of KS distances, a row for each column of events."""
     rows = [

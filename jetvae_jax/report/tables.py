@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from jetvae_jax.core.words import in_short, number
@@ -45,6 +45,10 @@ def label(text: str, enforced: bool) -> Cell:
     return Cell(text, TRAINED if enforced else "", "trained")
 
 
+Mark = Callable[[str, bool], Any]
+"""``(text, enforced) -> heading``: :func:`label`, or :func:`starred` as text."""
+
+
 def starred(text: str, enforced: bool) -> str:
     """The same for a terminal."""
     return f"{text} {MARK}" if enforced else text
@@ -83,6 +87,23 @@ def metric_label(metric: Metric, enforced: bool, drawn: str = "") -> Cell:
     return label(f"{name}\N{NBSP}{metric.arrow}", enforced)
 
 
+def _samples(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Name of a sample to its results, those of the floor first."""
+    samples = dict(evaluation["candidates"])
+    if evaluation["floor"] is not None:
+        samples = {FLOOR: evaluation["floor"], **samples}
+    return samples
+
+
+def _classified(samples: Mapping[str, Any]) -> list[Any]:
+    """The classifiers that were trained on any of the samples."""
+    return [
+        described
+        for described in CLASSIFIERS.values()
+        if any(described.result in results for results in samples.values())
+    ]
+
+
 def headline(
     evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()
 ) -> Table:
@@ -92,9 +113,7 @@ def headline(
         evaluation: what `metrics.evaluate` returns.
         trained_on: observables that were part of the training loss.
     """
-    samples = dict(evaluation["candidates"])
-    if evaluation["floor"] is not None:
-        samples = {FLOOR: evaluation["floor"], **samples}
+    samples = _samples(evaluation)
     metrics = known_metrics()
     w1 = [
         (metric, name)
@@ -102,11 +121,7 @@ def headline(
         for metric in ("w1m", "w1p")
         if protocol["w1"]
     ]
-    classified = [
-        described
-        for described in CLASSIFIERS.values()
-        if any(described.result in results for results in samples.values())
-    ]
+    classified = _classified(samples)
     if evaluation.get("relative"):
         return _relative_headline(samples, w1, classified, evaluation, trained_on)
     head = [
@@ -188,19 +203,13 @@ def of_protocol(evaluation: Mapping[str, Any], protocol: str) -> Table:
         evaluation: what `metrics.evaluate` returns.
         protocol: by name.
     """
-    samples = dict(evaluation["candidates"])
-    if evaluation["floor"] is not None:
-        samples = {FLOOR: evaluation["floor"], **samples}
+    samples = _samples(evaluation)
     shown = {
         name: metric
         for name, metric in known_metrics().items()
         if any(name in r["protocols"][protocol] for r in samples.values())
     }
-    classified = [
-        described
-        for described in CLASSIFIERS.values()
-        if any(described.result in results for results in samples.values())
-    ]
+    classified = _classified(samples)
     head = [
         "sample",
         *(metric_label(metric, enforced=False) for metric in shown.values()),
@@ -227,9 +236,7 @@ def full(evaluation: Mapping[str, Any], *, trained_on: Collection[str] = ()) -> 
         evaluation: what `metrics.evaluate` returns.
         trained_on: observables that were part of the training loss.
     """
-    samples = dict(evaluation["candidates"])
-    if evaluation["floor"] is not None:
-        samples = {FLOOR: evaluation["floor"], **samples}
+    samples = _samples(evaluation)
     rows = []
     for title, found in sections(dict(evaluation)):
         rows.append(Row([title], "section"))

@@ -47,13 +47,13 @@ def evaluate(
     if not files_only and (where / CHECKPOINT).exists():
         trained = load_model(workdir)
         domain = trained.run.domain
+        if not isinstance(files, domains.get(domain).Data):
+            files = None  # of another domain: the run says how to read its own
         if not config.generated:  # the report needs them: damage is found at once
             trained.history()
             trained.fitted()
     inputs.check(workdir, trained, config)
     folder = Workdir(config.output or workdir)
-    kind = domains.get(domain).Data
-    if not isinstance(files, kind):  # None, or of another domain than the run's
-        files = kind()
+    files = files or domains.get(domain).Data()
     with folder.locked(LOCK):  # the files of two would be mixed
         return domains.evaluation(domain).evaluate(folder, trained, config, files)

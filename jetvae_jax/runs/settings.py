@@ -115,7 +115,7 @@ _PLAIN = {
     "could not convert string to float": "a number",
     r"\('Non-boolean argument": "true or false",
 }
-"""What Python and absl say of a value, to what a user is told."""
+"""Beginning of the error of Python or absl to the value that the flag must have."""
 
 
 def parse(arguments: Sequence[str], values: "flags.FlagValues") -> list[str]:

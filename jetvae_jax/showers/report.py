@@ -3,7 +3,7 @@
 import itertools
 import os
 import pathlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,8 +76,6 @@ Results = Mapping[str, Any]
 Responses = Mapping[str, Mapping[str, Binned]]
 """Kind of the particle, and name of a sample, to the response in bins of the incident
 energy; the kind is empty where all are taken together."""
-Mark = Callable[[str, bool], Any]
-"""``(text, enforced) -> heading``: `tables.label`, or `tables.starred` as text."""
 
 
 def write(
@@ -150,7 +148,7 @@ _UNITS: dict[str, str] = dict.fromkeys(("response", "hits", "energies"), "nats")
 
 
 def headline(
-    results: Results, no_check: Collection[str] = (), mark: Mark = tables.starred
+    results: Results, no_check: Collection[str] = (), mark: tables.Mark = tables.starred
 ) -> tuple[list, list[list[str]]]:
     """Head and rows of the table of metrics, a row for each sample.
 
@@ -183,7 +181,7 @@ def observables(
     results: Results,
     measure: str,
     no_check: Collection[str] = (),
-    mark: Mark = tables.starred,
+    mark: tables.Mark = tables.starred,
 ) -> tuple[list[str], list[list]]:
     """Head and rows of the table of one measure, a row for each observable."""
     names = next(iter(results.values()))["observables"]
@@ -207,7 +205,7 @@ def response_table(
     responses: Responses,
     reach: binned.Reach | None,
     no_check: Collection[str] = (),
-    mark: Mark = tables.starred,
+    mark: tables.Mark = tables.starred,
 ) -> tuple[list[str], list[list]]:
     """Head and rows of mean response and resolution, two rows for each bin."""
     rows, samples = [], list(next(iter(responses.values())))

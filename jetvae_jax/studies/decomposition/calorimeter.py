@@ -25,7 +25,13 @@ from jetvae_jax.making.showers import spots
 from jetvae_jax.making.showers.settings import Config as Showers
 from jetvae_jax.report.page import announce_missing
 from jetvae_jax.studies.decomposition import report
-from jetvae_jax.studies.decomposition.measure import Objects, Sample, Values, measure
+from jetvae_jax.studies.decomposition.measure import (
+    Objects,
+    Sample,
+    Values,
+    measure,
+    nearby,
+)
 
 SIDE, WINDOW, FACE = 20.2, 15, 30
 """Side of a cell in mm; cells of the window of a shower, and of the face, in a row."""
@@ -33,8 +39,6 @@ LEAST = 0.3
 """GeV: five critical energies, which the parametrisation needs."""
 SPREAD = 2.5
 """Cells: deviation of the particles from the axis of their event."""
-NEIGHBOURS = 10
-"""Showers above and below in energy, of which one is taken."""
 WAYS = ("independent", "given the particles")
 OBSERVABLES = ("energy", "cells", "width", "hottest cell")
 _AT_ONCE = 500  # events
@@ -163,9 +167,7 @@ def objects(config: CalorimeterConfig) -> Objects:
                 parts.append(observables(on_face(windows[which], place[which])))
                 continue
             new = particles(rng, config, many)
-            at = np.searchsorted(ordered, new.energy)
-            at = at + rng.integers(-NEIGHBOURS, NEIGHBOURS, at.shape)
-            which = order[np.clip(at, 0, len(order) - 1)]
+            which = order[nearby(ordered, new.energy, rng)]
             scale = (new.energy / energy[which])[..., None].astype(np.float32)
             parts.append(observables(on_face(windows[which] * scale, new.place)))
         return {name: np.concatenate([p[name] for p in parts]) for name in OBSERVABLES}

@@ -38,12 +38,11 @@ from jetvae_jax.studies.decomposition.measure import (
     Sample,
     Values,
     measure,
+    nearby,
     worth,
 )
 from jetvae_jax.studies.signal.scores import fitted_latents
 
-NEIGHBOURS = 10
-"""Jets above and below in pt, of which one is taken."""
 WAYS = (*pairs.WAYS, "given the axes")
 GENERATED = "generated for the axes"
 OBSERVABLES = (
@@ -258,9 +257,7 @@ def combined(
     to = axes[rng.choice(len(axes), num, replace=num > len(axes))]
     p4, axis = events.p4.reshape(-1, 4), events.axis.reshape(-1, 3)
     order = np.argsort(axis[:, 0])
-    at = np.searchsorted(axis[order, 0], to[..., 0])
-    at = at + rng.integers(-NEIGHBOURS, NEIGHBOURS, at.shape)
-    which = order[np.clip(at, 0, len(order) - 1)]
+    which = order[nearby(axis[order, 0], to[..., 0], rng)]
     tau21 = events.tau21.reshape(-1)[which]
     return Dijets(moved(p4[which], axis[which], to), tau21, to)
 

@@ -12,6 +12,8 @@ Sample = Sequence[np.ndarray]
 """Arrays of J events each."""
 Values = dict[str, np.ndarray]
 """Name of an observable to its values."""
+NEIGHBOURS = 10
+"""Objects above and below the energy or pt that is asked for, of which one is taken."""
 
 
 class Config(Protocol):
@@ -132,6 +134,24 @@ def _worth(
             mean, error = mean - noise, np.hypot(error, noise * (2 / len(p)) ** 0.5)
         found[name] = stored(equivalent.between(float(mean), float(error)))
     return found
+
+
+def nearby(
+    ordered: np.ndarray, asked: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Places of values near those that are asked for, at random among the nearest.
+
+    Args:
+        ordered: ``[J]`` ascending.
+        asked: ``[...]``.
+        rng: of the choice among :data:`NEIGHBOURS` below and above.
+
+    Returns:
+        ``[...]`` places in ``ordered``.
+    """
+    at = np.searchsorted(ordered, asked)
+    at = at + rng.integers(-NEIGHBOURS, NEIGHBOURS, at.shape)
+    return np.clip(at, 0, len(ordered) - 1)
 
 
 def worth(
