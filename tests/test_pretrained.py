@@ -77,6 +77,27 @@ def test_it_is_stored_only_where_there_is_one(first):
     assert ModelRun.from_json(run.to_json()) == run != plain
 
 
+def test_a_model_of_more_particles_continues_from_one_of_fewer(tmp_path):
+    small = SMALL | {
+        "scaling.method": "none", "scaling.axis": "jet", "loss": "chamfer",
+        "objective.form": "classic", "objective.beta": 1,
+        "model": "autoregressive_vae", "autoregressive_vae.width": 8,
+        "autoregressive_vae.num_layers": 1, "autoregressive_vae.encoder_width": 8,
+        "autoregressive_vae.encoder_layers": 1, "autoregressive_vae.latent_dim": 1,
+    }  # fmt: skip
+    small = {k: v for k, v in small.items() if not k.startswith("mlp_vae")}
+    jv.runs.train(tmp_path / "few", jv.runs.model_run(small))
+    few = jv.runs.load_model(tmp_path / "few").params
+    more = small | {"data.num_particles": 8, "pretrained": str(tmp_path / "few")}
+    more = started(jv.runs.model_run(more))
+    place = few["decoder"].pop("place")
+    assert_equal(more["decoder"].pop("place"), place[[0, 1, 2, 3, 4, 5, 5, 5]])
+    assert_equal(*({k: p[k] for k in ("decoder", "encoder")} for p in (more, few)))
+    fewer = small | {"data.num_particles": 5, "pretrained": str(tmp_path / "few")}
+    with pytest.raises(jv.InputError, match=r"decoder/place: expected \(\(5, 8\)"):
+        prepare(jv.runs.model_run(fewer))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

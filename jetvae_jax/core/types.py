@@ -322,6 +322,9 @@ class Model(NamedTuple):
         constants: keys of ``params`` whose values are measured on the training sample
             when the model is initialised, and do not change in training. If these are
             all there are, nothing is trained.
+        per_particle: paths of parameters, such as ``decoder/place``, that have a row
+            for each of N particles. If a training starts from a model of fewer
+            particles (``--pretrained``), its last row is taken for all further ones.
         reach: ``(params) -> (low [G], high [G])``, the scaled conditions between which
             the model generates at all, on the host; None: any.
         step: ``(training config, number of training samples) -> Step``, for a model
@@ -343,6 +346,7 @@ class Model(NamedTuple):
     turns: Mapping[str, int] | None = None
     projections: Mapping[str, Callable[[Params], Params]] | None = None
     constants: tuple[str, ...] = ()
+    per_particle: tuple[str, ...] = ()
     reach: Callable[[Params], tuple[Array, Array]] | None = None
     step: Callable[..., Any] | None = None
     components: Any = None

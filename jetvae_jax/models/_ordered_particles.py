@@ -207,16 +207,15 @@ def placed(constants: Params, pt: Array, points: Array) -> Places:
         Of M points.
     """
     low, part = _between(constants, pt)
+    table, part = jnp.asarray(constants["ratio"]), part[..., None]
+    rows = (1 - part) * table[low] + part * table[low + 1]  # of each pt, [..., GRID]
     r = jnp.hypot(points[..., 0], points[..., 1])
-    place = jnp.sqrt(r) / SPACING - 0.5
-    place = jnp.clip(place, 0.0, GRID - 1.001)
-    near = place.astype(jnp.int32)
-    table = jnp.asarray(constants["ratio"]).reshape(-1)
-    at = low[..., None] * GRID + near
-    part, along = part[..., None], place - near
-    first = (1 - part) * table[at] + part * table[at + GRID]
-    second = (1 - part) * table[at + 1] + part * table[at + GRID + 1]
-    ratio = (1 - along) * first + along * second
+    place = jnp.clip(jnp.sqrt(r) / SPACING - 0.5, 0.0, GRID - 1.001)
+    shape = jnp.broadcast_shapes(place.shape, (*pt.shape, place.shape[-1]))
+    near = jnp.broadcast_to(place.astype(jnp.int32), shape)
+    rows = jnp.broadcast_to(rows, (*shape[:-1], GRID))
+    first, second = (jnp.take_along_axis(rows, near + i, axis=-1) for i in (0, 1))
+    ratio = first + (place - near) * (second - first)
     # du/dr = ratio + r dratio/dr, with d sqrt(r) = SPACING a step of the grid.
     growth = 0.5 * jnp.sqrt(r) / SPACING * (second - first) / ratio
     stretch = jnp.log(jnp.clip(1 + growth, 0.1, 10.0))

@@ -48,6 +48,7 @@ from jetvae_jax.densities import mixtures
 from jetvae_jax.densities.mixtures import Mixture, Near
 from jetvae_jax.models import _ordered_particles as ordered
 from jetvae_jax.models import vae
+from jetvae_jax.models._trimmed import trimmed
 
 USES_MASK = False
 USES_DISTANCE = False
@@ -244,7 +245,8 @@ class Network(nn.Module):
         """
         x = self.embed(description[..., :-1, :])
         start = jnp.broadcast_to(self.start, (*x.shape[:-2], 1, self.config.width))
-        x = jnp.concatenate([start, x], axis=-2) + self.place
+        x = jnp.concatenate([start, x], axis=-2)
+        x = x + self.place[: x.shape[-2]]
         x = x + self._given(given)[..., None, :]
         seen = jnp.tril(jnp.ones((x.shape[-2],) * 2, bool))
         for block in self.blocks:
@@ -541,11 +543,13 @@ def model(config: Config, task: Task) -> Model:
             "autoregressive_vae: has Gaussian latents and no discriminator: leave out "
             "--latent and --discriminator"
         )
-    constants = ordered.empty()
+    constants, counts = ordered.empty(), None
     if task.sample is not None:
         sample = task.sample(MEASURED)
-        constants = ordered.fit(np.asarray(sample.x), np.asarray(sample.mask))
+        mask = np.asarray(sample.mask)
+        constants, counts = ordered.fit(np.asarray(sample.x), mask), mask.sum(axis=-1)
     network, encoder, density = Network(config), Encoder(config), decoder(config)
+    density = density._replace(log_prob=trimmed(density.log_prob, counts))
     known = config.latent_dim + config.num_conditions
 
     def init(key: Key) -> Params:
@@ -582,7 +586,7 @@ def model(config: Config, task: Task) -> Model:
 
     if config.latent_dim:
         whole = vae.build(
-            init, encode, density, objective,
+            init, trimmed(encode, counts), density, objective,
             latent_dim=config.latent_dim, prior=vae.prior_of(config.latent_dim, task),
         )  # fmt: skip
     else:
@@ -593,7 +597,9 @@ def model(config: Config, task: Task) -> Model:
         draw_key, mirror_key = jax.random.split(key)
         return whole.loss(params, draw_key, mirrored(config, mirror_key, batch))
 
-    return whole._replace(loss=loss, constants=("coordinates",))
+    return whole._replace(
+        loss=loss, constants=("coordinates",), per_particle=("decoder/place",)
+    )
 
 
 def _without_latents(init: Callable[[Key], Params], density: Decoder) -> Model:

@@ -2,10 +2,11 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from absl import logging
 
 from jetvae_jax.core import seeds
@@ -200,7 +201,8 @@ def pretrained(run: ModelRun, model: Model) -> Model:
 
     Constants, which a model measures on its training sample, remain those of this
     run; so do components that the trained model does not have, such as a
-    discriminator.
+    discriminator. The trained model may have fewer particles, where the model can
+    continue from these.
 
     Raises:
         InputError: there is no such model, or its parameters are of other shapes.
@@ -226,9 +228,9 @@ def pretrained(run: ModelRun, model: Model) -> Model:
     }
     if not taken:
         raise InputError(f"{flag}: --model={run.model} has no parameters to train")
-    differences = checkpoint.differences(
-        checkpoint.flatten(taken), {name: wanted[name] for name in taken}
-    )
+    wanted = {name: wanted[name] for name in taken}
+    taken = _continued(taken, wanted, model.per_particle)
+    differences = checkpoint.differences(checkpoint.flatten(taken), wanted)
     if differences:
         raise InputError(
             f"{flag}: does not fit this run: {'; '.join(differences[:3])}: give the "
@@ -236,6 +238,20 @@ def pretrained(run: ModelRun, model: Model) -> Model:
         )
     logging.info("train: starts from %s: %s", run.pretrained, ", ".join(sorted(taken)))
     return model._replace(init=lambda key: {**model.init(key), **taken})
+
+
+def _continued(taken: Params, wanted: Params, paths: Collection[str]) -> Params:
+    """Parameters with as many rows at these paths as are wanted, the last repeated."""
+
+    def continued(path: Any, rows: Any, like: Any) -> Any:
+        if jax.tree_util.keystr(path, simple=True, separator="/") not in paths:
+            return rows
+        missing = max(like.shape[0] - len(rows), 0)
+        return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+
+    if jax.tree.structure(taken) != jax.tree.structure(wanted):
+        return taken
+    return jax.tree_util.tree_map_with_path(continued, taken, wanted)
 
 
 def _check_monitor(run: ModelRun, step: Step, train: Any) -> None:
