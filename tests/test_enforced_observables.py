@@ -27,7 +27,7 @@ from jetvae_jax.losses.observables import (
     sample_distances,
     with_errors,
 )
-from jetvae_jax.models import vae
+from jetvae_jax.models import epic_gan, vae
 from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.runs.training import prepare
 from jetvae_jax.showers import domain as showers
@@ -382,7 +382,7 @@ def test_an_observable_without_spread_or_layers_is_one_line(paths, tmp_path):
         check_spreads({"x": np.zeros(1)}, flag="a", unit="events")
 
 
-def test_what_the_loss_of_a_gan_holds_is_no_check(paths):
+def test_what_the_loss_of_a_gan_holds_is_no_check(paths, monkeypatch):
     relative = {"coordinates": "relative"}
 
     def of(**objective):
@@ -393,6 +393,10 @@ def test_what_the_loss_of_a_gan_holds_is_no_check(paths):
     assert trained_on(held, deterministic=False) == {"width"}
     assert unchecked(held, deterministic=False) == {"width", "tau1"}
     assert trained_on(of(observables=("width",), gamma=0.0)) == set()
+    # A model of one's own that says nothing is asked for them, so it is marked.
+    monkeypatch.delattr(epic_gan, "USES_DISTANCE")
+    monkeypatch.delattr(epic_gan, "USES_OBSERVABLES")
+    assert trained_on(held, deterministic=False) == {"width"}
     assert vae.NO_OBJECTIVE.enforced is None
 
 

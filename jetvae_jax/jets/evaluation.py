@@ -535,13 +535,13 @@ def trained_on(run: Any, *, deterministic: bool = True) -> frozenset[str]:
     Args:
         run: its settings.
         deterministic: the model is a VAE with a deterministic decoder; of the jet
-            terms of the objective the losses of GANs contain the observables that it
-            names, those of others none.
+            terms of the objective the losses of others contain at most the
+            observables that it names; see ``models.uses_observables``.
     """
     objective, components = run.objective, run.components
     module = models.get(run.model)
     if not deterministic or not getattr(module, "USES_DISTANCE", True):
-        compares = getattr(module, "USES_OBSERVABLES", False)
+        compares = models.uses_observables(module)
         return in_loss(objective) if compares and objective.gamma else frozenset()
     if components.discriminator != "none" and not components.adversarial.reconstruction:
         return frozenset()

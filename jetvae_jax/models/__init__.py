@@ -22,6 +22,8 @@ from networks, ``adversarial`` adds a discriminator, ``gan`` builds GANs from ne
 ``bounds`` has lower bounds of the log-likelihood.
 """
 
+from typing import Any
+
 from jetvae_jax.core import lazy
 from jetvae_jax.core.registry import Registry
 
@@ -33,6 +35,17 @@ _registry = Registry(
 )
 names, get = _registry.names, _registry.get
 
+
+def uses_observables(module: Any) -> bool:
+    """Whether the loss of a model has the observables that the objective enforces.
+
+    Args:
+        module: of the model, as ``get`` returns it.
+    """
+    uses_distance = getattr(module, "USES_DISTANCE", True)
+    return getattr(module, "USES_OBSERVABLES", uses_distance)
+
+
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
@@ -41,5 +54,5 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "MLPVAEConfig": "mlp_vae:Config",
         **lazy.submodules(__name__),
     },
-    others=("get", "names"),
+    others=("get", "names", "uses_observables"),
 )

@@ -95,8 +95,7 @@ class ModelRun:
             return
         pipeline = self.pipeline
         flag = f"--{pipeline.GROUPS['objective']}.observables={','.join(names)}"
-        uses_distance = getattr(module, "USES_DISTANCE", True)
-        if not getattr(module, "USES_OBSERVABLES", uses_distance):
+        if not models.uses_observables(module):
             raise InputError(
                 f"{flag}: the loss of --model={self.model} compares neither "
                 f"reconstructed nor generated {pipeline.UNIT} with those of the data: "
