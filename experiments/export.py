@@ -3,10 +3,10 @@ r"""Export a trained generator of jets as one function for other software.
   python experiments/export.py --workdir=zoo:autoregressive_gluon30 \
       --export.output=jets.onnx
 
-writes ONNX, which ONNX Runtime runs in C++ and other languages, and jets.json, which
-describes inputs and outputs: random numbers, the axis of the jet and conditions are
-inputs, the momenta of the particles in GeV are the output. Any number of jets may be
-given. --export.output=jets.stablehlo writes StableHLO, which JAX runs without this
+writes ONNX, which ONNX Runtime runs in C++ and other languages, and jets.onnx.json,
+which describes inputs and outputs: random numbers, the axis of the jet and conditions
+are inputs, the momenta of the particles in GeV are the output. Any number of jets may
+be given. --export.output=jets.stablehlo writes StableHLO, which JAX runs without this
 package.
 """
 
@@ -29,7 +29,7 @@ def main() -> None:
     workdir = _cli.FLAGS.workdir
     path = export.export(workdir, configs.read("export", export.ExportConfig))
     print(f"exported      {path}: {path.stat().st_size:,} bytes")
-    print(f"described in  {path.with_suffix('.json')}")
+    print(f"described in  {export.description(path)}")
 
 
 if __name__ == "__main__":

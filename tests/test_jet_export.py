@@ -40,7 +40,7 @@ def test_a_written_function_gives_the_jets_of_the_model(name, tmp_path, run_scri
     assert done.returncode == 0, done.stderr
     trained = zoo.load(name)
     found = runs.exported(trained)
-    about = json.loads(path.with_suffix(".json").read_text())
+    about = json.loads(export.description(path).read_text())
     assert about["inputs"] == {k: ["J", size] for k, size in found.inputs.items()}
     call = jax.export.deserialize(bytearray(path.read_bytes())).call
     arrays = inputs_of(found, 5)
@@ -137,7 +137,14 @@ def test_a_format_is_one_file(tmp_path, monkeypatch):
     (tmp_path / "export_formats").mkdir()
     (tmp_path / "export_formats" / "words.py").write_text(FORMAT)
     monkeypatch.setenv("JETVAE_PLUGINS", str(tmp_path))
-    path = tmp_path / "jets.words"
-    export.export("zoo:convae_gluon30", runs.ExportConfig(output=str(path)))
-    assert path.read_text() == "normal uniform"
-    assert json.loads(path.with_suffix(".json").read_text())["words"] == 2
+    paths = [tmp_path / "jets.words", tmp_path / "jets.stablehlo"]
+    for path in paths:
+        export.export("zoo:convae_gluon30", runs.ExportConfig(output=str(path)))
+    assert paths[0].read_text() == "normal uniform"
+    # Each has its own description.
+    words, stablehlo = (json.loads(export.description(p).read_text()) for p in paths)
+    assert words["words"] == 2 and "calling_convention" not in words
+    assert stablehlo["platforms"] == ["cpu", "cuda", "tpu"]
+    assert {"jets.words.json", "jets.stablehlo.json"} < {
+        path.name for path in tmp_path.iterdir()
+    }

@@ -230,7 +230,7 @@ def test_a_file_gives_the_jets_of_the_model(convae, tmp_path):
     path = tmp_path / "jets.onnx"
     config = runs.ExportConfig(output=str(path))
     assert export.export("zoo:convae_gluon30", config) == path
-    about = json.loads(path.with_suffix(".json").read_text())
+    about = json.loads(export.description(path).read_text())
     assert (about["opset"], about["ir_version"]) == (17, 8)
     assert max(about["check"]["deviations"]) < 1e-5
     run = session(path.read_bytes())
@@ -287,7 +287,7 @@ def test_without_the_libraries(convae, monkeypatch, tmp_path):
     config = runs.ExportConfig(output=str(tmp_path / "jets.onnx"))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     export.export("zoo:convae_gluon30", config)
-    about = json.loads((tmp_path / "jets.json").read_text())
+    about = json.loads((tmp_path / "jets.onnx.json").read_text())
     assert "not compared with JAX: pip install" in about["check"]
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(

@@ -29,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
         "ExportConfig": "writing",
+        "description": "writing",
         "Exported": "generator",
         "export": "writing",
         "exported": "generator",

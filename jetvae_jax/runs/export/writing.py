@@ -23,7 +23,7 @@ class ExportConfig:
     Attributes:
         latents: the density of the latents: 'flow', or 'prior' for N(0, 1).
         output: file to write, which ends in .stablehlo or .onnx; the inputs and outputs
-            are described in a .json file beside it.
+            are described in a file beside it, of this name with .json at its end.
         platforms: on which a .stablehlo function may run: cpu, cuda, rocm, tpu.
     """
 
@@ -77,6 +77,15 @@ def export(workdir: str | os.PathLike, config: ExportConfig) -> pathlib.Path:
         "run": trained.run.to_json(),
         "versions": versions(),
     }
-    with write_atomically(output.with_suffix(".json")) as part:
+    with write_atomically(description(output)) as part:
         part.write_text(json.dumps(about, indent=2) + "\n")
     return output
+
+
+def description(output: pathlib.Path) -> pathlib.Path:
+    """The path of the description of an exported file.
+
+    The whole name is kept, so that neither the same model in another format nor
+    another file of the folder, such as ``evaluation.json``, has the same.
+    """
+    return output.with_name(f"{output.name}.json")
