@@ -124,14 +124,23 @@ def saved_flags(*, alone: bool = True) -> Iterator[None]:
     """Write workdir/flags.txt, which repeats the command by --flagfile.
 
     If the command is refused, the file is what it was before: that of the run which
-    the workdir holds.
+    the workdir holds. Folders that were made for it are gone, if they are empty.
 
     Args:
         alone: keep other processes from doing so meanwhile.
     """
+    path = pathlib.Path(FLAGS.workdir)
+    made = [above for above in (path, *path.parents) if not os.path.exists(above)]
     folder = Workdir(FLAGS.workdir)
-    with folder.locked() if alone else contextlib.nullcontext(), _flags_in(folder):
-        yield
+    lock = folder.locked() if alone else contextlib.nullcontext()
+    try:
+        with lock, _flags_in(folder):
+            yield
+    except InputError:
+        with contextlib.suppress(OSError):  # not empty
+            for empty in made:
+                empty.rmdir()
+        raise
 
 
 @contextlib.contextmanager

@@ -355,6 +355,16 @@ def test_a_refused_command_leaves_a_run_as_it_was(
     assert contents(workdir) == before
 
 
+@pytest.mark.parametrize("name", ["train", "pipeline"])
+def test_a_refused_command_leaves_no_empty_folder(tmp_path, run_script, name):
+    (tmp_path / "mine").mkdir()
+    for workdir in ("mine/runs/w", "mine"):
+        given = f"--workdir={tmp_path / workdir}"
+        result = run_script(name, SMOKE, given, "--data.path=not_there.hdf5")
+        assert result.returncode == 2 and "not_there.hdf5" in result.stderr
+        assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
 @pytest.mark.parametrize("name", ["vae.metrics.jsonl", "flow.npz"])
 def test_damage_is_found_before_metrics_are_computed(
     workdir, tmp_path, run_script, name

@@ -221,6 +221,7 @@ def test_without_a_login_wandb_is_refused_in_one_line(tmp_path, wandb, monkeypat
     monkeypatch.setattr(wandb, "init", refuse)
     with pytest.raises(InputError, match=r"api_key not configured \(no-tty\): log in"):
         train(tmp_path, asked())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])

@@ -43,12 +43,12 @@ def opened(config: Config, about: About) -> Iterator[Write]:
         InputError: no login, or no such project.
     """
     wandb: Any = importlib.import_module("wandb")
-    place = about.folder.path
+    place, run_id = about.folder.path, _id(about)
     try:
         run = wandb.init(
             project=config.project, entity=config.entity or None,
             name=f"{place.absolute().name} {about.name}", job_type=about.name,
-            config=about.settings, dir=str(place), id=_id(about), resume="allow",
+            config=about.settings, dir=str(place), id=run_id, resume="allow",
             mode="offline" if config.offline else None,
             settings=wandb.Settings(console="off"),
         )  # fmt: skip
@@ -58,6 +58,7 @@ def opened(config: Config, about: About) -> Iterator[Write]:
             f"--log=wandb: {reason}: log in by 'wandb login', correct --wandb.project, "
             "or give --wandb.offline"
         ) from error
+    about.folder.write_json(_file(about), {"id": run_id, "settings": _digest(about)})
     last = run.starting_step - 1  # epoch of the run that is continued
 
     def write(history: list[dict]) -> None:
@@ -76,14 +77,19 @@ def opened(config: Config, about: About) -> Iterator[Write]:
 
 
 def _id(about: About) -> str:
-    """The id of the run, kept beside the training; a new one for other settings."""
-    name = f"{about.name}.wandb.json"
-    text = json.dumps(about.settings, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    """The id of the run, as it is kept beside the training; a new one if it is not."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found = json.loads((about.folder / name).read_text())
-        if found["settings"] == digest:
+        found = json.loads((about.folder / _file(about)).read_text())
+        if found["settings"] == _digest(about):
             return found["id"]
-    made = secrets.token_hex(8)
-    about.folder.write_json(name, {"id": made, "settings": digest})
-    return made
+    return secrets.token_hex(8)
+
+
+def _file(about: About) -> str:
+    return f"{about.name}.wandb.json"
+
+
+def _digest(about: About) -> str:
+    """Of the settings: other ones are another run."""
+    text = json.dumps(about.settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
