@@ -54,5 +54,5 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "MLPVAEConfig": "mlp_vae:Config",
         **lazy.submodules(__name__),
     },
-    others=("get", "names", "uses_observables"),
+    others=("get", "names"),
 )
