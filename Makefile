@@ -36,7 +36,7 @@ $(VENV)/.docs: $(VENV)/.ready
 	touch $@
 
 docs: $(VENV)/.docs  ## the pages in docs/, as HTML in $(DOCS); a warning is an error
-	rm -rf docs/api/generated
+	rm -rf docs/api/generated docs/generated
 	$(SPHINX) -b html docs $(DOCS)
 
 doctest: $(VENV)/.docs  ## the examples in docstrings and pages

@@ -141,6 +141,30 @@ def raised(match, scopes):
     return f":raises ~{own}:" if own else match[0]
 
 
+def write_notebooks(app):
+    """Writes a page for each notebook, of its text and code; nothing is executed."""
+    folder = HERE / "generated"
+    folder.mkdir(exist_ok=True)
+    for path in make.sources():
+        (_, title), *rest = make.cells(path.read_text())
+        file = f"/../notebooks/{path.stem}.ipynb"
+        blocks = [
+            title,
+            f"{{colab}}`Open in Colab <{path.stem}>`, {{download}}`download <{file}>`",
+        ]
+        for kind, text in rest:
+            blocks.append(text if kind == "markdown" else f"```python\n{text}\n```")
+        page = "\n\n".join(blocks).replace(f"]({make.FILES}/docs/", "](../")
+        (folder / f"{path.stem}.md").write_text(f"{page}\n")
+
+
+def paged(app, docname, source):
+    """Links to notebooks lead to their pages; a page on the web has no folder."""
+    source[0] = re.sub(
+        r"\]\(\S*notebooks/(\w+)\.ipynb\)", r"](/generated/\1.md)", source[0]
+    )
+
+
 def unbroken(app, docname, source):
     """A value stays beside its error, and a shape in one piece, in narrow columns."""
 
@@ -188,6 +212,8 @@ def skipped(app, what, name, obj, skip, options):
 
 def setup(app):
     """Connects the functions of this file."""
+    app.connect("builder-inited", write_notebooks)
+    app.connect("source-read", paged)
     app.connect("source-read", unbroken)
     app.connect("autodoc-process-docstring", linked)
     app.connect("autodoc-process-signature", plain)
