@@ -105,7 +105,7 @@ def test_links_commands_and_code_of_a_page(page):
         ast.parse(block)
     for block in re.findall(r"```(?:bash|python)\n(.*?)```", text, re.DOTALL):
         # More is cut where the window is 1280 pixels wide.
-        assert max(map(len, block.splitlines())) <= 92
+        assert max(map(len, block.splitlines())) <= 90
 
 
 def test_the_function_that_the_readme_imports():
