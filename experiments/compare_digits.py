@@ -16,6 +16,7 @@ from absl import flags
 
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.words import counted
 from jetvae_jax.losses import distances
 from jetvae_jax.studies.digit_losses import comparison, verdict
 
@@ -52,8 +53,8 @@ def main() -> None:
     folder = pathlib.Path(workdir)
     found = json.loads((folder / "compare.json").read_text())["metrics"]
     lines = verdict.verdict(found, "positions")[-3:]
-    losses = f"{len(runs)} losses, {len(seeds)} trainings of each, by positions:"
-    print("\n".join([losses, *lines, str(folder / "compare.html")]))
+    losses = f"{', '.join(runs)}: {counted(len(seeds), 'training')} with each"
+    print("\n".join([losses, "by positions:", *lines, str(folder / "compare.html")]))
 
 
 if __name__ == "__main__":

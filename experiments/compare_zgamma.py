@@ -20,6 +20,7 @@ import _cli
 from jetvae_jax.core import commands
 from jetvae_jax.core import configs as config_flags
 from jetvae_jax.core.errors import InputError
+from jetvae_jax.core.words import counted
 from jetvae_jax.studies.zgamma import verdict
 from jetvae_jax.studies.zgamma.comparison import CompareConfig, compare
 
@@ -79,7 +80,7 @@ def main() -> None:
     result = json.loads((folder / "comparison.json").read_text())
     models = ", ".join(result["models"])
     print("\n".join([
-        f"{models}: {config.seeds} trainings of each",
+        f"{models}: {counted(config.seeds, 'training')} of each",
         *verdict.sentences(result["verdict"]),
         str(folder / "comparison.html"),
     ]))  # fmt: skip

@@ -206,6 +206,7 @@ def test_verdict_follows_from_the_results():
     for answers in (found, alone):
         lines = verdict.sentences(answers)
         assert len(lines) == 3 and all("VAE" in line for line in lines)
+    assert lines[2].endswith("); the published best, VAE+NF+D, was not trained.")
 
 
 def test_overall_is_one_for_samples_of_one_distribution():

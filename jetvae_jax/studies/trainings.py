@@ -110,10 +110,10 @@ def over_seeds(
             found = {"settings": candidate.to_json()} | evaluate(path, candidate)
             Workdir(path).write_json(RESULTS, found)
             new, left = new + 1, left - 1
-            rest = (time.monotonic() - start) / new * left
+            rest = clock((time.monotonic() - start) / new * left)
             logging.info(
-                "%s, seed %d: done; %d left, about %s",
-                candidate.name, candidate.vae.seed, left, clock(rest),
+                "%s, seed %d: done; %s", candidate.name, candidate.vae.seed,
+                f"{left} left, about {rest}" if left else "none is left",
             )  # fmt: skip
         results[candidate.name].append(found)
     return Finished(results, 0)

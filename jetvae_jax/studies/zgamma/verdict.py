@@ -67,25 +67,25 @@ def of(models: Mapping[str, Any], floor: Mapping[str, Any]) -> dict[str, Any]:
 def sentences(answers: Mapping[str, Any]) -> list[str]:
     """The answers in words."""
     said = {
-        True: "as in the published study",
-        False: "the published best, {published}, is not best here: {apart:.1f} "
+        True: ", as in the published study",
+        False: "; the published best, {published}, is not best here: {apart:.1f} "
         "standard errors worse",
     }
     lines = []
     for question, answer in answers.items():
         best = answer["scores"][answer["best"]]
         if answer["apart"] is None:
-            rest = f"the published best, {answer['published']}, was not trained"
+            rest = f"; the published best, {answer['published']}, was not trained"
         elif answer["holds"] is None:
             rest = (
-                f"the published best, {answer['published']}, is "
+                f"; the published best, {answer['published']}, is "
                 f"{answer['apart']:.1f} standard errors worse: undecided"
             )
         else:
             rest = said[answer["holds"]].format(**answer)
         lines.append(
             f"Best {'overall' if question == 'overall' else question}: "
-            f"{answer['best']} ({with_error(**best)}), {rest}."
+            f"{answer['best']} ({with_error(**best)}){rest}."
         )
     return lines
 
