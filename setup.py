@@ -21,12 +21,12 @@ TEST = [
     "ruff>=0.6",
     "pyright>=1.1.380",
 ]
-INTERPLAY = ["awkward>=2.8.4", "vector>=1.6", "pandas>=2.2"]
+INTERPLAY = ["awkward>=2.8.4", "vector>=1.6.1", "pandas>=2.2.2"]
 COFFEA = [
     *("coffea>=2025.3", "fastjet>=3.5.2", "hist>=2.8"),
     *("dask-awkward>=2025.3", "dask-histogram>=2025.2"),
 ]
-EXPORT = ["flatbuffers>=24"]
+EXPORT = ["flatbuffers>=24.3.6"]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 TUNE = [*REPORT, "optuna>=4.2", "plotly>=5.24"]
 TENSORBOARD = ["tensorboardX>=2.6.4"]

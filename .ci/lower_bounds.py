@@ -1,9 +1,18 @@
-"""Prints the lowest versions of what the package needs, as a constraints file."""
+"""Prints the lowest versions of what the package needs, as a constraints file.
+
+These are what it always needs, and the extras that the tests have, without their tools.
+"""
 
 import pathlib
 import re
 
+LISTS = (
+    *("install_requires", "REPORT", "PLOT", "FORMATS", "HDF5", "INTERPLAY"),
+    *("TUNE", "EXPORT", "ONNX", "TENSORBOARD"),
+)
+
 text = (pathlib.Path(__file__).parent.parent / "setup.py").read_text()
-needed = text.partition("install_requires=[")[2].partition("]")[0]
-for name, version in re.findall(r'"([\w-]+)>=([\d.]+)"', needed):
-    print(f"{name}=={version}")  # noqa: T201
+for listed in LISTS:
+    needed = re.search(rf"\b{listed} ?= ?\[(.*?)\]", text, re.DOTALL)[1]
+    for name, version in re.findall(r'"([\w-]+)>=([\d.]+)"', needed):
+        print(f"{name}=={version}")  # noqa: T201
