@@ -17,7 +17,9 @@ MEGABYTE = 1024**2
 
 
 def test_there_are_models_of_a_size_that_a_package_may_have():
-    assert {"autoregressive_gluon30", "convae_gluon30"} <= set(NAMES)
+    classes = [f"{kind}30" for kind in ("gluon", "quark", "top", "w", "z")]
+    names = {f"autoregressive_{each}" for each in (*classes, "gluon150")}
+    assert {*names, "convae_gluon30"} <= set(NAMES)
     sizes = [
         sum(file.stat().st_size for file in (files.ZOO / name).iterdir())
         for name in NAMES
@@ -72,5 +74,5 @@ def test_mistakes_are_one_line(run_script, script, flags, message):
 
 
 def test_an_unknown_model_is_an_error_with_the_names():
-    with pytest.raises(InputError, match="there are autoregressive_gluon30, "):
+    with pytest.raises(InputError, match="there are autoregressive_gluon150, "):
         zoo.load("nothing")

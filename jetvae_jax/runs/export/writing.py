@@ -87,5 +87,8 @@ def description(output: pathlib.Path) -> pathlib.Path:
 
     The whole name is kept, so that neither the same model in another format nor
     another file of the folder, such as ``evaluation.json``, has the same.
+
+    Args:
+        output: the exported file.
     """
     return output.with_name(f"{output.name}.json")
