@@ -77,6 +77,13 @@ def test_other_leading_axes_are_left_alone():
     assert room.shape == (1, J)
 
 
+def test_several_devices_divide_whole_batches(monkeypatch):
+    batch = batch_of(COUNTS[:J])
+    monkeypatch.setattr("jetvae_jax.core.devices.used", lambda: [None, None])
+    _, room = trimmed(pairs, COUNTS)(1.0, jnp.ones(J), batch)
+    assert room.min() == N
+
+
 def test_the_likelihood_of_jets_is_that_of_the_decoder():
     batch = batch_of(COUNTS[:J])
     pt = np.sort(np.random.default_rng(4).uniform(1e-3, 0.1, (J, N)))[:, ::-1]

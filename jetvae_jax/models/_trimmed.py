@@ -4,7 +4,8 @@ A batch has room for the largest jet of the sample: 150 particles, where gluon j
 66 on the mean, so that pairs of particles are four fifths padding. Here the jets of a
 batch are sorted by their numbers of particles and cut into parts, each with room for
 its own jets. The sizes of the parts are fixed when the function is compiled, from a
-sample. A batch that does not fit into them, one in a hundred, is computed as a whole.
+sample. A batch that does not fit into them, one in a hundred, is computed as a whole;
+so are batches that several devices divide, which sorting would gather on each.
 """
 
 import math
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core import devices
 from jetvae_jax.core.types import Array, Batch
 
 SHARES = (1 / 2, 3 / 4, 7 / 8)  # of the jets, at which a part ends and the next begins
@@ -63,8 +65,8 @@ def trimmed(
         counts: ``[J]`` numbers of particles of a sample; None: nothing is left out.
 
     Returns:
-        ``(params, *rows, batch)``. Batches ``[J, N, F]`` are computed in parts, others
-        as they are.
+        ``(params, *rows, batch)``. On one device batches ``[J, N, F]`` are computed in
+        parts, others as they are.
     """
     if counts is None:
         return function
@@ -72,7 +74,8 @@ def trimmed(
     def in_parts(params: Any, *args: Any) -> Any:
         args = jax.tree.map(jnp.asarray, args)
         batch: Batch = args[-1]
-        if batch.mask.ndim != 2 or not batch.mask.size:
+        several = jax.process_count() > 1 or len(devices.used()) > 1
+        if several or batch.mask.ndim != 2 or not batch.mask.size:
             return function(params, *args)
         num_jets, size = batch.mask.shape
         cuts = parts(counts, num_jets, size)
