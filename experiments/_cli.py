@@ -124,18 +124,25 @@ def saved_flags(*, alone: bool = True) -> Iterator[None]:
     """Write workdir/flags.txt, which repeats the command by --flagfile.
 
     If the command is refused, the file is what it was before: that of the run which
-    the workdir holds. Folders that were made for it are gone, if they are empty.
+    the workdir holds.
 
     Args:
         alone: keep other processes from doing so meanwhile.
     """
-    path = pathlib.Path(FLAGS.workdir)
-    made = [above for above in (path, *path.parents) if not os.path.exists(above)]
     folder = Workdir(FLAGS.workdir)
     lock = folder.locked() if alone else contextlib.nullcontext()
+    with lock, _flags_in(folder):
+        yield
+
+
+@contextlib.contextmanager
+def no_empty_workdir() -> Iterator[None]:
+    """Folders that a refused command made for its workdir are gone, if empty."""
+    workdir = FLAGS["workdir"].value if "workdir" in FLAGS else None
+    path = pathlib.Path(workdir or ".")
+    made = [above for above in (path, *path.parents) if not os.path.exists(above)]
     try:
-        with lock, _flags_in(folder):
-            yield
+        yield
     except InputError:
         with contextlib.suppress(OSError):  # not empty
             for empty in made:
@@ -334,7 +341,7 @@ def run(
                 if "devices" in FLAGS:
                     devices.NUMBER.set(FLAGS.devices)
                 date()  # of a report: a wrong SOURCE_DATE_EPOCH stops before any work
-                with interrupt:
+                with interrupt, no_empty_workdir():
                     main()
 
     def parser(arguments):

@@ -20,6 +20,7 @@ from jetvae_jax import data, metrics, runs
 FIGURES = "none"
 ROOT = pathlib.Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
+FILES = ("real", "generated")
 SMOKE = "--flagfile=experiments/flagfiles/smoke.txt"
 FLOW = ["--realnvp.num_couplings=4", "--realnvp.hidden=16", "--fit.num_epochs=3",
         "--fit.batch_size=50"]  # fmt: skip
@@ -355,12 +356,21 @@ def test_a_refused_command_leaves_a_run_as_it_was(
     assert contents(workdir) == before
 
 
-@pytest.mark.parametrize("name", ["train", "pipeline"])
-def test_a_refused_command_leaves_no_empty_folder(tmp_path, run_script, name):
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("train", [SMOKE, "--data.path=not_there.hdf5"]),
+        ("pipeline", [SMOKE, "--data.path=not_there.hdf5"]),
+        ("evaluate", [f"--evaluate.{each}=not_there.hdf5" for each in FILES]),
+    ],
+)
+def test_a_refused_command_leaves_no_empty_folder(
+    tmp_path, run_script, name, arguments
+):
     (tmp_path / "mine").mkdir()
     for workdir in ("mine/runs/w", "mine"):
         given = f"--workdir={tmp_path / workdir}"
-        result = run_script(name, SMOKE, given, "--data.path=not_there.hdf5")
+        result = run_script(name, *arguments, given)
         assert result.returncode == 2 and "not_there.hdf5" in result.stderr
         assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
 
