@@ -45,7 +45,8 @@ def test_a_written_function_gives_the_jets_of_the_model(name, tmp_path, run_scri
     call = jax.export.deserialize(bytearray(path.read_bytes())).call
     arrays = inputs_of(found, 5)
     particles, mask, inside = call(*arrays)
-    assert particles.shape == (5, 30, 3) and mask.shape == (5, 30) and inside.all()
+    size = trained.run.data.num_particles
+    assert particles.shape == (5, size, 3) and mask.shape == (5, size) and inside.all()
     # Independent of the export: the model's own steps, from the same numbers.
     given = dict(zip(found.inputs, arrays, strict=True))
     latents = trained.model.latent_dim
@@ -63,13 +64,13 @@ def test_a_written_function_gives_the_jets_of_the_model(name, tmp_path, run_scri
     numbers = ()
     if name.startswith("autoregressive"):
         numbers = trained.model.noise(jax.random.key(0), 5)
-        uniform = given["uniform"].reshape(5, 3, 30)
-        pt, angles = jnp.split(given["normal"][:, latents:], [30], axis=1)
+        uniform = given["uniform"].reshape(5, 3, size)
+        pt, angles = jnp.split(given["normal"][:, latents:], [size], axis=1)
         numbers = numbers._replace(
             exists=uniform[:, 0],
             pt=numbers.pt._replace(uniform=uniform[:, 1], normal=pt[..., None]),
             angles=numbers.angles._replace(
-                uniform=uniform[:, 2], normal=angles.reshape(5, 30, 2)
+                uniform=uniform[:, 2], normal=angles.reshape(5, size, 2)
             ),
         )
     context = Context(axis, condition)
@@ -77,7 +78,7 @@ def test_a_written_function_gives_the_jets_of_the_model(name, tmp_path, run_scri
     jets = trained.unscale(points, context)
     np.testing.assert_array_equal(mask, jets.mask)
     np.testing.assert_allclose(particles, jets.particles, rtol=1e-3, atol=1e-2)
-    assert call(*(a[:2] for a in arrays))[0].shape == (2, 30, 3)
+    assert call(*(a[:2] for a in arrays))[0].shape == (2, size, 3)
 
 
 @pytest.mark.slow
