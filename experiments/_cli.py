@@ -130,8 +130,7 @@ def saved_flags(*, alone: bool = True) -> Iterator[None]:
         alone: keep other processes from doing so meanwhile.
     """
     folder = Workdir(FLAGS.workdir)
-    lock = folder.locked() if alone else contextlib.nullcontext()
-    with lock, _flags_in(folder):
+    with folder.locked() if alone else contextlib.nullcontext(), _flags_in(folder):
         yield
 
 

@@ -243,8 +243,8 @@ def pretrained(run: ModelRun, model: Model) -> Model:
 def _continued(taken: Params, wanted: Params, paths: Collection[str]) -> Params:
     """Parameters with as many rows at these paths as are wanted, the last repeated."""
 
-    def continued(path: Any, rows: Any, like: Any) -> Any:
-        if jax.tree_util.keystr(path, simple=True, separator="/") not in paths:
+    def continued(keys: Any, rows: Any, like: Any) -> Any:
+        if checkpoint.named(keys) not in paths:
             return rows
         missing = max(like.shape[0] - len(rows), 0)
         return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])

@@ -165,12 +165,18 @@ def is_of(path: str | os.PathLike, epoch: int) -> bool:
     return os.path.exists(path) and read_meta(path).get("best_epoch") == epoch
 
 
+def named(keys: Any) -> str:
+    """The path of an array in a tree by its keys, such as ``decoder/place``.
+
+    Args:
+        keys: as ``jax.tree_util`` gives them.
+    """
+    return jax.tree_util.keystr(keys, simple=True, separator="/")
+
+
 def _by_path(tree: Any) -> dict[str, Any]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in leaves
-    }
+    return {named(keys): leaf for keys, leaf in leaves}
 
 
 def differences(stored: dict[str, np.ndarray], like: Any) -> list[str]:
