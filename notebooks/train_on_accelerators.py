@@ -53,8 +53,8 @@ jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
 # %% [markdown]
 # ## The data
 #
-# The 20,000 gluon jets of the package are enough to try. The trained models of the
-# package have seen 124,000. JetNet has 177,000 gluon jets; this fetches them from
+# The 20,000 gluon jets of the package are enough to try. The gluon model of the
+# package has seen 300,000. JetNet has 177,000 gluon jets; this fetches them from
 # Zenodo, once:
 #
 # ```python
