@@ -37,7 +37,7 @@ SHIPPED = {"--flagfile": ("flagfiles", ".txt"), "--tune.space": ("spaces", ".tom
 PROGRAMS = {
     *("rm", "build", "bind", "nv", "logdir"),
     *("signal", "requeue", "array", "gres", "nodes", "time", "dist"),
-    *("jetnet_python", "output", "full", "only", "cpu", "jets", "folder"),
+    *("jetnet_python", "output", "full", "only", "cpu", "jets", "suffixes", "folder"),
     "xla_force_host_platform_device_count",
 }
 
