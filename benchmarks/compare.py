@@ -446,12 +446,7 @@ def machine() -> str:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    info = pathlib.Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    chip = names[0] if names else platform.processor()
-    widest = "AVX-512" if any("avx512f" in line for line in lines) else "AVX2"
-    return f"{chip} ({widest}), Python {platform.python_version()}, " + ", ".join(
+    return f"{timing.processor()}, Python {platform.python_version()}, " + ", ".join(
         versions
     )
 

@@ -552,8 +552,10 @@ def main() -> None:
     if given.case is not None:
         in_this_process(given)
         return
+    import timing  # beside this script
+
     about = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": timing.processor(),
         "threads": given.threads,
         "time": "processor" if given.cpu else "wall clock",
         "python": platform.python_version(),

@@ -5,6 +5,8 @@ machine does then hits all functions alike.
 """
 
 import os
+import pathlib
+import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +29,16 @@ def pin(threads: int) -> None:
     import jax
 
     jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
+def processor() -> str:
+    """Its name, and its widest vectors: the same name may have others."""
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    chip = names[0] if names else platform.processor()
+    widest = "AVX-512" if any("avx512f" in line for line in lines) else "AVX2"
+    return f"{chip} ({widest})"
 
 
 def medians(
