@@ -394,9 +394,9 @@ SCRIPTS = {
 }  # fmt: skip
 # Entries of the table that are another way to run a script.
 MODES = {"events": "train", "generate_shards": "generate"}
-# Its process starts others, or its files come from a server: they have tests of
-# their own, test_tune.py and "download" above.
-OTHERWISE = ("tune", "download")
+# Its process starts others, its files come from a server, or its model is another one:
+# they have tests of their own, test_tune.py, "download" above and test_calibration.py.
+OTHERWISE = ("tune", "download", "calibrate")
 # The scripts that are run before, in the same folder.
 BEFORE = {
     "fit_flow": ("train",),

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "experiments").glob("[!_]*.py"))
 # Flags that belong to the script alone, the first to be shown after --workdir.
 OWN = {
+    "calibrate": "calibrate.output",
     "classify": "classify.signal",
     "compare_digits": "losses",
     "compare_jets": "compare.flagfiles",

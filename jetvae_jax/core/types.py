@@ -310,6 +310,9 @@ class Model(NamedTuple):
             (:func:`jetvae_jax.models.bounds.importance_weighted`). ``prior`` is the
             log-density ``(z, condition) -> [J]`` of a prior to take instead of the
             model's own, or None. None without latents.
+        log_likelihood: ``(params, z [J, L], batch) -> [J]``, log p(x|z) in nats of what
+            ``decode`` draws, or without latents ``sample``; None where these draw
+            nothing.
         latent_dim: L; 0 without latents.
         learning_rates: component, a key of ``params``, to its learning rate in units
             of that of the training; 0 freezes it. None trains all parameters on one
@@ -341,6 +344,7 @@ class Model(NamedTuple):
     decode_at: Callable[[Params, Any, Array, Context], Points] | None = None
     log_prob: Callable[[Params, Key, Batch], Array] | None = None
     log_weight: Callable[..., Array] | None = None
+    log_likelihood: Callable[[Params, Array, Batch], Array] | None = None
     latent_dim: int = 0
     learning_rates: Mapping[str, float] | None = None
     turns: Mapping[str, int] | None = None

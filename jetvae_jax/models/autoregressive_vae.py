@@ -598,8 +598,9 @@ def model(config: Config, task: Task) -> Model:
         return whole.loss(params, draw_key, mirrored(config, mirror_key, batch))
 
     return whole._replace(
-        loss=loss, constants=("coordinates",), per_particle=("decoder/place",)
-    )
+        loss=loss, log_likelihood=lambda *known: density.log_prob(*known)[0],
+        constants=("coordinates",), per_particle=("decoder/place",),
+    )  # fmt: skip
 
 
 def _without_latents(init: Callable[[Key], Params], density: Decoder) -> Model:

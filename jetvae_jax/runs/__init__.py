@@ -10,6 +10,7 @@ from jetvae_jax.core import lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     {
+        "CalibrateConfig": "calibration",
         "Components": "jetvae_jax.models.vae:Components",
         "CopulaRun": "config",
         "EvaluateConfig": "jetvae_jax.metrics.inputs",
@@ -18,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "ModelRun": "config",
         "TrainedModel": "trained",
         "TuneConfig": "search",
+        "calibrate": "calibration",
         "evaluate": "evaluation",
         "ExportConfig": "export",
         "export": "",
