@@ -149,6 +149,7 @@ def test_what_cannot_be_calibrated_is_one_line(workdir, tmp_path):
     wrong("there is a model already", output=str(workdir))
     wrong("^--calibrate.observables: name one", observables=())
     wrong("no such checkpoint", folder=tmp_path)
+    wrong("^--calibrate.real: a model of the p", folder="zoo:autoregressive_gluon30")
     wrong("nothing.hdf5", real=str(tmp_path / "nothing.hdf5"))
     wrong("has 600 jets, distributions are known of 1,000", real=_few(tmp_path))
     with pytest.raises(InputError, match="observables"):

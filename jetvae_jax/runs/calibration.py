@@ -21,7 +21,7 @@ from absl import logging
 from jetvae_jax.core import configs, seeds
 from jetvae_jax.core.configs import PositiveFloat, PositiveInt, Seed
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir
+from jetvae_jax.core.files import Workdir, in_zoo
 from jetvae_jax.core.types import Array, Batch, Key, Params
 from jetvae_jax.data.loading import load
 from jetvae_jax.data.streaming import head
@@ -119,8 +119,14 @@ def calibrate(workdir: str | os.PathLike, config: CalibrateConfig) -> Calibrated
         )
     if not config.observables:
         raise InputError("--calibrate.observables: name one observable or more")
-    sample = _Sample(trained, config)
-    real = sample.of_real(_real(trained, config))
+    if in_zoo(trained.folder) and not config.real:
+        raise InputError(
+            "--calibrate.real: a model of the package comes without its jets: give a "
+            "file of real ones"
+        )
+    sample, jets = _Sample(trained, config), _real(trained, config)
+    folder = Workdir(config.output)  # stops now if nothing can be written there
+    real = sample.of_real(jets)
     levels = {
         name: np.quantile(values, LEVELS, axis=0) for name, values in real.items()
     }
@@ -161,7 +167,7 @@ def calibrate(workdir: str | os.PathLike, config: CalibrateConfig) -> Calibrated
         name: (distance(name, before), distance(name, after))
         for name in config.observables
     }
-    path = _write(trained, params, config, step.divergence)
+    path = _write(folder, trained, params, config, step.divergence)
     return Calibrated(path, step.divergence, distances)
 
 
@@ -297,9 +303,12 @@ def _changed(params: Params, paths: list, change: np.ndarray) -> Params:
 
 
 def _write(
-    trained: TrainedModel, params: Params, config: CalibrateConfig, divergence: float
+    folder: Workdir,
+    trained: TrainedModel,
+    params: Params,
+    config: CalibrateConfig,
+    divergence: float,
 ) -> pathlib.Path:
-    folder = Workdir(config.output)
     meta = trained.meta | {
         "calibrated": {
             "observables": list(config.observables),
