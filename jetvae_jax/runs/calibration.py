@@ -21,7 +21,7 @@ from absl import logging
 from jetvae_jax.core import configs, seeds
 from jetvae_jax.core.configs import PositiveFloat, PositiveInt, Seed
 from jetvae_jax.core.errors import InputError
-from jetvae_jax.core.files import Workdir, in_zoo
+from jetvae_jax.core.files import Workdir, expanded, in_zoo
 from jetvae_jax.core.types import Array, Batch, Key, Params
 from jetvae_jax.data.loading import load
 from jetvae_jax.data.streaming import head
@@ -112,7 +112,7 @@ def calibrate(workdir: str | os.PathLike, config: CalibrateConfig) -> Calibrated
         )
     if not config.output:
         raise InputError("--calibrate.output: name a folder for the calibrated model")
-    if (pathlib.Path(config.output) / CHECKPOINT).exists():
+    if (pathlib.Path(expanded(config.output)) / CHECKPOINT).exists():
         raise InputError(
             f"--calibrate.output={config.output}: there is a model already: give "
             "another folder"
