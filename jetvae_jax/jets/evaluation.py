@@ -412,8 +412,7 @@ def evaluate(
     if generator:
         is_vae = generator.model.components is not None
         held = trained_on(generator.run, deterministic=is_vae)
-        calibrated = generator.meta.get("calibrated", {"observables": ()})
-        result["trained_on"] = sorted({*held, *calibrated["observables"]})
+        result["trained_on"] = sorted({*held, *generator.calibrated})
     result["no_check"] = no_check(result, fixed_by(result["trained_on"]))
     result |= inputs.provenance(trained)
     note += _other_class(result["floor"], jet_type)

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
+from jax.flatten_util import ravel_pytree
 
 from jetvae_jax.core import configs, seeds
 from jetvae_jax.core.configs import PositiveFloat, PositiveInt, Seed
@@ -26,9 +27,17 @@ from jetvae_jax.core.types import Array, Batch, Key, Params
 from jetvae_jax.data.loading import load
 from jetvae_jax.data.streaming import head
 from jetvae_jax.densities.contexts import ContextRequest
+from jetvae_jax.densities.normal import normal
 from jetvae_jax.metrics import kolmogorov_smirnov
+from jetvae_jax.models.vae import prior_of
 from jetvae_jax.observables import named
-from jetvae_jax.runs.trained import CHECKPOINT, TrainedModel, load_model, unbounded
+from jetvae_jax.runs.trained import (
+    CHECKPOINT,
+    TrainedModel,
+    load_model,
+    task_of,
+    unbounded,
+)
 from jetvae_jax.training import checkpoint
 from jetvae_jax.training.linear_response import LONGEST, Sums, smallest_step
 from jetvae_jax.training.progress import Progress
@@ -59,7 +68,7 @@ class CalibrateConfig:
             chance by what they differ.
         weight: how much a change of the density counts beside a difference of the
             distributions; larger: less is changed.
-        latents: density of the latents: 'flow', or 'prior' for N(0, 1).
+        latents: density of the latents: 'flow', or 'prior' as of --generate.
         cluster_radius: as of --generate: jets that are rejected there are not counted.
         seed: of the generated jets.
     """
@@ -141,22 +150,23 @@ def calibrate(workdir: str | os.PathLike, config: CalibrateConfig) -> Calibrated
         return np.concatenate(columns, axis=1, dtype=np.float64)
 
     wanted = features(real).mean(axis=0)
-    paths, flatten = _biases(trained.params)
-    sums = Sums(len(wanted), flatten(trained.params).size)
+    biases, replaced = _biases(trained.params)
+    sums = Sums(len(wanted), biases.size)
     key = seeds.key(config.seed)
     with Progress("calibrate", 2 * CHUNK * sample.num_chunks) as progress:
 
         def counted(values, scores):
             sums.add(features(values), scores)
 
-        before = sample.drawn(key, trained.params, progress, flatten, counted)
+        scores = sample.scores(biases, replaced)
+        before = sample.drawn(key, trained.params, progress, scores, counted)
         step = smallest_step(sums, wanted, weight=config.weight)
         if step.divergence >= LONGEST:
             logging.warning(
                 "the model is far from these jets: this calibration goes a part of the "
                 "way: train the model longer, or calibrate the result again"
             )
-        params = _changed(trained.params, paths, step.change)
+        params = replaced(biases + jnp.asarray(step.change, biases.dtype))
         after = sample.drawn(jax.random.fold_in(key, 1), params, progress)
 
     def distance(name: str, made: dict[str, np.ndarray]) -> float:
@@ -196,7 +206,8 @@ class _Sample:
         self.num_chunks = -(-config.num_jets // CHUNK)
         run, model = trained.run, trained.model
         contexts = run.pipeline.contexts(run.scaling, trained.scaler, ContextRequest())
-        flow = None
+        prior = prior_of(model.latent_dim, task_of(run, trained.scaler))
+        prior, flow = prior or normal(model.latent_dim), None
         if model.latent_dim and config.latents != "prior":
             flow = trained.density(config.latents)
         refused = None
@@ -206,9 +217,11 @@ class _Sample:
         def draw(params: Params, key: Key):
             latent_key, context_key, jet_key = jax.random.split(key, 3)
             context = contexts(context_key, CHUNK)
-            z = jax.random.normal(latent_key, (CHUNK, model.latent_dim))
             if flow is not None:
                 z = flow.sample(latent_key, CHUNK, context.condition)
+            else:
+                own, given = params.get("prior", {}), context.condition
+                z = prior.sample(own, latent_key, (CHUNK,), given)
             if model.decode is None:
                 points = model.sample(params, jet_key, context)
             else:
@@ -237,7 +250,7 @@ class _Sample:
         key: Key,
         params: Params,
         progress: Progress,
-        flatten: Callable[[Params], Array] | None = None,
+        scores: Callable[[Array, Batch], Array] | None = None,
         each: Callable[[dict[str, np.ndarray], np.ndarray], None] | None = None,
     ) -> dict[str, np.ndarray]:
         """Observables of generated jets.
@@ -246,60 +259,46 @@ class _Sample:
             key: of all jets.
             params: of the model.
             progress: counts the jets.
-            flatten: gives the parameters whose scores ``each`` is given.
+            scores: those that ``each`` is given.
             each: called with observables and scores of each chunk.
         """
         found = []
-        scores = None if flatten is None else jax.jit(self._scores(flatten))
         for number in range(self.num_chunks):
             z, batch, values, good = self._draw(params, jax.random.fold_in(key, number))
             good = np.asarray(good)
             kept = {name: np.asarray(v)[good] for name, v in values.items()}
             if scores is not None and each is not None:
-                each(kept, np.asarray(scores(params, z, batch))[good])
+                each(kept, np.asarray(scores(z, batch))[good])
             found.append(kept)
             progress.advance(CHUNK)
         return {name: np.concatenate([f[name] for f in found]) for name in found[0]}
 
-    def _scores(self, flatten: Callable[[Params], Array]):
+    def scores(
+        self, biases: Array, replaced: Callable[[Array], Params]
+    ) -> Callable[[Array, Batch], Array]:
+        """``(z [J, L], batch) -> [J, P]``, the slopes of log p(x|z) in the biases."""
         log_likelihood = self.trained.model.log_likelihood
         assert log_likelihood is not None
 
-        def scores(params: Params, z: Array, batch: Batch) -> Array:
-            def one(row):
-                row = jax.tree.map(lambda a: a[None], row)
-                slope = jax.grad(lambda p: log_likelihood(p, *row)[0])(params)
-                return flatten(slope)
+        def one(row):
+            row = jax.tree.map(lambda a: a[None], row)
+            return jax.grad(lambda b: log_likelihood(replaced(b), *row)[0])(biases)
 
-            return jax.lax.map(one, (z, batch), batch_size=AT_ONCE)
-
-        return scores
+        return jax.jit(lambda *rows: jax.lax.map(one, rows, batch_size=AT_ONCE))
 
 
-def _biases(params: Params) -> tuple[list, Callable[[Params], Array]]:
-    """Paths of the parameters that are changed, and these as one vector ``[P]``."""
-    found = jax.tree_util.tree_flatten_with_path(params)[0]
-    paths = [
-        path for path, _ in found if (path[0].key, path[-1].key) == (DECODER, BIAS)
-    ]
-
-    def flatten(tree: Params) -> Array:
-        leaves = dict(jax.tree_util.tree_flatten_with_path(tree)[0])
-        return jnp.concatenate([leaves[path].ravel() for path in paths])
-
-    return paths, flatten
-
-
-def _changed(params: Params, paths: list, change: np.ndarray) -> Params:
-    """The parameters, with ``change [P]`` added to those at these paths."""
+def _biases(params: Params) -> tuple[Array, Callable[[Array], Params]]:
+    """The biases of the decoder ``[P]``, and all parameters with others of these."""
     found, tree = jax.tree_util.tree_flatten_with_path(params)
-    leaves, first = dict(found), 0
-    for path in paths:
-        old = leaves[path]
-        part = change[first : first + old.size].reshape(old.shape)
-        leaves[path] = (old + part).astype(old.dtype)
-        first += old.size
-    return jax.tree_util.tree_unflatten(tree, [leaves[path] for path, _ in found])
+    moved = [(path[0].key, path[-1].key) == (DECODER, BIAS) for path, _ in found]
+    rows = list(zip((leaf for _, leaf in found), moved, strict=True))
+    biases, apart = ravel_pytree([leaf for leaf, own in rows if own])
+
+    def replaced(biases: Array) -> Params:
+        new = iter(apart(jnp.asarray(biases)))
+        return tree.unflatten([next(new) if own else leaf for leaf, own in rows])
+
+    return biases, replaced
 
 
 def _write(

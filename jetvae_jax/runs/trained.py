@@ -108,6 +108,11 @@ class TrainedModel(NamedTuple):
         """What the checkpoint of a fitted density stores of its model."""
         return {"vae": self.run.to_json(), "vae_epoch": self.meta["best_epoch"]}
 
+    @property
+    def calibrated(self) -> tuple[str, ...]:
+        """Observables that a calibration made agree with those of real samples."""
+        return tuple(self.meta.get("calibrated", {}).get("observables", ()))
+
     def scale(self, sample: Any) -> Batch:
         """Samples, such as jets in GeV, to the input of the networks."""
         sample = _floating(sample)

@@ -15,6 +15,7 @@ from jetvae_jax.jets.evaluation import measured
 from jetvae_jax.metrics import inputs
 from jetvae_jax.metrics.classifier import network
 from jetvae_jax.metrics.suite.sample import Sample as JetSample
+from jetvae_jax.observables.named import fixed_by
 from jetvae_jax.runs import dataset, domains
 from jetvae_jax.runs.config import GenerateConfig
 from jetvae_jax.runs.generation import generated_samples
@@ -151,6 +152,7 @@ def _of_run(config: LimitsConfig) -> Samples:
         made[latents] = Sample(latents, measure(run, samples))
     is_vae = trained.model.components is not None
     held = domains.evaluation(run.domain).unchecked(run, deterministic=is_vae)
+    held |= fixed_by(trained.calibrated)
     default = OBSERVABLES if run.domain == "jets" else tuple(truth.values)
     return Samples(
         train, made, truth, count(parts.train), default, held, run.pipeline.UNIT
