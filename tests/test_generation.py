@@ -221,11 +221,29 @@ def test_generated_jets_are_single_jets(caplog):
         outside = jax.jit(functools.partial(outside_share, radius=radius))
         return np.asarray(outside(relative(jets)))
 
-    wide = share(before) > domain.OUTSIDE
+    wide = share(before) > domain.TOLERANCE
     assert 0.1 < wide.mean() < 0.9
-    assert np.all(share(made) <= domain.OUTSIDE)
+    assert np.all(share(made) <= domain.TOLERANCE)
     changed = np.any(made.particles != before.particles, axis=(1, 2))
     np.testing.assert_array_equal(changed, wide)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit, jax.vmap])
+def test_no_part_of_a_jet_has_more_pt_than_the_jet(wrap):
+    # Two particles 0.2 apart; the share of the pT of the jet that they have in sum.
+    shares = np.array([0.3, 0.99, 1.004, 1.006, 1.5])
+    axis = np.array([[500.0, 0.3, 3.1]] * 5)
+    pt, eta, phi = np.array([300.0, 200.0]), np.array([0.4, 0.2]), 3.1
+    px, py = pt * np.cos(phi), pt * np.sin(phi)
+    momenta = np.stack([px, py, pt * np.sinh(eta)], axis=-1)[None].repeat(5, axis=0)
+    sums = momenta.sum(axis=1)
+    scale = shares * 500.0 / np.hypot(sums[:, 0], sums[:, 1])
+    jets = Jets(momenta * scale[:, None, None], np.ones((5, 2), bool), axis)
+    refused = wrap(domain.refused(0.45))(jets)
+    np.testing.assert_array_equal(refused, shares > 1.005)
+    without = jets._replace(axis=None)
+    assert not wrap(domain.refused(0.45))(without).any()
+    assert wrap(domain.refused(0.15))(without).all()
 
 
 def test_only_jets_are_clustered():

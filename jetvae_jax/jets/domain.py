@@ -12,7 +12,7 @@ import numpy as np
 from absl import logging
 
 from jetvae_jax import data, models
-from jetvae_jax.core import configs, files
+from jetvae_jax.core import configs, files, kinematics
 from jetvae_jax.core.configs import LargeSeed, NonNegativeInt
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Context, Jets, Key, Points
@@ -44,7 +44,7 @@ SUFFIX = ".hdf5"
 BOUNDED = "minmax"
 MONITORS = ("bin_height_w1", "emd")
 SYMMETRIES = tuple(field.name for field in dataclasses.fields(augmentation.Config))
-OUTSIDE = 0.005  # share of the pT that may be outside of the one jet
+TOLERANCE = 0.005  # of the pT: outside of the one jet, or more than the jet has
 MASS_JETS = 1_000_000  # enough for a mean
 
 
@@ -197,14 +197,21 @@ def relative(config: scaling.Config, scaler: scaling.Scaler):
 
 
 def refused(cluster_radius: float) -> Callable[[Jets], Array]:
-    """``(jets) -> [J]``, which of them anti-kT of this radius does not find as one."""
+    """``(jets) -> [J]``, which of them are no jet of this radius.
 
-    def outside(jets):
-        return (
-            outside_share(observables.relative(jets), radius=cluster_radius) > OUTSIDE
-        )
+    Anti-kT does not find one jet in them, or their particles together have more pT than
+    the jet, where that is known: a part of a jet never has.
+    """
 
-    return outside
+    def impossible(jets):
+        share = outside_share(observables.relative(jets), radius=cluster_radius)
+        outside = share > TOLERANCE
+        if jets.axis is None:
+            return outside
+        pt = kinematics.jet_pt(jets.particles, jets.mask)
+        return outside | (pt > (1 + TOLERANCE) * jets.axis[..., 0])
+
+    return impossible
 
 
 def momenta(config: scaling.Config, scaler: scaling.Scaler):

@@ -98,8 +98,7 @@ class Domain(Protocol):
     def refused(self, cluster_radius: float) -> Callable[[Any], Array] | None:
         """Which generated jets are drawn again, ``(samples) -> [J]`` bool.
 
-        They are those that anti-kT of this radius does not find as one jet. None: these
-        samples are no jets.
+        They are those that are no jet of this radius. None: these samples are no jets.
         """
         ...
 

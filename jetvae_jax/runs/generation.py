@@ -290,7 +290,7 @@ def _reported(chunks: Iterator[Made], first: int = 0) -> Iterator[Any]:
         if number := int(made.refused.sum()):
             raise InputError(
                 f"--generate.cluster_radius: {number:,} of {which} are no single jet "
-                f"after {_MOST_DRAWS} draws: give a larger radius, or 0"
+                f"of their pT after {_MOST_DRAWS} draws: give a larger radius, or 0"
             )
         lost, total = lost + int(made.lost.sum()), total + size
         again += int(made.redraws.sum())
@@ -302,8 +302,9 @@ def _reported(chunks: Iterator[Made], first: int = 0) -> Iterator[Any]:
         )  # fmt: skip
     if again:
         logging.info(
-            "%.2g %% of the drawn jets were no single jet for anti-kT and were drawn "
-            "again (--generate.cluster_radius)", 100 * again / (total + again),
+            "%.2g %% of the drawn jets were no single jet for anti-kT or had more pT "
+            "than their jet, and were drawn again (--generate.cluster_radius)",
+            100 * again / (total + again),
         )  # fmt: skip
 
 
