@@ -48,6 +48,11 @@ def define_flags() -> None:
     flags.mark_flag_as_required("workdir")
 
 
+def check_chosen() -> None:
+    """Settings on the command line are of the model, flow, ... that are chosen."""
+    settings.check_chosen(sys.argv[1:], _value)
+
+
 def model_run() -> runs.ModelRun:
     """The training that the flags describe."""
     return settings.model_run_of(_value, configs.read)

@@ -23,6 +23,7 @@ SHOWN = (
 
 def main() -> None:
     """Fit, or continue a fit."""
+    _cli.check_chosen()
     run, log = _cli.flow_run(), _cli.log_targets()
     with _cli.saved_flags():
         result = runs.fit_flow(_cli.FLAGS.workdir, run, log=log)

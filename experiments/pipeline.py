@@ -29,6 +29,7 @@ SHOWN = (
 
 def main() -> None:
     """Run the four steps, or continue them."""
+    _cli.check_chosen()
     workdir = _cli.FLAGS.workdir
     if _cli.generate_config().shards:
         raise InputError("--generate.shards: give it to generate.py")

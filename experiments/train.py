@@ -26,6 +26,7 @@ SHOWN = (
 
 def main() -> None:
     """Train, or continue a training."""
+    _cli.check_chosen()
     run, log = _cli.model_run(), _cli.log_targets()
     with _cli.saved_flags():
         result = runs.train(_cli.FLAGS.workdir, run, log=log)

@@ -300,3 +300,45 @@ def test_small_programs_are_kept_for_the_next_start(monkeypatch):
             assert getattr(jax.config, option) == seconds
         finally:
             jax.config.update(option, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--spline.hidden=64,64"],
+            "--spline.hidden: is of --flow=spline, and --flow is realnvp: give "
+            "both or neither",
+        ),
+        (
+            ["--nocell_vae.means"],
+            "--nocell_vae.means: is of --model=cell_vae, and --mod",
+        ),
+        (
+            ["--pixels.path=x.npz"],
+            "--pixels.path: is of --domain=pixels, and --domain is",
+        ),
+        (
+            ["--wandb.project", "jets"],
+            "--wandb.project: is of --log=wandb, and --log is",
+        ),
+        (["--deepsets.hidden=8"], "--deepsets.hidden: is of --discriminator=deepsets"),
+        (["--flow=spline", "--spline.hidden=64"], ""),
+        (["--prior=spline", "--spline.hidden=64"], ""),
+        (["--log=tensorboard,wandb", "--wandb.project=jets"], ""),
+        (["--data.path", "spline.hidden", "--train.num_epochs=3"], ""),
+        (["--flagfile=autoregressive_gluon30", "--flow=realnvp"], ""),
+    ],
+)
+def test_settings_of_what_is_not_chosen_stop_the_run(arguments, message):
+    values = absl_flags.FlagValues()
+    settings.define_flags(values)
+    settings.parse(["train.py", *arguments], values)
+
+    def check():
+        settings.check_chosen(arguments, lambda name: values[name].value)
+
+    if not message:
+        return check()
+    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+        check()

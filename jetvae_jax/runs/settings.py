@@ -29,6 +29,15 @@ PLUGINS = (models, distances, densities, discriminators)
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
 """Defaults of --fit, where they are not those of a training."""
 
+CHOSEN_BY = (
+    (models, ("model",)),
+    (distances, ("loss",)),
+    (densities, ("flow", "prior")),
+    (discriminators, ("discriminator",)),
+    (logs, ("log",)),
+)
+"""Flags whose values say of which modules in a package the settings are read."""
+
 Value = Callable[[str], Any]
 """``(name) -> value`` of a flag that belongs to no Config."""
 Read = Callable[[str, Any], Any]
@@ -158,6 +167,45 @@ def parse(arguments: Sequence[str], values: "flags.FlagValues") -> list[str]:
         for python, plain in _PLAIN.items():
             text = re.sub(rf": {python}.*", f": must be {plain}", text)
         raise InputError(text) from None
+
+
+def check_chosen(arguments: Sequence[str], value: Value) -> None:
+    """Check that settings on a command line are of what is chosen.
+
+    Those in flagfiles are not checked: a flag beside them may choose something else.
+
+    Args:
+        arguments: of the command line, without the script.
+        value: of the flags that choose.
+
+    Raises:
+        InputError: a setting of another model, flow, loss, domain, ...
+    """
+    chosen = {"domain": {value("domain")}}
+    owners: dict[str, tuple[str, list[str]]] = {}
+    for package, flags in CHOSEN_BY:
+        given = [value(flag) for flag in flags]
+        chosen[flags[0]] = set().union(
+            *(v if isinstance(v, list) else [v] for v in given)
+        )
+        owners |= {name: (flags[0], [name]) for name in package.names()}
+    for name in domains.names():
+        for group in domains.get(name).GROUPS.values():
+            owners.setdefault(group, ("domain", []))[1].append(name)
+    for argument in arguments:
+        flag = re.match(r"--?((?:no)?(\w+)\.\w+)", argument)
+        group = flag and next(
+            (g for g in (flag[2], flag[1].split(".")[0]) if g in owners), None
+        )
+        if flag is None or group is None:
+            continue
+        chooser, names = owners[group]
+        if chosen[chooser].isdisjoint(names):
+            now = value(chooser) or "empty"
+            raise InputError(
+                f"--{flag[1]}: is of --{chooser}={' or '.join(names)}, and --{chooser} "
+                f"is {now}: give both or neither"
+            )
 
 
 def model_run(
