@@ -64,7 +64,7 @@ times 100."""
 LOG_FLOORS = {"cylindrical": 0.1, "relative": 1e-4}
 """Of the logarithm of pt, softer than any particle: 0.1 GeV, or that of a TeV jet."""
 MAX_LOG = 13.8  # of a decoded pt, a million floors: 100 TeV
-MAX_AXES = 20_000  # jets whose axes are kept, for generation
+MAX_AXES = 100_000  # jets whose axes are kept, for generation: 16 bytes each
 SAMPLE = 1_000_000  # particles, for the quantiles
 ROWS = 16_384  # jets at a time
 # Multiples of it modulo 1 fill [0, 1) evenly, whatever the period of the data.
