@@ -137,6 +137,14 @@ def test_observables_come_nearer_to_those_of_real_jets(workdir, tmp_path):
     runs.calibrate(workdir, again)
     written = (tmp_path / "again" / "vae.npz").read_bytes()
     assert written == found.path.read_bytes()
+    # What an earlier calibration made agree checks the model no more than the last.
+    second = dataclasses.replace(
+        config, output=str(tmp_path / "second"), num_jets=2000, observables=("tau2",)
+    )
+    runs.calibrate(tmp_path / "new", second)
+    meta = runs.load_model(tmp_path / "second").meta["calibrated"]
+    assert meta["observables"] == ["tau1", "mass", "tau2"]
+    assert meta["earlier"] == new.meta["calibrated"]
 
 
 def test_what_cannot_be_calibrated_is_one_line(workdir, tmp_path):

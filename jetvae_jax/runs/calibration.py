@@ -308,14 +308,15 @@ def _write(
     config: CalibrateConfig,
     divergence: float,
 ) -> pathlib.Path:
-    meta = trained.meta | {
-        "calibrated": {
-            "observables": list(config.observables),
-            "num_jets": config.num_jets,
-            "weight": config.weight,
-            "divergence": divergence,
-        }
+    calibrated: dict[str, Any] = {
+        "observables": list(dict.fromkeys((*trained.calibrated, *config.observables))),
+        "num_jets": config.num_jets,
+        "weight": config.weight,
+        "divergence": divergence,
     }
+    if earlier := trained.meta.get("calibrated"):
+        calibrated["earlier"] = earlier
+    meta = trained.meta | {"calibrated": calibrated}
     with folder.locked():
         for name in KEPT:
             if (trained.folder / name).exists():
