@@ -14,10 +14,15 @@ TABLE = (
 )  # fmt: skip
 JETS = (
     "--data.max_jets=200", "--train.batch_size=20", "--train.num_epochs=1",
-    "--epic_gan.width=8", "--epic_gan.generator_layers=1", "--epic_gan.critic_layers=1",
-    "--mpgan.pair=8", "--mpgan.point=8", "--mpgan.width=4", "--data.num_particles=10",
-    "--evaluate.protocols=epic_5k",
+    "--data.num_particles=10", "--evaluate.protocols=epic_5k",
 )  # fmt: skip
+SMALL = {
+    "epicgan_gluon30": (
+        "--epic_gan.width=8", "--epic_gan.generator_layers=1",
+        "--epic_gan.critic_layers=1",
+    ),
+    "mpgan_gluon30": ("--mpgan.pair=8", "--mpgan.point=8", "--mpgan.width=4"),
+}  # fmt: skip
 
 
 def finished(done):
@@ -68,7 +73,10 @@ def test_mistakes_are_one_line(tmp_path, run_script):
         (["--train.beta1=1"], ["train.beta1", "below 1"]),
     ):
         mistake(run_script("train", *run, *flags), *words)
-    jets = (f"{FLAGFILES}/epicgan_gluon30.txt", f"--workdir={tmp_path}", *JETS)
+    jets = (
+        f"{FLAGFILES}/epicgan_gluon30.txt", f"--workdir={tmp_path}", *JETS,
+        *SMALL["epicgan_gluon30"],
+    )  # fmt: skip
     mistake(
         run_script("train", *jets, "--scaling.conditions=pt"), "add multiplicity to"
     )
@@ -80,7 +88,7 @@ def test_mistakes_are_one_line(tmp_path, run_script):
 @pytest.mark.parametrize("name", ["epicgan_gluon30", "mpgan_gluon30"])
 def test_jets_from_training_to_the_report(tmp_path, run_script, name):
     run = (
-        f"{FLAGFILES}/{name}.txt", f"--workdir={tmp_path}", *JETS,
+        f"{FLAGFILES}/{name}.txt", f"--workdir={tmp_path}", *JETS, *SMALL[name],
         "--scaling.conditions=multiplicity",
     )  # fmt: skip
     finished(run_script("train", *run))

@@ -253,9 +253,8 @@ class GenerateConfig:
         output: file to write; empty for generated_<latents>.hdf5 in the workdir.
         context: source of axes and conditions: 'data' takes those of training samples,
             'density' draws them from a Gaussian copula fitted to those.
-        cluster_radius: draw jets again of which anti-kT of this radius leaves more
-            than 0.5 % of the pT out of the hardest, or whose particles have more than
-            100.5 % of the pT of the jet; 0: none.
+        cluster_radius: draw jets again that are not one anti-kT jet of this radius to
+            0.5 % of the pT, or exceed their pT; 0: none.
         condition: conditions of the samples as name=value, such as digit=3 or
             pt=1000,mass=90; conditions that are not given are drawn.
         shards: number of files in the folder that output names then; 0 for one file.
