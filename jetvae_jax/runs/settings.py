@@ -201,7 +201,8 @@ def check_chosen(arguments: Sequence[str], value: Value) -> None:
             continue
         chooser, names = owners[group]
         if chosen[chooser].isdisjoint(names):
-            now = value(chooser) or "empty"
+            now = value(chooser)
+            now = (", ".join(now) if isinstance(now, list) else now) or "empty"
             raise InputError(
                 f"--{flag[1]}: is of --{chooser}={' or '.join(names)}, and --{chooser} "
                 f"is {now}: give both or neither"
