@@ -319,8 +319,8 @@ def test_small_programs_are_kept_for_the_next_start(monkeypatch):
             "--pixels.path: is of --domain=pixels, and --domain is",
         ),
         (
-            ["--wandb.project", "jets"],
-            "--wandb.project: is of --log=wandb, and --log is",
+            ["--wandb.project", "jets", "--log=tensorboard"],
+            "--wandb.project: is of --log=wandb, and --log is tensorboard: give",
         ),
         (["--deepsets.hidden=8"], "--deepsets.hidden: is of --discriminator=deepsets"),
         (["--flow=spline", "--spline.hidden=64"], ""),
