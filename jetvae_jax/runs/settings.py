@@ -25,18 +25,15 @@ from jetvae_jax.training import logs
 if TYPE_CHECKING:
     from absl import flags
 
-PLUGINS = (models, distances, densities, discriminators)
+PLUGINS = {
+    models: ("model",),
+    distances: ("loss",),
+    densities: ("flow", "prior"),
+    discriminators: ("discriminator",),
+}
+"""Packages of modules with settings, and the flags that choose among the modules."""
 FLOW_TRAINING = {"num_epochs": 100, "batch_size": 500, "patience": 15}
 """Defaults of --fit, where they are not those of a training."""
-
-CHOSEN_BY = (
-    (models, ("model",)),
-    (distances, ("loss",)),
-    (densities, ("flow", "prior")),
-    (discriminators, ("discriminator",)),
-    (logs, ("log",)),
-)
-"""Flags whose values say of which modules in a package the settings are read."""
 
 Value = Callable[[str], Any]
 """``(name) -> value`` of a flag that belongs to no Config."""
@@ -183,7 +180,7 @@ def check_chosen(arguments: Sequence[str], value: Value) -> None:
     """
     chosen = {"domain": {value("domain")}}
     owners: dict[str, tuple[str, list[str]]] = {}
-    for package, flags in CHOSEN_BY:
+    for package, flags in (*PLUGINS.items(), (logs, ("log",))):
         given = [value(flag) for flag in flags]
         chosen[flags[0]] = set().union(
             *(v if isinstance(v, list) else [v] for v in given)
