@@ -12,6 +12,7 @@ import pytest
 import scipy.stats
 
 from jetvae_jax import runs
+from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import (
     VAE,
@@ -47,7 +48,22 @@ def linear_vae():
     return VAE(lambda key: {}, encode, decode, L)
 
 
-@pytest.mark.parametrize("num_jets", [1, 499, 500, 501, 1234])
+@pytest.mark.parametrize("lead", [(), (7,), (layers.SLICE + 1,), (3, 211), (0,)])
+def test_rows_in_slices_keep_their_order_and_their_leading_axes(lead):
+    keys = jax.random.split(jax.random.key(0), (*lead, 1))[..., 0]
+    x = np.arange(np.prod(lead) * 2, dtype=np.float32).reshape(*lead, 2)
+
+    def one(row):
+        key, x = row
+        return {"x": x[::-1] ** 2, "u": jax.random.uniform(key)}
+
+    made = jax.jit(lambda *rows: layers.in_slices(one, rows, axes=len(lead)))(keys, x)
+    np.testing.assert_array_equal(made["x"], x[..., ::-1] ** 2)
+    each = [jax.random.uniform(key) for key in keys.reshape(-1)]
+    np.testing.assert_array_equal(made["u"].reshape(-1), np.array(each))
+
+
+@pytest.mark.parametrize("num_jets", [1, 249, 250, 251, 1234])
 def test_decode_in_slices_equals_decode_at_once(num_jets):
     vae = linear_vae()
     z = np.random.default_rng(0).normal(size=(num_jets, L)).astype(np.float32)

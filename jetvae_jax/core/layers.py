@@ -25,6 +25,9 @@ QUIET = 0.3
 AS_TORCH = 1 / math.sqrt(3)
 """Scale of initial kernels in PyTorch, see :func:`fan_in`."""
 
+SLICE = 250
+"""Rows that a CPU maps most networks over at once: the activations fit in its cache."""
+
 Activation = Literal["relu", "gelu", "leaky_relu", "selu", "elu"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
@@ -98,6 +101,44 @@ def matmul(x: Array, kernel: Array) -> Array:
     """
     flat = x.reshape(-1, x.shape[-1]) @ kernel
     return flat.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+def in_slices(
+    function: Callable[[Any], Any], rows: Any, *, axes: int = 1, most: int = SLICE
+) -> Any:
+    """Map a function of one row over many rows; on a CPU, few of them at a time.
+
+    Args:
+        function: of a pytree of arrays without leading axes.
+        rows: the same with leading axes ``[...]``.
+        axes: how many these are.
+        most: rows at a time.
+
+    Returns:
+        What the function returns, with the same leading axes.
+    """
+    lead = jax.tree.leaves(rows)[0].shape[:axes]
+    number = math.prod(lead)
+    if number <= most or jax.default_backend() != "cpu":
+        for _ in lead:
+            function = jax.vmap(function)
+        return function(rows)
+    count = -(-number // most)
+    # All slices are as long, so that one program serves them: copies of the last row
+    # fill the last one.
+    size = -(-number // count)
+    index = np.minimum(np.arange(count * size), number - 1).reshape(count, size)
+
+    def sliced(a: Array) -> Array:
+        a = a.reshape(number, *a.shape[axes:])
+        return a[index] if index.size > number else a.reshape(count, size, *a.shape[1:])
+
+    def whole(a: Array) -> Array:
+        a = a.reshape(-1, *a.shape[2:])[:number]
+        return a.reshape(*lead, *a.shape[1:])
+
+    made = jax.lax.map(jax.vmap(function), jax.tree.map(sliced, rows))
+    return jax.tree.map(whole, made)
 
 
 def normalise(x: Array) -> Array:

@@ -61,6 +61,7 @@ NEAR = {"angles": (-3.5, (-8.5, 0.0)), "coordinates": (-1.0, LOG_STD)}
 of their widths, as logarithms."""
 KEY = 16  # numbers by which a particle recognises those that it is near to
 ROOM = 10  # particles for which room is made at once in sampling, at least
+SLICE_PARTICLES = 7500  # that a CPU draws at once, so that it keeps them in its cache
 NEAR_LOGIT = 3.0  # of the many Gaussians around earlier particles, at the beginning
 
 
@@ -374,15 +375,14 @@ class Drawn(NamedTuple):
     places: Array
 
 
-def _nothing_drawn(config: Config, lead: tuple[int, ...]) -> Drawn:
-    """The beginning, without room for any particle."""
-    size = (*lead, config.heads, 0, config.width // config.heads)
-    zero = jnp.zeros(lead)
+def _nothing_drawn(config: Config) -> Drawn:
+    """The beginning of a jet, without room for any particle."""
+    size = (config.heads, 0, config.width // config.heads)
     return Drawn(
-        jnp.zeros((*lead, ordered.DESCRIPTION)), jnp.ones(lead, bool), zero + 1,
-        ordered.Sums(*[zero] * len(ordered.Sums._fields)),
+        jnp.zeros(ordered.DESCRIPTION), jnp.array(True), jnp.ones(()),
+        ordered.Sums(*[jnp.zeros(())] * len(ordered.Sums._fields)),
         [(jnp.zeros(size), jnp.zeros(size))] * config.num_layers,
-        jnp.zeros((*lead, config.near, 0, KEY)), jnp.zeros((*lead, 0, 2)),
+        jnp.zeros((config.near, 0, KEY)), jnp.zeros((0, 2)),
     )  # fmt: skip
 
 
@@ -473,6 +473,13 @@ def decoder(config: Config) -> Decoder:
 
     def at(params: Params, noise: Draws, z: Array, context: Context) -> Points:
         (z,), context = floats(jnp, z), record(jnp, context)
+        return layers.in_slices(
+            lambda row: one(params, *row), (noise, z, context), axes=z.ndim - 1,
+            most=max(SLICE_PARTICLES // config.num_particles, 100),
+        )  # fmt: skip
+
+    def one(params: Params, noise: Draws, z: Array, context: Context) -> Points:
+        """One jet, from its draws."""
         constants, own = params["coordinates"], params["decoder"]
         known = given(z, context)
 
@@ -504,9 +511,7 @@ def decoder(config: Config) -> Decoder:
             jet = Drawn(description, exists, x[..., 0], sums, cache, keys, places)
             return jet, (x, exists)
 
-        lead = z.ndim - 1
-        noise = jax.tree.map(lambda a: jnp.moveaxis(a, lead, 0), noise)
-        jet, first, drawn = _nothing_drawn(config, z.shape[:-1]), 0, []
+        jet, first, drawn = _nothing_drawn(config), 0, []
         for last in _stops(config.num_particles):
             jet = _with_room(jet, last)
             part = jax.tree.map(lambda a, rows=slice(first, last): a[rows], noise)
@@ -514,7 +519,7 @@ def decoder(config: Config) -> Decoder:
             drawn.append(new)
             first = last
         x, mask = jax.tree.map(lambda *parts: jnp.concatenate(parts), *drawn)
-        return Points(jnp.moveaxis(x, 0, -2), jnp.moveaxis(mask, 0, -1))
+        return Points(x, mask)
 
     return Decoder(log_prob, sample, noise, at)
 

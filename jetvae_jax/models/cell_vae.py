@@ -180,7 +180,7 @@ def decoder(config: Config) -> Decoder:
             hit = jnp.concatenate([jnp.ones(rows, bool), hit])
             return jnp.concatenate([whole, x]), hit
 
-        return Points(*vae.in_slices(one, (keys, given_of(z, context))))
+        return Points(*layers.in_slices(one, (keys, given_of(z, context))))
 
     return Decoder(log_prob, sample)
 

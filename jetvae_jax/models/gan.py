@@ -186,7 +186,7 @@ def build(
             mask = _first_points(task, params["counts"], key, context)
         keys = jax.random.split(jax.random.fold_in(key, 1), lead)
         given = given_of(context.condition, lead)
-        x = vae.in_slices(lambda row: generate(params, *row), (keys, mask, given))
+        x = layers.in_slices(lambda row: generate(params, *row), (keys, mask, given))
         if task.particle_mask is not None:
             mask &= task.particle_mask(x, context)
         return Points(x, mask)

@@ -59,9 +59,6 @@ from jetvae_jax.models.adversarial import Config as Adversarial
 from jetvae_jax.models.adversarial import against
 
 NONE = "none"
-SLICE = 500
-"""Sets decoded or encoded at once, so that the activations fit in the cache."""
-
 LOGVAR_RANGE = (-20.0, 10.0)
 """Range of a posterior's log-variance, for standard deviations from 5e-5 to 150."""
 
@@ -276,7 +273,7 @@ def deterministic(
     def at(params: Params, noise: tuple[()], z: Array, context: Context) -> Points:
         del noise
         rows = (z, context.condition)
-        x = in_slices(lambda row: vae.decode(params, *row), rows)
+        x = layers.in_slices(lambda row: vae.decode(params, *row), rows)
         if particle_mask is None:
             return Points(x, jnp.ones(x.shape[:-1], bool))
         return Points(x, particle_mask(x, context))
@@ -286,18 +283,6 @@ def deterministic(
         return at(params, (), z, context)
 
     return Decoder(log_prob, sample, noise, at)
-
-
-def in_slices(function: Callable[[Any], Any], rows: Any) -> Any:
-    """Map a function of one row over many rows, :data:`SLICE` at a time.
-
-    Args:
-        function: of a pytree of arrays without leading axis.
-        rows: the same with leading axis J.
-    """
-    if len(jax.tree.leaves(rows)[0]) < SLICE:
-        return jax.vmap(function)(rows)
-    return jax.lax.map(function, rows, batch_size=SLICE)
 
 
 def build(

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jetvae_jax import densities, models
+from jetvae_jax.core import layers
 from jetvae_jax.core.dtypes import floats, record
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.files import expanded, read_lines
@@ -32,7 +33,7 @@ from jetvae_jax.data.splits import Dataset
 from jetvae_jax.data.streaming import Stream
 from jetvae_jax.densities import copula, normal
 from jetvae_jax.losses.objective import reparameterize
-from jetvae_jax.models.vae import Built, in_slices
+from jetvae_jax.models.vae import Built
 from jetvae_jax.runs import dataset
 from jetvae_jax.runs.config import CopulaRun, FlowRun, ModelRun
 from jetvae_jax.training import checkpoint
@@ -216,7 +217,7 @@ class TrainedModel(NamedTuple):
         @jax.jit
         def encode(sample):
             batch = self.scale(sample)
-            return in_slices(one, batch), batch.context.condition
+            return layers.in_slices(one, batch), batch.context.condition
 
         if not isinstance(sample, Stream):
             return encode(_floating(sample))

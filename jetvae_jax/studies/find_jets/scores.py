@@ -22,12 +22,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core import layers
 from jetvae_jax.core.types import Array, Batch, Jets, Key, Model, Objective, Terms
 from jetvae_jax.densities.normal import normal
 from jetvae_jax.metrics import jet_observables
 from jetvae_jax.metrics.host import map_chunks
 from jetvae_jax.models.bounds import importance_weighted, log_weights, of_draws
-from jetvae_jax.models.vae import NONE, SLICE, Built
+from jetvae_jax.models.vae import NONE, Built
 from jetvae_jax.runs.trained import TrainedModel, build_model, task_of
 from jetvae_jax.studies.signal import scores as of_events
 
@@ -91,7 +92,7 @@ def of_model(
         return found
 
     places = np.arange(len(jets.mask))
-    found = map_chunks(of_chunk, jets, places, size=SLICE)
+    found = map_chunks(of_chunk, jets, places, size=layers.SLICE)
     values = {name: np.asarray(v, float) for name, v in found.items()}
     of_events.check_finite(values, "jets", "give jets like these")
     first = [name for name in (*LIKELIHOODS, *LATENTS) if name in values]

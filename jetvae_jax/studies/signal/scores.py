@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jetvae_jax.core import layers
 from jetvae_jax.core.errors import InputError
 from jetvae_jax.core.types import Array, Batch, Params
 from jetvae_jax.densities import copula as copulas
 from jetvae_jax.densities import normal
-from jetvae_jax.models.vae import NONE, Built, in_slices, prior_of
+from jetvae_jax.models.vae import NONE, Built, prior_of
 from jetvae_jax.runs.config import CopulaRun
 from jetvae_jax.runs.trained import TrainedModel, task_of
 from jetvae_jax.studies.signal.hypothesis import COMBINED
@@ -225,7 +226,7 @@ def evaluate(trained: TrainedModel, scores: dict[str, Score], sample: Any) -> di
     @jax.jit
     def run(sample):
         batch = trained.scale(sample)
-        return in_slices(
+        return layers.in_slices(
             lambda event: {name: score(event) for name, score in scores.items()}, batch
         )
 
