@@ -78,6 +78,15 @@ for number in (2, 0):
     for a, b in zip(found.history, wanted.history, strict=True):
         np.testing.assert_allclose(a["valid/loss"], b["valid/loss"], rtol=1e-5)
 
+# A microbatch has rows from every device.
+plain, step = step, gradient_step(
+    loss, lambda key: {"w": jnp.zeros(3)}, optax.adam(0.1), microbatch_size=8
+)
+np.testing.assert_allclose(
+    trained(0, 4).params["w"], trained(1, 4).params["w"], rtol=1e-5
+)
+step = plain
+
 class Stop(Exception):
     pass
 

@@ -38,7 +38,7 @@ PROGRAMS = {
     *("rm", "build", "bind", "nv", "logdir"),
     *("signal", "requeue", "array", "gres", "nodes", "time", "dist"),
     *("jetnet_python", "output", "full", "only", "cpu", "jets", "suffixes", "folder"),
-    "xla_force_host_platform_device_count",
+    *("xla_force_host_platform_device_count", "xla_cpu_prefer_vector_width"),
 }
 
 

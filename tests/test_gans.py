@@ -186,7 +186,8 @@ def test_slopes_of_a_known_function():
     np.testing.assert_allclose(square, np.linalg.norm(between, axis=1), 1e-5)
 
 
-def test_components_take_turns_at_the_parameters_that_others_left():
+@pytest.mark.parametrize("microbatch_size", [0, 2])
+def test_components_take_turns_at_the_parameters_that_others_left(microbatch_size):
     # Critic c and generator g of losses -c g and c g + g: by plain Python.
     def loss(params, key, batch):
         c, g = params["critic"], params["generator"]
@@ -201,6 +202,7 @@ def test_components_take_turns_at_the_parameters_that_others_left():
         loss, init, dict.fromkeys(("critic", "generator"), optax.sgd(0.1)),
         {"critic": 1, "generator": 3},
         projections={"critic": lambda c: jnp.minimum(c, 1.7)},
+        microbatch_size=microbatch_size,
     )  # fmt: skip
     update, state = jax.jit(step.update), step.init(jax.random.key(0))
     c, g, draws = 1.0, 2.0, []

@@ -133,6 +133,38 @@ def test_other_settings_are_refused_by_name(tmp_path):
         run(tmp_path, settings={"model": {"latent_dim": 4}})
 
 
+def test_a_setting_that_is_off_and_newer_than_the_run_does_not_refuse_it(tmp_path):
+    run(tmp_path, settings={"training": {"rate": 1.0}}, num_epochs=1)
+    newer = {"training": {"rate": 1.0, "new": 0}}
+    run(tmp_path, settings=newer, num_epochs=2)
+    with pytest.raises(InputError, match=r"new: None there, 3 here"):
+        run(tmp_path, settings={"training": {"rate": 1.0, "new": 3}}, num_epochs=2)
+
+
+@pytest.mark.parametrize("size", [1, 8, 32])
+def test_microbatches_have_the_gradient_of_the_batch_and_draws_of_their_own(size):
+    batch, key, w = line(32, 3), jax.random.key(4), np.ones(3, np.float32)
+
+    def loss_fn(params, key, batch):
+        error = jnp.square(batch["x"] @ params["w"] - batch["y"])
+        draw = jnp.full(error.shape, jax.random.normal(key))
+        return error, {"error": error, "draw": draw}
+
+    step = gradient_step(
+        loss_fn, lambda key: {"w": w}, optax.sgd(0.1), microbatch_size=size
+    )
+    state, terms = jax.jit(step.update)(step.init(key), key, batch)
+    x, error = batch["x"].astype(float), batch["x"].astype(float) @ (w - TRUTH)
+    expected = w - 0.1 * 2 * x.T @ error / 32
+    np.testing.assert_allclose(state.params["w"], expected, rtol=1e-5)
+    np.testing.assert_allclose(terms["error"], np.mean(error**2), rtol=1e-5)
+    keys = (
+        [key] if size == 32 else [jax.random.fold_in(key, i) for i in range(32 // size)]
+    )
+    draws = [float(jax.random.normal(key)) for key in keys]
+    assert float(terms["draw"]) == pytest.approx(np.mean(draws), abs=1e-6)
+
+
 def test_early_stopping_keeps_the_best():
     def loss_fn(params, key, batch):
         # Descent on -w^2 walks away from zero: the first epoch is the best.
@@ -173,6 +205,11 @@ def test_finite_at_ten_times_the_rate_with_clipping(rate):
     tx = optimizer(Config(learning_rate=rate, clip_norm=1.0), num_steps=100)
     result = run(step=make_step(tx=tx), num_epochs=17)
     assert all(np.isfinite(list(row.values())).all() for row in result.history)
+
+
+def test_a_microbatch_divides_the_batch():
+    with pytest.raises(InputError, match=r"^microbatch_size: must divide batch_size"):
+        Config(batch_size=100, microbatch_size=30)
 
 
 def test_wrong_settings_give_one_line():
