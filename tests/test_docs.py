@@ -36,7 +36,7 @@ SHIPPED = {"--flagfile": ("flagfiles", ".txt"), "--tune.space": ("spaces", ".tom
 # Flags of pytest, Slurm, Podman, Apptainer, CMake, TensorBoard, examples, benchmarks.
 PROGRAMS = {
     *("rm", "build", "bind", "nv", "logdir"),
-    *("signal", "requeue", "array", "gres", "nodes", "time", "dist"),
+    *("signal", "requeue", "array", "gres", "nodes", "time", "dist", "limit"),
     *("jetnet_python", "output", "full", "only", "cpu", "jets", "suffixes", "folder"),
     *("xla_force_host_platform_device_count", "xla_cpu_prefer_vector_width"),
 }
