@@ -27,6 +27,8 @@ AS_TORCH = 1 / math.sqrt(3)
 
 SLICE = 250
 """Rows that a CPU maps most networks over at once: the activations fit in its cache."""
+ACCELERATOR_SLICE = 1000
+"""The same for an accelerator, whose memory holds them."""
 
 Activation = Literal["relu", "gelu", "leaky_relu", "selu", "elu"]
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -106,20 +108,22 @@ def matmul(x: Array, kernel: Array) -> Array:
 def in_slices(
     function: Callable[[Any], Any], rows: Any, *, axes: int = 1, most: int = SLICE
 ) -> Any:
-    """Map a function of one row over many rows; on a CPU, few of them at a time.
+    """Map a function of one row over many rows, some of them at a time.
 
     Args:
         function: of a pytree of arrays without leading axes.
         rows: the same with leading axes ``[...]``.
         axes: how many these are.
-        most: rows at a time.
+        most: rows at a time on a CPU.
 
     Returns:
         What the function returns, with the same leading axes.
     """
     lead = jax.tree.leaves(rows)[0].shape[:axes]
     number = math.prod(lead)
-    if number <= most or jax.default_backend() != "cpu":
+    if jax.default_backend() != "cpu":
+        most = ACCELERATOR_SLICE
+    if number <= most:
         for _ in lead:
             function = jax.vmap(function)
         return function(rows)

@@ -188,13 +188,7 @@ def from_maps(
         shape: tuple[int, ...] = (),
         condition: Array | None = None,
     ) -> Array:
-        def one(row: tuple[Array, Array | None]) -> Array:
-            return forward(params, *row)[0]
-
-        if condition is not None:
-            condition = jnp.broadcast_to(condition, (*shape, np.shape(condition)[-1]))
-        rows = (jax.random.normal(key, (*shape, dim)), condition)
-        return layers.in_slices(one, rows, axes=len(shape))
+        return forward(params, jax.random.normal(key, (*shape, dim)), condition)[0]
 
     return Density(init, log_prob, sample, dim, forward, inverse)
 
