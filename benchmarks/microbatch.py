@@ -11,28 +11,9 @@ fast as the first size, and the memory of the step beside parameters and jets.
 import argparse
 
 import timing
+from growth import batch_of
 
 STEPS = 2  # in one call
-
-
-def batch_of(jets, particles):
-    """Random jets of full length, in descending pt."""
-    import numpy as np
-
-    from jetvae_jax.core.types import Batch, Context
-
-    rng = np.random.default_rng(0)
-    pt = np.sort(rng.exponential(size=(jets, particles)))[:, ::-1]
-    x = np.concatenate(
-        [
-            (pt / pt.sum(-1, keepdims=True))[..., None],
-            0.1 * rng.normal(size=(jets, particles, 2)),
-        ],
-        axis=-1,
-    )
-    axis, condition = np.ones((jets, 3)), rng.normal(size=(jets, 1))
-    x, axis, condition = (a.astype(np.float32) for a in (x, axis, condition))
-    return Batch(x, np.ones(x.shape[:-1], bool), Context(axis, condition))
 
 
 def main():
@@ -57,7 +38,7 @@ def main():
 
     config = ar.Config(num_particles=options.particles, num_conditions=1)
     model = ar.model(config, Task(options.particles, 3, num_conditions=1))
-    batch = jax.device_put(batch_of(options.batch, options.particles))
+    batch = jax.device_put(batch_of(options.batch, options.particles, 1))
 
     def steps_of(size):
         step = gradient_step(

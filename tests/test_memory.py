@@ -98,7 +98,7 @@ def test_parameters_and_memory_are_said(monkeypatch, free, warned):
     lines = said["warning" if warned else "info"]
     assert lines[0].startswith("net: 1,024 parameters, about ")
     assert f"for a step of {ROWS} jets" in lines[0]
-    assert ("a smaller --train.microbatch_size" in lines[0]) == bool(warned)
+    assert ("a smaller --train.batch_size" in lines[0]) == bool(warned)
     assert len(said["warning"]) == warned
 
 

@@ -133,14 +133,6 @@ def test_other_settings_are_refused_by_name(tmp_path):
         run(tmp_path, settings={"model": {"latent_dim": 4}})
 
 
-def test_a_setting_that_is_off_and_newer_than_the_run_does_not_refuse_it(tmp_path):
-    run(tmp_path, settings={"training": {"rate": 1.0}}, num_epochs=1)
-    newer = {"training": {"rate": 1.0, "new": 0}}
-    run(tmp_path, settings=newer, num_epochs=2)
-    with pytest.raises(InputError, match=r"new: None there, 3 here"):
-        run(tmp_path, settings={"training": {"rate": 1.0, "new": 3}}, num_epochs=2)
-
-
 @pytest.mark.parametrize("size", [1, 8, 32])
 def test_microbatches_have_the_gradient_of_the_batch_and_draws_of_their_own(size):
     batch, key, w = line(32, 3), jax.random.key(4), np.ones(3, np.float32)

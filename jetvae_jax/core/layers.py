@@ -134,8 +134,7 @@ def in_slices(
     index = np.minimum(np.arange(count * size), number - 1).reshape(count, size)
 
     def sliced(a: Array) -> Array:
-        a = a.reshape(number, *a.shape[axes:])
-        return a[index] if index.size > number else a.reshape(count, size, *a.shape[1:])
+        return a.reshape(number, *a.shape[axes:])[index]
 
     def whole(a: Array) -> Array:
         a = a.reshape(-1, *a.shape[2:])[:number]

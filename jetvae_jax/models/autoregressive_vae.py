@@ -61,7 +61,9 @@ NEAR = {"angles": (-3.5, (-8.5, 0.0)), "coordinates": (-1.0, LOG_STD)}
 of their widths, as logarithms."""
 KEY = 16  # numbers by which a particle recognises those that it is near to
 ROOM = 10  # particles for which room is made at once in sampling, at least
-SLICE_PARTICLES = 7500  # that a CPU draws at once, so that it keeps them in its cache
+# Particles that a CPU draws at once, so that it keeps them in its cache, and jets at
+# least: dense layers of fewer are slower.
+SLICE_PARTICLES, SLICE_JETS = 7500, 100
 NEAR_LOGIT = 3.0  # of the many Gaussians around earlier particles, at the beginning
 
 
@@ -475,7 +477,7 @@ def decoder(config: Config) -> Decoder:
         (z,), context = floats(jnp, z), record(jnp, context)
         return layers.in_slices(
             lambda row: one(params, *row), (noise, z, context), axes=z.ndim - 1,
-            most=max(SLICE_PARTICLES // config.num_particles, 100),
+            most=max(SLICE_PARTICLES // config.num_particles, SLICE_JETS),
         )  # fmt: skip
 
     def one(params: Params, noise: Draws, z: Array, context: Context) -> Points:

@@ -82,8 +82,6 @@ def _check_settings(path: pathlib.Path, stored: dict, wanted: dict) -> None:
         key=lambda name: (name == "fingerprint", name.count("."), name),
     )
     for name in names:
-        if name not in old and not new[name]:
-            continue  # the version that wrote it did not have what is off here
         if old.get(name) != new.get(name):
             raise InputError(
                 f"{path}: holds a run with other settings ({name}: {old.get(name)!r} "

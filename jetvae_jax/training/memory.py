@@ -71,9 +71,8 @@ def announce(name: str, unit: str, rows: int, state: Any, jaxpr: Any) -> None:
             f"optimiser's state {_text(least)}{has}: give smaller layers or latent_dim"
         )
     if free is not None and step > free:
-        logging.warning(
-            "%s: a smaller --train.microbatch_size or batch_size needs less", needs
-        )
+        remedy = "--train.microbatch_size, or a smaller --train.batch_size, needs less"
+        logging.warning("%s: %s", needs, remedy)
     else:
         logging.info("%s", needs)
 
